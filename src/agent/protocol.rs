@@ -1,0 +1,229 @@
+//! `/agent/v1`: what agent and server say to each other. Every call may be repeated.
+//!
+//! | call | says | hears |
+//! | --- | --- | --- |
+//! | `POST claim` | [`ClaimRequest`], with the job's token | [`ClaimAnswer`]; a long poll |
+//! | `PUT log?offset=N` | a [`Chunk`] | [`LogAnswer`]; 409 if the server has less than N bytes |
+//! | `POST outputs` | [`Outputs`] | 204 |
+//! | `POST heartbeat` | nothing | [`HeartbeatAnswer`]; a long poll |
+//! | `POST end` | [`EndRecord`] | 204 |
+//! | `GET blobs/{digest}` | | the bytes: `tar` in `zstd` |
+//!
+//! The first claim carries a session secret of the agent's own making. From then on the job's token is worth nothing
+//! without it: all other calls, and repeated claims, are good for this session alone. 401 ends an agent: it was
+//! replaced, or its attempt is over.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{JobId, Time};
+
+/// The protocol's version: an agent says it in its claim, and a server refuses what it does not know.
+pub const VERSION: u32 = 1;
+/// How long the server keeps a claim or a heartbeat that has no news.
+pub const LONG_POLL: Duration = Duration::from_secs(20);
+/// The most text in one chunk, in bytes.
+pub const CHUNK_TEXT_MAX: usize = 1 << 20;
+/// The most bytes in one output's value.
+pub const OUTPUT_VALUE_MAX: usize = 1 << 20;
+/// The most bytes in all of a job's outputs.
+pub const OUTPUTS_MAX: usize = 8 << 20;
+
+/// `POST claim`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimRequest {
+    /// [`VERSION`].
+    pub protocol: u32,
+    /// The agent's own release, for logs.
+    pub version: String,
+    /// 64 hexadecimal digits, made by the agent at its start and kept in its memory alone.
+    pub session: String,
+}
+
+/// What an agent is told to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum ClaimAnswer {
+    /// Its turn has not come: ask again at once.
+    Wait,
+    /// Go.
+    Run(Box<Work>),
+    /// Its turn will not come: exit with code 0.
+    Leave {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// One job, with all it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// Which.
+    pub job: JobId,
+    /// What to start.
+    pub start: Start,
+    /// The job's variables, over the image's own. The agent adds `CO_WORKSPACE` and `CO_OUTPUT`.
+    pub environments: BTreeMap<String, String>,
+    /// The snapshot to unpack into the workspace before the start: its digest. Only the first job of an action has it.
+    pub source: Option<String>,
+    /// Its time limit, counted from the process's start.
+    pub timeout: Duration,
+    /// The keys that are kept of its outputs. `CO_RESULT` is always looked for.
+    pub outputs: Vec<String>,
+    /// Texts that must not leave the pod.
+    pub masks: Vec<String>,
+}
+
+/// What to start, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// A text for `/bin/sh -e`, in the workspace.
+    Script(String),
+    /// A program and its arguments, in the workspace.
+    Command(Vec<String>),
+    /// The image's own entrypoint and its arguments, in the image's own working directory.
+    Entrypoint(Vec<String>),
+}
+
+/// `PUT log`: which of a log's bytes the server has now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogAnswer {
+    /// All bytes before this offset are durable; send from here.
+    pub length: u64,
+}
+
+/// Standard output or standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+    /// The agent's own words: "unpacking the source", "killed after 20 min".
+    Agent,
+}
+
+/// A run of bytes of one stream, with the moment they were read. A piece begins a line if the log's byte before it is
+/// a newline or there is none; a line longer than a chunk is several pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// How many bytes of the chunk's text.
+    pub length: u64,
+    /// When they were read.
+    pub time: Time,
+    /// Where from.
+    pub stream: Stream,
+}
+
+/// A part of a log: the bytes exactly as the job wrote them (but for masks), and which are whose.
+///
+/// Written as: length of the index (u32, little endian), the index, the text in zstd. The index is three varints
+/// (LEB128) a piece: length, milliseconds since the piece before (zigzag; the first: Unix milliseconds), stream.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Chunk {
+    /// In the text's order; their lengths add up to the text's.
+    pub pieces: Vec<Piece>,
+    /// At most [`CHUNK_TEXT_MAX`] bytes.
+    pub text: Vec<u8>,
+}
+
+/// A body that is no [`Chunk`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChunkError {
+    /// It ends too early, or a number in it is out of range.
+    #[error("the log chunk is damaged: {0}")]
+    Damaged(&'static str),
+    /// Too much text.
+    #[error("a log chunk holds at most {CHUNK_TEXT_MAX} bytes of text")]
+    TooLarge,
+}
+
+/// `POST outputs`. A key that comes again replaces the older value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outputs {
+    /// Key and value; a value has at most [`OUTPUT_VALUE_MAX`] bytes.
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// What a heartbeat hears.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum HeartbeatAnswer {
+    /// All is well.
+    GoOn,
+    /// Stop the job: SIGTERM to its process group, SIGKILL ten seconds later.
+    Cancel {
+        /// Who or what wants it.
+        by: String,
+    },
+}
+
+/// `POST end`, and the pod's termination message: the only evidence that can make a job green.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndRecord {
+    /// Which job.
+    pub job: JobId,
+    /// How the process ended.
+    pub cause: Cause,
+    /// When the process was started; `None` if it never was.
+    pub started: Option<Time>,
+    /// When it had ended.
+    pub ended: Time,
+    /// What `CO_RESULT` said: the last one, or the first that was not `true`, which sticks. Cut at 200 characters.
+    pub result: Option<String>,
+    /// The most memory the container had, in bytes, where the cgroup tells.
+    pub memory_peak: Option<u64>,
+    /// The container's limit in bytes, where there is one.
+    pub memory_limit: Option<u64>,
+    /// How many of its processes the kernel killed for memory.
+    pub oom_kills: u64,
+    /// The whole log.
+    pub log: LogSeal,
+}
+
+/// How long a log is, and what it says, so that a missing line is noticed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LogSeal {
+    /// Bytes.
+    pub length: u64,
+    /// Lines, counting a last one without a newline.
+    pub lines: u64,
+    /// SHA-256 of the bytes, hexadecimal.
+    pub sha256: String,
+}
+
+/// How a job's process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "cause", rename_all = "snake_case")]
+pub enum Cause {
+    /// It exited.
+    Exit {
+        /// 0 to 255.
+        code: i32,
+    },
+    /// A signal ended it.
+    Signal {
+        /// Its number.
+        signal: i32,
+    },
+    /// There was never a process.
+    CannotStart {
+        /// What the system said.
+        message: String,
+    },
+    /// We ended it after its time.
+    TimedOut,
+    /// We ended it because the server said so.
+    Cancelled {
+        /// Who or what wanted it.
+        by: String,
+    },
+    /// We could not prepare it: the snapshot did not come or does not fit on the disk. Not the author's doing.
+    NotPrepared {
+        /// What went wrong.
+        message: String,
+    },
+}

@@ -1,0 +1,168 @@
+//! Executors place an attempt's containers somewhere, watch them, and remove them. They know nothing of flows, logs or
+//! results: those come from the agent that each container runs.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use crate::model::{AttemptId, Infrastructure, JobId, Resources, RunId};
+
+/// A place where containers run.
+#[async_trait]
+pub trait Executor: Send + Sync {
+    /// Which.
+    fn kind(&self) -> ExecutorKind;
+
+    /// Places an attempt. Its name is the attempt's id, so that a repeated call finds it and is a success.
+    ///
+    /// # Errors
+    /// [`ExecutorError::Away`]: try again. [`ExecutorError::Refused`]: it will never work.
+    async fn start(&self, placement: &Placement) -> Result<(), ExecutorError>;
+
+    /// What became of an attempt, from the newest that is known of it.
+    async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError>;
+
+    /// Ends whatever runs of an attempt and removes all that is left of it. Nothing there is a success.
+    async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError>;
+
+    /// Every attempt of which something is left, so that forgotten ones can be removed.
+    async fn attempts(&self) -> Result<Vec<AttemptId>, ExecutorError>;
+
+    /// Returns when something may have changed since the last call, or never. A hint: whoever waits also has a timer.
+    async fn changed(&self);
+}
+
+/// Which executor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExecutorKind {
+    /// Pods.
+    Kubernetes,
+    /// Processes of this machine, with no isolation at all.
+    Process,
+}
+
+impl ExecutorKind {
+    /// As the setting names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kubernetes => "kubernetes",
+            Self::Process => "process",
+        }
+    }
+}
+
+/// One attempt at one action, as an executor needs it. No environment, secret or command of the flow is in it.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    /// Its name.
+    pub attempt: AttemptId,
+    /// For labels, so that people find the pod of a run.
+    pub run: RunId,
+    /// `owner/repository`.
+    pub repository: String,
+    /// The flow's name.
+    pub flow: String,
+    /// `stage.action`.
+    pub action: String,
+    /// In the order of their turns; all are placed at once.
+    pub containers: Vec<Container>,
+    /// The most time that all of it may take.
+    pub deadline: Duration,
+    /// Where the agents find the server.
+    pub agent_url: String,
+}
+
+/// One job's container.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// Whose.
+    pub job: JobId,
+    /// `job-0`, `job-1`, …
+    pub name: String,
+    /// With its digest where that is known.
+    pub image: String,
+    /// What it asks for.
+    pub resources: Resources,
+    /// For the agent's first claim.
+    pub token: SecretString,
+}
+
+/// What an executor sees of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// Nothing: never started, or removed.
+    Absent,
+    /// Placed; not all containers run yet.
+    Waiting {
+        /// Why, in the cluster's own words; empty if it is only young.
+        message: String,
+        /// Set if waiting will not help (a wrong image name) or has lasted too long.
+        hopeless: Option<Hopeless>,
+    },
+    /// Containers run.
+    Running,
+    /// No container runs any more.
+    Ended {
+        /// In the placement's order, as far as known.
+        containers: Vec<ContainerEnd>,
+        /// Set if it was ended from outside: evicted, deleted, its node lost.
+        infrastructure: Option<(Infrastructure, String)>,
+    },
+}
+
+/// Why an attempt will never run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hopeless {
+    /// The author's mistake.
+    ImageNotFound {
+        /// Which.
+        image: String,
+        /// What the registry said.
+        message: String,
+    },
+    /// The author's mistake, such as a container that cannot be created.
+    CannotStart {
+        /// What the cluster said.
+        message: String,
+    },
+    /// Nobody's mistake.
+    Infrastructure(Infrastructure, String),
+}
+
+/// How a container ended, by the executor's account: the second witness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerEnd {
+    /// Whose.
+    pub job: JobId,
+    /// The agent's exit code, if there was one.
+    pub exit_code: Option<i32>,
+    /// The executor says it was killed for memory.
+    pub oom_killed: bool,
+    /// Its reason, in its own words.
+    pub reason: String,
+    /// The agent's end record as JSON, if it came this way.
+    pub end_record: Option<String>,
+}
+
+/// An executor did not do what we asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutorError {
+    /// It cannot be reached, or has no room now: try again.
+    #[error("the {} executor is away: {message}", kind.as_str())]
+    Away {
+        /// Which.
+        kind: ExecutorKind,
+        /// What happened.
+        message: String,
+    },
+    /// It said no, and will say so again.
+    #[error("the {} executor refused: {message}", kind.as_str())]
+    Refused {
+        /// Which.
+        kind: ExecutorKind,
+        /// What it said.
+        message: String,
+    },
+}

@@ -1,0 +1,154 @@
+//! Forges: where events come from, where flow files and sources are read, and who is told.
+
+use async_trait::async_trait;
+use std::time::Duration;
+
+use crate::model::{Context, Event, ForgeKind, Report, Repository, Rerun, Sha};
+
+/// One forge. Every call to the outside has a time limit and may be repeated; none is made from the request that
+/// caused it.
+#[async_trait]
+pub trait Forge: Send + Sync {
+    /// Which.
+    fn kind(&self) -> ForgeKind;
+
+    /// Checks a delivery's signature over the raw body, in constant time, and reads from its headers what it is.
+    /// `None`: not authentic.
+    fn authenticate(&self, headers: &http::HeaderMap, body: &[u8]) -> Option<Authentic>;
+
+    /// What an authentic delivery means. Pure.
+    ///
+    /// # Errors
+    /// If the body is no JSON, or not of the shape its event has.
+    fn read(&self, event: &str, body: &[u8]) -> Result<Reading, Unreadable>;
+
+    /// The commit's flow files: `.containerops.yml`, else `.containerops/*.yml` sorted by name; empty if there is none.
+    /// A file over 1 MiB is returned with its first 1 MiB + 1 bytes, so that whoever parses it refuses it.
+    async fn flow_files(&self, repository: &Repository, sha: &Sha) -> Result<Vec<FlowFile>, ForgeError>;
+
+    /// The number of the open pull request from this branch of this repository into it, if there is one.
+    async fn open_pull_request(&self, repository: &Repository, branch: &str) -> Result<Option<u64>, ForgeError>;
+
+    /// Where `git fetch` finds the event's commit.
+    async fn source(&self, event: &Event) -> Result<Source, ForgeError>;
+
+    /// Tells the forge the state of one context. `known` is what an earlier call for this row returned.
+    ///
+    /// # Errors
+    /// [`ForgeError`]; the row is tried again unless it is [`ForgeError::Refused`].
+    async fn report(&self, wanted: &Wanted<'_>, known: Option<&str>) -> Result<Acknowledged, ForgeError>;
+}
+
+/// What a signature proved, with the names that make a delivery unique.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authentic {
+    /// Which hook sent it; empty where the forge does not say.
+    pub hook: String,
+    /// The delivery's id on the forge.
+    pub delivery: String,
+    /// The event's name on the forge: `push`, `check_run`, …
+    pub event: String,
+}
+
+/// What a delivery means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "made once a delivery and taken apart at once")]
+pub enum Reading {
+    /// It may start runs.
+    Event(Event),
+    /// Someone wants runs again.
+    Rerun(Rerun),
+    /// It starts nothing, for this reason: a sentence for the delivery's page.
+    Nothing(String),
+}
+
+/// An authentic delivery that we cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Not JSON: answered with 400.
+    #[error("the body is not JSON: {0}")]
+    NotJson(String),
+    /// JSON, but not as this event should be.
+    #[error("the `{event}` payload is not of the expected shape: {message}")]
+    Shape {
+        /// The event's name.
+        event: String,
+        /// What is missing or wrong, and where.
+        message: String,
+    },
+}
+
+/// One flow file, as it stands in the commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowFile {
+    /// Its path in the repository.
+    pub path: String,
+    /// Its bytes, which may be anything.
+    pub content: Vec<u8>,
+}
+
+/// Where `git fetch` finds a commit.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// A URL or a path, without credentials.
+    pub url: String,
+    /// An HTTP header for that URL alone (`Authorization: …`); never written to a disk or a command line.
+    pub header: Option<secrecy::SecretString>,
+    /// Refs to ask for if the commit itself cannot be asked for by its sha, best first.
+    pub refs: Vec<String>,
+    /// A ref that holds the merge of the commit into its base; used if its second parent is the commit.
+    pub merge_ref: Option<String>,
+}
+
+/// What a forge is to be told.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Where.
+    pub repository: &'a Repository,
+    /// On which commit.
+    pub sha: &'a Sha,
+    /// Under which name.
+    pub context: &'a Context,
+    /// What.
+    pub report: &'a Report,
+}
+
+/// A forge has taken a report.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Acknowledged {
+    /// What later calls for the same row need: a check run's id.
+    pub known: Option<String>,
+}
+
+/// A forge did not do what we asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgeError {
+    /// It cannot be reached, timed out, or answered 5xx: try again later.
+    #[error("{forge} is away: {message}")]
+    Away {
+        /// Which.
+        forge: ForgeKind,
+        /// What happened.
+        message: String,
+    },
+    /// It asks for patience (403 or 429 with `retry-after` or an empty budget).
+    #[error("{forge} asks us to wait {} s: {message}", after.as_secs())]
+    Limited {
+        /// Which.
+        forge: ForgeKind,
+        /// For how long.
+        after: Duration,
+        /// What it said.
+        message: String,
+    },
+    /// It said no, and will say so again: no such thing, no permission, a body it does not take.
+    #[error("{forge} refused ({status}): {message}")]
+    Refused {
+        /// Which.
+        forge: ForgeKind,
+        /// The HTTP status, or 0 where there is none.
+        status: u16,
+        /// What it said.
+        message: String,
+    },
+}

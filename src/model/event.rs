@@ -1,0 +1,155 @@
+//! What happened on a forge, in our words.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ForgeKind, RepositoryName, Sha};
+
+/// A repository as its forge describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repository {
+    /// Its forge.
+    pub forge: ForgeKind,
+    /// Its name there.
+    pub name: RepositoryName,
+    /// `main`, usually.
+    pub default_branch: String,
+    /// Where `git fetch` reads it; without credentials.
+    pub clone_url: String,
+    /// Its page on the forge; empty where it has none.
+    pub web_url: String,
+    /// The GitHub App's installation that sees it.
+    pub installation: Option<u64>,
+}
+
+/// Something that may start runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Where it happened.
+    pub repository: Repository,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+    /// The commit that is built, and on which is reported.
+    pub sha: Sha,
+    /// The commit before, or the one it is compared with.
+    pub base_sha: Option<Sha>,
+    /// Who did it: the forge's login.
+    pub actor: String,
+    /// The head commit's message, or the pull request's title; shown to people, first line at most 200 characters.
+    pub title: String,
+    /// Whether its code may be trusted.
+    pub trust: Trust,
+}
+
+/// The kinds of [`Event`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// Commits arrived on a branch.
+    Push {
+        /// The branch's name, without `refs/heads/`.
+        branch: String,
+    },
+    /// A tag was made or moved.
+    Tag {
+        /// The tag's name, without `refs/tags/`.
+        tag: String,
+    },
+    /// A pull request has new code.
+    PullRequest(PullRequest),
+    /// A merge queue wants to know about a merge.
+    MergeGroup {
+        /// The branch it will be merged into.
+        base: String,
+        /// The queue's own branch.
+        branch: String,
+    },
+}
+
+/// A pull request (GitLab: merge request) at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequest {
+    /// Its number.
+    pub number: u64,
+    /// The branch with the new code.
+    pub branch: String,
+    /// The branch it is to be merged into.
+    pub base: String,
+    /// The repository of the new code; `None` if that was deleted.
+    pub head_repository: Option<RepositoryName>,
+    /// Who opened it.
+    pub author: String,
+    /// A draft.
+    pub draft: bool,
+}
+
+impl Event {
+    /// `push`, `tag`, `pull_request` or `merge_group`: what `CO_EVENT` says.
+    pub const fn name(&self) -> &'static str {
+        match self.kind {
+            EventKind::Push { .. } => "push",
+            EventKind::Tag { .. } => "tag",
+            EventKind::PullRequest(_) => "pull_request",
+            EventKind::MergeGroup { .. } => "merge_group",
+        }
+    }
+
+    /// The branch whose code it is.
+    pub fn branch(&self) -> Option<&str> {
+        match &self.kind {
+            EventKind::Push { branch } | EventKind::MergeGroup { branch, .. } => Some(branch),
+            EventKind::PullRequest(pull) => Some(&pull.branch),
+            EventKind::Tag { .. } => None,
+        }
+    }
+
+    /// The pull request, if it is one.
+    pub const fn pull_request(&self) -> Option<&PullRequest> {
+        match &self.kind {
+            EventKind::PullRequest(pull) => Some(pull),
+            EventKind::Push { .. } | EventKind::Tag { .. } | EventKind::MergeGroup { .. } => None,
+        }
+    }
+
+    /// The last part of a context: `pr` for pull requests and merge groups, `push` for the rest, so that two runs
+    /// of one commit never write over each other.
+    pub const fn context_suffix(&self) -> &'static str {
+        match self.kind {
+            EventKind::PullRequest(_) | EventKind::MergeGroup { .. } => "pr",
+            EventKind::Push { .. } | EventKind::Tag { .. } => "push",
+        }
+    }
+}
+
+/// Whether the code of an event may be trusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// It comes from people with write access.
+    Trusted,
+    /// It does not.
+    Untrusted(UntrustedReason),
+}
+
+/// Why code is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UntrustedReason {
+    /// The head repository is not the base repository.
+    Fork(String),
+    /// The head repository was deleted, so nobody can say whose code it is.
+    HeadRepositoryGone,
+}
+
+/// Someone asked the forge to run something again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rerun {
+    /// Where.
+    pub repository: Repository,
+    /// At which commit.
+    pub sha: Sha,
+    /// One check's `external_id` as we gave it, or `None` for all runs of the commit.
+    pub external_id: Option<String>,
+    /// Who asked.
+    pub actor: String,
+}

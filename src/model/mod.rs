@@ -1,0 +1,25 @@
+//! The nouns of a CI service: their ids, names and states. No input, no output, no opinion about databases or HTTP.
+//!
+//! A *flow* has *stages*, a stage has *actions*, an action has *jobs*; a *run* is one execution of a flow for one
+//! [`Event`] at one commit. What a run will do is its [`Plan`], fixed when the run is made.
+
+mod event;
+mod id;
+mod name;
+mod plan;
+mod report;
+mod state;
+mod time;
+mod verdict;
+
+pub use event::{Event, EventKind, PullRequest, Repository, Rerun, Trust, UntrustedReason};
+pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
+pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
+pub use plan::{
+    ActionPlan, Diagnostic, JobPlan, Output, Plan, PlanDigest, Program, Resources, Sequencing, Severity, StageKind,
+    StagePlan, Subscription,
+};
+pub use report::{Conclusion, Context, Progress, Report};
+pub use state::{ActionState, AttemptState, DeliveryState, JobState, RunState};
+pub use time::{Clock, Time};
+pub use verdict::{Infrastructure, Span, Verdict};

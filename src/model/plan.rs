@@ -1,0 +1,211 @@
+//! What a run will do, fixed when it is made: no defaults left to find, nothing hoisted, every name resolved.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::JobPath;
+
+/// A flow, planned for one event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The flow's short name, as contexts show it: the last part of its `uri`, or the file's name without `.yml`;
+    /// `ci` for `.containerops.yml` without a `uri`.
+    pub flow: String,
+    /// `<namespace>/<repository>/<name>`.
+    pub uri: String,
+    /// For people; empty if the file gives none.
+    pub title: String,
+    /// The whole run's time limit; `None`: the server's maximum.
+    pub timeout: Option<Duration>,
+    /// In the file's order. Stages of type `start` and `end` are kept: they are shown, and end at once.
+    pub stages: Vec<StagePlan>,
+}
+
+/// One stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagePlan {
+    /// Unique in the flow.
+    pub name: String,
+    /// For people; empty if the file gives none.
+    pub title: String,
+    /// What it does.
+    pub kind: StageKind,
+    /// How its actions run.
+    pub sequencing: Sequencing,
+    /// The stages that must have succeeded or been skipped before: places in [`Plan::stages`], all before this one.
+    pub needs: Vec<usize>,
+    /// Whether the first failed action stops the stage's others.
+    pub fail_fast: bool,
+    /// Empty for `start` and `end`.
+    pub actions: Vec<ActionPlan>,
+}
+
+/// The kinds of stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StageKind {
+    /// The original's beginning of a flow; does nothing.
+    Start,
+    /// Runs its actions.
+    Normal,
+    /// The original's end of a flow; does nothing.
+    End,
+}
+
+/// How the actions of a stage run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sequencing {
+    /// One after another; the first failure ends the stage.
+    Sequence,
+    /// All at once.
+    Parallel,
+}
+
+/// One action: one pod for each attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionPlan {
+    /// Unique in its stage.
+    pub name: String,
+    /// For people; empty if the file gives none.
+    pub title: String,
+    /// Whether its failure leaves the run green, with a warning.
+    pub allow_failure: bool,
+    /// One after another, in one workspace.
+    pub jobs: Vec<JobPlan>,
+}
+
+/// One job: one container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobPlan {
+    /// Unique in its action.
+    pub name: String,
+    /// The image as the file names it.
+    pub image: String,
+    /// What is started in it.
+    pub program: Program,
+    /// Flow's and job's variables, merged.
+    pub environments: BTreeMap<String, String>,
+    /// What it asks of the machine.
+    pub resources: Resources,
+    /// Its time limit; `None`: the server's maximum.
+    pub timeout: Option<Duration>,
+    /// The `[COUT]` keys that are kept.
+    pub outputs: Vec<String>,
+    /// Outputs of earlier jobs that become variables.
+    pub subscriptions: Vec<Subscription>,
+    /// Whether its failure lets the action's next job go on, and leaves the action green with a warning.
+    pub allow_failure: bool,
+}
+
+/// What is started in a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Program {
+    /// `run`: a text for `/bin/sh -e`.
+    Script(String),
+    /// `command`: a program and its arguments.
+    Command(Vec<String>),
+    /// Neither: whatever the image itself starts.
+    Entrypoint,
+}
+
+/// Requests and limits, in Kubernetes' own quantities (`500m`, `1Gi`), checked when the file was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// CPU asked for.
+    pub cpu: Option<String>,
+    /// Memory asked for.
+    pub memory: Option<String>,
+    /// CPU at most.
+    pub cpu_limit: Option<String>,
+    /// Memory at most.
+    pub memory_limit: Option<String>,
+}
+
+/// One output of one job.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Output {
+    /// Who writes it.
+    pub job: JobPath,
+    /// Its key.
+    pub key: String,
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.job, self.key)
+    }
+}
+
+/// `{"stage.action.job[KEY]": VARIABLE}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Where the value comes from.
+    pub from: Output,
+    /// The variable that gets it.
+    pub variable: String,
+    /// Whether the job runs without the variable if the output was never written.
+    pub optional: bool,
+}
+
+/// The plan's SHA-256 in hexadecimal: same file, same event, same settings, same digest, on the server and on
+/// one's own machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PlanDigest(pub String);
+
+impl fmt::Display for PlanDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Plan {
+    /// Digest of the plan's canonical JSON.
+    pub fn digest(&self) -> PlanDigest {
+        use sha2::Digest as _;
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        PlanDigest(hex::encode(sha2::Sha256::digest(json)))
+    }
+
+    /// The job at these places.
+    pub fn job(&self, stage: usize, action: usize, job: usize) -> Option<&JobPlan> {
+        self.action(stage, action)?.jobs.get(job)
+    }
+
+    /// The action at these places.
+    pub fn action(&self, stage: usize, action: usize) -> Option<&ActionPlan> {
+        self.stages.get(stage)?.actions.get(action)
+    }
+}
+
+/// One thing that is wrong with a flow file, or odd about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnostic {
+    /// Whether the flow can run all the same.
+    pub severity: Severity,
+    /// What is wrong, with the names as the author wrote them.
+    pub message: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// How many characters the fault covers; 0 if it has no extent.
+    pub length: usize,
+    /// The line itself, cut at 200 characters.
+    pub source: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// How bad a [`Diagnostic`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The flow runs.
+    Warning,
+    /// The flow cannot run.
+    Error,
+}

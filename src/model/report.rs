@@ -1,0 +1,116 @@
+//! What a forge is to be told: one [`Report`] per (repository, commit, context).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Time;
+
+/// `containerops/<flow>/pr`, or `containerops/<flow>/pr/<stage>/<action>`. Stands still from run to run, so that a
+/// branch can require it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Context(pub String);
+
+impl Context {
+    /// The context of a whole run.
+    pub fn of_run(flow: &str, suffix: &str) -> Self {
+        Self(format!("containerops/{flow}/{suffix}"))
+    }
+
+    /// The context of one action.
+    pub fn of_action(flow: &str, suffix: &str, stage: &str, action: &str) -> Self {
+        Self(format!("containerops/{flow}/{suffix}/{stage}/{action}"))
+    }
+}
+
+impl fmt::Display for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How something ended, in the words that forges know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conclusion {
+    /// Good.
+    Success,
+    /// Failed, and was allowed to: good, with a warning.
+    Warning,
+    /// The author's code failed.
+    Failure,
+    /// Over its time.
+    TimedOut,
+    /// Somebody's wish.
+    Cancelled,
+    /// Left out, with a reason.
+    Skipped,
+    /// Infrastructure, or us.
+    Error,
+}
+
+impl Conclusion {
+    /// One word, for queries and styles.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Warning => "warning",
+            Self::Failure => "failure",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+            Self::Error => "error",
+        }
+    }
+
+    /// Whether what needs this may start.
+    pub const fn lets_go_on(self) -> bool {
+        match self {
+            Self::Success | Self::Warning | Self::Skipped => true,
+            Self::Failure | Self::TimedOut | Self::Cancelled | Self::Error => false,
+        }
+    }
+}
+
+impl fmt::Display for Conclusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TimedOut => "timed out",
+            Self::Error => "infrastructure",
+            Self::Success | Self::Warning | Self::Failure | Self::Cancelled | Self::Skipped => self.as_str(),
+        })
+    }
+}
+
+/// How far something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "progress", content = "conclusion", rename_all = "snake_case")]
+pub enum Progress {
+    /// Not started.
+    Queued,
+    /// Under way.
+    Running,
+    /// Over.
+    Done(Conclusion),
+}
+
+/// Everything a forge is told about one context of one commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// How far it is.
+    pub progress: Progress,
+    /// One line, at most 140 characters: a status's description, a check's title.
+    pub title: String,
+    /// Markdown for a check: stages as a table, the first failed job's last lines. May be longer than a forge takes;
+    /// its module cuts it.
+    pub summary: String,
+    /// The page with the whole story.
+    pub url: String,
+    /// Ours: comes back when someone presses re-run. The run's id, or the action's.
+    pub external_id: String,
+    /// When it started.
+    pub started: Option<Time>,
+    /// When it ended.
+    pub ended: Option<Time>,
+}
