@@ -117,6 +117,8 @@ CREATE TABLE jobs (
     log_open     BIGINT NOT NULL,
     -- the blob that holds the log once it is complete
     log_blob     TEXT,
+    -- the last lines of a failed job, for reports: they outlive the log
+    tail         TEXT   NOT NULL,
     UNIQUE (attempt_id, place)
 );
 

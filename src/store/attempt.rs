@@ -58,6 +58,17 @@ pub struct JobRow {
     pub log_open: i64,
     /// The blob of the whole log, once it is complete.
     pub log_blob: Option<String>,
+    /// The last lines of a failed job, for reports.
+    pub tail: Json<Tail>,
+}
+
+/// The end of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Tail {
+    /// The number of its first line, from 1.
+    pub line: i64,
+    /// Plain text, without colours.
+    pub lines: Vec<String>,
 }
 
 impl JobRow {
@@ -116,14 +127,15 @@ impl Tx {
         for (place, job) in jobs.iter().enumerate() {
             execute!(
                 self,
-                "INSERT INTO jobs (id, attempt_id, place, phase, state, token_hash, log_length, log_newlines, log_open) \
-                 VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0)",
+                "INSERT INTO jobs (id, attempt_id, place, phase, state, token_hash, log_length, log_newlines, log_open, \
+                 tail) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, $7)",
                 job.id,
                 attempt,
                 column(place),
                 JobState::Waiting.phase(),
                 Json(JobState::Waiting),
                 &job.token_hash,
+                Json(Tail::default()),
             )?;
         }
         Ok(())
@@ -279,6 +291,15 @@ impl Tx {
     pub async fn keep_record(&mut self, id: JobId, record: &EndRecord) -> Result<()> {
         let met = execute!(self, "UPDATE jobs SET record = $2 WHERE id = $1", id, Json(record))?;
         meant("an end record", 1, met)
+    }
+
+    /// Keeps the end of a failed job's log.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn keep_tail(&mut self, id: JobId, tail: &Tail) -> Result<()> {
+        let met = execute!(self, "UPDATE jobs SET tail = $2 WHERE id = $1", id, Json(tail))?;
+        meant("a log's tail", 1, met)
     }
 
     /// Keeps one output; a later value replaces an earlier one.

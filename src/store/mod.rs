@@ -20,7 +20,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub use attempt::{AttemptRow, JobRow, NewJob, OutputRow};
+pub use attempt::{AttemptRow, JobRow, NewJob, OutputRow, Tail};
 pub use bell::{Bell, Change, Listener};
 pub use delivery::{DeliveryRow, DeliverySummary};
 pub use inbox::{Inbox, NewDelivery, Taken};
