@@ -148,16 +148,12 @@ impl Blobs {
     /// [`BlobError::Missing`], [`BlobError::Away`].
     pub async fn range(&self, digest: Digest, range: Range<u64>) -> Result<Bytes, BlobError> {
         let at = location(digest);
-        let failed = |error| match error {
-            object_store::Error::NotFound { .. } => BlobError::Missing(digest),
-            error => away(error),
-        };
-        let length = self.store.head(&at).await.map_err(failed)?.size;
+        let length = self.store.head(&at).await.map_err(|error| missing_or_away(digest, error))?.size;
         let range = range.start.min(length)..range.end.min(length);
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        self.store.get_range(&at, range).await.map_err(failed)
+        self.store.get_range(&at, range).await.map_err(|error| missing_or_away(digest, error))
     }
 
     /// Removes a blob. None there is a success.
@@ -175,6 +171,10 @@ impl Blobs {
 /// For [`BlobError::Away`] from whatever went wrong; streams given to [`Blobs::put_stream`] need it too.
 pub fn away(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> BlobError {
     BlobError::Away(error.into())
+}
+
+fn missing_or_away(digest: Digest, error: object_store::Error) -> BlobError {
+    if matches!(error, object_store::Error::NotFound { .. }) { BlobError::Missing(digest) } else { away(error) }
 }
 
 /// Two levels, so that no directory gets too many entries.

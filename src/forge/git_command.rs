@@ -242,7 +242,7 @@ async fn converse(
         Ok::<_, io::Error>(flow)
     };
     let ((), listened, flow) = tokio::join!(write, listen, read);
-    listened?;
+    let _: ControlFlow<()> = listened?;
     let flow = flow?;
     let status = child.wait().await?;
     if flow.is_break() || status.success() { Ok(Ended::Well) } else { Ok(Ended::Badly(said)) }
