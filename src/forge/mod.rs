@@ -1,5 +1,7 @@
 //! Forges: where events come from, where flow files and sources are read, and who is told.
 
+pub mod github;
+
 use async_trait::async_trait;
 use std::time::Duration;
 
