@@ -3,6 +3,7 @@
 pub mod git;
 mod git_command;
 pub mod mirror;
+pub mod github;
 
 use async_trait::async_trait;
 use std::time::Duration;
