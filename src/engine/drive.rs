@@ -24,7 +24,8 @@ use crate::{
 
 /// A lease outlives the longest single step: a registry's and an executor's time limits together.
 const LEASE: Duration = Duration::from_secs(60);
-/// An action that waits is looked at again after this, if nothing wakes its driver before.
+/// After a step an action is left alone for this long, unless something hurries it: what waits must not be asked
+/// without pause.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// An image's registry may take this long before an action without need of its answer starts without it.
 const PIN_PATIENCE: Duration = Duration::from_secs(2);
@@ -32,19 +33,18 @@ const PIN_PATIENCE: Duration = Duration::from_secs(2);
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
 /// Added to the jobs' own limits: for pulling, scheduling and unpacking.
 const PLACING: Duration = Duration::from_secs(3600);
-/// How many actions are stepped at once.
-const BATCH: i64 = 64;
+/// How many actions are looked at in one go.
+const BATCH: i64 = 1000;
 
 impl Engine {
-    /// Takes one step with every action that is due. How many there were.
+    /// Takes one step with every action that is due. How many had something to do.
     ///
     /// # Errors
     /// If the database is away; an action's own trouble is its own.
     pub async fn drive(&self) -> Result<usize> {
         let due = self.store.read().await?.due_actions(self.now(), BATCH).await?;
-        let count = due.len();
-        join_all(due.into_iter().map(|id| self.drive_one(id))).await;
-        Ok(count)
+        let done = join_all(due.into_iter().map(|id| self.drive_one(id))).await;
+        Ok(done.into_iter().filter(|done| *done).count())
     }
 
     /// Removes what is left of ended attempts. How many there were.
@@ -99,23 +99,49 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
-    async fn drive_one(&self, id: ActionId) {
-        if let Err(error) = self.step(id).await {
-            tracing::error!(action.id = %id, %error, "action not driven");
+    /// True if there was something to do.
+    async fn drive_one(&self, id: ActionId) -> bool {
+        match self.step(id).await {
+            Ok(done) => done,
+            Err(error) => {
+                tracing::error!(action.id = %id, %error, "action not driven");
+                false
+            }
         }
     }
 
-    async fn step(&self, id: ActionId) -> Result<()> {
+    async fn step(&self, id: ActionId) -> Result<bool> {
+        if self.is_under_way(id).await? {
+            return Ok(false);
+        }
         let now = self.now();
         let mut tx = self.store.write().await?;
         let claimed = tx.claim_action(id, now, now.after(LEASE)).await?;
         tx.commit().await?;
-        let Some(action) = claimed else { return Ok(()) };
+        let Some(action) = claimed else { return Ok(false) };
         let stepped = self.next_step(&action).await;
         let mut tx = self.store.write().await?;
         tx.release_action(id, action.fence, self.now().after(LOOK_AGAIN)).await?;
         tx.commit().await?;
-        stepped
+        stepped.map(|()| true)
+    }
+
+    /// Whether an action goes its way and needs nobody: a look that writes nothing, for most looks find just that.
+    async fn is_under_way(&self, id: ActionId) -> Result<bool> {
+        let mut tx = self.store.read().await?;
+        let action = tx.action(id).await?;
+        let attempt = tx.newest_attempt(id).await?;
+        drop(tx);
+        let Some(attempt) = attempt.filter(|_| action.cancelled_by.is_none()) else { return Ok(false) };
+        let live = matches!(attempt.state.0, AttemptState::Starting | AttemptState::Running);
+        if !live || attempt.placed.is_none() {
+            return Ok(false);
+        }
+        Ok(match self.executor.observe(attempt.id).await {
+            Ok(Observation::Running) => true,
+            Ok(Observation::Waiting { message, hopeless: None }) => message.is_empty() || message == action.reason,
+            Ok(Observation::Waiting { .. } | Observation::Absent | Observation::Ended { .. }) | Err(_) => false,
+        })
     }
 
     async fn next_step(&self, action: &ActionRow) -> Result<()> {
@@ -356,10 +382,11 @@ enum Unpinned {
 
 fn unpinned(image: &str, error: &RegistryError) -> Unpinned {
     let message = format!("{error}; with `command:` the image's own entrypoint need not be known");
-    if error.is_final() {
-        Unpinned::Never(Verdict::ImageNotFound { image: image.to_owned(), message })
-    } else {
-        Unpinned::Wait(message)
+    match error {
+        RegistryError::Away { .. } => Unpinned::Wait(message),
+        RegistryError::Invalid { .. } | RegistryError::NotFound { .. } => {
+            Unpinned::Never(Verdict::ImageNotFound { image: image.to_owned(), message })
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
             OUTPUTS_MAX, Outputs, Start, Work,
         },
     },
+    blob::{Blob, Digest},
     model::{
         ActionState, AttemptState, EventKind, JobPath, JobPlan, JobState, Program, RunState, Subscription, Time,
         Verdict,
@@ -288,6 +289,22 @@ impl Engine {
             return Ok(Some("the server: the job is over".to_owned()));
         }
         Ok(Place::of(&mut tx, job.attempt_id).await?.action.cancelled_by)
+    }
+
+    /// The snapshot of the session's own run, if that is what is asked for.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub async fn source_of(&self, session: &str, digest: &str) -> Result<Option<Blob>, Denied> {
+        let job = self.job_of_session(session).await?;
+        let place = Place::of(&mut self.store.read().await?, job.attempt_id).await?;
+        let asked = digest.strip_prefix("sha256:").unwrap_or(digest);
+        match asked.parse::<Digest>() {
+            Ok(digest) if place.run.source.as_deref() == Some(asked) => {
+                Ok(self.blobs.get(digest).await.map_err(EngineError::from)?)
+            }
+            Ok(_) | Err(_) => Ok(None),
+        }
     }
 
     /// Takes the agent's end record: the job's verdict, and all that follows.
