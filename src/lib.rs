@@ -12,6 +12,8 @@ pub mod agent;
 pub mod model;
 
 #[cfg(feature = "server")]
+pub mod command;
+#[cfg(feature = "server")]
 pub mod executor;
 #[cfg(feature = "server")]
 pub mod flow;

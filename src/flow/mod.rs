@@ -15,6 +15,7 @@ mod environments;
 mod fields;
 mod file;
 mod findings;
+mod full;
 mod job;
 mod keys;
 mod links;
@@ -33,6 +34,7 @@ use std::borrow::Cow;
 
 use crate::model::{Diagnostic, Event, Plan, RepositoryName};
 
+pub use full::full_form;
 pub use names::name_of;
 pub use render::{Palette, markdown, paint, render};
 
