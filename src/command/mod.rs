@@ -1,3 +1,11 @@
 //! What people call from a shell, one file per command.
 
 pub mod git;
+//! What `containerops` does when it is called: one file per command, each with its arguments and a `run`.
+//!
+//! A command parses nothing and decides nothing that a module below could: it reads files, calls, and prints.
+
+pub mod lint;
+pub mod plan;
+
+mod local;
