@@ -233,6 +233,36 @@ async fn each_failure_has_its_name() {
 }
 
 #[tokio::test]
+async fn a_header_goes_to_its_forge_and_nowhere_else() {
+    let (send, mut arrived) = tokio::sync::mpsc::unbounded_channel();
+    let answer = move |headers: axum::http::HeaderMap| async move {
+        let value = headers.get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        send.send(value).expect("the test listens");
+        // a forge that sends its visitors elsewhere must not send the header there
+        (axum::http::StatusCode::FOUND, [("location", "http://127.0.0.1:1/elsewhere")])
+    };
+    let app = axum::Router::new().fallback(answer);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback is there");
+    let url = format!("http://{}/demo/app.git", listener.local_addr().expect("it is bound"));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let scene = Scene::new();
+    let sha = scene.origin.commit("One");
+    let source = Source { url, header: Some("Authorization: Bearer s3cret".into()), ..scene.source() };
+    scene.snapshot_from(&sha, &source).await.expect_err("it is no forge");
+    assert_eq!(arrived.try_recv().expect("it was asked"), Some("Bearer s3cret".to_owned()));
+    let kept = grep(scene.directory.path(), b"s3cret");
+    assert!(kept.is_empty(), "it is on the disk: {kept:?}");
+}
+
+/// The files below a directory that hold some bytes.
+fn grep(directory: &Path, bytes: &[u8]) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("it is there").map(|entry| entry.expect("it is readable").path());
+    let holds = |path: &PathBuf| fs::read(path).is_ok_and(|read| read.windows(bytes.len()).any(|w| w == bytes));
+    entries.flat_map(|path| if path.is_dir() { grep(&path, bytes) } else { vec![path] }).filter(holds).collect()
+}
+
+#[tokio::test]
 async fn a_commit_that_is_too_large_is_refused_before_it_is_written() {
     let scene = Scene::with_limits(Limits { bytes: 3 << 20, files: 10, time: Duration::from_secs(60) });
     // it packs to some kilobytes
