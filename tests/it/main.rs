@@ -1,1 +1,6 @@
-fn main() {}
+//! The one integration test binary: a file per user story.
+
+mod blob;
+mod git;
+mod mirror;
+mod repository;

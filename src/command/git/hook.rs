@@ -71,8 +71,7 @@ pub async fn hook(
 ) -> Result<(), HookError> {
     let settings = Settings::read(repository).await?;
     let undelivered = Undelivered::of(&settings.path);
-    let mut list = String::new();
-    input.take(LIST_MOST).read_to_string(&mut list).map_err(disk(&settings.path))?;
+    let list = read(input).map_err(disk(&settings.path))?;
     let now = clock.now();
     for (n, (before, after, reference)) in list.lines().filter_map(update).enumerate() {
         let delivery = settings.delivery(before, after, reference, now).await;
@@ -85,6 +84,15 @@ pub async fn hook(
     };
     say(said, &words);
     Ok(())
+}
+
+/// Git's list. The name of a ref need not be UTF-8; its commit is what counts.
+fn read(input: impl BufRead) -> io::Result<String> {
+    let mut list = Vec::new();
+    if input.take(LIST_MOST + 1).read_to_end(&mut list)? as u64 > LIST_MOST {
+        return Err(io::Error::other("more refs were pushed at once than ContainerOps looks at; push fewer at a time"));
+    }
+    Ok(String::from_utf8_lossy(&list).into_owned())
 }
 
 /// What `containerops git init` has left in the repository's configuration.

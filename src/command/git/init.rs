@@ -54,7 +54,7 @@ pub struct Made {
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// The path is not under the root.
-    #[error("{} is not under the Git root {}; try: containerops git init {}", path.display(), root.display(),
+    #[error("{} is not below the Git root {}; try: containerops git init {}", path.display(), root.display(),
         root.join(path.file_name().unwrap_or_default()).display())]
     Outside {
         /// As given.
