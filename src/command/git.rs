@@ -52,6 +52,14 @@ struct InitArgs {
     secret: Option<SecretString>,
 }
 
+/// Does what was asked for.
+///
+/// # Errors
+/// If the runtime cannot be started.
+pub fn run(args: GitArgs) -> anyhow::Result<ExitCode> {
+    Ok(super::serve::runtime()?.block_on(args.run()))
+}
+
 impl GitArgs {
     /// Does what was asked for. The hook always succeeds: a push must not look failed because CI is away.
     pub async fn run(self) -> ExitCode {

@@ -33,6 +33,8 @@ const PIN_PATIENCE: Duration = Duration::from_secs(2);
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
 /// Added to the jobs' own limits: for pulling, scheduling and unpacking.
 const PLACING: Duration = Duration::from_secs(3600);
+/// Changes on the executor closer together than this are one.
+const BURST: Duration = Duration::from_millis(50);
 /// How many actions are looked at in one go.
 const BATCH: i64 = 1000;
 
@@ -87,6 +89,16 @@ impl Engine {
             tx.commit().await?;
         }
         Ok(())
+    }
+
+    /// Rings for every change that the executor sees, for as long as it is polled.
+    pub async fn hear_executor(&self) {
+        loop {
+            self.executor.changed().await;
+            // pods change in bursts: one look serves them all
+            tokio::time::sleep(BURST).await;
+            self.store.bell().ring(Change::Executor);
+        }
     }
 
     async fn remove(&self, id: AttemptId) -> Result<()> {

@@ -21,6 +21,8 @@ pub enum Change {
     Attempt(AttemptId),
     /// A log grew, or is complete.
     Log(JobId),
+    /// The executor has seen something.
+    Executor,
     /// A forge is to be told something.
     Report,
 }
