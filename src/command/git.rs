@@ -16,7 +16,7 @@ use crate::model::Clock;
 pub use hook::{HookError, hook};
 pub use init::{Authority, HookSettings, InitError, Made, init};
 
-/// The arguments of `containerops git`.
+/// Bare Git repositories on this machine, whose pushes arrive at ContainerOps.
 #[derive(Debug, Args)]
 pub struct GitArgs {
     #[command(subcommand)]

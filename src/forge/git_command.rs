@@ -2,7 +2,7 @@
 //!
 //! What is promised: nothing of the machine's or a user's Git configuration has any influence, no hook or filter of a
 //! repository runs, nobody is asked for a password, a command ends within its time, and its output is bounded. When
-//! the call is dropped, git is killed.
+//! the call is dropped, git is ended in such a way that it leaves no locks behind.
 
 use std::{ffi::OsStr, io, ops::ControlFlow, path::Path, process::Stdio, time::Duration};
 
@@ -100,7 +100,7 @@ impl GitCommand {
             command.env(format!("GIT_{role}_NAME"), "ContainerOps");
             command.env(format!("GIT_{role}_EMAIL"), "containerops@localhost");
         }
-        command.arg(name).kill_on_drop(true).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg(name).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let new = Self { command, name: name.to_owned(), config: vec![], hidden: vec![], input: vec![], limit: LIMIT };
         // repositories may belong to another user: they are data to us, and nothing in them is executed
         new.config("safe.directory", "*").config("core.hooksPath", "/dev/null")
@@ -199,7 +199,7 @@ impl GitCommand {
         }
         let failed = |source| GitCommandError::Io { command: self.name.clone(), source };
         let child = self.command.spawn().map_err(failed)?;
-        match timeout(self.limit, converse(child, &self.input, sink)).await {
+        match timeout(self.limit, converse(Ending(child), &self.input, sink)).await {
             Err(_) => Err(GitCommandError::TimedOut { command: self.name, after: self.limit }),
             Ok(Err(source)) => Err(failed(source)),
             Ok(Ok(Ended::Well)) => Ok(()),
@@ -211,6 +211,27 @@ impl GitCommand {
     }
 }
 
+/// A process that is ended when it is dropped. SIGKILL, which tokio would send, would leave git's lock files, and no
+/// later command could ever take those locks; at SIGTERM git removes them.
+struct Ending(Child);
+
+impl Ending {
+    #[expect(unsafe_code, reason = "neither std nor tokio can send SIGTERM")]
+    fn end(&self) {
+        // the id is known until the process was waited for, and until then no other process gets it
+        if let Some(id) = self.0.id().and_then(|id| libc::pid_t::try_from(id).ok()) {
+            // SAFETY: kill(2) touches no memory of ours.
+            unsafe { libc::kill(id, libc::SIGTERM) };
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 enum Ended {
     Well,
     Badly(Vec<u8>),
@@ -218,11 +239,11 @@ enum Ended {
 
 /// Writes to, and reads from, a process until it ends or `sink` breaks off.
 async fn converse(
-    mut child: Child,
+    mut child: Ending,
     input: &[u8],
     mut sink: impl FnMut(&[u8]) -> ControlFlow<()> + Send,
 ) -> io::Result<Ended> {
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (stdin, stdout, stderr) = (child.0.stdin.take(), child.0.stdout.take(), child.0.stderr.take());
     let write = async {
         if let Some(mut stdin) = stdin {
             // a command that does not want all of its input says so by its exit code
@@ -237,14 +258,14 @@ async fn converse(
     let read = async {
         let flow = each(stdout, &mut sink).await?;
         if flow.is_break() {
-            child.start_kill()?;
+            child.end();
         }
         Ok::<_, io::Error>(flow)
     };
     let ((), listened, flow) = tokio::join!(write, listen, read);
     let _: ControlFlow<()> = listened?;
     let flow = flow?;
-    let status = child.wait().await?;
+    let status = child.0.wait().await?;
     if flow.is_break() || status.success() { Ok(Ended::Well) } else { Ok(Ended::Badly(said)) }
 }
 

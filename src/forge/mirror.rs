@@ -150,18 +150,23 @@ impl Mirrors {
     ) -> Result<Snapshot, MirrorError> {
         let directory = made(&self.directory)?;
         let mirror = mirror(&directory, repository);
-        let lock = self.lock(&mirror);
-        let _alone = lock.lock().await;
-        let fetch = fetch::Fetch { mirror: &mirror, source, time: self.limits.time };
-        fetch.commit(event_sha).await?;
-        let checkout = match fetch.merge(event_sha).await? {
-            Some(merge) => Checkout::Merge(merge),
-            None => Checkout::Commit(event_sha.clone()),
-        };
-        let place = tempfile::TempDir::new_in(&directory).map_err(disk(&directory))?;
+        let checkout = self.fetch(&mirror, event_sha, source).await?;
+        let place = workplace(&directory.join("checkouts"))?;
         let time = checkout::write(&mirror, checkout.sha(), &repository.clone_url, place.path(), self.limits).await?;
         let (unpacked, packed) = archive::write(place, into.to_owned(), time, self.limits.bytes).await?;
         Ok(Snapshot { checkout, unpacked, packed })
+    }
+
+    /// Brings the commit into the mirror, with the mirror's lock. Reading from a mirror needs none.
+    async fn fetch(&self, mirror: &Path, event_sha: &Sha, source: &Source) -> Result<Checkout, MirrorError> {
+        let lock = self.lock(mirror);
+        let _alone = lock.lock().await;
+        let fetch = fetch::Fetch { mirror, source, time: self.limits.time };
+        fetch.commit(event_sha).await?;
+        Ok(match fetch.merge(event_sha).await? {
+            Some(merge) => Checkout::Merge(merge),
+            None => Checkout::Commit(event_sha.clone()),
+        })
     }
 
     fn lock(&self, mirror: &Path) -> Arc<tokio::sync::Mutex<()>> {
@@ -174,6 +179,24 @@ impl Mirrors {
 /// A directory that is there after the call, by its real path.
 fn made(directory: &Path) -> Result<PathBuf, MirrorError> {
     std::fs::create_dir_all(directory).and_then(|()| directory.canonicalize()).map_err(disk(directory))
+}
+
+/// A new directory in `directory`. Those that a crash has left there are removed.
+fn workplace(directory: &Path) -> Result<tempfile::TempDir, MirrorError> {
+    made(directory)?;
+    for entry in std::fs::read_dir(directory).map_err(disk(directory))?.flatten() {
+        if is_forgotten(&entry.path()) {
+            std::fs::remove_dir_all(entry.path()).map_err(disk(&entry.path()))?;
+        }
+    }
+    tempfile::TempDir::new_in(directory).map_err(disk(directory))
+}
+
+/// Whether something is so old that whoever made it is gone: far beyond every limit of time.
+fn is_forgotten(path: &Path) -> bool {
+    const AGE: Duration = Duration::from_secs(2 * 3600);
+    let changed = path.symlink_metadata().and_then(|about| about.modified());
+    changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > AGE))
 }
 
 /// Where a repository's mirror lies. `+` is in no name, so that no mirror lies within another.

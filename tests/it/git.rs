@@ -20,6 +20,7 @@ use containerops::{
     forge::{
         Forge, ForgeError, Reading, Unreadable, Wanted,
         git::{Git, delivery, secret, secret_file},
+        mirror::Mirrors,
     },
     model::{Clock, Conclusion, Context, Event, EventKind, Progress, Report, Sha, Time},
 };
@@ -198,7 +199,7 @@ async fn nothing_is_lost_while_nobody_listens() {
     let first = scene.ada.commit("One");
     let said = scene.push(&["main"]).await;
     assert!(said.starts_with("ContainerOps: not told yet; this is kept and sent with the next push: "), "{said}");
-    assert!(said.contains("Connection refused"), "{said}");
+    assert!(said.contains("/hooks/git does not answer: Connection refused"), "{said}");
     assert_eq!(scene.undelivered(), 1);
 
     let mut listener = Listener::new(StatusCode::ACCEPTED).await;
@@ -338,6 +339,32 @@ async fn an_absent_commit_or_repository_is_refused() {
     std::os::unix::fs::symlink(scene.directory.path().join("elsewhere"), &scene.bare).expect("ours");
     let error = scene.forge.source(&event).await.expect_err("a link leads out of the root");
     assert!(matches!(error, ForgeError::Refused { .. }), "{error}");
+}
+
+/// Gives everything below a directory to another user. Only root can.
+fn give_away(path: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::lchown(path, Some(65534), Some(65534))?;
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            give_away(&entry?.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_repository_may_belong_to_another_user() {
+    let (scene, event) = pushed(&[(".containerops.yml", vec![])]).await;
+    if let Err(error) = give_away(&scene.bare) {
+        eprintln!("skipped: only root can give files away: {error}");
+        return;
+    }
+    assert_eq!(scene.forge.flow_files(&event.repository, &event.sha).await.expect("it is readable").len(), 1);
+    report(&scene.forge, &event, "context", Progress::Queued, "").await.expect("it is writable");
+    let source = scene.forge.source(&event).await.expect("it is there");
+    let mirrors = Mirrors::new(scene.directory.path().join("mirrors"));
+    let into = scene.directory.path().join("snapshot");
+    mirrors.snapshot(&event.repository, &event.sha, &source, &into).await.expect("it can be fetched");
 }
 
 /// Tells the forge a state of one context.

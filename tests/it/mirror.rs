@@ -65,6 +65,10 @@ impl Scene {
         self.snapshot_from(sha, &self.source()).await
     }
 
+    fn mirror(&self) -> PathBuf {
+        self.directory.path().join("mirrors/github/demo+app.git")
+    }
+
     /// Unpacks the snapshot as a pod does.
     fn unpacked(&self) -> PathBuf {
         let into = self.directory.path().join("pod");
@@ -286,4 +290,41 @@ async fn callers_at_the_same_time_do_not_disturb_each_other() {
     let sha = scene.origin.commit("One");
     let (first, second) = tokio::join!(scene.snapshot(&sha), scene.snapshot(&sha));
     assert_eq!(first.expect("it is there"), second.expect("it is there"));
+}
+
+#[tokio::test]
+async fn what_a_crash_has_left_is_mended() {
+    let scene = Scene::new();
+    let first = scene.origin.commit("One");
+    scene.snapshot(&first).await.expect("it is there");
+    let second = scene.origin.commit("Two");
+    fs::remove_file(scene.mirror().join("config")).expect("ours");
+    let forgotten = scene.directory.path().join("mirrors/checkouts/forgotten");
+    fs::create_dir(&forgotten).expect("ours");
+    let lock = scene.mirror().join(format!("refs/containerops/commits/{second}.lock"));
+    for (path, age) in [(&lock, 3 * 3600), (&forgotten, 3 * 3600), (&scene.mirror().join("fresh.lock"), 60)] {
+        let file = if path.is_dir() { fs::File::open(path) } else { fs::File::create(path) };
+        let then = std::time::SystemTime::now() - Duration::from_secs(age);
+        file.and_then(|file| file.set_modified(then)).expect("ours");
+    }
+    scene.snapshot(&second).await.expect("it is there");
+    assert!(!forgotten.exists());
+    assert!(scene.mirror().join("fresh.lock").exists(), "someone may hold it still");
+}
+
+#[tokio::test]
+async fn git_is_ended_when_its_time_is_over() {
+    // whoever connects waits in the queue for ever
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback is there");
+    let url = format!("http://{}/demo/app.git", silent.local_addr().expect("it is bound"));
+    let scene = Scene::with_limits(Limits { time: Duration::from_millis(300), ..Limits::default() });
+    let sha = scene.origin.commit("One");
+    let error = scene.snapshot_from(&sha, &Source { url, ..scene.source() }).await.expect_err("nobody answers");
+    assert!(matches!(error, MirrorError::Away { .. }), "{error}");
+    assert!(error.to_string().contains("took longer"), "{error}");
+    let (mut asked, _) = silent.accept().expect("git has connected");
+    asked.set_read_timeout(Some(Duration::from_secs(10))).expect("a good limit");
+    let mut request = String::new();
+    std::io::Read::read_to_string(&mut asked, &mut request).expect("git has hung up: no part of it is left");
+    assert!(request.starts_with("GET /demo/app.git"), "{request}");
 }

@@ -116,16 +116,18 @@ impl Settings {
     }
 
     async fn delivery(&self, before: Sha, after: Sha, reference: &str, time: Time) -> Delivery {
+        let commit = commit(&self.path, &after).await;
+        let author = commit.as_ref().map(|commit| commit.author.clone());
         let suffix = if self.path.extension().is_some_and(|extension| extension == "git") { ".git" } else { "" };
         Delivery {
             repository: self.name.clone(),
             directory: format!("{}{suffix}", self.name),
             default_branch: self.default_branch.clone(),
             reference: reference.to_owned(),
-            commit: commit(&self.path, &after).await,
+            pusher: account().or(author).unwrap_or_else(|| "unknown".to_owned()),
+            commit,
             before,
             after,
-            pusher: pusher(),
             time,
         }
     }
@@ -155,9 +157,9 @@ async fn commit(path: &Path, object: &Sha) -> Option<Commit> {
 }
 
 /// Who pushes, by the web server's or the machine's account.
-fn pusher() -> String {
+fn account() -> Option<String> {
     let known = ["REMOTE_USER", "USER", "LOGNAME"].iter().filter_map(|name| std::env::var(name).ok());
-    known.filter(|name| !name.is_empty()).map(|name| name.chars().take(100).collect()).next().unwrap_or_default()
+    known.filter(|name| !name.is_empty()).map(|name| name.chars().take(100).collect()).next()
 }
 
 /// One line of git's list.
@@ -171,7 +173,7 @@ async fn send(settings: &Settings, undelivered: &Undelivered) -> Result<String, 
     let secret = git::read_secret(&settings.secret_file)
         .map_err(|error| format!("the secret in {} cannot be read: {error}", settings.secret_file.display()))?;
     let client = reqwest::Client::builder().connect_timeout(CONNECT_LIMIT).timeout(REQUEST_LIMIT).build();
-    let client = client.map_err(|error| causes(&error))?;
+    let client = client.map_err(|error| cause(&error))?;
     let mut refused = Ok(format!("{}/git/{}", settings.url, settings.name));
     for path in undelivered.list().map_err(|error| error.to_string())? {
         let body = std::fs::read(&path).map_err(|error| error.to_string())?;
@@ -204,7 +206,7 @@ async fn post(client: &reqwest::Client, url: &str, secret: &SecretString, body: 
         let request = client.post(&url).header("content-type", "application/json").header(EVENT_HEADER, "push");
         let request = request.header(DELIVERY_HEADER, &id).header(SIGNATURE_HEADER, &signature);
         answer = match request.body(body.clone()).send().await {
-            Err(error) => Answer::Away(causes(&error)),
+            Err(error) => Answer::Away(format!("{url} does not answer: {}", cause(&error))),
             Ok(response) if response.status().is_server_error() => {
                 Answer::Away(format!("{url}: {}", response.status()))
             }
@@ -226,10 +228,9 @@ fn settled(url: &str, status: StatusCode) -> Answer {
     }
 }
 
-/// An error with its causes, which alone say what happened.
-fn causes(error: &dyn std::error::Error) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+/// The innermost cause of an error, which alone says what happened.
+fn cause(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
 }
 
 fn text(printed: &[u8]) -> String {

@@ -46,20 +46,22 @@ pub(super) async fn write(
     commit_time(&git_dir, sha).await
 }
 
+/// How much is kept of an entry of a tree: what stands before its path, which may be of any length.
+const ENTRY_MOST: usize = 200;
+
 /// Adds up a commit's files before any is written: a small pack can hold very much.
 async fn measure(mirror: &Path, sha: &Sha, limits: Limits) -> Result<(), MirrorError> {
     let (mut bytes, mut files, mut entry) = (0_u64, 0_u64, Vec::new());
-    let list = GitCommand::new("ls-tree").git_dir(mirror).args(["-r", "-z", "--format=%(objectsize)", sha.as_str()]);
+    let list = GitCommand::new("ls-tree").git_dir(mirror).args(["-r", "-l", "-z", sha.as_str()]);
     let count = |chunk: &[u8]| {
         for &byte in chunk {
-            if byte != 0 {
+            if byte == 0 {
+                bytes += size(&entry);
+                files += 1;
+                entry.clear();
+            } else if entry.len() < ENTRY_MOST {
                 entry.push(byte);
-                continue;
             }
-            // a submodule has no size: `-`
-            bytes += std::str::from_utf8(&entry).ok().and_then(|size| size.trim().parse().ok()).unwrap_or(0);
-            files += 1;
-            entry.clear();
         }
         if bytes > limits.bytes || files > limits.files { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
@@ -71,6 +73,13 @@ async fn measure(mirror: &Path, sha: &Sha, limits: Limits) -> Result<(), MirrorE
         return Err(MirrorError::TooLarge { limit: format!("{} files", limits.files) });
     }
     Ok(())
+}
+
+/// The size in `100644 blob <sha> <size>\t<path>`; a submodule has none.
+fn size(entry: &[u8]) -> u64 {
+    let about = entry.split(|&byte| byte == b'\t').next().unwrap_or_default();
+    let size = about.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+    std::str::from_utf8(size).ok().and_then(|size| size.parse().ok()).unwrap_or(0)
 }
 
 async fn commit_time(git_dir: &Path, sha: &Sha) -> Result<u64, MirrorError> {

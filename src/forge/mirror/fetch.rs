@@ -1,8 +1,8 @@
 //! Bringing a commit into a mirror.
 
-use std::{path::Path, time::Duration};
+use std::{fs, io, path::Path, time::Duration};
 
-use super::{MirrorError, checkout, failed};
+use super::{MirrorError, checkout, disk, failed, is_forgotten};
 use crate::{
     forge::{GitCommand, GitCommandError, Source},
     model::Sha,
@@ -53,9 +53,10 @@ impl Fetch<'_> {
         if second_parent.as_ref() == Some(sha) { self.resolve(&kept).await } else { Ok(None) }
     }
 
+    /// Makes the mirror, or mends what a crash has left of it.
     async fn make(&self, sha: &Sha) -> Result<(), MirrorError> {
-        if self.mirror.join("HEAD").is_file() {
-            return Ok(());
+        for directory in ["", "refs/containerops", "refs/containerops/commits", "refs/containerops/merges"] {
+            unlock(&self.mirror.join(directory)).map_err(disk(self.mirror))?;
         }
         let new = GitCommand::new("init").args(["--quiet", "--bare", "--template="]).arg(checkout::object_format(sha));
         new.arg("--").arg(self.mirror).run(0).await.map(drop).map_err(failed)
@@ -108,6 +109,20 @@ impl Fetch<'_> {
             Err(error) => Err(failed(error)),
         }
     }
+}
+
+/// Removes the locks of git processes that were killed with the machine, which nobody else would ever remove.
+fn unlock(directory: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().as_encoded_bytes().ends_with(b".lock") && is_forgotten(&entry.path()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// What git calls the way that a URL goes; none for those that we do not go, among them `ext::`, which runs commands.
