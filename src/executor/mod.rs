@@ -2,6 +2,7 @@
 //! results: those come from the agent that each container runs.
 
 pub mod kubernetes;
+pub mod process;
 pub mod registry;
 
 use std::time::Duration;

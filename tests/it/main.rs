@@ -1,11 +1,10 @@
-//! The one integration test binary: a file per user story.
+//! The integration tests, one binary: what users see, told with the harness's modelled outside world. A file per story.
 
+mod agent;
 mod blob;
 mod git;
-mod mirror;
-mod repository;
-//! The integration tests, one binary: what users see, told with the harness's modelled outside world.
-
 mod github;
 mod harness;
+mod mirror;
 mod prism;
+mod repository;
