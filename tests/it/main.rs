@@ -8,3 +8,6 @@ mod harness;
 mod mirror;
 mod prism;
 mod repository;
+//! One binary for all integration tests, one file per user story.
+
+mod flow;
