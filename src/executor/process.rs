@@ -10,7 +10,7 @@
 //!   died at the worst moment.
 //! - `job-0.end` is the end record that the agent leaves, and `job-0.exit` the exit code, if the server was there.
 //!
-//! Whatever a job starts inherits [`MARK`] in its environment, by which the last of it is found and killed.
+//! Whatever a job starts inherits `CONTAINEROPS_ATTEMPT` in its environment, by which the last of it is found and killed.
 
 use std::{
     ffi::OsString,
@@ -36,7 +36,7 @@ use super::{Container, ContainerEnd, Executor, ExecutorError, ExecutorKind, Obse
 use crate::model::{AttemptId, JobId};
 
 /// The variable that names the attempt a process belongs to.
-pub const MARK: &str = "CONTAINEROPS_ATTEMPT";
+const MARK: &str = "CONTAINEROPS_ATTEMPT";
 const PLACEMENT: &str = "placement.json";
 /// How long a job has to end by itself when its attempt is removed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -93,19 +93,23 @@ impl Process {
             let program = self.agent.first().cloned().unwrap_or_default();
             refused(&format!("the agent {} cannot be started: {error}", program.display()))
         })?;
-        let (changed, exit) = (Arc::clone(&self.changed), attempt.file(&container.name, "exit"));
+        let changed = Arc::clone(&self.changed);
+        let (lock, exit) = (attempt.file(&container.name, "lock"), attempt.file(&container.name, "exit"));
         tokio::spawn(async move {
-            watch(child, &exit).await;
-            changed.notify_waiters();
+            watch(child, &lock, &exit).await;
+            changed.notify_one();
         });
         Ok(())
     }
 }
 
 /// Waits for an agent, so that it does not stay as a zombie, and notes how it exited.
-async fn watch(mut child: Child, exit: &Path) {
+async fn watch(mut child: Child, lock: &Path, exit: &Path) {
+    let pid = child.id().map(|pid| pid.to_string());
     let status = child.wait().await;
-    if let Some(code) = status.ok().and_then(|status| status.code()) {
+    // one that exited because another had the lock says nothing about the job
+    let ours = read_some(lock).is_none_or(|holder| Some(holder) == pid);
+    if let Some(code) = status.ok().and_then(|status| status.code()).filter(|_| ours) {
         // the attempt may have been removed meanwhile
         let _ = fs::write(exit, code.to_string());
     }
@@ -125,7 +129,7 @@ impl Executor for Process {
                 self.spawn(&attempt, container, &placement.agent_url)?;
             }
         }
-        self.changed.notify_waiters();
+        self.changed.notify_one();
         Ok(())
     }
 
@@ -137,7 +141,7 @@ impl Executor for Process {
         let attempt = self.attempt(attempt);
         attempt.end().await.map_err(|error| away(&error))?;
         remove_tree(&attempt.dir).map_err(|error| away(&error))?;
-        self.changed.notify_waiters();
+        self.changed.notify_one();
         Ok(())
     }
 
