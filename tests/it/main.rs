@@ -11,3 +11,9 @@ mod repository;
 //! One binary for all integration tests, one file per user story.
 
 mod flow;
+//! The integration tests, one binary: one file per user story or seam.
+
+mod harness;
+mod kubernetes;
+mod pod;
+mod registry;
