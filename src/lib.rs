@@ -17,3 +17,5 @@ pub mod executor;
 pub mod flow;
 #[cfg(feature = "server")]
 pub mod forge;
+#[cfg(feature = "server")]
+pub mod web;
