@@ -1,6 +1,9 @@
 //! Executors place an attempt's containers somewhere, watch them, and remove them. They know nothing of flows, logs or
 //! results: those come from the agent that each container runs.
 
+pub mod kubernetes;
+pub mod registry;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -1,0 +1,3 @@
+//! The outside world, modelled: small, strict, and able to fail.
+
+pub(crate) mod github;
