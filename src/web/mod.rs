@@ -1,3 +1,8 @@
+//! What people and forges see of us over HTTP.
+
+pub mod assets;
+pub mod log;
+pub mod pages;
 //! What people, forges and agents see of us over HTTP.
 
 mod agent;
