@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// GitHub sends at most 25 MB; whatever is larger was not sent by a forge.
-pub const BODY_MAX: usize = 26 << 20;
+pub(super) const BODY_MAX: usize = 26 << 20;
 /// More headers than this are not kept.
 const HEADERS_MAX: usize = 64;
 /// A longer value is cut.

@@ -1,12 +1,11 @@
-//! The outside world, modelled: small, strict, and able to fail.
-
-pub(crate) mod github;
-//! What the tests stand on: a real cluster, and small models of the outside.
+//! What the tests stand on: a real cluster for those who have one, and models of the outside: small, strict, and able
+//! to fail.
 
 use std::path::PathBuf;
 
 pub(crate) mod agents;
 pub(crate) mod cluster;
+pub(crate) mod github;
 
 /// The kubeconfig of the cluster that tests may use, or nothing: then the test says so and skips. It fails instead if
 /// `CONTAINEROPS_TEST_REQUIRE` names `kubernetes`.
