@@ -451,7 +451,10 @@ async fn init_may_be_repeated_and_leaves_other_hooks_alone() {
     fs::write(&script, "#!/bin/sh\nmail everyone\n").expect("ours");
     let error = init(&scene.bare, &settings).await.expect_err("a foreign hook");
     assert!(matches!(error, InitError::ForeignHook(..)), "{error}");
-    assert_eq!(fs::read_to_string(&script).expect("it is there"), "#!/bin/sh\nmail everyone\n");
+    let both = format!("#!/bin/sh\n# containerops git hook\ntee /tmp/x | {} git hook\n", settings.program.display());
+    fs::write(&script, &both).expect("ours");
+    init(&scene.bare, &settings).await.expect("it calls us");
+    assert_eq!(fs::read_to_string(&script).expect("it is there"), both);
 }
 
 #[tokio::test]
@@ -461,18 +464,18 @@ async fn init_says_what_is_wrong_with_a_path() {
     let root = scene.data().join("git");
     fs::create_dir_all(root.join("taken/src")).expect("ours");
     let mut said = vec![];
-    for path in
-        [scene.directory.path().join("app"), root.clone(), root.join("demo/app"), root.join("taken"), root.join("a b")]
-    {
+    let bad = ["../../app", "", "demo/app", "taken", "demo/app.git/x", "a b"];
+    for path in bad.map(|path| root.join(path)) {
         let error = init(&path, &settings).await.expect_err("a bad path").to_string();
         said.push(error.replace(&scene.directory.path().display().to_string(), "…"));
     }
     insta::assert_debug_snapshot!(said, @r#"
     [
-        "…/app is not below the Git root …/data/git; try: containerops git init …/data/git/app",
-        "…/data/git is not below the Git root …/data/git; try: containerops git init …/data/git/git",
+        "…/data/git/../../app is not below the Git root …/data/git; try: containerops git init …/data/git/app",
+        "…/data/git/ is not below the Git root …/data/git; try: containerops git init …/data/git/git",
         "…/data/git/demo/app.git is there already and has the same name: use that one, or choose another path",
         "…/data/git/taken is there already and is no bare Git repository: choose another path, or move it away",
+        "…/data/git/demo/app.git is a repository, and no other can lie in it: choose another path",
         "the path under the Git root is the repository's name, but `a b` is no repository name: owner/name of letters, digits, `.`, `_` and `-`",
     ]
     "#);
