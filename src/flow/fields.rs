@@ -5,7 +5,7 @@
 
 use super::{
     Reading, Shape,
-    findings::{did_you_mean, quoted},
+    findings::quoted,
     node::{Entry, Node, Place, Value},
 };
 
@@ -120,7 +120,7 @@ impl<'n> Fields<'n> {
             None => {
                 let known = self.levels.iter().flat_map(|level| level.keys.iter().chain(level.later)).copied();
                 let message = format!("unknown key {} in {name}", quoted(key));
-                let hint = did_you_mean(key, known);
+                let hint = reading.findings.did_you_mean(key, known);
                 match reading.shape {
                     Shape::Ours => reading.findings.error(entry.key.at, message).maybe_hint(hint),
                     Shape::Original => reading.findings.warning(entry.key.at, message).maybe_hint(hint),
@@ -134,7 +134,10 @@ impl<'n> Fields<'n> {
         let message = format!("{} is a key of {}, not of {name}", quoted(&entry.key.text), owner.name);
         let list = ["stages", "actions", "jobs"].iter().find(|list| self.entries.iter().any(|e| e.key.text == **list));
         let hint = list.map(|list| format!("move it into `{list}`, or replace `{list}` by the keys of its only item"));
+        // what does not run yet is never ignored, wherever it stands
+        let later = owner.later.contains(&entry.key.text.as_str());
         match reading.shape {
+            Shape::Original if later => reading.findings.error(entry.key.at, message).maybe_hint(hint),
             Shape::Ours => reading.findings.error(entry.key.at, message).maybe_hint(hint),
             Shape::Original => reading.findings.warning(entry.key.at, message).maybe_hint(hint),
         }

@@ -121,7 +121,9 @@ fn claim(fields: &mut Fields<'_>, named: Named<'_>, index: usize, count: usize, 
     let at = fields.at();
     match fields.claim("name") {
         Some(node) => {
-            let name = scalar::text(node, "a name", reading).unwrap_or(Text { at, text: String::new() });
+            let Some(name) = scalar::text(node, "a name", reading) else {
+                return Text { at, text: String::new() };
+            };
             check(&name, reading);
             name
         }

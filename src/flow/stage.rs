@@ -5,7 +5,7 @@ use crate::model::{ActionPlan, Sequencing, StageKind, StagePlan};
 use super::{
     Reading, Shape, action, children,
     fields::Fields,
-    findings::{did_you_mean, quoted},
+    findings::quoted,
     keys,
     names::{self, Named},
     node::Text,
@@ -49,9 +49,14 @@ fn kind(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> StageKind {
     }
     if text.text == "pause" {
         reading.findings.error(text.at, "`type: pause` is not supported yet").hint("remove the stage");
+        // it has no actions either, and its author should not hear of that too
+        return StageKind::End;
+    } else if text.text == "component" {
+        let finding = reading.findings.error(text.at, "`type: component` is a job's type, not a stage's");
+        finding.hint("remove it; jobs are components unless they say otherwise");
     } else {
         let message = format!("a stage's `type` is normal, start or end; {} is none of them", quoted(&text.text));
-        let hint = did_you_mean(&text.text, kinds.iter().map(|(name, _)| *name));
+        let hint = reading.findings.did_you_mean(&text.text, kinds.iter().map(|(name, _)| *name));
         reading.findings.error(text.at, message).maybe_hint(hint);
     }
     StageKind::Normal
@@ -83,7 +88,8 @@ fn need(wanted: &Text, index: usize, names: &[Text], reading: &mut Reading<'_>) 
             reading.findings.error(wanted.at, message).hint(format!("move {name} above this stage"));
         }
         None => {
-            let hint = did_you_mean(&wanted.text, names[..index].iter().map(|name| name.text.as_str()));
+            let hint =
+                reading.findings.did_you_mean(&wanted.text, names[..index].iter().map(|name| name.text.as_str()));
             reading.findings.error(wanted.at, format!("no stage is named {name}")).maybe_hint(hint);
         }
     }

@@ -81,6 +81,7 @@ error: unknown key `mem` in `limits`
    |
 12 |             resources: {cpus: 1, limits: {mem: 1Gi}}
    |                                           ^^^
+   = hint: did you mean `memory`?
 
 error: unknown key `zzz` in a job
    --> unknown-keys.yml:13:13
@@ -155,13 +156,6 @@ error: `retry` is not supported yet
 14 |     retry: {max: 1}
    |     ^^^^^
    = hint: remove it
-
-error: stage `approve` has nothing to run
-   --> not-yet.yml:15:5
-   |
-15 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
-   |     ^^^^
-   = hint: give it `actions`, `jobs`, or an `image`
 
 error: `type: pause` is not supported yet
    --> not-yet.yml:15:27
@@ -261,12 +255,6 @@ error: an empty item is not a stage
 3 |   -
   |    ^
   = hint: remove this `-`
-
-error: `` is no name: 1 to 63 of letters, digits, `-` and `_`
-  --> shapes-of-a-job.yml:4:5
-  |
-4 |   - name: {a: b}
-  |     ^^^^
 
 error: a name is a text; this is a map
   --> shapes-of-a-job.yml:4:11
@@ -413,12 +401,11 @@ error: `rust 1.95` is no image
   |                          ^^^^^^^^^^^
   = hint: an image is written registry/repository:tag
 
-error: `` is no image
+error: the image is empty
   --> images.yml:6:26
   |
 6 |   - {name: empty, image: ""}
   |                          ^^
-  = hint: an image is written registry/repository:tag
 "#);
 }
 
@@ -462,7 +449,7 @@ error: `CI` is set by ContainerOps, not by a file
   |
 1 | environments: {CI: "true", 1ST: x}
   |                ^^
-  = hint: choose a name that does not begin with `CO_`
+  = hint: choose another name; those that begin with `CO_` are taken
 
 error: `1ST` is no variable's name
   --> environments.yml:1:28
@@ -476,14 +463,14 @@ error: `CO_SHA` is set by ContainerOps, not by a file
   |
 6 |       - {CO_SHA: x, CO_MINE: y, MY-VALUE: z, CO-DATA: "a=b"}
   |          ^^^^^^
-  = hint: choose a name that does not begin with `CO_`
+  = hint: choose another name; those that begin with `CO_` are taken
 
 error: `CO_MINE` is set by ContainerOps, not by a file
   --> environments.yml:6:21
   |
 6 |       - {CO_SHA: x, CO_MINE: y, MY-VALUE: z, CO-DATA: "a=b"}
   |                     ^^^^^^^
-  = hint: choose a name that does not begin with `CO_`
+  = hint: choose another name; those that begin with `CO_` are taken
 
 error: `MY-VALUE` is no variable's name
   --> environments.yml:6:33
@@ -686,7 +673,7 @@ error: `CO_SHA` is set by ContainerOps, not by a file
    |
 25 |       - {"build.jar.jar[URL]": CO_SHA}
    |                                ^^^^^^
-   = hint: choose a name that does not begin with `CO_`
+   = hint: choose another name; those that begin with `CO_` are taken
 
 error: `optional` is true or false
    --> subscriptions.yml:26:45
@@ -751,11 +738,12 @@ error: `branches` is empty, and would match nothing
   |                    ^
   = hint: remove it to match everything
 
-error: unknown key `tags` in a branch filter
+error: `tags` is no key of `push`
   --> on.yml:2:24
   |
 2 |   push: {branches: [], tags: ["v*"]}
   |                        ^^^^
+  = hint: tags are an event of their own: `tag: {names: ["v*"]}`
 
 error: unknown key `pull-request` in `on`
   --> on.yml:3:3
@@ -783,11 +771,12 @@ error: a pattern has 1 to 255 bytes
 4 |   tag: {names: ["!v*", "v[", ""]}
   |                              ^^
 
-error: unknown key `merge_group` in `on`
+error: `merge_group` is no event of its own in `on`
   --> on.yml:5:3
   |
 5 |   merge_group:
   |   ^^^^^^^^^^^
+  = hint: it goes with `pull_request`
 "#);
 }
 
@@ -854,11 +843,12 @@ error: a stage of type start or end runs nothing; its `actions` would never star
    |                            ^^^^^^^
    = hint: write `type: normal`
 
-error: a stage's `type` is normal, start or end; `component` is none of them
+error: `type: component` is a job's type, not a stage's
    --> levels-mixed.yml:11:24
    |
 11 |   - {name: kind, type: component, image: rust}
    |                        ^^^^^^^^^
+   = hint: remove it; jobs are components unless they say otherwise
 ");
 }
 
@@ -895,14 +885,14 @@ error: the file is empty
 #[test]
 fn keys_given_twice() {
     assert_snapshot!(mistakes("duplicate-keys"), @r"
-error: `image` is given twice in one map
+error: `image` is given twice in one map (line 3)
   --> duplicate-keys.yml:4:5
   |
 4 |     image: rust:1.95
   |     ^^^^^
   = hint: remove one of them
 
-error: `A` is given twice in one map
+error: `A` is given twice in one map (line 5)
   --> duplicate-keys.yml:5:26
   |
 5 |     environments: {A: 1, A: 2}
@@ -936,15 +926,63 @@ error: the tag `!secret` means nothing here
 #[test]
 fn nothing_in_a_file_breaks_out_of_a_report() {
     let diagnostics = flow::read("x.yml", &repository(), &bytes("bad", "hostile-text")).err().unwrap_or_default();
-    assert_snapshot!(flow::markdown("a```b\n.yml", &diagnostics), @r"
-**1 error in the flow file**
+    assert_snapshot!(flow::markdown("a```b\n.yml", &diagnostics), @r#"
+**2 errors in the flow file**
 
-````text
-error: this is not YAML: unexpected character: ``'
+```````text
+error: `````` is no name: 1 to 63 of letters, digits, `-` and `_`
+  --> a```b�.yml:2:11
+  |
+2 |   - name: "````"
+  |           ^^^^^^
+
+error: unknown key ````<img src=x>` in a stage
   --> a```b�.yml:4:5
   |
-4 |     ```<img src=x>: �gpj
-  |     ^
-````
-");
+4 |     "```<img src=x>": �gpj
+  |     ^^^^^^^^^^^^^^^^
+```````
+"#);
+}
+
+#[test]
+fn smaller_mistakes_and_what_is_none() {
+    let original = "uri: a/b/c\nstages:\n  - {type: start}\n  - {name: s, type: normal, sequencing: sequence, actions:";
+    let table = [
+        ("image: rust\nenvironments: {MAIL: 'git@h.example, x@y.example'}", vec![]),
+        ("image: rust\nenvironments: {MAIL: a@NAME@}", vec!["no variable is named `NAME`"]),
+        ("variables:\nimage: rust\non: push", vec![]),
+        ("image: rust\non: {push: true}", vec!["a branch filter is a map of keys and values; this is a text"]),
+        ("image: rust\nkubectl: a.yaml", vec!["a job with an image is a component: its `kubectl` is ignored"]),
+        ("image: rust\ntimeout: 0", vec![]),
+        ("jobs: [{image: rust, title: no}]", vec!["`title` is a key of a flow, not of a job"]),
+        (
+            "stages: [{name: s, image: rust, actions: }]",
+            vec!["`image` is a key of a job, not of a stage", "stage `s` has nothing to run"],
+        ),
+        (
+            "stages: [{name: s, actions: [{name: a}]}]",
+            vec![
+                "nothing to run: the flow has no job",
+                "stage `s` has nothing to run",
+                "action `a` has no job and is left out",
+            ],
+        ),
+        ("image: rust\n\tx: 1", vec!["this is not YAML: while scanning a plain scalar, found a tab"]),
+    ];
+    for (text, expected) in table {
+        assert_eq!(messages(text), expected, "{text}");
+    }
+    assert_eq!(
+        messages(&format!("{original} [{{name: a, jobs: [{{endpoint: i, environments: [{{X: a@B@}}]}}]}}]}}")),
+        [""; 0]
+    );
+    assert_eq!(
+        messages(&format!("{original} [{{name: a, jobs: [{{endpoint: i, kubectl: x, colour: red}}]}}]}}")),
+        ["a job with an image is a component: its `kubectl` is ignored", "unknown key `colour` in a job",]
+    );
+    assert_eq!(
+        messages(&format!("{original} [{{name: a, jobs: [{{kubectl: x}}]}}]}}")),
+        ["`kubectl` is not supported yet"]
+    );
 }

@@ -16,7 +16,7 @@ fn every_good_file_is_good() {
 
 #[test]
 fn the_smallest_flow_has_every_level() {
-    assert_snapshot!(flow::full_form(&plan(&good("good", "smallest"), push("main"))), @r#"
+    assert_snapshot!(flow::full_form(&plan(&good("good", "smallest"), push("main"))), @r"
 uri: acme/shop/smallest
 stages:
   - name: test
@@ -29,11 +29,11 @@ stages:
         allow-failure: false
         jobs:
           - name: test
-            image: "rust:1.95"
+            image: rust:1.95
             run: |-
               cargo test
             allow-failure: false
-"#);
+");
 }
 
 #[test]
@@ -53,7 +53,7 @@ stages:
         allow-failure: false
         jobs:
           - name: flow-of-one-job
-            image: "rust:1.95"
+            image: rust:1.95
             run: |-
               cargo test
             allow-failure: false
@@ -89,7 +89,7 @@ stages:
         allow-failure: false
         jobs:
           - name: build
-            image: "registry.example/rust:1.95"
+            image: registry.example/rust:1.95
             run: |
               cargo build --release
               echo "[COUT] VERSION=$(cargo pkgid | cut -d@ -f2)" # @RUST@ stays
@@ -100,14 +100,14 @@ stages:
             outputs: [VERSION, "TEST REPORT"]
             allow-failure: false
           - name: test
-            image: "rust:1.95"
+            image: rust:1.95
             run: |-
               cargo test
             environments:
               COLOURS: true
               EMPTY: ""
               LEVEL: debug
-              OWNER: "dev@acme.example"
+              OWNER: dev@acme.example
               RATIO: 1.0
               RUST_BACKTRACE: 1
             timeout: 20m
@@ -118,7 +118,7 @@ stages:
         allow-failure: true
         jobs:
           - name: lint
-            image: "acme/python-flake8:1"
+            image: acme/python-flake8:1
             environments:
               CO_DATA: "entry-path=src out-put-type=json"
               LEVEL: info
@@ -134,7 +134,7 @@ stages:
         allow-failure: false
         jobs:
           - name: docs
-            image: "acme/mkdocs:2"
+            image: acme/mkdocs:2
             environments:
               LEVEL: info
               RUST_BACKTRACE: 1
@@ -149,7 +149,7 @@ stages:
         allow-failure: false
         jobs:
           - name: push
-            image: "acme/deployer@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+            image: acme/deployer@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
             command: ["./deploy.sh", "@RUST@"]
             environments:
               LEVEL: info
@@ -221,7 +221,7 @@ stages:
         allow-failure: false
         jobs:
           - name: jar
-            image: "registry.example/ns/image:tag"
+            image: registry.example/ns/image:tag
             environments:
               CO_DATA: "git-url=https://example.org/x.git version=gradle4"
               REGION: eu
@@ -238,7 +238,7 @@ stages:
         allow-failure: false
         jobs:
           - name: apply
-            image: "registry.example/ns/deployer:tag"
+            image: registry.example/ns/deployer:tag
             environments:
               REGION: eu
             resources: {cpu: 1, memory: 1G}
@@ -287,7 +287,7 @@ stages:
         allow-failure: false
         jobs:
           - name: build-prometheus
-            image: "hub.example/demo/prometheus:latest"
+            image: hub.example/demo/prometheus:latest
             environments:
               CO_DATA: "prometheus=https://example.org/prometheus.git action=build release=hub.example/demo/prometheus/v1"
             resources: {cpu: 2, memory: 4G}
@@ -297,7 +297,7 @@ stages:
         allow-failure: false
         jobs:
           - name: test-prometheus
-            image: "hub.example/demo/prometheus:latest"
+            image: hub.example/demo/prometheus:latest
             environments:
               CO_DATA: "prometheus=https://example.org/prometheus.git action=test"
             resources: {cpu: 2, memory: 4G}
@@ -312,7 +312,7 @@ stages:
         allow-failure: false
         jobs:
           - name: build-kubernetes
-            image: "hub.example/demo/kubernetes:latest"
+            image: hub.example/demo/kubernetes:latest
             environments:
               CO_DATA: "kubernetes=git@example.org:kubernetes.git action=build"
             resources: {cpu: 2, memory: 8G}
@@ -401,7 +401,7 @@ stages:
         allow-failure: false
         jobs:
           - name: default-output
-            image: "hub.example/containerops/checkstyle:latest"
+            image: hub.example/containerops/checkstyle:latest
             environments:
               CO-DATA: "git-url=https://example.org/x.git"
             resources: {cpu: 2, memory: 1G}
