@@ -168,7 +168,7 @@ fn quote(text: &str) -> String {
 
 /// Whether a block keeps a text as it is: what it cannot show, or would trim, needs quotes.
 fn fits_block(text: &str) -> bool {
-    text.chars().all(|c| c == '\n' || is_shown(c))
+    text.chars().all(|c| matches!(c, '\n' | '\t') || is_shown(c))
         && text.starts_with(|c: char| !c.is_whitespace())
         && !text.ends_with("\n\n")
         && text.lines().all(|line| line.is_empty() || !line.trim().is_empty())

@@ -4,9 +4,9 @@
 //! and on its author's machine. Files are hostile: whatever the bytes are, reading ends soon, within bounds, and
 //! without a panic, and every mistake is told with its line, all at once.
 //!
-//! The way of a file: [`yaml`] makes the text a tree whose nodes know their places, [`variables`] replaces `@NAME@` in
-//! it, and one reader per level ([`file`], [`stage`], [`action`], [`job`]) claims its keys and builds the plan. What can
-//! be checked only when all is known (`subscriptions`) is checked last, by [`links`].
+//! The way of a file: `yaml` makes the text a tree whose nodes know their places, `variables` replaces `@NAME@` in
+//! it, and one reader per level (`file`, `stage`, `action`, `job`) claims its keys and builds the plan. What can
+//! be checked only when all is known (`subscriptions`) is checked last, by `links`.
 
 mod action;
 mod children;
