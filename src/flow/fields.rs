@@ -121,10 +121,7 @@ impl<'n> Fields<'n> {
                 let known = self.levels.iter().flat_map(|level| level.keys.iter().chain(level.later)).copied();
                 let message = format!("unknown key {} in {name}", quoted(key));
                 let hint = reading.findings.did_you_mean(key, known);
-                match reading.shape {
-                    Shape::Ours => reading.findings.error(entry.key.at, message).maybe_hint(hint),
-                    Shape::Original => reading.findings.warning(entry.key.at, message).maybe_hint(hint),
-                }
+                reading.mistake(entry.key.at, message).maybe_hint(hint);
             }
         }
     }
@@ -135,12 +132,12 @@ impl<'n> Fields<'n> {
         let list = ["stages", "actions", "jobs"].iter().find(|list| self.entries.iter().any(|e| e.key.text == **list));
         let hint = list.map(|list| format!("move it into `{list}`, or replace `{list}` by the keys of its only item"));
         // what does not run yet is never ignored, wherever it stands
-        let later = owner.later.contains(&entry.key.text.as_str());
-        match reading.shape {
-            Shape::Original if later => reading.findings.error(entry.key.at, message).maybe_hint(hint),
-            Shape::Ours => reading.findings.error(entry.key.at, message).maybe_hint(hint),
-            Shape::Original => reading.findings.warning(entry.key.at, message).maybe_hint(hint),
-        }
+        let finding = if owner.later.contains(&entry.key.text.as_str()) {
+            reading.findings.error(entry.key.at, message)
+        } else {
+            reading.mistake(entry.key.at, message)
+        };
+        finding.maybe_hint(hint);
     }
 }
 

@@ -38,7 +38,7 @@ pub use full::full_form;
 pub use names::name_of;
 pub use render::{Palette, markdown, paint, render};
 
-use findings::Findings;
+use findings::{Finding, Findings};
 use node::{Node, Place, Value};
 
 /// A flow of a thousand jobs has a tenth of this.
@@ -151,6 +151,16 @@ struct Reading<'s> {
     links: Vec<links::Link>,
     /// Jobs so far.
     jobs: usize,
+}
+
+impl Reading<'_> {
+    /// What is an error in our files, and a warning in those of the original, which let it pass.
+    fn mistake(&mut self, at: Place, message: impl Into<String>) -> &mut Finding {
+        match self.shape {
+            Shape::Ours => self.findings.error(at, message),
+            Shape::Original => self.findings.warning(at, message),
+        }
+    }
 }
 
 fn decode(text: &[u8]) -> Result<&str, Vec<Diagnostic>> {

@@ -117,11 +117,7 @@ fn actions(fields: &mut Fields<'_>, stage: &str, reading: &mut Reading<'_>) -> V
 fn hoisted(fields: &mut Fields<'_>, stage: &str, reading: &mut Reading<'_>) -> Vec<ActionPlan> {
     if ![&keys::ACTION, &keys::JOB].iter().any(|level| fields.has_keys_of(level)) {
         let message = format!("stage {} has nothing to run", quoted(stage));
-        match reading.shape {
-            Shape::Ours => reading.findings.error(fields.at(), message),
-            Shape::Original => reading.findings.warning(fields.at(), message),
-        }
-        .hint("give it `actions`, `jobs`, or an `image`");
+        reading.mistake(fields.at(), message).hint("give it `actions`, `jobs`, or an `image`");
         return Vec::new();
     }
     fields.hoist(&keys::ACTION);
@@ -132,11 +128,7 @@ fn hoisted(fields: &mut Fields<'_>, stage: &str, reading: &mut Reading<'_>) -> V
 fn nothing(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Vec<ActionPlan> {
     if let Some(entry) = fields.claim_entry("actions").filter(|entry| !entry.value.is_null()) {
         let message = "a stage of type start or end runs nothing; its `actions` would never start";
-        match reading.shape {
-            Shape::Ours => reading.findings.error(entry.key.at, message),
-            Shape::Original => reading.findings.warning(entry.key.at, message),
-        }
-        .hint("write `type: normal`");
+        reading.mistake(entry.key.at, message).hint("write `type: normal`");
     }
     Vec::new()
 }

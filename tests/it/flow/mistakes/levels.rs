@@ -140,7 +140,7 @@ error: `shop/ci` is no uri: <namespace>/<repository>/<name> is expected
   |
 1 | uri: shop/ci
   |      ^^^^^^^
-  = hint: without one it would be acme/shop/uri
+  = hint: without one it is acme/shop/uri
 ");
 }
 
