@@ -2,7 +2,11 @@
 //!
 //! A command parses nothing and decides nothing that a module below could: it reads files, calls, and prints.
 
+pub mod demo;
+pub mod git;
 pub mod lint;
 pub mod plan;
+pub mod run;
+pub mod serve;
 
 mod local;

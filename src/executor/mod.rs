@@ -1,12 +1,19 @@
 //! Executors place an attempt's containers somewhere, watch them, and remove them. They know nothing of flows, logs or
 //! results: those come from the agent that each container runs.
 
+pub mod kubernetes;
+pub mod process;
+pub mod registry;
+mod process;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
 
 use crate::model::{AttemptId, Infrastructure, JobId, Resources, RunId};
+
+pub use process::Process;
 
 /// A place where containers run.
 #[async_trait]

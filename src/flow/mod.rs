@@ -57,9 +57,14 @@ pub struct Flow {
 pub enum Decision {
     /// It does, and this is what the run will do.
     Run(Plan),
-    /// It does not.
+    /// A filter leaves it out: there is no run, but there is something to show, for a branch may require it.
     LeftOut {
         /// Which filter left it out, and why.
+        reason: String,
+    },
+    /// The file does not ask for events of this kind: there is nothing to show.
+    Unasked {
+        /// Why, in words.
         reason: String,
     },
 }
@@ -105,7 +110,8 @@ impl Flow {
     /// What an event makes of this flow.
     pub fn plan(&self, event: &Event) -> Decision {
         match self.triggers.left_out(&event.kind) {
-            Some(reason) => Decision::LeftOut { reason },
+            Some(triggers::LeftOut::Filtered(reason)) => Decision::LeftOut { reason },
+            Some(triggers::LeftOut::Unasked(reason)) => Decision::Unasked { reason },
             None => Decision::Run(self.plan.clone()),
         }
     }

@@ -27,6 +27,15 @@ pub(super) struct Triggers {
     tag: Option<Filter>,
 }
 
+/// Why an event starts no run, in words.
+#[derive(Debug)]
+pub(super) enum LeftOut {
+    /// The file does not ask for such events.
+    Unasked(String),
+    /// It does, but not for this one.
+    Filtered(String),
+}
+
 /// Which branches or tags; all of them if it has no pattern.
 #[derive(Debug, Clone, Default)]
 struct Filter {
@@ -52,8 +61,8 @@ pub(super) fn read(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Trigge
 }
 
 impl Triggers {
-    /// Why an event starts nothing; `None` if it starts a run.
-    pub(super) fn left_out(&self, event: &EventKind) -> Option<String> {
+    /// Why an event starts no run; `None` if it starts one.
+    pub(super) fn left_out(&self, event: &EventKind) -> Option<LeftOut> {
         match event {
             EventKind::Push { branch } => judge(self.push.as_ref(), "push", "branches", branch),
             EventKind::Tag { tag } => judge(self.tag.as_ref(), "tag", "names", tag),
@@ -63,15 +72,15 @@ impl Triggers {
     }
 }
 
-fn judge(filter: Option<&Filter>, event: &str, key: &str, name: &str) -> Option<String> {
+fn judge(filter: Option<&Filter>, event: &str, key: &str, name: &str) -> Option<LeftOut> {
     let Some(filter) = filter else {
-        return Some(format!("`on` does not name `{event}`"));
+        return Some(LeftOut::Unasked(format!("`on` does not name `{event}`")));
     };
     if filter.patterns.is_empty() || filter.matchers.iter().any(|matcher| matcher.is_match(name)) {
         return None;
     }
     let patterns = filter.patterns.join(", ");
-    Some(format!("`on: {event}: {key}` [{patterns}] does not match {}", quoted(name)))
+    Some(LeftOut::Filtered(format!("`on: {event}: {key}` [{patterns}] does not match {}", quoted(name))))
 }
 
 fn read_event(event: &Text, triggers: &mut Triggers, reading: &mut Reading<'_>) {

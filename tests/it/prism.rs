@@ -1,0 +1,1 @@
+//! Every call once against GitHub's own description.
