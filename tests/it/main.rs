@@ -1,1 +1,5 @@
-fn main() {}
+//! The one integration test binary: a file per user story.
+
+mod agent;
+mod cout;
+mod process_executor;
