@@ -11,3 +11,8 @@ mod pod;
 mod prism;
 mod registry;
 mod repository;
+//! The one integration test binary: a file per user story.
+
+mod agent;
+mod cout;
+mod process_executor;
