@@ -47,7 +47,11 @@ impl Repository {
 /// Makes a commit on a branch of the bare repository at `path`, which is made as well if it is not there.
 pub(super) fn commit(path: &Path, branch: &str, parent: Option<&Sha>, tree: &Tree) -> Sha {
     if !path.exists() {
-        git(path.parent().expect("a folder"), &["init", "-q", "--bare", &path.to_string_lossy()], b"");
+        git(
+            path.parent().expect("a folder"),
+            &["init", "-q", "--bare", "--object-format=sha1", &path.to_string_lossy()],
+            b"",
+        );
     }
     let mut stream = Vec::new();
     // a fixed time: the same files on the same parent are the same commit in every run of a test
