@@ -95,7 +95,8 @@ fn report(progress: Progress) -> Report {
 /// only its refusals count.
 async fn make_every_call(github: &Github, repository: &Repository, sha: &Sha) {
     let _ = github.flow_files(repository, sha).await;
-    let _ = github.open_pull_request(repository, "fix/#1&more").await;
+    // the example's pull request is another branch's
+    assert_eq!(github.open_pull_request(repository, "fix/#1&more").await.expect("Prism takes it"), None);
     let context = Context::of_run("ci", "push");
     for progress in [
         Progress::Queued,
