@@ -1,12 +1,10 @@
-//! What people and forges see of us over HTTP.
-
-pub mod assets;
-pub mod log;
-pub mod pages;
 //! What people, forges and agents see of us over HTTP.
 
 mod agent;
+mod assets;
 mod hooks;
+pub mod log;
+pub mod pages;
 
 use axum::{
     Router,
