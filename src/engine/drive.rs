@@ -193,7 +193,8 @@ impl Engine {
         let jobs = self.new_jobs(action, run, now)?;
         let mut tx = self.store.write().await?;
         tx.hold_lease(action.id, action.fence, now.after(LEASE)).await?;
-        tx.set_pins(run.id, &merged(tx.run(run.id).await?, pins)).await?;
+        let all = merged(tx.run(run.id).await?, pins);
+        tx.set_pins(run.id, &all).await?;
         tx.insert_attempt(action.id, attempt, self.executor.kind().as_str(), &jobs, now).await?;
         let row = tx.attempt(attempt).await?;
         let run = tx.run(run.id).await?;

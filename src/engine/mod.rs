@@ -15,6 +15,7 @@ mod advance;
 pub mod control;
 pub mod drive;
 pub mod intake;
+pub mod log;
 mod seal;
 mod settle;
 pub mod source;

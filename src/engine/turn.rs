@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     agent::{
-        chunk::newlines,
         protocol::{
             self, Chunk, ChunkError, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX,
             OUTPUTS_MAX, Outputs, Start, Work,
@@ -215,7 +214,7 @@ impl Engine {
     /// [`Denied`]; [`Denied::Gap`] says from where to send.
     pub async fn append_log(&self, session: &str, offset: u64, body: &[u8]) -> Result<LogAnswer, Denied> {
         let job = self.job_of_session(session).await?;
-        let (index, frame) = protocol::split(body)?;
+        let (index, frame) = Chunk::parts(body)?;
         let chunk = Chunk::decode(body)?;
         let length = i64::try_from(chunk.text.len()).unwrap_or(i64::MAX);
         let start = i64::try_from(offset).unwrap_or(i64::MAX);
@@ -227,7 +226,7 @@ impl Engine {
             job: job.id,
             start,
             length,
-            newlines: newlines(&chunk.text),
+            newlines: i64::try_from(memchr::memchr_iter(b'\n', &chunk.text).count()).unwrap_or(i64::MAX),
             open: chunk.text.last() != Some(&b'\n'),
             pieces: index,
             data: frame,

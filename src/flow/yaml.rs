@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use granit_parser::{Event, Marker, Options, Parser, ScalarStyle, Span, StrInput, Tag};
+use granit_parser::{ErrorKind, Event, Marker, Options, Parser, ScalarStyle, Span, StrInput, Tag};
 
 use super::{
     findings::{Findings, quoted},
@@ -25,8 +25,9 @@ type Read<T> = Result<T, Unreadable>;
 /// The tree of the one document in `source`.
 pub(super) fn parse(source: &str, findings: &mut Findings<'_>) -> Read<Node> {
     let mut options = Options::default();
-    options.block_nesting_limit = MAX_DEPTH * 2;
-    options.flow_nesting_limit = MAX_DEPTH * 2;
+    options.set_emit_comments(false);
+    options.block_nesting_limit = MAX_DEPTH;
+    options.flow_nesting_limit = MAX_DEPTH;
     let parser = Parser::new_from_str_with_options(source, options);
     let mut builder = Builder { parser, findings, anchors: HashMap::new(), spent: Weight::default() };
     builder.document()
@@ -62,7 +63,10 @@ impl<'s> Builder<'s, '_, '_> {
             Some(Ok(event)) => Ok(event),
             Some(Err(error)) => {
                 let at = point(error.marker(), 0);
-                self.refuse(at, format!("this is not YAML: {}", error.info()))
+                match error.kind() {
+                    ErrorKind::RecursionLimitExceeded => self.too_deep(at),
+                    kind => self.refuse(at, format!("this is not YAML: {kind}")),
+                }
             }
             None => self.refuse(Place::default(), "this is not YAML: it ends too early"),
         }
@@ -71,7 +75,7 @@ impl<'s> Builder<'s, '_, '_> {
     fn node(&mut self, event: Event<'s>, span: Span, depth: usize) -> Read<Node> {
         let at = place(span);
         if depth > MAX_DEPTH {
-            return self.refuse(at, format!("nested more than {MAX_DEPTH} levels deep"));
+            return self.too_deep(at);
         }
         self.spend(at, Weight { nodes: 1, bytes: 0 })?;
         match event {
@@ -186,6 +190,10 @@ impl<'s> Builder<'s, '_, '_> {
             return self.refuse(at, format!("more than {} MiB of text, aliases unfolded", MAX_UNFOLDED_BYTES >> 20));
         }
         Ok(())
+    }
+
+    fn too_deep<T>(&mut self, at: Place) -> Read<T> {
+        self.refuse(at, format!("nested more than {MAX_DEPTH} levels deep"))
     }
 
     fn refuse<T>(&mut self, at: Place, message: impl Into<String>) -> Read<T> {

@@ -58,11 +58,17 @@ impl From<kube::Error> for Refusal {
 }
 
 /// Of the things that Kubernetes forbids, those that are not in the object itself: a full quota, a namespace that is
-/// just going away, a right that our service account lacks. What is left are admission policies.
+/// just coming or going, a right that our service account lacks. What is left are admission policies.
 fn is_for_a_while(message: &str) -> bool {
-    ["exceeded quota", "failed quota", "being terminated", "is forbidden: User", "status unknown for quota"]
-        .iter()
-        .any(|words| message.contains(words))
+    const WORDS: [&str; 6] = [
+        "exceeded quota",
+        "failed quota",
+        "status unknown for quota",
+        "being terminated",
+        "error looking up service account",
+        "is forbidden: User",
+    ];
+    WORDS.iter().any(|words| message.contains(words))
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

@@ -8,7 +8,7 @@ mod transport;
 use std::time::Duration;
 
 use oci_client::{
-    Reference,
+    ParseError, Reference,
     client::current_platform_resolver,
     manifest::{
         IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE, ImageIndexEntry, OciImageManifest, OciManifest,
@@ -100,7 +100,10 @@ impl Registry {
     /// [`RegistryError`], after ten seconds at most.
     pub async fn pin(&self, image: &str) -> Result<Pin, RegistryError> {
         let wrong = |message: String| RegistryError::Invalid { image: image.to_owned(), message };
-        let name: Reference = image.parse().map_err(|error: oci_client::ParseError| wrong(error.to_string()))?;
+        let name: Reference = image.parse().map_err(|error: ParseError| wrong(error.to_string()))?;
+        if name.repository().contains(|c: char| c.is_ascii_uppercase()) {
+            return Err(wrong("a repository's name is in lower case".to_owned()));
+        }
         let session = Session::new(&self.http, self.scheme(name.resolve_registry()), &name);
         match tokio::time::timeout(PIN_MAX, ask(session, &name)).await {
             Ok(answer) => answer.map_err(|fault| fault.about(image)),

@@ -2,12 +2,12 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::StatusCode;
-use octocrab::Octocrab;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::{
-    call::{Answer, Call, refused},
+    GithubSettings,
+    call::{Answer, Call, Caller},
     credentials::{self, Credentials, SettingsError},
     installation::Installations,
 };
@@ -16,14 +16,14 @@ use crate::{forge::ForgeError, model::Repository};
 /// The API, and who we are to it.
 #[derive(Debug)]
 pub(super) struct Api {
-    client: Octocrab,
+    caller: Caller,
     identity: Identity,
 }
 
 /// Who we are. What reports become depends on it.
 #[derive(Debug)]
 pub(super) enum Identity {
-    /// An App: checks. The client signs as the App, and repositories are seen through its installations.
+    /// An App: checks. The caller signs as the App, and repositories are seen through its installations.
     App(Installations),
     /// The owner of a token: commit statuses.
     Token(SecretString),
@@ -32,14 +32,14 @@ pub(super) enum Identity {
 }
 
 impl Api {
-    pub(super) fn new(api_url: &str, credentials: Credentials) -> Result<Self, SettingsError> {
-        let client = credentials::client(api_url, &credentials)?;
-        let identity = match credentials {
+    pub(super) fn new(settings: GithubSettings) -> Result<Self, SettingsError> {
+        let caller = credentials::caller(&settings)?;
+        let identity = match settings.credentials {
             Credentials::App { .. } => Identity::App(Installations::default()),
             Credentials::Token(token) => Identity::Token(token),
             Credentials::None => Identity::Nobody,
         };
-        Ok(Self { client, identity })
+        Ok(Self { caller, identity })
     }
 
     pub(super) const fn identity(&self) -> &Identity {
@@ -52,7 +52,7 @@ impl Api {
         let answer = self.send_with(token.as_ref(), call).await?;
         match (&self.identity, token) {
             (Identity::App(installations), Some(token)) if answer.status == StatusCode::UNAUTHORIZED => {
-                installations.forget(repository, &token).await;
+                installations.forget(&self.caller, repository, &token).await?;
                 self.send_with(self.token(repository).await?.as_ref(), call).await
             }
             (Identity::App(_) | Identity::Token(_) | Identity::Nobody, _) => Ok(answer),
@@ -79,7 +79,7 @@ impl Api {
 
     async fn token(&self, repository: &Repository) -> Result<Option<SecretString>, ForgeError> {
         match &self.identity {
-            Identity::App(installations) => installations.token(&self.client, repository).await.map(Some),
+            Identity::App(installations) => installations.token(&self.caller, repository).await.map(Some),
             Identity::Token(token) => Ok(Some(token.clone())),
             Identity::Nobody => Ok(None),
         }
@@ -87,11 +87,8 @@ impl Api {
 
     async fn send_with(&self, token: Option<&SecretString>, call: &Call) -> Result<Answer, ForgeError> {
         match token {
-            Some(token) => {
-                let client = self.client.user_access_token(token.clone()).map_err(|e| refused(0, e.to_string()))?;
-                call.by(&client).await
-            }
-            None => call.by(&self.client).await,
+            Some(token) => call.by(&self.caller.with(token)?).await,
+            None => call.by(&self.caller).await,
         }
     }
 }

@@ -3,22 +3,31 @@
 use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header, uri::Authority};
 use http_body_util::{BodyExt, Limited};
 use jiff::Timestamp;
 use octocrab::Octocrab;
+use secrecy::SecretString;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{forge::ForgeError, model::ForgeKind};
 
-/// GitHub itself gives up after 10 s.
-pub(super) const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// A file of 1 MiB in base64 within JSON, a directory of 1000 entries: both are well below.
 const LONGEST_ANSWER: usize = 8 << 20;
 /// GitHub's advice where it limits us without saying for how long.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Budgets are renewed every hour; a longer wait would come from a clock that is wrong.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(3600);
+
+/// Who calls: octocrab with the credentials of one identity.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) client: Octocrab,
+    /// The API's host and port; no redirect leads anywhere else.
+    pub(super) host: Authority,
+    /// For each call, from its first byte to the answer's last.
+    pub(super) time_limit: Duration,
+}
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -37,6 +46,14 @@ pub(super) struct Answer {
     body: Bytes,
 }
 
+impl Caller {
+    /// The same API with an access token.
+    pub(super) fn with(&self, token: &SecretString) -> Result<Self, ForgeError> {
+        let client = self.client.user_access_token(token.clone()).map_err(|e| refused(0, chain(&e)))?;
+        Ok(Self { client, ..self.clone() })
+    }
+}
+
 impl Call {
     pub(super) fn get(path: String) -> Self {
         Self { method: Method::GET, path, body: None }
@@ -50,32 +67,29 @@ impl Call {
         Self { method: Method::PATCH, path, body: Some(body) }
     }
 
-    /// Makes the call with the client's own credentials. A redirect is followed once, and only within the API:
-    /// a renamed repository answers so.
-    pub(super) async fn by(&self, client: &Octocrab) -> Result<Answer, ForgeError> {
-        let answer = self.once(client, &self.path).await?;
-        match answer.moved_to() {
-            Some(path) => self.once(client, &path).await,
+    /// Makes the call. A redirect is followed once, and only within the API: a renamed repository answers so.
+    pub(super) async fn by(&self, caller: &Caller) -> Result<Answer, ForgeError> {
+        let answer = self.once(caller, &self.path).await?;
+        match answer.moved_to(&caller.host) {
+            Some(path) => self.once(caller, &path).await,
             None => Ok(answer),
         }
     }
 
-    async fn once(&self, client: &Octocrab, path: &str) -> Result<Answer, ForgeError> {
+    async fn once(&self, caller: &Caller, path: &str) -> Result<Answer, ForgeError> {
         let request = http::Request::builder()
             .method(self.method.clone())
             .uri(path)
             .header(header::ACCEPT, "application/vnd.github+json");
-        let request = client.build_request(request, self.body.as_ref()).map_err(|e| refused(0, chain(&e)))?;
+        let request = caller.client.build_request(request, self.body.as_ref()).map_err(|e| refused(0, chain(&e)))?;
         let answer = async {
-            let response = client.execute(request).await.map_err(|e| away(chain(&e)))?;
+            let response = caller.client.execute(request).await.map_err(|e| away(chain(&e)))?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|e| away(chain(e.as_ref())))?;
             Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
         };
-        match tokio::time::timeout(TIME_LIMIT, answer).await {
-            Ok(answer) => answer,
-            Err(_) => Err(away(format!("no answer to {} {path} in {} s", self.method, TIME_LIMIT.as_secs()))),
-        }
+        let limited = tokio::time::timeout(caller.time_limit, answer).await;
+        limited.unwrap_or_else(|_| Err(away(format!("no answer to {} {path} in {:?}", self.method, caller.time_limit))))
     }
 }
 
@@ -140,13 +154,14 @@ impl Answer {
         self.headers.get(header)?.to_str().ok()?.trim().parse().ok()
     }
 
-    /// Where a redirect leads, without its host: octocrab sends every path to the API alone.
-    fn moved_to(&self) -> Option<String> {
+    /// Where a redirect within the API leads.
+    fn moved_to(&self, host: &Authority) -> Option<String> {
         if !self.status.is_redirection() {
             return None;
         }
         let to: http::Uri = self.headers.get(header::LOCATION)?.to_str().ok()?.parse().ok()?;
-        to.path_and_query().map(ToString::to_string)
+        let stays = to.authority().is_none_or(|there| there == host);
+        to.path_and_query().filter(|_| stays).map(ToString::to_string)
     }
 }
 
@@ -176,4 +191,69 @@ fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::constant(1_772_357_400, 0);
+
+    fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
+        let headers = headers
+            .iter()
+            .map(|&(name, value)| (header::HeaderName::from_static(name), value.parse().expect("a header's value")));
+        Answer {
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers: headers.collect(),
+            body: Bytes::from(body.to_owned()),
+        }
+    }
+
+    #[test]
+    fn patience_is_what_github_says_and_a_minute_where_it_does_not() {
+        let secondary = r#"{"message": "You have exceeded a secondary rate limit."}"#;
+        for (status, headers, body, seconds) in [
+            (429, &[("retry-after", "30")][..], "", Some(30)),
+            (403, &[("retry-after", "0")], "", Some(1)),
+            (403, &[("retry-after", "999999")], "", Some(3600)),
+            (403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1772357490")], "", Some(90)),
+            (403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1772357000")], "", Some(1)),
+            (403, &[("x-ratelimit-remaining", "0")], "", Some(60)),
+            (403, &[("x-ratelimit-remaining", "12"), ("x-ratelimit-reset", "1772357490")], "", None),
+            (403, &[], secondary, Some(60)),
+            (403, &[], r#"{"message": "Resource not accessible by integration"}"#, None),
+            (429, &[("retry-after", "soon")], "", Some(60)),
+            (404, &[("retry-after", "30")], "", None),
+        ] {
+            let patience = answer(status, headers, body).patience(NOW).map(|after| after.as_secs());
+            assert_eq!(patience, seconds, "{status} {headers:?} {body}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_githubs_with_its_details_or_the_bodys_beginning() {
+        let said = |body: &str| answer(422, &[], body).message();
+        assert_eq!(said(r#"{"message": "Not Found", "documentation_url": "https://docs.github.com"}"#), "Not Found");
+        assert_eq!(
+            said(r#"{"message": "Validation Failed", "errors": [{"field": "name"}]}"#),
+            r#"Validation Failed: [{"field":"name"}]"#
+        );
+        assert_eq!(said("<html>Bad gateway</html>"), "<html>Bad gateway</html>");
+        assert_eq!(said(&"x".repeat(10_000)).len(), 500);
+    }
+
+    #[test]
+    fn a_redirect_is_followed_within_the_api_alone() {
+        let host = Authority::from_static("api.github.com");
+        let to = |location: &str| answer(301, &[("location", location)], "").moved_to(&host);
+        assert_eq!(
+            to("https://api.github.com/repositories/1/pulls?state=open").as_deref(),
+            Some("/repositories/1/pulls?state=open")
+        );
+        assert_eq!(to("/repositories/1").as_deref(), Some("/repositories/1"));
+        assert_eq!(to("https://api.github.com.evil.example/repositories/1"), None);
+        assert_eq!(to("https://user@api.github.com/repositories/1"), None);
+        assert_eq!(answer(200, &[("location", "/repositories/1")], "").moved_to(&host), None);
+    }
 }

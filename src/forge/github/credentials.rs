@@ -3,6 +3,8 @@
 use octocrab::{Octocrab, models::AppId};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::{GithubSettings, call::Caller};
+
 /// Who we are on GitHub.
 #[derive(Debug, Clone, Default)]
 pub enum Credentials {
@@ -48,13 +50,15 @@ pub(super) fn check_webhook_secrets(secrets: &[SecretString]) -> Result<(), Sett
     Ok(())
 }
 
-/// The client that signs as the App, or sends no credentials by itself.
-pub(super) fn client(api_url: &str, credentials: &Credentials) -> Result<Octocrab, SettingsError> {
+/// The caller that signs as the App, or sends no credentials by itself.
+pub(super) fn caller(settings: &GithubSettings) -> Result<Caller, SettingsError> {
+    let GithubSettings { api_url, credentials, time_limit, .. } = settings;
     let wrong_url = || SettingsError::ApiUrl(api_url.to_owned());
     let uri: http::Uri = api_url.trim_end_matches('/').parse().map_err(|_| wrong_url())?;
-    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(wrong_url());
     }
+    let host = uri.authority().cloned().ok_or_else(wrong_url)?;
     let builder = Octocrab::builder()
         .base_uri(uri)
         .map_err(|_| wrong_url())?
@@ -67,7 +71,7 @@ pub(super) fn client(api_url: &str, credentials: &Credentials) -> Result<Octocra
         Credentials::Token(_) => return Err(SettingsError::Token),
         Credentials::None => builder,
     };
-    builder.build().map_err(SettingsError::Client)
+    Ok(Caller { client: builder.build().map_err(SettingsError::Client)?, host, time_limit: *time_limit })
 }
 
 fn is_token(text: &str) -> bool {

@@ -45,7 +45,6 @@ fn cut(text: &str, url: &str, limit: usize) -> String {
         return text.to_owned();
     }
     let link = format!("\n\nThis was cut; [the whole of it is here]({url}).\n");
-    // a fence that is closed needs room, too: its own length, which nobody makes longer than its line
     let mut kept = String::new();
     let mut fence: Option<&str> = None;
     for line in text.split_inclusive('\n') {
@@ -72,7 +71,68 @@ fn next_fence<'t>(open: Option<&'t str>, line: &'t str) -> Option<&'t str> {
     match open {
         Some(fence) if run.len() >= fence.len() && run.starts_with(fence) && run == text => None,
         Some(fence) => Some(fence),
-        None if run.len() >= 3 => Some(run),
+        // with a backtick behind them, backticks are code within a line
+        None if run.len() >= 3 && !text[run.len()..].contains('`') => Some(run),
         None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const URL: &str = "https://ci.example.com";
+
+    /// The fence that is open at the end, as a reader of Markdown sees it.
+    fn open_fence(text: &str) -> Option<&str> {
+        text.split_inclusive('\n').fold(None, next_fence)
+    }
+
+    #[test]
+    fn fences_open_and_close() {
+        for (text, open) in [
+            ("```\ncode\n", Some("```")),
+            ("```rust\ncode\n```\n", None),
+            ("````\n```\n", Some("````")),
+            ("~~~\n```\n", Some("~~~")),
+            ("```\n```` \n", None),
+            ("``` one line ```\n", None),
+            ("text ```\n", None),
+            ("  ```\n", Some("```")),
+        ] {
+            assert_eq!(open_fence(text), open, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_leaves_the_link() {
+        assert_eq!(cut(&"x".repeat(200), URL, 100), format!("\n\nThis was cut; [the whole of it is here]({URL}).\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_cut_fits_and_closes_its_fences(
+            lines in prop::collection::vec("(```|````|~~~|`)?[a-zä ]{0,8}(```)?", 0..40),
+            limit in 80_usize..300,
+        ) {
+            let text = lines.join("\n");
+            let cut = cut(&text, URL, limit);
+            prop_assert!(cut.len() <= limit || cut == text);
+            if cut != text {
+                prop_assert_eq!(open_fence(&cut), None);
+                let kept = cut.lines().zip(text.lines()).take_while(|(cut, whole)| cut == whole).count();
+                // what follows the kept lines is at most a closing fence, the link and its blank line
+                prop_assert!(cut.lines().count() <= kept + 3, "{cut}");
+            }
+        }
+
+        #[test]
+        fn a_start_is_never_longer(text in "\\PC{0,30}", characters in 1_usize..20) {
+            let start = start(&text, characters);
+            prop_assert!(start.chars().count() <= characters);
+            prop_assert!(text.chars().count() > characters || start == text);
+        }
     }
 }

@@ -93,7 +93,8 @@ impl Thing {
         match self.encoding.as_str() {
             "base64" => decoded(&self.content).ok_or_else(|| away(format!("the content of {path} is no base64"))),
             // too long to be sent: as long as the trait says, so that whoever parses it refuses it
-            _ => Ok(vec![b'\n'; LONGEST_FILE + 1]),
+            "none" => Ok(vec![b'\n'; LONGEST_FILE + 1]),
+            other => Err(away(format!("the content of {path} is encoded in an unknown way: {other}"))),
         }
     }
 }

@@ -9,11 +9,10 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use octocrab::Octocrab;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
-use super::call::{Call, TIME_LIMIT, away};
+use super::call::{Call, Caller, away};
 use crate::{
     forge::ForgeError,
     model::{Repository, RepositoryName},
@@ -44,31 +43,36 @@ struct Token {
 
 impl Installations {
     /// A token that sees the repository and lives for five minutes at least. `app` signs as the App.
-    pub(super) async fn token(&self, app: &Octocrab, repository: &Repository) -> Result<SecretString, ForgeError> {
+    pub(super) async fn token(&self, app: &Caller, repository: &Repository) -> Result<SecretString, ForgeError> {
         let token = async {
             let installation = self.of(app, repository).await?;
             self.token_of(app, installation).await
         };
-        match tokio::time::timeout(TIME_LIMIT, token).await {
-            Ok(token) => token,
-            Err(_) => Err(away("no installation token came in time".to_owned())),
+        let token = tokio::time::timeout(app.time_limit, token).await;
+        let token = token.unwrap_or_else(|_| Err(away("no installation token came in time".to_owned())));
+        if matches!(token, Err(ForgeError::Refused { .. })) {
+            // the App may have been removed and installed again, which gives it another id
+            guard(&self.by_repository).remove(&repository.name);
         }
+        token
     }
 
-    /// Forgets a token that GitHub did not take, unless another call has replaced it already, and where the
-    /// repository is installed.
-    pub(super) async fn forget(&self, repository: &Repository, refused: &SecretString) {
-        let slots: Vec<Slot> = guard(&self.slots).values().cloned().collect();
-        for slot in slots {
-            let mut held = slot.lock().await;
-            if held.as_ref().is_some_and(|held| held.token.expose_secret() == refused.expose_secret()) {
-                *held = None;
-            }
+    /// Forgets a token that GitHub did not take, unless another call has replaced it already.
+    pub(super) async fn forget(
+        &self,
+        app: &Caller,
+        repository: &Repository,
+        refused: &SecretString,
+    ) -> Result<(), ForgeError> {
+        let slot = self.slot(self.of(app, repository).await?);
+        let mut held = slot.lock().await;
+        if held.as_ref().is_some_and(|held| held.token.expose_secret() == refused.expose_secret()) {
+            *held = None;
         }
-        guard(&self.by_repository).remove(&repository.name);
+        Ok(())
     }
 
-    async fn of(&self, app: &Octocrab, repository: &Repository) -> Result<u64, ForgeError> {
+    async fn of(&self, app: &Caller, repository: &Repository) -> Result<u64, ForgeError> {
         #[derive(Deserialize)]
         struct Installation {
             id: u64,
@@ -87,8 +91,8 @@ impl Installations {
         Ok(id)
     }
 
-    async fn token_of(&self, app: &Octocrab, installation: u64) -> Result<SecretString, ForgeError> {
-        let slot = guard(&self.slots).entry(installation).or_default().clone();
+    async fn token_of(&self, app: &Caller, installation: u64) -> Result<SecretString, ForgeError> {
+        let slot = self.slot(installation);
         let mut held = slot.lock().await;
         let fresh = held.as_ref().filter(|held| held.is_fresh(Timestamp::now()));
         if let Some(fresh) = fresh {
@@ -97,6 +101,10 @@ impl Installations {
         let path = format!("/app/installations/{installation}/access_tokens");
         let token: Token = Call::post(path, serde_json::json!({})).by(app).await?.json()?;
         Ok(held.insert(token).token.clone())
+    }
+
+    fn slot(&self, installation: u64) -> Slot {
+        Arc::clone(guard(&self.slots).entry(installation).or_default())
     }
 }
 

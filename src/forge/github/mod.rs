@@ -15,6 +15,8 @@ mod payload;
 mod signature;
 mod status;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -39,6 +41,8 @@ pub struct GithubSettings {
     pub api_url: String,
     /// Where repositories are: the token goes with a `git fetch` below this URL and nowhere else.
     pub url: String,
+    /// For each call to the API; what takes longer is tried again later.
+    pub time_limit: Duration,
 }
 
 impl Default for GithubSettings {
@@ -48,6 +52,7 @@ impl Default for GithubSettings {
             credentials: Credentials::None,
             api_url: "https://api.github.com".to_owned(),
             url: "https://github.com".to_owned(),
+            time_limit: Duration::from_secs(10),
         }
     }
 }
@@ -68,9 +73,9 @@ impl Github {
     pub fn new(settings: GithubSettings) -> Result<Self, SettingsError> {
         credentials::check_webhook_secrets(&settings.webhook_secrets)?;
         Ok(Self {
-            webhook_secrets: settings.webhook_secrets,
+            webhook_secrets: settings.webhook_secrets.clone(),
             url: settings.url.trim_end_matches('/').to_owned(),
-            api: Api::new(&settings.api_url, settings.credentials)?,
+            api: Api::new(settings)?,
         })
     }
 

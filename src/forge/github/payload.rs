@@ -8,7 +8,10 @@ use serde::{
 
 use crate::{
     forge::{Reading, Unreadable},
-    model::{Event, EventKind, ForgeKind, PullRequest, Repository, RepositoryName, Rerun, Sha, Trust, UntrustedReason},
+    model::{
+        Event, EventKind, ForgeKind, NameError, PullRequest, Repository, RepositoryName, Rerun, Sha, Trust,
+        UntrustedReason,
+    },
 };
 
 /// Who did it when GitHub does not say: its own name for accounts that are gone.
@@ -29,7 +32,7 @@ struct Common {
 
 #[derive(Deserialize)]
 struct RepositoryPayload {
-    full_name: RepositoryName,
+    full_name: FullName,
     default_branch: String,
     clone_url: String,
     html_url: String,
@@ -98,7 +101,7 @@ struct Base {
 #[derive(Deserialize)]
 struct PullRepository {
     id: u64,
-    full_name: RepositoryName,
+    full_name: FullName,
 }
 
 #[derive(Deserialize)]
@@ -134,6 +137,22 @@ struct CheckSuitePayload {
 #[derive(Deserialize)]
 struct CheckSuite {
     head_sha: Sha,
+}
+
+/// `owner/repository`: on GitHub, names do not nest.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct FullName(RepositoryName);
+
+impl TryFrom<String> for FullName {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let name: RepositoryName = text.parse().map_err(|e: NameError| e.to_string())?;
+        if name.owner().is_empty() || name.owner().contains('/') {
+            return Err(format!("`{name}` is no `owner/repository`"));
+        }
+        Ok(Self(name))
+    }
 }
 
 /// A ref or a branch's name, of a length and of characters that Git allows.
@@ -204,7 +223,7 @@ fn pull_request(common: Common, payload: PullRequestPayload) -> Reading {
         number: pull.number,
         branch: pull.head.r#ref.0,
         base: pull.base.r#ref.0,
-        head_repository: pull.head.repo.map(|repository| repository.full_name),
+        head_repository: pull.head.repo.map(|repository| repository.full_name.0),
         author: login(pull.user),
         draft: pull.draft,
     });
@@ -216,7 +235,7 @@ fn pull_request(common: Common, payload: PullRequestPayload) -> Reading {
 fn trust(head: Option<&PullRepository>, base: &PullRepository) -> Trust {
     match head {
         Some(head) if head.id == base.id => Trust::Trusted,
-        Some(head) => Trust::Untrusted(UntrustedReason::Fork(head.full_name.to_string())),
+        Some(head) => Trust::Untrusted(UntrustedReason::Fork(head.full_name.0.to_string())),
         None => Trust::Untrusted(UntrustedReason::HeadRepositoryGone),
     }
 }
@@ -255,7 +274,7 @@ impl Common {
     fn taken_apart(self) -> (Repository, String) {
         let repository = Repository {
             forge: ForgeKind::Github,
-            name: self.repository.full_name,
+            name: self.repository.full_name.0,
             default_branch: self.repository.default_branch,
             clone_url: self.repository.clone_url,
             web_url: self.repository.html_url,

@@ -63,6 +63,8 @@ struct State {
     /// Installation tokens and when they end.
     tokens: HashMap<String, Timestamp>,
     token_life: Option<SignedDuration>,
+    /// Repositories that were renamed, and the URLs to which calls are sent.
+    moved: BTreeMap<String, String>,
     checks: BTreeMap<u64, Write>,
     statuses: Vec<Write>,
     unread: VecDeque<Write>,
@@ -141,12 +143,18 @@ impl ModelGithub {
             credentials,
             api_url: self.api_url.clone(),
             url: self.url(),
+            ..GithubSettings::default()
         }
     }
 
     /// Below it stand the repositories, for `git fetch`.
     pub(crate) fn url(&self) -> String {
         format!("file://{}", self.git.path().display())
+    }
+
+    /// Where its API is.
+    pub(crate) fn api_url(&self) -> &str {
+        &self.api_url
     }
 
     /// Makes a commit of these files, and of no others, on a branch. The repository and the branch come to be by it.
@@ -191,6 +199,11 @@ impl ModelGithub {
     /// The next call is done, but its answer does not arrive.
     pub(crate) fn cut_next(&self) {
         self.state().faults.push_back(Fault::Cut);
+    }
+
+    /// Calls about this repository are sent to `url` instead.
+    pub(crate) fn moved(&self, repository: &str, url: &str) {
+        self.state().moved.insert(repository.to_owned(), url.to_owned());
     }
 
     /// Every answer takes so long from now on.

@@ -45,7 +45,6 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/repos/{owner}/{name}/check-runs", post(create_check))
         .route("/repos/{owner}/{name}/check-runs/{id}", patch(update_check))
         .route("/repos/{owner}/{name}/statuses/{sha}", post(create_status))
-        .route("/moved/repos/{owner}/{name}/pulls", get(moved))
         .fallback(|| async { not_found() })
         .layer(DefaultBodyLimit::max(1 << 20))
         .layer(from_fn_with_state(Arc::clone(&world), gate))
@@ -64,9 +63,21 @@ async fn gate(State(world): Model, request: Request, next: Next) -> Response {
         Some(Fault::Status(status)) => refuse(status, "on demand").into_response(),
         Some(Fault::Limit(after)) => limited(after),
         Some(Fault::Cut) => cut(next.run(request).await),
-        None if is_let_in(&world, request.method(), request.uri(), request.headers()) => next.run(request).await,
-        None => refuse(401, "Bad credentials").into_response(),
+        None if !is_let_in(&world, request.method(), request.uri(), request.headers()) => {
+            refuse(401, "Bad credentials").into_response()
+        }
+        None => match moved_to(&world, request.uri()) {
+            Some(location) => (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, location)]).into_response(),
+            None => next.run(request).await,
+        },
     }
+}
+
+fn moved_to(world: &World, uri: &Uri) -> Option<String> {
+    let path = uri.path_and_query()?.as_str();
+    let state = world.state();
+    let mut moved = state.moved.iter();
+    moved.find_map(|(from, to)| Some(format!("{to}{}", path.strip_prefix("/repos/")?.strip_prefix(from)?)))
 }
 
 fn is_let_in(world: &World, method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
@@ -168,12 +179,6 @@ async fn pulls(
     let label = |head: &str, branch: &str| format!("{}:{branch}", head.split('/').next().unwrap_or_default());
     let found = repository.pulls.iter().filter(|pull| label(&pull.head_repository, &pull.branch) == filter.head);
     Ok(Json(found.map(|pull| json!({"number": pull.number, "head": {"ref": pull.branch}})).collect()))
-}
-
-/// As GitHub answers for a repository that was renamed.
-async fn moved(Path((owner, name)): Path<(String, String)>, uri: Uri) -> impl IntoResponse {
-    let to = format!("/repos/{owner}/{name}/pulls?{}", uri.query().unwrap_or_default());
-    (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, to)])
 }
 
 #[derive(Deserialize)]
