@@ -4,7 +4,6 @@
 pub mod kubernetes;
 pub mod process;
 pub mod registry;
-mod process;
 
 use std::time::Duration;
 

@@ -24,12 +24,14 @@ pub struct Web {
 
 /// All routes.
 pub fn router(engine: Engine) -> Router {
+    let web = Web { engine };
     Router::new()
         .route("/hooks/{forge}", post(hooks::take).layer(DefaultBodyLimit::max(hooks::BODY_MAX)))
         .nest("/agent/v1", agent::routes())
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .with_state(Web { engine })
+        .merge(pages::routes(web.clone()))
+        .with_state(web)
 }
 
 /// Ready if the database answers.

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use askama::Template;
+
 use crate::model::{ActionState, DeliveryState, JobState, RunState, Span, Time};
 
 /// A state for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(path = "mark.html")]
 pub struct Mark {
     /// Names its style: `success`, `failure`, `running`, …
     pub label: &'static str,
@@ -97,7 +100,11 @@ impl From<&DeliveryState> for Mark {
 }
 
 /// A moment for a page: in UTC, until the script makes it local.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Template)]
+#[template(
+    source = "<time datetime=\"{{ self.iso() }}\" title=\"{{ self.text() }}\">{{ self.text() }}</time>",
+    ext = "html"
+)]
 pub struct Moment(pub Time);
 
 impl Moment {
@@ -119,7 +126,11 @@ impl Moment {
 }
 
 /// How long something took, or has taken so far.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(
+    source = "<span class=\"took\"{% if let Some(since) = since %} data-since=\"{{ since }}\"{% endif %}>{{ text }}</span>",
+    ext = "html"
+)]
 pub struct Took {
     /// The words.
     pub text: String,
