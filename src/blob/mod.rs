@@ -6,7 +6,7 @@
 
 mod digest;
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{io, ops::Range, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{
@@ -62,6 +62,11 @@ const READ_SIZE: usize = 256 << 10;
 /// How many parts of an upload may be on their way at once; with 5 MiB each, that bounds its memory.
 const PARTS_IN_FLIGHT: usize = 4;
 
+/// Where bytes are until their name is known.
+const INCOMING: &str = "incoming";
+/// No upload takes as long as this: what is older was left there by a crash.
+const UPLOAD_MOST: Duration = Duration::from_secs(24 * 3600);
+
 impl Blobs {
     /// The blobs at `url`: `file:///directory`, or a directory's path, which is made if it is not there.
     ///
@@ -79,6 +84,7 @@ impl Blobs {
             None => url.strip_prefix("file:").unwrap_or(url),
         };
         std::fs::create_dir_all(directory).map_err(away)?;
+        forget_halves(&Path::new(directory).join(INCOMING)).map_err(away)?;
         let store = LocalFileSystem::new_with_prefix(directory).map_err(away)?.with_fsync(true);
         Ok(Self { store: Arc::new(store) })
     }
@@ -101,7 +107,7 @@ impl Blobs {
         bytes: impl futures::Stream<Item = Result<Bytes, BlobError>> + Send,
     ) -> Result<Digest, BlobError> {
         // the name is known only after the last byte, so the bytes wait under another one
-        let incoming = path::Path::from(format!("incoming/{:032x}", random()?));
+        let incoming = path::Path::from(format!("{INCOMING}/{:032x}", random()?));
         let upload = self.store.put_multipart(&incoming).await.map_err(away)?;
         let mut writer = WriteMultipart::new(upload);
         let digest = match write_all(&mut writer, bytes).await {
@@ -175,6 +181,23 @@ pub fn away(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> BlobE
 
 fn missing_or_away(digest: Digest, error: object_store::Error) -> BlobError {
     if matches!(error, object_store::Error::NotFound { .. }) { BlobError::Missing(digest) } else { away(error) }
+}
+
+/// Removes what crashes have left of uploads.
+fn forget_halves(incoming: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(incoming) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let changed = entry.metadata().and_then(|about| about.modified());
+        // another process may finish or remove one meanwhile
+        if changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > UPLOAD_MOST)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// Two levels, so that no directory gets too many entries.

@@ -1,7 +1,7 @@
 //! The lists that hold a flow's levels: `stages`, `actions`, `jobs`.
 
 use super::{
-    Reading, Shape,
+    Reading,
     fields::{Fields, Level},
     node::{Entry, Value},
 };
@@ -17,13 +17,8 @@ pub(super) fn each<'n>(entry: &'n Entry, level: &'static Level, reading: &mut Re
                     maps.extend(Fields::of(item, level, reading));
                     continue;
                 }
-                match reading.shape {
-                    Shape::Original => {
-                        reading.findings.warning(item.at, format!("an empty item is not {}", level.name))
-                    }
-                    Shape::Ours => reading.findings.error(item.at, format!("an empty item is not {}", level.name)),
-                }
-                .hint("remove this `-`");
+                let message = format!("an empty item is not {}", level.name);
+                reading.mistake(item.at, message).hint("remove this `-`");
             }
             maps
         }

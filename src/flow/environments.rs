@@ -61,7 +61,7 @@ pub(super) fn check_name(name: &str, at: Place, reading: &mut Reading<'_>) {
         reading.findings.error(at, message).hint("letters, digits and `_`, not beginning with a digit");
     } else if is_reserved(name, reading.shape) {
         let message = format!("{} is set by ContainerOps, not by a file", quoted(name));
-        reading.findings.error(at, message).hint("choose a name that does not begin with `CO_`");
+        reading.findings.error(at, message).hint("choose another name; those that begin with `CO_` are taken");
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::{
     Reading, Shape,
-    findings::{did_you_mean, quoted},
+    findings::quoted,
     node::{Entry, Node, Place, Value},
 };
 
@@ -120,11 +120,8 @@ impl<'n> Fields<'n> {
             None => {
                 let known = self.levels.iter().flat_map(|level| level.keys.iter().chain(level.later)).copied();
                 let message = format!("unknown key {} in {name}", quoted(key));
-                let hint = did_you_mean(key, known);
-                match reading.shape {
-                    Shape::Ours => reading.findings.error(entry.key.at, message).maybe_hint(hint),
-                    Shape::Original => reading.findings.warning(entry.key.at, message).maybe_hint(hint),
-                }
+                let hint = reading.findings.did_you_mean(key, known);
+                reading.mistake(entry.key.at, message).maybe_hint(hint);
             }
         }
     }
@@ -134,10 +131,13 @@ impl<'n> Fields<'n> {
         let message = format!("{} is a key of {}, not of {name}", quoted(&entry.key.text), owner.name);
         let list = ["stages", "actions", "jobs"].iter().find(|list| self.entries.iter().any(|e| e.key.text == **list));
         let hint = list.map(|list| format!("move it into `{list}`, or replace `{list}` by the keys of its only item"));
-        match reading.shape {
-            Shape::Ours => reading.findings.error(entry.key.at, message).maybe_hint(hint),
-            Shape::Original => reading.findings.warning(entry.key.at, message).maybe_hint(hint),
-        }
+        // what does not run yet is never ignored, wherever it stands
+        let finding = if owner.later.contains(&entry.key.text.as_str()) {
+            reading.findings.error(entry.key.at, message)
+        } else {
+            reading.mistake(entry.key.at, message)
+        };
+        finding.maybe_hint(hint);
     }
 }
 

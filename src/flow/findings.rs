@@ -10,6 +10,10 @@ const MAX_SHOWN: usize = 100;
 const MAX_SOURCE_CHARS: usize = 200;
 /// A name longer than this says no more in a message.
 const MAX_QUOTED_CHARS: usize = 80;
+/// Nothing longer is a slip of the finger, and the distance of two names costs the product of their lengths.
+const MAX_SLIP_BYTES: usize = 40;
+/// The nearest of a few hundred names is near enough.
+const MAX_CANDIDATES: usize = 300;
 
 /// All findings so far.
 #[derive(Debug)]
@@ -60,6 +64,15 @@ impl<'s> Findings<'s> {
         self.list.iter().any(|finding| finding.severity == Severity::Error)
     }
 
+    /// "did you mean `x`?", if a candidate is near. Nothing for findings that nobody will see: looking for names is
+    /// the one costly thing here, and a hostile file may have any number of mistakes.
+    pub(super) fn did_you_mean<'c>(&self, text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
+        if self.list.len() >= MAX_SHOWN || text.len() > MAX_SLIP_BYTES {
+            return None;
+        }
+        nearest(text, candidates).map(|near| format!("did you mean {}?", quoted(near)))
+    }
+
     /// The findings in the file's order, each with its line. Errors are kept before warnings if there are too many.
     pub(super) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         let total = self.list.len();
@@ -107,27 +120,26 @@ pub(super) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
-/// The candidate that the author may have meant.
-pub(super) fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    // the distance costs the product of both lengths, and nothing that long is a slip of the finger
-    if text.len() > MAX_QUOTED_CHARS {
-        return None;
-    }
+fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let plain = |text: &str| text.to_lowercase().replace(['_', '-', ' '], "");
     let wanted = plain(text);
-    let allowed = 1 + wanted.chars().count() / 4;
+    let allowed = 1 + wanted.len() / 4;
+    let distance = |candidate: &str| {
+        let candidate = plain(candidate);
+        // whoever wrote `mem` began to write `memory`
+        if wanted.len() >= 3 && candidate.starts_with(&wanted) {
+            return 1;
+        }
+        let is_near = candidate.len().abs_diff(wanted.len()) <= allowed;
+        if is_near { strsim::damerau_levenshtein(&wanted, &candidate) } else { usize::MAX }
+    };
     candidates
         .into_iter()
-        .filter(|candidate| candidate.len() <= MAX_QUOTED_CHARS)
-        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &plain(candidate)), candidate))
+        .take(MAX_CANDIDATES)
+        .map(|candidate| (distance(candidate), candidate))
         .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
-}
-
-/// "did you mean `x`?", if there is something near.
-pub(super) fn did_you_mean<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
-    nearest(text, candidates).map(|near| format!("did you mean {}?", quoted(near)))
 }
 
 /// Text as it may be printed: nothing in it moves a cursor or turns the direction of writing.

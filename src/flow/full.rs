@@ -142,23 +142,38 @@ impl Page {
 
 /// A text without quotes where nobody could take it for anything else.
 fn scalar(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '+');
-    let is_word = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') && text.chars().all(is_plain);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '+' | ':' | '@');
+    let is_word = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && text.chars().all(is_plain)
+        && !text.ends_with(':');
     let is_null = text.eq_ignore_ascii_case("null");
     if is_word && !is_null { text.to_owned() } else { quote(text) }
 }
 
-/// JSON's quoting, which YAML reads.
+/// In double quotes, with an escape for whatever YAML does not take as it is or nobody would see.
 fn quote(text: &str) -> String {
-    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f").replace('\u{feff}', "\\ufeff")
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            c if is_shown(c) => quoted.push(c),
+            c => quoted.push_str(&format!("\\U{:08x}", u32::from(c))),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// Whether a block keeps a text as it is: what it cannot show, or would trim, needs quotes.
 fn fits_block(text: &str) -> bool {
-    let is_shown =
-        |c: char| c == '\n' || (!c.is_control() && !('\u{200b}'..='\u{206f}').contains(&c) && c != '\u{feff}');
-    text.chars().all(is_shown)
+    text.chars().all(|c| matches!(c, '\n' | '\t') || is_shown(c))
         && text.starts_with(|c: char| !c.is_whitespace())
         && !text.ends_with("\n\n")
         && text.lines().all(|line| line.is_empty() || !line.trim().is_empty())
+}
+
+fn is_shown(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{200b}'..='\u{206f}' | '\u{feff}' | '\u{fffe}'..='\u{ffff}')
 }

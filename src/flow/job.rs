@@ -5,7 +5,7 @@ use crate::model::{JobPath, JobPlan, Program};
 use super::{
     Reading, duration, environments,
     fields::Fields,
-    findings::{did_you_mean, quoted},
+    findings::quoted,
     links,
     node::{Entry, Text, Value},
     resources,
@@ -18,14 +18,14 @@ const MAX_PROGRAM_BYTES: usize = 100_000;
 const MAX_ARGUMENTS: usize = 1000;
 /// An output's key is a column on a page.
 const MAX_OUTPUT_CHARS: usize = 128;
+/// The longest list in the original's own files has 31.
+const MAX_OUTPUTS: usize = 256;
 /// Far longer than any registry, repository, tag and digest.
 const MAX_IMAGE_BYTES: usize = 512;
 
 /// The job at `path`.
 pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading<'_>) -> JobPlan {
     reading.jobs += 1;
-    // a hoisted job has left its title to the stage or the action
-    scalar::title(fields, reading);
     let image = image(fields, reading);
     let program = program(fields, reading);
     let environments = environments::read(fields, reading);
@@ -84,7 +84,7 @@ fn is_component(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> bool {
         }
         other => {
             let message = format!("a job's `type` is component; {} is something else", quoted(other));
-            let hint = did_you_mean(other, ["component"]);
+            let hint = reading.findings.did_you_mean(other, ["component"]);
             reading.findings.error(text.at, message).maybe_hint(hint);
         }
     }
@@ -105,6 +105,10 @@ fn ignore_kubectl(fields: &mut Fields<'_>, image: Option<&Entry>, reading: &mut 
 fn check_image(image: &Text, reading: &mut Reading<'_>) {
     let is_good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@');
     let text = image.text.as_str();
+    if text.is_empty() {
+        reading.findings.error(image.at, "the image is empty");
+        return;
+    }
     if text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.len() <= MAX_IMAGE_BYTES
         && text.chars().all(is_good)
@@ -180,7 +184,11 @@ fn check_length(length: usize, entry: &Entry, reading: &mut Reading<'_>) {
 fn outputs(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Vec<String> {
     let Some(node) = fields.claim("outputs") else { return Vec::new() };
     let mut outputs: Vec<String> = Vec::new();
-    for output in scalar::texts(node, "an output", reading) {
+    let texts = scalar::texts(node, "an output", reading);
+    if texts.len() > MAX_OUTPUTS {
+        reading.findings.error(node.at, format!("more than {MAX_OUTPUTS} outputs"));
+    }
+    for output in texts.into_iter().take(MAX_OUTPUTS) {
         let text = output.text.trim();
         let is_good = |c: char| !c.is_control() && !matches!(c, '=' | '[' | ']');
         if text.is_empty() || text.chars().count() > MAX_OUTPUT_CHARS || !text.chars().all(is_good) {

@@ -9,10 +9,13 @@ use crate::model::{JobPath, Output, Plan, Sequencing, StagePlan, Subscription};
 use super::{
     Reading, environments,
     fields::Fields,
-    findings::{did_you_mean, quoted},
+    findings::{Findings, quoted},
     node::{Entry, Node, Text, Value},
     scalar,
 };
+
+/// As many as a job may have outputs.
+const MAX_LINKS: usize = 256;
 
 /// One subscription as the file has it.
 #[derive(Debug)]
@@ -31,6 +34,10 @@ pub(super) fn read(fields: &mut Fields<'_>, subscriber: JobPath, reading: &mut R
         Value::List(items) => items.iter().for_each(|item| read_map(item, &subscriber, &mut links, reading)),
         Value::Null | Value::Scalar(_) | Value::Map(_) => read_map(node, &subscriber, &mut links, reading),
     }
+    if links.len() > MAX_LINKS {
+        reading.findings.error(node.at, format!("more than {MAX_LINKS} subscriptions"));
+        links.truncate(MAX_LINKS);
+    }
     reading.links.extend(links);
 }
 
@@ -39,7 +46,7 @@ pub(super) fn resolve(plan: &mut Plan, reading: &mut Reading<'_>) {
     let before = reachable(&plan.stages);
     for link in std::mem::take(&mut reading.links) {
         let Some(to) = find(plan, &link.subscriber) else { continue };
-        match source(plan, &before, &link, to) {
+        match source(plan, &before, &link, to, &reading.findings) {
             Ok(from) => subscribe(plan, to, from, link),
             Err((message, hint)) => reading.findings.error(link.source.at, message).maybe_hint(hint),
         }
@@ -86,18 +93,25 @@ fn is_optional(entry: &Entry, reading: &mut Reading<'_>) -> bool {
     }
 }
 
-fn source(plan: &Plan, before: &[Vec<bool>], link: &Link, to: Places) -> Result<Output, Wrong> {
+fn source(
+    plan: &Plan,
+    before: &[Vec<bool>],
+    link: &Link,
+    to: Places,
+    findings: &Findings<'_>,
+) -> Result<Output, Wrong> {
     let (stage, action, job, key) = split(&link.source.text).ok_or_else(|| {
         let message = format!("{} does not name an output", quoted(&link.source.text));
         (message, Some("write \"stage.action.job[KEY]\"".to_owned()))
     })?;
-    let from = job_named(plan, stage, action, job)?;
+    let from = job_named(plan, [stage, action, job], findings)?;
     check_direction(plan, before, from, to)?;
     let (stage, action, job) = (&plan.stages[from.0], &plan.stages[from.0].actions[from.1], from.2);
     let job = &action.jobs[job];
     if !job.outputs.iter().any(|output| output == key) {
         let message = format!("job {} has no output {}", quoted(&job.name), quoted(key));
-        let hint = did_you_mean(key, job.outputs.iter().map(String::as_str))
+        let hint = findings
+            .did_you_mean(key, job.outputs.iter().map(String::as_str))
             .unwrap_or_else(|| "add it to the `outputs` of that job".to_owned());
         return Err((message, Some(hint)));
     }
@@ -113,23 +127,28 @@ fn split(text: &str) -> Option<(&str, &str, &str, &str)> {
         .then_some((stage, action, job, key))
 }
 
-fn job_named(plan: &Plan, stage: &str, action: &str, job: &str) -> Result<Places, Wrong> {
-    let s = place("stage", stage, plan.stages.iter().map(|stage| stage.name.as_str()))?;
+fn job_named(plan: &Plan, [stage, action, job]: [&str; 3], findings: &Findings<'_>) -> Result<Places, Wrong> {
+    let s = place("stage", stage, plan.stages.iter().map(|stage| stage.name.as_str()), findings)?;
     let actions = &plan.stages[s].actions;
-    let a = place("action", action, actions.iter().map(|action| action.name.as_str()))?;
+    let a = place("action", action, actions.iter().map(|action| action.name.as_str()), findings)?;
     let jobs = &actions[a].jobs;
     let j = if job.is_empty() && jobs.len() == 1 {
         0
     } else {
-        place("job", job, jobs.iter().map(|job| job.name.as_str()))?
+        place("job", job, jobs.iter().map(|job| job.name.as_str()), findings)?
     };
     Ok((s, a, j))
 }
 
-fn place<'n>(what: &str, name: &str, names: impl Iterator<Item = &'n str> + Clone) -> Result<usize, Wrong> {
+fn place<'n>(
+    what: &str,
+    name: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+    findings: &Findings<'_>,
+) -> Result<usize, Wrong> {
     names.clone().position(|other| other == name).ok_or_else(|| {
         let only: Vec<&str> = names.clone().take(2).collect();
-        let hint = did_you_mean(name, names).or(match only.as_slice() {
+        let hint = findings.did_you_mean(name, names).or(match only.as_slice() {
             [only] => Some(format!("the only {what} there is {}", quoted(only))),
             _ => None,
         });

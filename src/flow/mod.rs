@@ -4,9 +4,9 @@
 //! and on its author's machine. Files are hostile: whatever the bytes are, reading ends soon, within bounds, and
 //! without a panic, and every mistake is told with its line, all at once.
 //!
-//! The way of a file: [`yaml`] makes the text a tree whose nodes know their places, [`variables`] replaces `@NAME@` in
-//! it, and one reader per level ([`file`], [`stage`], [`action`], [`job`]) claims its keys and builds the plan. What can
-//! be checked only when all is known (`subscriptions`) is checked last, by [`links`].
+//! The way of a file: `yaml` makes the text a tree whose nodes know their places, `variables` replaces `@NAME@` in
+//! it, and one reader per level (`file`, `stage`, `action`, `job`) claims its keys and builds the plan. What can
+//! be checked only when all is known (`subscriptions`) is checked last, by `links`.
 
 mod action;
 mod children;
@@ -38,7 +38,7 @@ pub use full::full_form;
 pub use names::name_of;
 pub use render::{Palette, markdown, paint, render};
 
-use findings::Findings;
+use findings::{Finding, Findings};
 use node::{Node, Place, Value};
 
 /// A flow of a thousand jobs has a tenth of this.
@@ -157,6 +157,16 @@ struct Reading<'s> {
     links: Vec<links::Link>,
     /// Jobs so far.
     jobs: usize,
+}
+
+impl Reading<'_> {
+    /// What is an error in our files, and a warning in those of the original, which let it pass.
+    fn mistake(&mut self, at: Place, message: impl Into<String>) -> &mut Finding {
+        match self.shape {
+            Shape::Ours => self.findings.error(at, message),
+            Shape::Original => self.findings.warning(at, message),
+        }
+    }
 }
 
 fn decode(text: &[u8]) -> Result<&str, Vec<Diagnostic>> {

@@ -83,12 +83,8 @@ pub(super) fn uri(node: Option<&Node>, path: &str, repository: &RepositoryName, 
         return Uri { name: (*name).to_owned(), uri: text.text };
     }
     let message = format!("{} is no uri: <namespace>/<repository>/<name> is expected", quoted(&text.text));
-    let hint = format!("without one it would be {}", default.uri);
-    match reading.shape {
-        Shape::Ours => reading.findings.error(text.at, message).hint(hint),
-        // the original only logged it
-        Shape::Original => reading.findings.warning(text.at, message).hint(format!("it is taken as {}", default.uri)),
-    }
+    // the original only logged it
+    reading.mistake(text.at, message).hint(format!("without one it is {}", default.uri));
     default
 }
 
@@ -121,7 +117,9 @@ fn claim(fields: &mut Fields<'_>, named: Named<'_>, index: usize, count: usize, 
     let at = fields.at();
     match fields.claim("name") {
         Some(node) => {
-            let name = scalar::text(node, "a name", reading).unwrap_or(Text { at, text: String::new() });
+            let Some(name) = scalar::text(node, "a name", reading) else {
+                return Text { at, text: String::new() };
+            };
             check(&name, reading);
             name
         }

@@ -3,7 +3,7 @@
 use super::{
     Reading,
     fields::Fields,
-    findings::{did_you_mean, quoted},
+    findings::quoted,
     node::{Node, Text, Value},
 };
 
@@ -59,7 +59,7 @@ pub(super) fn choice<T: Copy>(
     let found = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(&word.text));
     if found.is_none() {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let hint = did_you_mean(&word.text, names.iter().copied());
+        let hint = reading.findings.did_you_mean(&word.text, names.iter().copied());
         let message = format!("`{key}` is {}; {} is none of them", names.join(" or "), quoted(&word.text));
         reading.findings.error(word.at, message).maybe_hint(hint);
     }

@@ -5,7 +5,7 @@ use crate::model::{ActionPlan, Sequencing, StageKind, StagePlan};
 use super::{
     Reading, Shape, action, children,
     fields::Fields,
-    findings::{did_you_mean, quoted},
+    findings::quoted,
     keys,
     names::{self, Named},
     node::Text,
@@ -49,9 +49,14 @@ fn kind(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> StageKind {
     }
     if text.text == "pause" {
         reading.findings.error(text.at, "`type: pause` is not supported yet").hint("remove the stage");
+        // it has no actions either, and its author should not hear of that too
+        return StageKind::End;
+    } else if text.text == "component" {
+        let finding = reading.findings.error(text.at, "`type: component` is a job's type, not a stage's");
+        finding.hint("remove it; jobs are components unless they say otherwise");
     } else {
         let message = format!("a stage's `type` is normal, start or end; {} is none of them", quoted(&text.text));
-        let hint = did_you_mean(&text.text, kinds.iter().map(|(name, _)| *name));
+        let hint = reading.findings.did_you_mean(&text.text, kinds.iter().map(|(name, _)| *name));
         reading.findings.error(text.at, message).maybe_hint(hint);
     }
     StageKind::Normal
@@ -83,7 +88,8 @@ fn need(wanted: &Text, index: usize, names: &[Text], reading: &mut Reading<'_>) 
             reading.findings.error(wanted.at, message).hint(format!("move {name} above this stage"));
         }
         None => {
-            let hint = did_you_mean(&wanted.text, names[..index].iter().map(|name| name.text.as_str()));
+            let hint =
+                reading.findings.did_you_mean(&wanted.text, names[..index].iter().map(|name| name.text.as_str()));
             reading.findings.error(wanted.at, format!("no stage is named {name}")).maybe_hint(hint);
         }
     }
@@ -111,11 +117,7 @@ fn actions(fields: &mut Fields<'_>, stage: &str, reading: &mut Reading<'_>) -> V
 fn hoisted(fields: &mut Fields<'_>, stage: &str, reading: &mut Reading<'_>) -> Vec<ActionPlan> {
     if ![&keys::ACTION, &keys::JOB].iter().any(|level| fields.has_keys_of(level)) {
         let message = format!("stage {} has nothing to run", quoted(stage));
-        match reading.shape {
-            Shape::Ours => reading.findings.error(fields.at(), message),
-            Shape::Original => reading.findings.warning(fields.at(), message),
-        }
-        .hint("give it `actions`, `jobs`, or an `image`");
+        reading.mistake(fields.at(), message).hint("give it `actions`, `jobs`, or an `image`");
         return Vec::new();
     }
     fields.hoist(&keys::ACTION);
@@ -126,11 +128,7 @@ fn hoisted(fields: &mut Fields<'_>, stage: &str, reading: &mut Reading<'_>) -> V
 fn nothing(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Vec<ActionPlan> {
     if let Some(entry) = fields.claim_entry("actions").filter(|entry| !entry.value.is_null()) {
         let message = "a stage of type start or end runs nothing; its `actions` would never start";
-        match reading.shape {
-            Shape::Ours => reading.findings.error(entry.key.at, message),
-            Shape::Original => reading.findings.warning(entry.key.at, message),
-        }
-        .hint("write `type: normal`");
+        reading.mistake(entry.key.at, message).hint("write `type: normal`");
     }
     Vec::new()
 }

@@ -7,7 +7,7 @@ use crate::model::EventKind;
 use super::{
     Reading,
     fields::{Fields, Level},
-    findings::{did_you_mean, quoted},
+    findings::quoted,
     keys,
     node::{Node, Text, Value},
     scalar,
@@ -88,18 +88,20 @@ fn read_event(event: &Text, triggers: &mut Triggers, reading: &mut Reading<'_>) 
         "push" => triggers.push = Some(Filter::default()),
         "pull_request" => triggers.pull_request = Some(Filter::default()),
         "tag" => triggers.tag = Some(Filter::default()),
-        "merge_group" => {
-            let finding = reading.findings.error(event.at, "`merge_group` is no event of its own in `on`");
-            finding.hint("it goes with `pull_request`");
-        }
+        "merge_group" => merge_group(event, reading),
         other if keys::ON.later.contains(&other) => {
             reading.findings.error(event.at, format!("`on: {other}` is not supported yet")).hint("remove it");
         }
         other => {
-            let hint = did_you_mean(other, keys::ON.keys.iter().copied());
+            let hint = reading.findings.did_you_mean(other, keys::ON.keys.iter().copied());
             reading.findings.error(event.at, format!("{} is no event", quoted(other))).maybe_hint(hint);
         }
     }
+}
+
+fn merge_group(event: &Text, reading: &mut Reading<'_>) {
+    let finding = reading.findings.error(event.at, "`merge_group` is no event of its own in `on`");
+    finding.hint("it goes with `pull_request`");
 }
 
 fn read_map(node: &Node, triggers: &mut Triggers, reading: &mut Reading<'_>) {
@@ -107,6 +109,9 @@ fn read_map(node: &Node, triggers: &mut Triggers, reading: &mut Reading<'_>) {
     triggers.push = filter(&mut fields, "push", &keys::BRANCHES, "branches", reading);
     triggers.pull_request = filter(&mut fields, "pull_request", &keys::BRANCHES, "branches", reading);
     triggers.tag = filter(&mut fields, "tag", &keys::TAGS, "names", reading);
+    if let Some(entry) = fields.claim_entry("merge_group") {
+        merge_group(&entry.key, reading);
+    }
     fields.close(reading);
 }
 
@@ -126,6 +131,10 @@ fn filter(
         Some(entry) => patterns(&entry.value, key, reading),
         None => Filter::default(),
     };
+    if let Some(entry) = inner.claim_entry("tags") {
+        let finding = reading.findings.error(entry.key.at, format!("`tags` is no key of `{event}`"));
+        finding.hint("tags are an event of their own: `tag: {names: [\"v*\"]}`");
+    }
     inner.close(reading);
     Some(filter)
 }

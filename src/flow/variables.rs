@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Shape,
-    findings::{Findings, did_you_mean, quoted},
+    findings::{Findings, quoted},
     names,
     node::{Entry, Node, Place, Value},
 };
@@ -90,7 +90,9 @@ impl Replacer<'_, '_> {
 
     fn value(&mut self, name: &str, at: Place) -> &str {
         if !self.variables.contains_key(name) {
-            let hint = did_you_mean(name, self.variables.keys().map(String::as_str))
+            let hint = self
+                .findings
+                .did_you_mean(name, self.variables.keys().map(String::as_str))
                 .unwrap_or_else(|| format!("add `{name}` to the flow's `variables`"));
             self.findings.error(at, format!("no variable is named {}", quoted(name))).hint(hint);
         }

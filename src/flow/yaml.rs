@@ -1,6 +1,7 @@
 //! Text to tree. A hostile file costs no more than its limits: bytes, depth, nodes, and what its aliases unfold to.
+#![expect(clippy::wildcard_enum_match_arm, reason = "the parser's enums are not ours, and may grow")]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use granit_parser::{ErrorKind, Event, Marker, Options, Parser, ScalarStyle, Span, StrInput, Tag};
 
@@ -124,7 +125,7 @@ impl<'s> Builder<'s, '_, '_> {
 
     fn map(&mut self, at: Place, depth: usize) -> Read<Node> {
         let mut entries: Vec<Entry> = Vec::new();
-        let mut keys = HashSet::new();
+        let mut lines: HashMap<String, usize> = HashMap::new();
         loop {
             let (event, span) = self.event()?;
             if event == Event::MappingEnd {
@@ -134,12 +135,15 @@ impl<'s> Builder<'s, '_, '_> {
             let key = self.key(event, span, depth)?;
             let (event, span) = self.event()?;
             let value = self.node(event, span, depth + 1)?;
-            if keys.insert(key.text.clone()) {
-                entries.push(Entry { key, value });
-            } else {
-                self.findings
-                    .error(key.at, format!("{} is given twice in one map", quoted(&key.text)))
-                    .hint("remove one of them");
+            match lines.get(&key.text) {
+                Some(line) => {
+                    let message = format!("{} is given twice in one map (line {line})", quoted(&key.text));
+                    self.findings.error(key.at, message).hint("remove one of them");
+                }
+                None => {
+                    lines.insert(key.text.clone(), key.at.line);
+                    entries.push(Entry { key, value });
+                }
             }
         }
     }

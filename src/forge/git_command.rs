@@ -100,7 +100,7 @@ impl GitCommand {
             command.env(format!("GIT_{role}_NAME"), "ContainerOps");
             command.env(format!("GIT_{role}_EMAIL"), "containerops@localhost");
         }
-        command.arg(name).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg(name).process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let new = Self { command, name: name.to_owned(), config: vec![], hidden: vec![], input: vec![], limit: LIMIT };
         // repositories may belong to another user: they are data to us, and nothing in them is executed
         new.config("safe.directory", "*").config("core.hooksPath", "/dev/null")
@@ -211,17 +211,17 @@ impl GitCommand {
     }
 }
 
-/// A process that is ended when it is dropped. SIGKILL, which tokio would send, would leave git's lock files, and no
+/// A process that is ended when it is dropped, with its own: git leaves to others what goes over a network. SIGKILL, which tokio would send, would leave git's lock files, and no
 /// later command could ever take those locks; at SIGTERM git removes them.
 struct Ending(Child);
 
 impl Ending {
     #[expect(unsafe_code, reason = "neither std nor tokio can send SIGTERM")]
     fn end(&self) {
-        // the id is known until the process was waited for, and until then no other process gets it
+        // the id, which is also its group's, is known until the process was waited for; until then no other gets it
         if let Some(id) = self.0.id().and_then(|id| libc::pid_t::try_from(id).ok()) {
             // SAFETY: kill(2) touches no memory of ours.
-            unsafe { libc::kill(id, libc::SIGTERM) };
+            unsafe { libc::kill(-id, libc::SIGTERM) };
         }
     }
 }

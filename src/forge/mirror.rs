@@ -186,7 +186,8 @@ fn workplace(directory: &Path) -> Result<tempfile::TempDir, MirrorError> {
     made(directory)?;
     for entry in std::fs::read_dir(directory).map_err(disk(directory))?.flatten() {
         if is_forgotten(&entry.path()) {
-            std::fs::remove_dir_all(entry.path()).map_err(disk(&entry.path()))?;
+            // another process may remove it at the same time; what stays is tried again with the next snapshot
+            let _ = std::fs::remove_dir_all(entry.path());
         }
     }
     tempfile::TempDir::new_in(directory).map_err(disk(directory))

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// GitHub sends at most 25 MB; whatever is larger was not sent by a forge.
-pub const BODY_MAX: usize = 26 << 20;
+pub(super) const BODY_MAX: usize = 26 << 20;
 /// More headers than this are not kept.
 const HEADERS_MAX: usize = 64;
 /// A longer value is cut.
@@ -75,9 +75,8 @@ fn new_delivery(
 
 /// Headers as the delivery's page shows them: what proves something to somebody is hidden.
 fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
-    let secret = |name: &str| {
-        ["authorization", "cookie", "token", "signature", "secret"].iter().any(|word| name.contains(word))
-    };
+    let secret =
+        |name: &str| ["authorization", "cookie", "token", "signature", "secret"].iter().any(|word| name.contains(word));
     let show = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
         let text = if secret(name.as_str()) {
             "(hidden)".to_owned()

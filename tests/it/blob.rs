@@ -97,6 +97,19 @@ async fn damage_is_seen_and_healed_by_storing_again() {
     assert_eq!(get(&blobs, digest).await.expect("it is healed"), b"precious");
 }
 
+#[tokio::test]
+async fn what_a_crash_has_left_is_removed_in_time() {
+    let (directory, _) = blobs();
+    let incoming = directory.path().join("incoming");
+    std::fs::create_dir(&incoming).expect("ours");
+    for (name, hours) in [("old#1", 25), ("young#1", 1)] {
+        let then = std::time::SystemTime::now() - std::time::Duration::from_secs(hours * 3600);
+        std::fs::File::create(incoming.join(name)).and_then(|file| file.set_modified(then)).expect("ours");
+    }
+    Blobs::open(&directory.path().display().to_string()).expect("it is writable");
+    assert_eq!(files(directory.path()), [incoming.join("young#1")]);
+}
+
 #[test]
 fn other_places_are_refused_by_name() {
     let error = Blobs::open("gopher://hole").expect_err("nobody keeps blobs there");

@@ -1,6 +1,7 @@
 //! A flow file becomes a plan, or its author hears of every mistake in it.
 
 mod mistakes;
+mod originals;
 mod plans;
 mod properties;
 
@@ -54,7 +55,7 @@ fn told(text: &str) -> Vec<Diagnostic> {
 fn plan(flow: &Flow, kind: EventKind) -> Plan {
     match flow.plan(&event(kind)) {
         Decision::Run(plan) => plan,
-        Decision::LeftOut { reason } => panic!("left out: {reason}"),
+        Decision::LeftOut { reason } | Decision::Unasked { reason } => panic!("left out: {reason}"),
     }
 }
 

@@ -1,5 +1,8 @@
 //! Plain Git: a push becomes a delivery, and a state becomes a note.
 
+mod init;
+mod notes;
+
 use std::{
     fs,
     io::Cursor,
@@ -16,13 +19,12 @@ use axum::{
     routing::post,
 };
 use containerops::{
-    command::git::{Authority, HookSettings, InitError, hook, init},
+    command::git::{Authority, HookSettings, hook, init as init_repository},
     forge::{
-        Forge, ForgeError, Reading, Unreadable, Wanted,
-        git::{Git, delivery, secret, secret_file},
-        mirror::Mirrors,
+        Forge, ForgeError, Reading, Unreadable,
+        git::{Git, delivery, secret},
     },
-    model::{Clock, Conclusion, Context, Event, EventKind, Progress, Report, Sha, Time},
+    model::{Clock, Event, EventKind, Sha, Time},
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::mpsc};
@@ -46,7 +48,7 @@ impl Scene {
         let data = directory.path().join("data");
         let root = data.join("git");
         let ada = Worktree::new(directory.path().join("ada"));
-        let made = init(&root.join("demo/app.git"), &settings(&data, url)).await.expect("it can be made");
+        let made = init_repository(&root.join("demo/app.git"), &settings(&data, url)).await.expect("it can be made");
         ada.git(&["remote", "add", "origin", &made.path.display().to_string()]);
         let forge = Arc::new(Git::new(root, vec![secret(&data).expect("it was made")]));
         Self { directory, bare: made.path, ada, forge }
@@ -339,167 +341,4 @@ async fn an_absent_commit_or_repository_is_refused() {
     std::os::unix::fs::symlink(scene.directory.path().join("elsewhere"), &scene.bare).expect("ours");
     let error = scene.forge.source(&event).await.expect_err("a link leads out of the root");
     assert!(matches!(error, ForgeError::Refused { .. }), "{error}");
-}
-
-/// Gives everything below a directory to another user. Only root can.
-fn give_away(path: &Path) -> std::io::Result<()> {
-    std::os::unix::fs::lchown(path, Some(65534), Some(65534))?;
-    if path.is_dir() {
-        for entry in fs::read_dir(path)? {
-            give_away(&entry?.path())?;
-        }
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_repository_may_belong_to_another_user() {
-    let (scene, event) = pushed(&[(".containerops.yml", vec![])]).await;
-    if let Err(error) = give_away(&scene.bare) {
-        eprintln!("skipped: only root can give files away: {error}");
-        return;
-    }
-    assert_eq!(scene.forge.flow_files(&event.repository, &event.sha).await.expect("it is readable").len(), 1);
-    report(&scene.forge, &event, "context", Progress::Queued, "").await.expect("it is writable");
-    let source = scene.forge.source(&event).await.expect("it is there");
-    let mirrors = Mirrors::new(scene.directory.path().join("mirrors"));
-    let into = scene.directory.path().join("snapshot");
-    mirrors.snapshot(&event.repository, &event.sha, &source, &into).await.expect("it can be fetched");
-}
-
-/// Tells the forge a state of one context.
-async fn report(forge: &Git, event: &Event, context: &str, progress: Progress, title: &str) -> Result<(), ForgeError> {
-    let report = Report {
-        progress,
-        title: title.to_owned(),
-        summary: String::new(),
-        url: "http://ci/1".to_owned(),
-        external_id: String::new(),
-        started: None,
-        ended: None,
-    };
-    let context = Context(context.to_owned());
-    let wanted = Wanted { repository: &event.repository, sha: &event.sha, context: &context, report: &report };
-    forge.report(&wanted, None).await.map(drop)
-}
-
-/// The notes as `git log --notes=containerops` shows them.
-fn notes(scene: &Scene) -> String {
-    git(&scene.bare, &["log", "-1", "--format=%N", "--notes=containerops", "main"]).trim_end().to_owned()
-}
-
-#[tokio::test]
-async fn states_are_notes_that_everybody_can_read() {
-    let (scene, event) = pushed(&[]).await;
-    let done = Progress::Done(Conclusion::Success);
-    for (context, progress, title) in [
-        ("containerops/ci/push", Progress::Queued, "4 jobs"),
-        ("containerops/ci/push/test/unit", Progress::Running, "1 job"),
-        ("containerops/ci/push", done, "4 jobs  in\n12 s\u{1b}[31m"),
-        ("containerops/ci/push", done, "4 jobs  in\n12 s\u{1b}[31m"),
-        ("containerops/build/push", Progress::Done(Conclusion::TimedOut), "after 1 h"),
-    ] {
-        report(&scene.forge, &event, context, progress, title).await.expect("it can be written");
-    }
-    insta::assert_snapshot!(notes(&scene), @r"
-    timed out  containerops/build/push  after 1 h  http://ci/1
-    success  containerops/ci/push  4 jobs in 12 s [31m  http://ci/1
-    running  containerops/ci/push/test/unit  1 job  http://ci/1
-    ");
-    let writes = git(&scene.bare, &["rev-list", "--count", "refs/notes/containerops"]);
-    assert_eq!(writes.trim(), "4", "what was there already is not written again");
-}
-
-#[tokio::test]
-async fn reports_at_the_same_time_do_not_undo_each_other() {
-    let (scene, event) = pushed(&[]).await;
-    // two forges on one root are like two processes: they share no lock but git's own
-    let other = Arc::new(Git::new(scene.data().join("git"), vec![]));
-    let mut writing = tokio::task::JoinSet::new();
-    for n in 0..12 {
-        let forge = Arc::clone(if n % 2 == 0 { &scene.forge } else { &other });
-        let event = event.clone();
-        writing.spawn(async move { report(&forge, &event, &format!("context/{n:02}"), Progress::Running, "").await });
-    }
-    for written in writing.join_all().await {
-        written.expect("it can be written");
-    }
-    let contexts: Vec<String> =
-        notes(&scene).lines().map(|line| line.split("  ").nth(1).unwrap_or_default().to_owned()).collect();
-    assert_eq!(contexts, (0..12).map(|n| format!("context/{n:02}")).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn a_note_for_an_absent_commit_is_refused() {
-    let (scene, event) = pushed(&[]).await;
-    let sha = "1234567890123456789012345678901234567890".parse().expect("a good name");
-    let error = report(&scene.forge, &Event { sha, ..event }, "c", Progress::Queued, "").await.expect_err("not there");
-    assert!(matches!(error, ForgeError::Refused { .. }), "{error}");
-}
-
-#[tokio::test]
-async fn init_may_be_repeated_and_leaves_other_hooks_alone() {
-    let scene = Scene::new(NOBODY).await;
-    let settings = settings(&scene.data(), "http://elsewhere/");
-    let again = init(&scene.bare, &settings).await.expect("it may be repeated");
-    assert_eq!(again.name.as_str(), "demo/app");
-    assert_eq!(git(&scene.bare, &["config", "containerops.url"]).trim(), "http://elsewhere");
-    let script = scene.bare.join("hooks/post-receive");
-    let made = fs::read_to_string(&script).expect("it is there");
-    let secret = fs::read_to_string(secret_file(&scene.data())).expect("it is there");
-    assert!(!made.contains(secret.trim()), "the secret is not in the script");
-    fs::write(&script, "#!/bin/sh\nmail everyone\n").expect("ours");
-    let error = init(&scene.bare, &settings).await.expect_err("a foreign hook");
-    assert!(matches!(error, InitError::ForeignHook(..)), "{error}");
-    assert_eq!(fs::read_to_string(&script).expect("it is there"), "#!/bin/sh\nmail everyone\n");
-}
-
-#[tokio::test]
-async fn init_says_what_is_wrong_with_a_path() {
-    let scene = Scene::new(NOBODY).await;
-    let settings = settings(&scene.data(), NOBODY);
-    let root = scene.data().join("git");
-    fs::create_dir_all(root.join("taken/src")).expect("ours");
-    let mut said = vec![];
-    for path in
-        [scene.directory.path().join("app"), root.clone(), root.join("demo/app"), root.join("taken"), root.join("a b")]
-    {
-        let error = init(&path, &settings).await.expect_err("a bad path").to_string();
-        said.push(error.replace(&scene.directory.path().display().to_string(), "…"));
-    }
-    insta::assert_debug_snapshot!(said, @r#"
-    [
-        "…/app is not below the Git root …/data/git; try: containerops git init …/data/git/app",
-        "…/data/git is not below the Git root …/data/git; try: containerops git init …/data/git/git",
-        "…/data/git/demo/app.git is there already and has the same name: use that one, or choose another path",
-        "…/data/git/taken is there already and is no bare Git repository: choose another path, or move it away",
-        "the path under the Git root is the repository's name, but `a b` is no repository name: owner/name of letters, digits, `.`, `_` and `-`",
-    ]
-    "#);
-}
-
-#[tokio::test]
-async fn a_given_secret_is_kept_where_only_the_owner_reads_it() {
-    let scene = Scene::new(NOBODY).await;
-    let settings = HookSettings { authority: Authority::Given("new old".into()), ..settings(&scene.data(), NOBODY) };
-    let made = init(&scene.data().join("git/alone"), &settings).await.expect("it can be made");
-    let file = git(&made.path, &["config", "containerops.secretFile"]);
-    let mode = fs::metadata(file.trim()).expect("it is there").permissions().mode();
-    assert_eq!((fs::read_to_string(file.trim()).expect("ours").as_str(), mode & 0o777), ("new", 0o600));
-}
-
-#[test]
-fn processes_that_make_the_secret_at_once_get_the_same() {
-    use secrecy::ExposeSecret as _;
-    let directory = TempDir::new().expect("a directory for tests can be made");
-    let data = directory.path().join("data");
-    let makers: Vec<_> =
-        vec![data.clone(); 8].into_iter().map(|data| std::thread::spawn(move || secret(&data))).collect();
-    let made: Vec<String> = makers
-        .into_iter()
-        .map(|maker| maker.join().expect("no panic").expect("it can be made").expose_secret().to_owned())
-        .collect();
-    assert!(made.iter().all(|secret| *secret == made[0] && secret.len() == 64), "{made:?}");
-    assert_eq!(fs::metadata(secret_file(&data)).expect("it is there").permissions().mode() & 0o777, 0o600);
-    assert_eq!(fs::read_dir(&data).expect("ours").count(), 1, "nothing is left over");
 }

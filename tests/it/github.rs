@@ -22,7 +22,7 @@ fn app(model: &ModelGithub) -> Github {
 }
 
 /// The event of a push of the branch, read from its delivery.
-fn pushed(github: &Github, model: &ModelGithub, branch: &str) -> Event {
+pub(crate) fn pushed(github: &Github, model: &ModelGithub, branch: &str) -> Event {
     match github.read("push", &model.push(WIDGET, branch).body) {
         Ok(Reading::Event(event)) => event,
         other => panic!("a push reads as {other:?}"),

@@ -2,18 +2,15 @@
 
 mod agent;
 mod blob;
+mod cout;
+mod flow;
 mod git;
 mod github;
 mod harness;
-mod mirror;
-mod prism;
-mod repository;
-//! One binary for all integration tests, one file per user story.
-
-mod flow;
-//! The integration tests, one binary: one file per user story or seam.
-
-mod harness;
 mod kubernetes;
+mod mirror;
 mod pod;
+mod prism;
+mod process_executor;
 mod registry;
+mod repository;

@@ -238,12 +238,15 @@ async fn each_failure_has_its_name() {
 
 #[tokio::test]
 async fn a_header_goes_to_its_forge_and_nowhere_else() {
+    let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback is there");
+    elsewhere.set_nonblocking(true).expect("it can be asked without waiting");
+    let location = format!("http://{}/", elsewhere.local_addr().expect("it is bound"));
     let (send, mut arrived) = tokio::sync::mpsc::unbounded_channel();
     let answer = move |headers: axum::http::HeaderMap| async move {
         let value = headers.get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
         send.send(value).expect("the test listens");
         // a forge that sends its visitors elsewhere must not send the header there
-        (axum::http::StatusCode::FOUND, [("location", "http://127.0.0.1:1/elsewhere")])
+        (axum::http::StatusCode::FOUND, [("location", location)])
     };
     let app = axum::Router::new().fallback(answer);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback is there");
@@ -255,6 +258,7 @@ async fn a_header_goes_to_its_forge_and_nowhere_else() {
     let source = Source { url, header: Some("Authorization: Bearer s3cret".into()), ..scene.source() };
     scene.snapshot_from(&sha, &source).await.expect_err("it is no forge");
     assert_eq!(arrived.try_recv().expect("it was asked"), Some("Bearer s3cret".to_owned()));
+    assert!(elsewhere.accept().is_err(), "git has followed");
     let kept = grep(scene.directory.path(), b"s3cret");
     assert!(kept.is_empty(), "it is on the disk: {kept:?}");
 }

@@ -9,7 +9,7 @@ mod undelivered;
 use std::{
     io::{self, BufRead, Read as _, Write},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use reqwest::StatusCode;
@@ -57,9 +57,11 @@ const LIST_MOST: u64 = 16 << 20;
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 const TRIES: usize = 3;
+/// After this no further delivery is begun: whoever has pushed waits for us.
+const SENDING_LIMIT: Duration = Duration::from_secs(30);
 
 /// Does the hook's work in the repository at `repository`: `input` is git's list of updates, one `old new ref` a
-/// line; what the pusher should know is written to `said`. It takes at most 30 seconds when ContainerOps is away.
+/// line; what the pusher should know is written to `said`. The pusher waits at most a minute for an answer.
 ///
 /// # Errors
 /// [`HookError`] if an update could not even be written down. That one could not be sent is no error.
@@ -174,9 +176,17 @@ async fn send(settings: &Settings, undelivered: &Undelivered) -> Result<String, 
         .map_err(|error| format!("the secret in {} cannot be read: {error}", settings.secret_file.display()))?;
     let client = reqwest::Client::builder().connect_timeout(CONNECT_LIMIT).timeout(REQUEST_LIMIT).build();
     let client = client.map_err(|error| cause(&error))?;
+    let begun = Instant::now();
     let mut refused = Ok(format!("{}/git/{}", settings.url, settings.name));
     for path in undelivered.list().map_err(|error| error.to_string())? {
-        let body = std::fs::read(&path).map_err(|error| error.to_string())?;
+        if begun.elapsed() > SENDING_LIMIT {
+            return Err("there is more than can be sent in a short time".to_owned());
+        }
+        let body = match std::fs::read(&path) {
+            // the hook of another push was faster
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            body => body.map_err(|error| error.to_string())?,
+        };
         match post(&client, &settings.url, &secret, body).await {
             Answer::Taken => undelivered.remove(&path).map_err(|error| error.to_string())?,
             Answer::Refused(reason) => {

@@ -71,6 +71,9 @@ pub enum InitError {
     /// A repository of the same name is there, with or without `.git`.
     #[error("{} is there already and has the same name: use that one, or choose another path", .0.display())]
     SameName(PathBuf),
+    /// The path lies within another repository.
+    #[error("{} is a repository, and no other can lie in it: choose another path", .0.display())]
+    Within(PathBuf),
     /// There is a hook that is not ours.
     #[error(
         "{} is another program's hook, which stays as it is. To have both, let it pass what it reads also to \
@@ -94,8 +97,10 @@ pub enum InitError {
     },
 }
 
-/// By this line in a hook we know that it calls us.
+/// By this line in someone's own hook we know that it calls us.
 const MARK: &str = "# containerops git hook";
+/// By this beginning of a hook we know that it is ours to replace.
+const OURS: &str = "#!/bin/sh\n# Made by `containerops git init`, which also refreshes it.";
 
 impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,6 +144,10 @@ fn place(path: &Path, root: &Path) -> Result<(PathBuf, RepositoryName), InitErro
     if below.is_empty() {
         return Err(outside());
     }
+    let mut around = path.ancestors().skip(1).take_while(|around| around.starts_with(root));
+    if let Some(around) = around.find(|around| around.join("HEAD").is_file()) {
+        return Err(InitError::Within(around.to_owned()));
+    }
     let name: RepositoryName = below.strip_suffix(".git").unwrap_or(below).parse()?;
     let twin = if below.ends_with(".git") { root.join(name.as_str()) } else { root.join(format!("{name}.git")) };
     if twin.exists() { Err(InitError::SameName(twin)) } else { Ok((path, name)) }
@@ -167,8 +176,8 @@ async fn is_bare(path: &Path) -> Result<(), InitError> {
 /// Where the hook is to be written; none if there is someone's own that calls us.
 fn checked_hook(path: &Path, program: &Path) -> Result<Option<PathBuf>, InitError> {
     let hook = path.join("hooks/post-receive");
-    match fs::read_to_string(&hook) {
-        Ok(text) if text.starts_with(&format!("#!/bin/sh\n{MARK}\n")) => Ok(Some(hook)),
+    match fs::read(&hook).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) {
+        Ok(text) if text.starts_with(OURS) => Ok(Some(hook)),
         Ok(text) if text.contains(MARK) => Ok(None),
         Ok(_) => Err(InitError::ForeignHook(hook, program.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(hook)),
@@ -208,8 +217,8 @@ fn keep(path: &Path, secret: &SecretString) -> Result<PathBuf, InitError> {
 fn install(hook: &Path, program: &Path) -> Result<(), InitError> {
     let quoted = format!("'{}'", program.display().to_string().replace('\'', r"'\''"));
     let script = format!(
-        "#!/bin/sh\n{MARK}\n\
-         # Made by `containerops git init`, which also refreshes it. Its settings: git config --get-regexp containerops\n\
+        "{OURS}\n\
+         # Its settings: git config --get-regexp containerops\n\
          program={quoted}\n\
          [ -x \"$program\" ] && exec \"$program\" git hook\n\
          echo \"ContainerOps: not told of this push: $program is gone; run containerops git init again\" >&2\n"

@@ -85,9 +85,8 @@ impl Forge for Git {
         }
         let shape = |message: String| Unreadable::Shape { event: event.to_owned(), message };
         let delivery: Delivery = serde_json::from_value(json).map_err(|error| shape(error.to_string()))?;
-        let name = delivery.repository.as_str();
-        if delivery.directory.strip_suffix(".git").unwrap_or(&delivery.directory) != name && delivery.directory != name
-        {
+        let (name, directory) = (delivery.repository.as_str(), delivery.directory.as_str());
+        if directory != name && directory.strip_suffix(".git") != Some(name) {
             return Err(shape("`directory` is not that of `repository`".to_owned()));
         }
         Ok(reading(&self.root, delivery))
@@ -150,7 +149,7 @@ fn reading(root: &Path, delivery: Delivery) -> Reading {
         kind,
         sha,
         base_sha: (!delivery.before.is_zero()).then_some(delivery.before),
-        actor: delivery.pusher,
+        actor: delivery.pusher.chars().take(100).collect(),
         title: title.lines().next().unwrap_or_default().chars().take(200).collect(),
         trust: Trust::Trusted,
     })

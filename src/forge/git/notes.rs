@@ -58,8 +58,7 @@ async fn tip(directory: &Path) -> Result<Option<Sha>, ForgeError> {
 async fn read(directory: &Path, sha: &Sha) -> Result<String, ForgeError> {
     let list = GitCommand::new("notes").git_dir(directory).args(["--ref", NOTES, "list", sha.as_str()]);
     match list.run(NOTE_MOST).await {
-        // "no note found": the one failure that is an answer. If it was another, writing will fail with it too
-        Err(GitCommandError::Failed { .. }) => Ok(String::new()),
+        Err(GitCommandError::Failed { stderr, .. }) if stderr.contains("no note found") => Ok(String::new()),
         Err(error) => Err(failed(error)),
         Ok(blob) => {
             let blob = String::from_utf8_lossy(&blob).trim().to_owned();

@@ -77,10 +77,7 @@ impl Call {
     }
 
     async fn once(&self, caller: &Caller, path: &str) -> Result<Answer, ForgeError> {
-        let request = http::Request::builder()
-            .method(self.method.clone())
-            .uri(path)
-            .header(header::ACCEPT, "application/vnd.github+json");
+        let request = http::Request::builder().method(self.method.clone()).uri(path);
         let request = caller.client.build_request(request, self.body.as_ref()).map_err(|e| refused(0, chain(&e)))?;
         let answer = async {
             let response = caller.client.execute(request).await.map_err(|e| away(chain(&e)))?;

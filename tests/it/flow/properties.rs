@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use containerops::{flow, model::Diagnostic};
+use containerops::{
+    flow,
+    model::{Diagnostic, Program},
+};
 use proptest::prelude::*;
 
-use super::{all, repository, told};
+use super::{all, good, plan, push, repository, told};
 
 fn check(text: &[u8]) -> Result<(), TestCaseError> {
     let diagnostics = match flow::read(".containerops.yml", &repository(), text) {
@@ -50,6 +53,8 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_bytes_are_answered(text in prop::collection::vec(any::<u8>(), 0..400)) {
         check(&text)?;
@@ -58,6 +63,20 @@ proptest! {
     #[test]
     fn any_text_is_answered(text in "\\PC{0,200}") {
         check(text.as_bytes())?;
+    }
+
+    #[test]
+    fn any_text_survives_being_written_out(text in "[ -~\n\t\r\u{80}-\u{2ff}\u{2028}\u{feff}😀]{1,60}") {
+        prop_assume!(!text.trim().is_empty() && !text.contains('@'));
+        let mut wanted = plan(&good("good", "smallest"), push("main"));
+        let job = &mut wanted.stages[0].actions[0].jobs[0];
+        job.program = Program::Script(text.clone());
+        job.environments.insert("TEXT".to_owned(), text.clone());
+        wanted.title = text;
+        let written = flow::full_form(&wanted);
+        let read = flow::read("other.yml", &repository(), written.as_bytes());
+        let read = read.map_err(|wrong| TestCaseError::fail(flow::render("other.yml", &wrong)))?;
+        prop_assert_eq!(plan(&read, push("main")), wanted);
     }
 
     #[test]
@@ -135,4 +154,17 @@ fn a_thousand_mistakes_are_counted_and_a_hundred_shown() {
     let told = told(&keys);
     assert_eq!(told.len(), 100);
     assert!(told[99].message.ends_with("(and 901 more findings in this file)"), "{}", told[99].message);
+}
+
+#[test]
+fn looking_for_near_names_costs_little_however_many_are_wrong() {
+    let name = |i: usize| format!("{i:a>38}");
+    let variables: String = (0..5000).map(|i| format!("  {}: x\n", name(i))).collect();
+    let references: String = (0..5000).map(|i| format!("  V{i}: '@{}b@'\n", name(i))).collect();
+    let text = format!("variables:\n{variables}environments:\n{references}image: rust\n");
+    assert!(refused(&text).starts_with("no variable is named"));
+    let stages: String = (0..60).map(|i| format!("  - {{name: {}, image: rust, needs: []}}\n", name(i))).collect();
+    let links: String = (0..250).map(|i| format!("{{'{}b.a.b[C]': V{i}}}, ", name(i))).collect();
+    let stages = stages.replace("needs: []", &format!("needs: [], subscriptions: [{links}]"));
+    assert!(refused(&format!("stages:\n{stages}")).starts_with("no stage is named"));
 }
