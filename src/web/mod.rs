@@ -1,6 +1,7 @@
 //! What people, forges and agents see of us over HTTP.
 
 mod agent;
+mod api;
 mod assets;
 mod hooks;
 pub mod log;
@@ -28,6 +29,7 @@ pub fn router(engine: Engine) -> Router {
     Router::new()
         .route("/hooks/{forge}", post(hooks::take).layer(DefaultBodyLimit::max(hooks::BODY_MAX)))
         .nest("/agent/v1", agent::routes())
+        .nest("/api/v1", api::routes())
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .merge(pages::routes(web.clone()))
