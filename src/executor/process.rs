@@ -389,6 +389,8 @@ fn remove_tree(dir: &Path) -> io::Result<()> {
             unlock(dir)?;
             fs::remove_dir_all(dir)
         }
+        // an agent's exit was noted meanwhile
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => fs::remove_dir_all(dir),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
