@@ -33,9 +33,7 @@ impl Chunk {
     /// # Errors
     /// [`ChunkError`] if it is not one.
     pub fn decode(body: &[u8]) -> Result<Self, ChunkError> {
-        let (head, rest) = body.split_first_chunk::<HEAD>().ok_or(ChunkError::Damaged("it has no head"))?;
-        let length = u32::from_le_bytes(*head) as usize;
-        let (index, text) = rest.split_at_checked(length).ok_or(ChunkError::Damaged("its index ends too early"))?;
+        let (index, text) = Self::parts(body)?;
         let pieces = decode_index(index)?;
         let total = total(&pieces)?;
         let text = zstd::bulk::decompress(text, total).map_err(|_| ChunkError::Damaged("its text does not unpack"))?;
@@ -43,6 +41,16 @@ impl Chunk {
             return Err(ChunkError::Damaged("its pieces do not add up to its text"));
         }
         Ok(Self { pieces, text })
+    }
+
+    /// A body's index and its text, as they are: the text is one zstd frame.
+    ///
+    /// # Errors
+    /// [`ChunkError`] if the body ends too early.
+    pub fn parts(body: &[u8]) -> Result<(&[u8], &[u8]), ChunkError> {
+        let (head, rest) = body.split_first_chunk::<HEAD>().ok_or(ChunkError::Damaged("it has no head"))?;
+        let length = u32::from_le_bytes(*head) as usize;
+        rest.split_at_checked(length).ok_or(ChunkError::Damaged("its index ends too early"))
     }
 }
 
@@ -67,7 +75,11 @@ fn encode_index(pieces: &[Piece]) -> Vec<u8> {
     index
 }
 
-fn decode_index(mut index: &[u8]) -> Result<Vec<Piece>, ChunkError> {
+/// The pieces of a chunk's index.
+///
+/// # Errors
+/// [`ChunkError::Damaged`] if it ends too early, or a number in it is out of range.
+pub fn decode_index(mut index: &[u8]) -> Result<Vec<Piece>, ChunkError> {
     let mut pieces = Vec::new();
     let mut before = 0_i64;
     while !index.is_empty() {

@@ -1,7 +1,9 @@
 //! Executors place an attempt's containers somewhere, watch them, and remove them. They know nothing of flows, logs or
 //! results: those come from the agent that each container runs.
 
-mod process;
+pub mod kubernetes;
+pub mod process;
+pub mod registry;
 
 use std::time::Duration;
 

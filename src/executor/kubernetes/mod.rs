@@ -1,0 +1,246 @@
+//! Attempts as pods.
+//!
+//! An attempt is one pod and one Secret of the same name, made from the attempt's id; so every call can be repeated,
+//! by any process, and what is left over can be found by its labels alone. The Secret is made after the pod and owned
+//! by it from its first moment: there is never a Secret without a pod, the pod waits for nothing but its own tokens,
+//! and the service account needs no right to read Secrets.
+//!
+//! A finalizer holds a pod that someone deletes until [`Executor::remove`] is called, so that a deletion is seen.
+
+mod label;
+mod observation;
+mod outside;
+mod pod;
+mod refusal;
+mod resources;
+mod waiting;
+mod watch;
+
+use std::{path::PathBuf, time::Duration};
+
+use async_trait::async_trait;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::{
+    Api, Client, Config, ResourceExt as _,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+pub use self::{
+    observation::observation,
+    pod::{pod, secret},
+};
+use self::{refusal::Refusal, watch::Watch};
+use super::{Executor, ExecutorError, ExecutorKind, Observation, Placement};
+use crate::model::{AttemptId, Clock, Resources};
+
+/// The longest that one call of the API server may take.
+const CALL_MAX: Duration = Duration::from_secs(10);
+/// Between SIGTERM and SIGKILL when we end a pod: whoever asks for it has told the agent before.
+const REMOVE_GRACE_SECONDS: u32 = 5;
+
+/// Where pods go, and what is the same for all of them.
+#[derive(Debug, Clone)]
+pub struct KubernetesSettings {
+    /// The namespace; it must exist.
+    pub namespace: String,
+    /// An image with the agent at `/containerops-agent`, which can copy itself.
+    pub agent_image: String,
+    /// A kubeconfig whose current context is used. `None`: the service account of the pod we run in, or outside of
+    /// any pod the default kubeconfig.
+    pub kubeconfig: Option<PathBuf>,
+    /// What a job gets that asks for nothing. Its limits are also the limits of a job that names only requests, unless
+    /// it asks for more.
+    pub resources: Resources,
+    /// The most bytes in an action's workspace, as a quantity: a pod that writes more is evicted.
+    pub workspace_limit: String,
+    /// The most bytes that a pod's agents keep while the server is away, as a quantity.
+    pub scratch_limit: String,
+}
+
+impl KubernetesSettings {
+    /// Settings for this namespace and agent image; the rest as it fits most clusters.
+    pub fn new(namespace: impl Into<String>, agent_image: impl Into<String>) -> Self {
+        let some = |quantity: &str| Some(quantity.to_owned());
+        Self {
+            namespace: namespace.into(),
+            agent_image: agent_image.into(),
+            kubeconfig: None,
+            resources: Resources {
+                cpu: some("100m"),
+                memory: some("128Mi"),
+                cpu_limit: some("4"),
+                memory_limit: some("4Gi"),
+            },
+            workspace_limit: "20Gi".to_owned(),
+            scratch_limit: "4Gi".to_owned(),
+        }
+    }
+}
+
+/// A namespace of a cluster.
+pub struct Kubernetes {
+    settings: KubernetesSettings,
+    pods: Api<Pod>,
+    secrets: Api<Secret>,
+    watch: Watch,
+}
+
+impl Kubernetes {
+    /// Reads the access to the cluster and begins to watch. The API server need not answer yet.
+    ///
+    /// # Errors
+    /// [`ExecutorError::Refused`] if there is no access to be read or it makes no sense.
+    pub async fn connect(settings: KubernetesSettings) -> Result<Self, ExecutorError> {
+        let config = access(&settings).await.map_err(|message| refused(&message))?;
+        let server = config.cluster_url.clone();
+        let client = Client::try_from(config).map_err(|error| refused(&error.to_string()))?;
+        tracing::info!(%server, namespace = settings.namespace, "attempts become pods");
+        let pods: Api<Pod> = Api::namespaced(client.clone(), &settings.namespace);
+        let secrets = Api::namespaced(client, &settings.namespace);
+        let watch = Watch::begin(pods.clone(), &settings.namespace, Clock::System);
+        Ok(Self { settings, pods, secrets, watch })
+    }
+
+    /// Whether this process runs in a pod, with a service account's access to its cluster.
+    pub fn is_inside() -> bool {
+        std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+    }
+
+    /// The attempt's pod as the API server has it now.
+    async fn get(&self, name: &str) -> Result<Option<Pod>, ExecutorError> {
+        self.call(self.pods.get_opt(name)).await.map_err(|refusal| refusal.away())
+    }
+
+    /// Every attempt with a pod, as the API server has it now.
+    async fn list(&self) -> Result<Vec<AttemptId>, ExecutorError> {
+        let ours = ListParams::default().labels(&label::selector());
+        let pods = self.call(self.pods.list_metadata(&ours)).await.map_err(|refusal| refusal.away())?;
+        Ok(pods.iter().filter_map(attempt_of).collect())
+    }
+
+    async fn create_pod(&self, placement: &Placement) -> Result<Pod, ExecutorError> {
+        let wanted = pod(placement, &self.settings);
+        match self.call(self.pods.create(&PostParams::default(), &wanted)).await {
+            Ok(created) => Ok(created),
+            Err(Refusal::Exists) => self.existing(placement.attempt).await,
+            Err(refusal) => Err(refusal.of_creation(&self.settings.namespace)),
+        }
+    }
+
+    /// The pod that a call before this one made.
+    async fn existing(&self, attempt: AttemptId) -> Result<Pod, ExecutorError> {
+        let name = label::object_name(attempt);
+        match self.get(&name).await? {
+            Some(pod) if attempt_of(&pod) == Some(attempt) => Ok(pod),
+            Some(_) => Err(refused(&format!("a pod {name} is there already, and it is not ours"))),
+            None => Err(away(format!("the pod {name} went away just now"))),
+        }
+    }
+
+    async fn create_secret(&self, placement: &Placement, uid: &str) -> Result<(), ExecutorError> {
+        let wanted = secret(placement, uid);
+        match self.call(self.secrets.create(&PostParams::default(), &wanted)).await {
+            Ok(_) | Err(Refusal::Exists) => Ok(()),
+            Err(refusal) => Err(refusal.of_creation(&self.settings.namespace)),
+        }
+    }
+
+    /// Asks for the pod's end. What ended by itself needs no time to end.
+    async fn delete_pod(&self, pod: &Pod) -> Result<(), ExecutorError> {
+        let has_ended = matches!(self.watch.observe(pod), Observation::Ended { .. });
+        let grace = if has_ended { 0 } else { REMOVE_GRACE_SECONDS };
+        let params = DeleteParams { grace_period_seconds: Some(grace), ..DeleteParams::default() };
+        gone_is_fine(self.call(self.pods.delete(&pod.name_any(), &params)).await)
+    }
+
+    /// Lets the pod go: we have seen all that we wanted to see.
+    async fn release_pod(&self, pod: &Pod) -> Result<(), ExecutorError> {
+        let others: Vec<&String> = pod.finalizers().iter().filter(|name| *name != label::FINALIZER).collect();
+        let patch = Patch::Merge(serde_json::json!({ "metadata": { "finalizers": others } }));
+        gone_is_fine(self.call(self.pods.patch(&pod.name_any(), &PatchParams::default(), &patch)).await)
+    }
+
+    async fn call<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, Refusal> {
+        match tokio::time::timeout(CALL_MAX, call).await {
+            Ok(answer) => answer.map_err(Refusal::from),
+            Err(_) => Err(Refusal::Silent(CALL_MAX)),
+        }
+    }
+}
+
+#[async_trait]
+impl Executor for Kubernetes {
+    fn kind(&self) -> ExecutorKind {
+        ExecutorKind::Kubernetes
+    }
+
+    async fn start(&self, placement: &Placement) -> Result<(), ExecutorError> {
+        let pod = self.create_pod(placement).await?;
+        self.create_secret(placement, &pod.uid().unwrap_or_default()).await
+    }
+
+    async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
+        let name = label::object_name(attempt);
+        if let Some(pod) = self.watch.newest(&name).await {
+            return Ok(self.watch.observe(&pod));
+        }
+        // The watch may not have heard of a pod that was made a moment ago, so its silence is no proof.
+        Ok(self.get(&name).await?.map_or(Observation::Absent, |pod| self.watch.observe(&pod)))
+    }
+
+    async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {
+        let name = label::object_name(attempt);
+        gone_is_fine(self.call(self.secrets.delete(&name, &DeleteParams::default())).await)?;
+        match self.get(&name).await? {
+            Some(pod) if attempt_of(&pod) == Some(attempt) => {
+                self.delete_pod(&pod).await?;
+                self.release_pod(&pod).await
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn attempts(&self) -> Result<Vec<AttemptId>, ExecutorError> {
+        match self.watch.all().await {
+            Some(pods) => Ok(pods.iter().filter_map(|pod| attempt_of(pod.as_ref())).collect()),
+            None => self.list().await,
+        }
+    }
+
+    async fn changed(&self) {
+        self.watch.changed().await;
+    }
+}
+
+async fn access(settings: &KubernetesSettings) -> Result<Config, String> {
+    let options = KubeConfigOptions::default();
+    if let Some(path) = &settings.kubeconfig {
+        let file = Kubeconfig::read_from(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let config = Config::from_custom_kubeconfig(file, &options).await;
+        return config.map_err(|error| format!("{}: {error}", path.display()));
+    }
+    if Kubernetes::is_inside() {
+        return Config::incluster().map_err(|error| format!("the pod's service account: {error}"));
+    }
+    Config::from_kubeconfig(&options).await.map_err(|error| format!("the default kubeconfig: {error}"))
+}
+
+fn attempt_of(object: &impl kube::ResourceExt) -> Option<AttemptId> {
+    object.labels().get(label::ATTEMPT)?.parse().ok()
+}
+
+fn gone_is_fine<T>(answer: Result<T, Refusal>) -> Result<(), ExecutorError> {
+    match answer {
+        Ok(_) | Err(Refusal::Missing(_)) => Ok(()),
+        Err(refusal) => Err(refusal.away()),
+    }
+}
+
+fn away(message: String) -> ExecutorError {
+    ExecutorError::Away { kind: ExecutorKind::Kubernetes, message }
+}
+
+fn refused(message: &str) -> ExecutorError {
+    ExecutorError::Refused { kind: ExecutorKind::Kubernetes, message: message.to_owned() }
+}

@@ -1,0 +1,208 @@
+//! An attempt's pod and its Secret, computed from the placement and the settings alone.
+//!
+//! What is written here is kept by the cluster and read by whoever may read pods. So it holds no environment, no
+//! secret and no command of a flow: a container knows the server's address and where its token is, and the agent in it
+//! is told the rest.
+
+use std::time::Duration;
+
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{
+        Capabilities, Container, EmptyDirVolumeSource, KeyToPath, Pod, PodSecurityContext, PodSpec, SeccompProfile,
+        Secret, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    },
+    apimachinery::pkg::{
+        api::resource::Quantity,
+        apis::meta::v1::{ObjectMeta, OwnerReference},
+    },
+};
+use secrecy::ExposeSecret as _;
+
+use super::{KubernetesSettings, label, resources};
+use crate::executor::{self, Placement};
+
+/// The init container's name.
+pub(super) const INSTALL: &str = "install";
+/// Where the agent image has the agent.
+const AGENT_IN_ITS_IMAGE: &str = "/containerops-agent";
+/// Where a job's container has the agent: a directory that it cannot write.
+const BIN: &str = "/containerops/bin";
+const SCRATCH: &str = "/containerops/scratch";
+const TOKEN: &str = "/containerops/token";
+const WORKSPACE: &str = "/workspace";
+const TERMINATION_LOG: &str = "/dev/termination-log";
+/// Between SIGTERM and SIGKILL when someone else deletes the pod or drains its node: enough for the agent to end its
+/// job (10 s) and to write its end record.
+const GRACE: Duration = Duration::from_secs(15);
+/// Any user of any image must be able to read its token: a tighter mode would need the image's user id, which only
+/// the image knows, or an `fsGroup`, which every process of the container gets too. The mount is what keeps the token
+/// from the other containers, and it is worth nothing after the first claim.
+const TOKEN_MODE: i32 = 0o444;
+
+/// The pod of an attempt.
+pub fn pod(placement: &Placement, settings: &KubernetesSettings) -> Pod {
+    Pod {
+        metadata: ObjectMeta {
+            name: Some(label::object_name(placement.attempt)),
+            labels: Some(label::labels(placement)),
+            annotations: Some(label::annotations(placement)),
+            finalizers: Some(vec![label::FINALIZER.to_owned()]),
+            ..Default::default()
+        },
+        spec: Some(spec(placement, settings)),
+        ..Default::default()
+    }
+}
+
+/// The tokens of an attempt's jobs, one key each by the container's name, owned by the pod with this `uid` so that it
+/// goes when the pod goes.
+pub fn secret(placement: &Placement, uid: &str) -> Secret {
+    let name = label::object_name(placement.attempt);
+    let token = |container: &executor::Container| {
+        (container.name.clone(), ByteString(container.token.expose_secret().as_bytes().to_vec()))
+    };
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            labels: Some(label::labels(placement)),
+            owner_references: Some(vec![OwnerReference {
+                api_version: "v1".to_owned(),
+                kind: "Pod".to_owned(),
+                name,
+                uid: uid.to_owned(),
+                ..Default::default()
+            }]),
+            ..Default::default()
+        },
+        data: Some(placement.containers.iter().map(token).collect()),
+        immutable: Some(true),
+        ..Default::default()
+    }
+}
+
+fn spec(placement: &Placement, settings: &KubernetesSettings) -> PodSpec {
+    let seconds = placement.deadline.as_secs().saturating_add(u64::from(placement.deadline.subsec_nanos() > 0));
+    PodSpec {
+        restart_policy: Some("Never".to_owned()),
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        active_deadline_seconds: Some(i64::try_from(seconds).unwrap_or(i64::MAX).clamp(1, i64::from(i32::MAX))),
+        termination_grace_period_seconds: i64::try_from(GRACE.as_secs()).ok(),
+        security_context: Some(PodSecurityContext {
+            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..Default::default() }),
+            ..Default::default()
+        }),
+        init_containers: Some(vec![install(settings)]),
+        containers: jobs(placement, settings),
+        volumes: Some(volumes(placement, settings)),
+        ..Default::default()
+    }
+}
+
+/// Copies the agent to where the jobs' containers see it.
+fn install(settings: &KubernetesSettings) -> Container {
+    Container {
+        name: INSTALL.to_owned(),
+        image: Some(settings.agent_image.clone()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        command: Some([AGENT_IN_ITS_IMAGE, "install", BIN].map(str::to_owned).to_vec()),
+        resources: Some(resources::small()),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Default::default() }),
+            read_only_root_filesystem: Some(true),
+            ..Default::default()
+        }),
+        volume_mounts: Some(vec![mount("bin", BIN)]),
+        ..Default::default()
+    }
+}
+
+fn jobs(placement: &Placement, settings: &KubernetesSettings) -> Vec<Container> {
+    let asked: Vec<_> = placement.containers.iter().map(|container| &container.resources).collect();
+    let requirements = resources::requirements(&asked, &settings.resources);
+    placement
+        .containers
+        .iter()
+        .zip(requirements)
+        .map(|(container, requirements)| Container {
+            resources: Some(requirements),
+            ..job(container, &placement.agent_url)
+        })
+        .collect()
+}
+
+/// A job's container: its image as it is, but for the program, which is the agent's. It names no working directory,
+/// because the image's own may be what its entrypoint needs: the agent chooses.
+fn job(container: &executor::Container, agent_url: &str) -> Container {
+    Container {
+        name: container.name.clone(),
+        image: Some(container.image.clone()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        command: Some(command(container, agent_url)),
+        security_context: Some(SecurityContext { allow_privilege_escalation: Some(false), ..Default::default() }),
+        termination_message_path: Some(TERMINATION_LOG.to_owned()),
+        termination_message_policy: Some("File".to_owned()),
+        volume_mounts: Some(vec![
+            VolumeMount { read_only: Some(true), ..mount("bin", BIN) },
+            mount("workspace", WORKSPACE),
+            mount("scratch", SCRATCH),
+            VolumeMount { read_only: Some(true), ..mount(&token_volume(container), TOKEN) },
+        ]),
+        ..Default::default()
+    }
+}
+
+fn command(container: &executor::Container, agent_url: &str) -> Vec<String> {
+    let scratch = format!("{SCRATCH}/{}", container.name);
+    let options = [
+        ("--url", agent_url),
+        ("--token-file", "/containerops/token/token"),
+        ("--workspace", WORKSPACE),
+        ("--scratch", &scratch),
+        ("--termination-log", TERMINATION_LOG),
+    ];
+    let mut command = vec![format!("{BIN}/containerops-agent"), "job".to_owned()];
+    command.extend(options.into_iter().flat_map(|(name, value)| [name.to_owned(), value.to_owned()]));
+    command
+}
+
+fn volumes(placement: &Placement, settings: &KubernetesSettings) -> Vec<Volume> {
+    let empty = |name: &str, limit: &str| Volume {
+        name: name.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource { size_limit: Some(Quantity(limit.to_owned())), ..Default::default() }),
+        ..Default::default()
+    };
+    let shared = [
+        empty("bin", "64Mi"),
+        empty("workspace", &settings.workspace_limit),
+        empty("scratch", &settings.scratch_limit),
+    ];
+    shared.into_iter().chain(placement.containers.iter().map(|container| token(container, placement))).collect()
+}
+
+/// One job's token, and no other's.
+fn token(container: &executor::Container, placement: &Placement) -> Volume {
+    Volume {
+        name: token_volume(container),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(label::object_name(placement.attempt)),
+            items: Some(vec![KeyToPath {
+                key: container.name.clone(),
+                path: "token".to_owned(),
+                mode: Some(TOKEN_MODE),
+            }]),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn token_volume(container: &executor::Container) -> String {
+    format!("token-{}", container.name)
+}
+
+fn mount(volume: &str, path: &str) -> VolumeMount {
+    VolumeMount { name: volume.to_owned(), mount_path: path.to_owned(), ..Default::default() }
+}

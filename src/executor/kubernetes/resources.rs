@@ -1,0 +1,166 @@
+//! What each container asks of the node, so that the pod asks for its largest job and not for the sum of them.
+//!
+//! The scheduler adds up the requests of a pod's containers, but our jobs run one after another. So for CPU and for
+//! memory, the container that asks for most keeps its request and all others ask for an explicit zero: the pod's sum
+//! is its largest job's, and no request is above its own container's limit. The zero must be written down, or the API
+//! server would put the limit there. Nothing is lost by it while a job runs: quota, scheduler, evictions and the pod's
+//! cgroup all go by the pod's sum, and within the pod only one job is awake. Every container keeps its own limits.
+
+use std::{cmp::Ordering, collections::BTreeMap};
+
+use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::api::resource::Quantity};
+
+use crate::model::Resources;
+
+/// One resource of one container.
+#[derive(Debug, Clone)]
+struct Share {
+    request: String,
+    limit: String,
+}
+
+/// What the containers of one pod ask for, in the order of `jobs`. What a job does not say comes from `defaults`.
+pub(super) fn requirements(jobs: &[&Resources], defaults: &Resources) -> Vec<ResourceRequirements> {
+    let cpu = shares(jobs.iter().map(|job| share(&job.cpu, &job.cpu_limit, &defaults.cpu, &defaults.cpu_limit)));
+    let memory =
+        shares(jobs.iter().map(|job| share(&job.memory, &job.memory_limit, &defaults.memory, &defaults.memory_limit)));
+    cpu.into_iter().zip(memory).map(|(cpu, memory)| together(cpu, memory)).collect()
+}
+
+/// The requirements of a container that needs next to nothing for a moment.
+pub(super) fn small() -> ResourceRequirements {
+    let share = |request: &str, limit: &str| Share { request: request.to_owned(), limit: limit.to_owned() };
+    together(share("10m", "1"), share("16Mi", "128Mi"))
+}
+
+fn together(cpu: Share, memory: Share) -> ResourceRequirements {
+    let map =
+        |cpu, memory| BTreeMap::from([("cpu".to_owned(), Quantity(cpu)), ("memory".to_owned(), Quantity(memory))]);
+    ResourceRequirements {
+        requests: Some(map(cpu.request, memory.request)),
+        limits: Some(map(cpu.limit, memory.limit)),
+        ..Default::default()
+    }
+}
+
+/// A job that asks for more than the default limit, and names no limit of its own, may use what it asked for: the
+/// larger of the two is its limit. One that names a limit below the default request asks for no more than its limit.
+fn share(
+    request: &Option<String>,
+    limit: &Option<String>,
+    default_request: &Option<String>,
+    default_limit: &Option<String>,
+) -> Share {
+    let zero = || "0".to_owned();
+    let request = request.clone().or_else(|| default_request.clone()).unwrap_or_else(zero);
+    let limit = limit.clone().unwrap_or_else(|| {
+        let default = default_limit.clone().unwrap_or_else(zero);
+        if compare(&request, &default).is_gt() { request.clone() } else { default }
+    });
+    let request = if compare(&request, &limit).is_gt() { limit.clone() } else { request };
+    Share { request, limit }
+}
+
+/// Leaves the largest request where it is and makes the others zero.
+fn shares(all: impl Iterator<Item = Share>) -> Vec<Share> {
+    let mut all: Vec<Share> = all.collect();
+    let largest = (0..all.len())
+        .reduce(|best, place| if compare(&all[place].request, &all[best].request).is_gt() { place } else { best });
+    for (place, share) in all.iter_mut().enumerate() {
+        if Some(place) != largest {
+            "0".clone_into(&mut share.request);
+        }
+    }
+    all
+}
+
+fn compare(one: &str, other: &str) -> Ordering {
+    amount(one).total_cmp(&amount(other))
+}
+
+/// A quantity's number. What is none counts as nothing: the flow's reader has refused it already, and so would the
+/// API server.
+fn amount(quantity: &str) -> f64 {
+    let end = quantity.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(quantity.len());
+    let (number, suffix) = quantity.split_at(end);
+    let factor = match suffix {
+        "" => 1.0,
+        "n" => 1e-9,
+        "u" => 1e-6,
+        "m" => 1e-3,
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "T" => 1e12,
+        "P" => 1e15,
+        "E" => 1e18,
+        "Ki" => 1024.0,
+        "Mi" => 1024f64.powi(2),
+        "Gi" => 1024f64.powi(3),
+        "Ti" => 1024f64.powi(4),
+        "Pi" => 1024f64.powi(5),
+        "Ei" => 1024f64.powi(6),
+        _ => return quantity.parse().unwrap_or_default(),
+    };
+    number.parse::<f64>().unwrap_or_default() * factor
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults() -> Resources {
+        Resources {
+            cpu: Some("100m".into()),
+            memory: Some("128Mi".into()),
+            cpu_limit: Some("4".into()),
+            memory_limit: Some("4Gi".into()),
+        }
+    }
+
+    fn written(jobs: &[Resources]) -> Vec<String> {
+        let jobs: Vec<_> = jobs.iter().collect();
+        let name = |map: &Option<BTreeMap<String, Quantity>>, key: &str| {
+            map.as_ref().and_then(|map| map.get(key)).map(|quantity| quantity.0.clone()).unwrap_or_default()
+        };
+        requirements(&jobs, &defaults())
+            .iter()
+            .map(|of| {
+                format!(
+                    "cpu {}/{} memory {}/{}",
+                    name(&of.requests, "cpu"),
+                    name(&of.limits, "cpu"),
+                    name(&of.requests, "memory"),
+                    name(&of.limits, "memory")
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_pod_asks_for_its_largest_job() {
+        let small = Resources { cpu: Some("500m".into()), memory: Some("1Gi".into()), ..Resources::default() };
+        let large = Resources { cpu: Some("1.5".into()), memory: Some("900Mi".into()), ..Resources::default() };
+        assert_eq!(
+            written(&[small, large, Resources::default()]),
+            ["cpu 0/4 memory 1Gi/4Gi", "cpu 1.5/4 memory 0/4Gi", "cpu 0/4 memory 0/4Gi"]
+        );
+    }
+
+    #[test]
+    fn a_request_is_never_above_its_limit() {
+        let much = Resources { memory: Some("8Gi".into()), ..Resources::default() };
+        let tight =
+            Resources { memory_limit: Some("64Mi".into()), cpu_limit: Some("50m".into()), ..Resources::default() };
+        assert_eq!(written(&[much]), ["cpu 100m/4 memory 8Gi/8Gi"]);
+        assert_eq!(written(&[tight]), ["cpu 50m/50m memory 64Mi/64Mi"]);
+    }
+
+    #[test]
+    fn amounts_are_compared_across_units() {
+        for (less, more) in [("999m", "1"), ("1G", "1Gi"), ("1023Mi", "1Gi"), ("12e2", "2k"), ("9E", "8Ei")] {
+            assert!(compare(less, more).is_lt(), "{less} < {more}");
+        }
+        assert!(compare("nonsense", "1").is_lt());
+    }
+}

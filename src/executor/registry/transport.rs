@@ -1,0 +1,219 @@
+//! The registry's HTTP, with a bound on every body. It is here because `oci-client` reads manifests and tokens
+//! whole, however large a hostile registry makes them.
+
+use oci_client::{
+    Reference,
+    manifest::{
+        IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
+    },
+};
+use reqwest::{
+    Response, StatusCode, Url,
+    header::{ACCEPT, AUTHORIZATION, WWW_AUTHENTICATE},
+};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+/// The most bytes of a manifest, of a configuration and of a token: the registries' own limit for manifests.
+const BODY_MAX: usize = 4 << 20;
+/// How much of a registry's own words is kept, in characters.
+const WORDS_MAX: usize = 500;
+
+/// What went wrong, by whose mistake.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The name, or what it names.
+    Invalid(String),
+    /// The registry has no such thing for us.
+    NotFound(String),
+    /// The registry itself.
+    Away(String),
+}
+
+/// A body that is what its digest says.
+pub(super) struct Body {
+    /// `sha256:…`
+    pub(super) digest: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Questions about one repository, with the token that they share.
+pub(super) struct Session<'a> {
+    http: &'a reqwest::Client,
+    base: String,
+    registry: &'a str,
+    token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Errors {
+    errors: Vec<RegistrysError>,
+}
+
+#[derive(Deserialize)]
+struct RegistrysError {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(http: &'a reqwest::Client, scheme: &str, name: &'a Reference) -> Self {
+        let registry = name.resolve_registry();
+        let base = format!("{scheme}://{registry}/v2/{}", name.repository());
+        Self { http, base, registry, token: None }
+    }
+
+    /// The manifest of this tag or digest.
+    pub(super) async fn manifest(&mut self, name: &Reference) -> Result<Body, Fault> {
+        match name.digest() {
+            Some(digest) => self.manifest_of(digest).await,
+            None => self.fetch("manifests", name.tag().unwrap_or("latest")).await,
+        }
+    }
+
+    /// The manifest with this digest.
+    pub(super) async fn manifest_of(&mut self, digest: &str) -> Result<Body, Fault> {
+        self.fetch_exactly("manifests", digest).await
+    }
+
+    /// The small blob with this digest.
+    pub(super) async fn blob(&mut self, digest: &str) -> Result<Body, Fault> {
+        self.fetch_exactly("blobs", digest).await
+    }
+
+    async fn fetch_exactly(&mut self, what: &str, digest: &str) -> Result<Body, Fault> {
+        let is_sha256 = |hex: &str| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !digest.strip_prefix("sha256:").is_some_and(is_sha256) {
+            return Err(Fault::Invalid("its digest is no SHA-256".to_owned()));
+        }
+        let body = self.fetch(what, digest).await?;
+        match body.digest == digest {
+            true => Ok(body),
+            false => Err(Fault::Away(format!("asked for {digest}, it answered with {}", body.digest))),
+        }
+    }
+
+    async fn fetch(&mut self, what: &str, wanted: &str) -> Result<Body, Fault> {
+        let url = format!("{}/{what}/{wanted}", self.base);
+        let mut response = self.get(&url).await?;
+        if response.status() == StatusCode::UNAUTHORIZED && self.token.is_none() {
+            self.token = Some(self.ask_for_token(&response).await?);
+            response = self.get(&url).await?;
+        }
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
+        }
+        let bytes = bounded(response).await?;
+        let digest = format!("sha256:{}", hex::encode(Sha256::digest(&bytes)));
+        Ok(Body { digest, bytes })
+    }
+
+    async fn get(&self, url: &str) -> Result<Response, Fault> {
+        let accepted = [
+            OCI_IMAGE_INDEX_MEDIA_TYPE,
+            IMAGE_MANIFEST_LIST_MEDIA_TYPE,
+            OCI_IMAGE_MEDIA_TYPE,
+            IMAGE_MANIFEST_MEDIA_TYPE,
+        ];
+        let mut request = self.http.get(url).header(ACCEPT, accepted.join(", "));
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        request.send().await.map_err(unreachable)
+    }
+
+    /// Goes where the registry sends us for a token that is good for everybody.
+    async fn ask_for_token(&self, response: &Response) -> Result<String, Fault> {
+        let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+        let url = challenge.and_then(token_url).ok_or_else(|| self.private("it wants a password"))?;
+        let answer = self.http.get(url).send().await.map_err(unreachable)?;
+        if !answer.status().is_success() {
+            return Err(self.refusal(answer).await);
+        }
+        let token: Option<Token> = serde_json::from_slice(&bounded(answer).await?).ok();
+        token.and_then(|one| one.token.or(one.access_token)).ok_or_else(|| Fault::Away("it gave no token".to_owned()))
+    }
+
+    async fn refusal(&self, response: Response) -> Fault {
+        let status = response.status();
+        let said = bounded(response).await.map(|body| words(&body)).unwrap_or_default();
+        match status {
+            StatusCode::NOT_FOUND => Fault::NotFound(format!("{} says {}", self.registry, or_status(said, status))),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.private(&or_status(said, status)),
+            _ => Fault::Away(format!("{} says {}", self.registry, or_status(said, status))),
+        }
+    }
+
+    /// Registries hide whether a private image exists.
+    fn private(&self, said: &str) -> Fault {
+        Fault::NotFound(format!("it does not exist on {}, or it is private ({said})", self.registry))
+    }
+}
+
+async fn bounded(mut response: Response) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if bytes.len() + chunk.len() > BODY_MAX {
+            return Err(Fault::Away(format!("it answered with more than {} MiB", BODY_MAX >> 20)));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// `Bearer realm="https://…",service="…",scope="…"` → where to ask for a token.
+fn token_url(challenge: &str) -> Option<Url> {
+    let (scheme, parameters) = challenge.split_once(' ')?;
+    let value = |name: &str| {
+        let (_, after) = parameters.split_once(&format!("{name}=\""))?;
+        after.split_once('"').map(|(value, _)| value)
+    };
+    let mut url: Url = scheme.eq_ignore_ascii_case("bearer").then(|| value("realm"))??.parse().ok()?;
+    for name in ["service", "scope"] {
+        if let Some(value) = value(name) {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    Some(url)
+}
+
+/// The registry's own errors, if it speaks as registries do.
+fn words(body: &[u8]) -> String {
+    let errors = serde_json::from_slice::<Errors>(body).map(|errors| errors.errors).unwrap_or_default();
+    let words: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.code, error.message)).collect();
+    words.join("; ").chars().take(WORDS_MAX).collect()
+}
+
+fn or_status(said: String, status: StatusCode) -> String {
+    if said.is_empty() { status.to_string() } else { said }
+}
+
+fn unreachable(error: reqwest::Error) -> Fault {
+    let error = error.without_url();
+    let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
+    Fault::Away(causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::token_url;
+
+    #[test]
+    fn a_challenge_says_where_to_ask() {
+        let url =
+            token_url(r#"Bearer realm="https://auth.example/token",service="r.example",scope="repository:a/b:pull""#);
+        let expected = "https://auth.example/token?service=r.example&scope=repository%3Aa%2Fb%3Apull";
+        assert_eq!(url.map(String::from).as_deref(), Some(expected));
+        for none in ["Basic realm=\"x\"", "Bearer", "Bearer realm=\"", "Bearer realm=\"nowhere\""] {
+            assert_eq!(token_url(none), None, "{none}");
+        }
+    }
+}

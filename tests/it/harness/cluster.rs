@@ -1,0 +1,126 @@
+//! A namespace of a real cluster, for one test.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use containerops::executor::kubernetes::{Kubernetes, KubernetesSettings};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
+use kube::{
+    Api, Client, Config, ResourceExt as _,
+    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+use super::{agents::Agents, kubeconfig};
+
+/// Marks our namespaces with the process that made them.
+const TEST: &str = "containerops.io/test-process";
+
+/// A namespace that goes when this is dropped.
+pub(crate) struct Cluster {
+    /// Its name.
+    pub(crate) namespace: String,
+    /// The server as the pods' agents see it.
+    pub(crate) agents: Agents,
+    kubeconfig: PathBuf,
+    agent_image: String,
+    client: Client,
+}
+
+impl Cluster {
+    /// A fresh namespace for the test of this name; `None` where tests may use no cluster.
+    pub(crate) async fn get(test: &str) -> Option<Self> {
+        let kubeconfig = kubeconfig()?;
+        let agent_image = std::env::var("CONTAINEROPS_TEST_AGENT_IMAGE")
+            .expect("CONTAINEROPS_TEST_AGENT_IMAGE names the image that .ci/agent-image made");
+        let host = std::env::var("CLUSTER_HOST_IP").expect("CLUSTER_HOST_IP is where pods reach this machine");
+        let client = connect(kubeconfig.clone()).await;
+        remove_stale(&client).await;
+        let namespace = format!("co-test-{}-{test}", std::process::id());
+        create(&client, &namespace).await;
+        Some(Self { namespace, agents: Agents::listen(&host).await, kubeconfig, agent_image, client })
+    }
+
+    /// An executor of its own, as a newly started process has it.
+    pub(crate) async fn executor(&self) -> Kubernetes {
+        self.executor_in(&self.namespace).await
+    }
+
+    /// The same for another namespace.
+    pub(crate) async fn executor_in(&self, namespace: &str) -> Kubernetes {
+        let settings = KubernetesSettings::new(namespace, &self.agent_image);
+        let settings = KubernetesSettings { kubeconfig: Some(self.kubeconfig.clone()), ..settings };
+        Kubernetes::connect(settings).await.expect("the kubeconfig can be read")
+    }
+
+    /// The namespace's pods.
+    pub(crate) fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// The namespace's Secrets.
+    pub(crate) fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// The names of our pods and Secrets that are there.
+    pub(crate) async fn left(&self) -> Vec<String> {
+        let ours = ListParams::default().labels("app.kubernetes.io/managed-by=containerops");
+        let pods = self.pods().list(&ours).await.expect("a list of pods");
+        let secrets = self.secrets().list(&ours).await.expect("a list of Secrets");
+        let pods = pods.iter().map(|pod| format!("pod {}", pod.name_any()));
+        pods.chain(secrets.iter().map(|secret| format!("secret {}", secret.name_any()))).collect()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let (kubeconfig, namespace) = (self.kubeconfig.clone(), self.namespace.clone());
+        // The test's own runtime may be ending: this needs one of its own.
+        let removal = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async { remove(&connect(kubeconfig).await, &namespace).await });
+        });
+        if removal.join().is_err() {
+            eprintln!("the namespace {} was not removed", self.namespace);
+        }
+    }
+}
+
+async fn connect(kubeconfig: PathBuf) -> Client {
+    // Every test may be the first one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let file = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
+    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.expect("a kubeconfig");
+    Client::try_from(config).expect("a client")
+}
+
+async fn create(client: &Client, name: &str) {
+    let labels = BTreeMap::from([(TEST.to_owned(), std::process::id().to_string())]);
+    let metadata = ObjectMeta { name: Some(name.to_owned()), labels: Some(labels), ..ObjectMeta::default() };
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let namespace = Namespace { metadata, ..Namespace::default() };
+    namespaces.create(&PostParams::default(), &namespace).await.expect("the test may create namespaces");
+}
+
+/// Removes the namespaces of tests that were killed.
+async fn remove_stale(client: &Client) {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let ours = namespaces.list(&ListParams::default().labels(TEST)).await.expect("the cluster answers");
+    for namespace in ours {
+        let process = namespace.labels().get(TEST).cloned().unwrap_or_default();
+        if !std::path::Path::new("/proc").join(process).exists() {
+            remove(client, &namespace.name_any()).await;
+        }
+    }
+}
+
+/// Our finalizer would hold the pods, and they the namespace.
+async fn remove(client: &Client, name: &str) {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let _ = namespaces.delete(name, &DeleteParams::default()).await;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), name);
+    let release = Patch::Merge(serde_json::json!({ "metadata": { "finalizers": null } }));
+    for pod in pods.list(&ListParams::default()).await.into_iter().flatten() {
+        let _ = pods.patch(&pod.name_any(), &PatchParams::default(), &release).await;
+    }
+}

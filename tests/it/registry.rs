@@ -1,0 +1,189 @@
+//! What a registry says of an image, over a modelled registry behind real HTTP.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use containerops::executor::registry::{Registry, RegistryError};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+
+/// A registry with what a test puts into it; it ends when it is dropped.
+struct Modelled {
+    host: String,
+    task: JoinHandle<()>,
+}
+
+/// What a registry has.
+#[derive(Default)]
+struct Contents {
+    /// By `manifests/tag`, `manifests/sha256:…` or `blobs/sha256:…`.
+    bodies: HashMap<String, Vec<u8>>,
+    wants_token: bool,
+}
+
+impl Contents {
+    /// Keeps a document under its digest, which it returns.
+    fn put(&mut self, what: &str, document: &Value) -> String {
+        let bytes = document.to_string().into_bytes();
+        let digest = format!("sha256:{}", hex::encode(Sha256::digest(&bytes)));
+        self.bodies.insert(format!("{what}/{digest}"), bytes);
+        digest
+    }
+
+    /// An image that starts this.
+    fn image(&mut self, entrypoint: &[&str], cmd: &[&str]) -> String {
+        let start = json!({ "Entrypoint": entrypoint, "Cmd": cmd, "WorkingDir": "/srv" });
+        let config = self.put("blobs", &json!({ "architecture": "amd64", "os": "linux", "config": start }));
+        let descriptor = json!({ "mediaType": CONFIG, "digest": config, "size": 1 });
+        let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor, "layers": [] });
+        self.put("manifests", &manifest)
+    }
+
+    fn tag(&mut self, tag: &str, digest: &str) {
+        let body = self.bodies[&format!("manifests/{digest}")].clone();
+        self.bodies.insert(format!("manifests/{tag}"), body);
+    }
+
+    async fn serve(self) -> Modelled {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback socket");
+        let host = listener.local_addr().expect("an address").to_string();
+        let routes = Router::new()
+            .route("/token", get(|| async { r#"{"token":"good","access_token":"good"}"# }))
+            .route("/v2/team/tool/{what}/{name}", get(answer))
+            .with_state(Arc::new(self));
+        let task = tokio::spawn(async move { axum::serve(listener, routes).await.expect("it serves") });
+        Modelled { host, task }
+    }
+}
+
+impl Modelled {
+    fn name(&self, rest: &str) -> String {
+        format!("{}/team/tool{rest}", self.host)
+    }
+
+    fn client(&self) -> Registry {
+        client(vec![self.host.clone()])
+    }
+}
+
+impl Drop for Modelled {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn client(insecure: Vec<String>) -> Registry {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Registry::new(insecure).expect("TLS can be set up")
+}
+
+async fn answer(
+    State(contents): State<Arc<Contents>>,
+    Path((what, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let authorized = headers.get(header::AUTHORIZATION).is_some_and(|value| value == "Bearer good");
+    if contents.wants_token && !authorized {
+        let host = headers[header::HOST].to_str().expect("a host");
+        let challenge = format!(r#"Bearer realm="http://{host}/token",service="r",scope="repository:team/tool:pull""#);
+        return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response();
+    }
+    match contents.bodies.get(&format!("{what}/{name}")) {
+        Some(body) => body.clone().into_response(),
+        None => (StatusCode::NOT_FOUND, r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#)
+            .into_response(),
+    }
+}
+
+#[tokio::test]
+async fn a_tag_is_pinned_to_its_digest_with_its_entrypoint() {
+    let mut contents = Contents { wants_token: true, ..Contents::default() };
+    let digest = contents.image(&["/bin/tool"], &["--fast", "now"]);
+    contents.tag("1", &digest);
+    contents.tag("latest", &digest);
+    let registry = contents.serve().await;
+    for image in [registry.name(":1"), registry.name(""), registry.name(&format!("@{digest}"))] {
+        let pin = registry.client().pin(&image).await.expect("it is there");
+        assert_eq!(pin.image, registry.name(&format!("@{digest}")));
+        assert_eq!(pin.entrypoint, ["/bin/tool", "--fast", "now"]);
+        assert_eq!(pin.working_dir.as_deref(), Some("/srv"));
+    }
+}
+
+#[tokio::test]
+async fn an_index_is_pinned_whole_and_read_for_this_machine() {
+    let mut contents = Contents::default();
+    let (other, ours) = (contents.image(&["/other"], &[]), contents.image(&["/ours"], &[]));
+    let here = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let entry = |digest: &str, architecture: &str| {
+        json!({ "mediaType": MANIFEST, "digest": digest, "size": 1,
+            "platform": { "os": "linux", "architecture": architecture } })
+    };
+    let entries = json!([entry(&other, "s390x"), entry(&ours, here)]);
+    let index = contents.put("manifests", &json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }));
+    contents.tag("1", &index);
+    let registry = contents.serve().await;
+    let pin = registry.client().pin(&registry.name(":1")).await.expect("it is there");
+    assert_eq!(pin.image, registry.name(&format!("@{index}")));
+    assert_eq!(pin.entrypoint, ["/ours"]);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_the_authors_mistake_in_the_registrys_words() {
+    let registry = Contents::default().serve().await;
+    let error = registry.client().pin(&registry.name(":9")).await.expect_err("it is not there");
+    let RegistryError::NotFound { image, message } = error else { panic!("{error:?}") };
+    assert_eq!(image, registry.name(":9"));
+    assert_eq!(message, format!("{} says MANIFEST_UNKNOWN: manifest unknown", registry.host));
+}
+
+#[tokio::test]
+async fn a_name_that_is_none_asks_nobody() {
+    for image in ["", "UPPER/case", "a b", "x@sha256:12", "tool:bad tag"] {
+        let error = client(Vec::new()).pin(image).await.expect_err("no name");
+        assert!(matches!(error, RegistryError::Invalid { .. }), "{image:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_chart_is_no_image() {
+    let mut contents = Contents::default();
+    let descriptor =
+        json!({ "mediaType": "application/vnd.cncf.helm.config.v1+json", "digest": "sha256:00", "size": 1 });
+    let chart = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor, "layers": [] });
+    let digest = contents.put("manifests", &chart);
+    let registry = contents.serve().await;
+    let error = registry.client().pin(&registry.name(&format!("@{digest}"))).await.expect_err("no image");
+    assert!(matches!(error, RegistryError::Invalid { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_registry_that_lies_or_floods_or_is_gone_is_away() {
+    let mut contents = Contents::default();
+    let digest = contents.image(&["/bin/tool"], &[]);
+    contents.bodies.insert(format!("manifests/{digest}"), b"{}".to_vec());
+    contents.bodies.insert("manifests/flood".to_owned(), vec![b' '; 5 << 20]);
+    contents.bodies.insert("manifests/page".to_owned(), b"<html>".to_vec());
+    let registry = contents.serve().await;
+    let client = registry.client();
+    for rest in [format!("@{digest}"), ":flood".to_owned(), ":page".to_owned()] {
+        let error = client.pin(&registry.name(&rest)).await.expect_err("nobody can use that");
+        assert!(matches!(error, RegistryError::Away { .. }), "{rest}: {error:?}");
+    }
+    let image = registry.name(":1");
+    registry.task.abort();
+    drop(registry);
+    let error = client.pin(&image).await.expect_err("nobody is there");
+    assert!(matches!(error, RegistryError::Away { .. } | RegistryError::NotFound { .. }), "{error:?}");
+}
