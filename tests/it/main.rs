@@ -1,6 +1,7 @@
 //! The integration tests, one binary: what users see, told with the harness's modelled outside world. A file per story.
 
 mod agent;
+mod agent_disk;
 mod blob;
 mod cout;
 mod flow;
