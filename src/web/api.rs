@@ -199,7 +199,13 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
     }))
 }
 
-fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outputs: serde_json::Map<String, Value>) -> Value {
+fn job_value(
+    run: &RunRow,
+    route: &Route,
+    action: &ActionRow,
+    job: &JobRow,
+    outputs: serde_json::Map<String, Value>,
+) -> Value {
     let plan = run.plan.as_ref();
     let stage = plan.and_then(|plan| plan.stages.get(action.stage as usize));
     let action = stage.and_then(|stage| stage.actions.get(action.place as usize));

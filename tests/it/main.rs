@@ -10,6 +10,7 @@ mod github;
 mod harness;
 mod kubernetes;
 mod mirror;
+mod pages;
 mod pod;
 mod prism;
 mod process_executor;

@@ -7,7 +7,11 @@ use axum::{
 };
 
 use super::{Chrome, Mark, route::NoRoute};
-use crate::{engine::EngineError, store::StoreError, web::{Web, log::reader::ReadError}};
+use crate::{
+    engine::EngineError,
+    store::StoreError,
+    web::{Web, log::reader::ReadError},
+};
 
 /// Why a request was not answered as it hoped.
 #[derive(Debug, thiserror::Error)]

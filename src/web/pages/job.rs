@@ -6,7 +6,9 @@ use askama::Template;
 use axum::{http::Uri, response::Response};
 use serde::Deserialize;
 
-use super::{Chrome, Failure, JobPlace, Mark, Place, Route, Took, elapsed, find_run, mark::Moment, query, render, run_url};
+use super::{
+    Chrome, Failure, JobPlace, Mark, Place, Route, Took, elapsed, find_run, mark::Moment, query, render, run_url,
+};
 use crate::{
     agent::protocol::Stream,
     model::{JobPath, JobState, Plan, Time},

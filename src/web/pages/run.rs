@@ -96,6 +96,9 @@ struct JobView {
     tail: Vec<String>,
 }
 
+/// How many of a failed job's last lines the run shows: they say why, or the log does.
+const TAIL_SHOWN: usize = 12;
+
 /// Where the views are made: the run's route and the present.
 struct Making<'a> {
     route: &'a Route,
@@ -210,7 +213,7 @@ impl Making<'_> {
             url: (row.started.is_some() || row.log_length > 0).then(|| self.job_url(path)),
             took: Took::of(row.started, row.ended, self.now),
             outputs: outputs.iter().map(|output| (output.name.clone(), shown(&output.value))).collect(),
-            tail: row.tail.lines.clone(),
+            tail: row.tail.lines[row.tail.lines.len().saturating_sub(TAIL_SHOWN)..].to_vec(),
         })
     }
 
