@@ -9,11 +9,27 @@
 //! acknowledged. [`store`] and [`blob`] hold all of that; [`model`] has the nouns.
 
 pub mod agent;
+#[cfg(feature = "server")]
+pub mod app;
 pub mod model;
 
+#[cfg(feature = "server")]
+pub mod blob;
+#[cfg(feature = "server")]
+pub mod command;
+#[cfg(feature = "server")]
+pub mod engine;
 #[cfg(feature = "server")]
 pub mod executor;
 #[cfg(feature = "server")]
 pub mod flow;
 #[cfg(feature = "server")]
 pub mod forge;
+#[cfg(feature = "server")]
+pub mod report;
+#[cfg(feature = "server")]
+pub mod settings;
+#[cfg(feature = "server")]
+pub mod store;
+#[cfg(feature = "server")]
+pub mod web;

@@ -1,1 +1,53 @@
-fn main() {}
+//! `containerops`: parses arguments and calls a command.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use containerops::{agent, command};
+
+/// A CI service for Git forges, on Kubernetes.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service.
+    Serve(command::serve::Args),
+    /// Run the service with a sample repository on this machine, and push a commit to it.
+    Demo(command::demo::Args),
+    /// Run the flow of the repository you stand in.
+    Run(command::run::Args),
+    /// Check flow files: all errors with line and column.
+    Lint(command::lint::Args),
+    /// Show what would run for an event, and its digest.
+    Plan(command::plan::Args),
+    /// What pods run.
+    Agent(agent::command::Args),
+    /// Plain Git repositories on this machine.
+    Git(command::git::GitArgs),
+}
+
+fn main() -> ExitCode {
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        unreachable!("nothing else installs a TLS provider")
+    }
+    let done = match Arguments::parse().command {
+        Command::Serve(args) => command::serve::run(args),
+        Command::Demo(args) => command::demo::run(args),
+        Command::Run(args) => command::run::run(args),
+        Command::Lint(args) => command::lint::run(args),
+        Command::Plan(args) => command::plan::run(args),
+        Command::Agent(args) => return agent::command::run(args),
+        Command::Git(args) => command::git::run(args),
+    };
+    done.unwrap_or_else(|error| {
+        // the one place where an error meets a person
+        tracing::debug!(?error, "failed");
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("containerops: {error:#}\n"));
+        ExitCode::FAILURE
+    })
+}

@@ -1,6 +1,30 @@
 //! The program in every pod, and the protocol it speaks with the server.
 //!
 //! An agent knows a URL and its job's token. It claims its turn, gets everything else in the answer, runs the job, and
-//! tells the server what happened until the server has acknowledged it.
+//! tells the server what happened until the server has acknowledged it. It must run in an image with nothing in it, so
+//! it carries its own certificate roots and resolver and needs no shell, no libc and no file but its own.
+//!
+//! A line of the job goes this way: [`pump`] reads it, [`mask`] hides secrets in it, [`cout`] looks for outputs in it,
+//! [`log`] puts it on the disk, and [`ship`] sends it as a [`chunk`]. From there on it does not matter for how long the
+//! server is away: memory stays constant, and nothing is lost.
 
+pub mod command;
 pub mod protocol;
+
+pub mod cgroup;
+pub mod chunk;
+pub mod cout;
+pub mod log;
+pub mod mask;
+
+mod client;
+mod echo;
+mod job;
+mod process;
+mod pump;
+mod ship;
+mod source;
+mod system;
+mod turn;
+
+pub use command::run;

@@ -106,8 +106,9 @@ pub enum Stream {
     Agent,
 }
 
-/// A run of bytes of one stream, with the moment they were read. A piece begins a line if the log's byte before it is
-/// a newline or there is none; a line longer than a chunk is several pieces.
+/// A run of bytes of one stream, with the moment they were read: one or more whole lines, or a part of a line. A piece
+/// begins a line if the log's byte before it is a newline or there is none; a line longer than a chunk is several
+/// pieces. No line holds bytes of two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
     /// How many bytes of the chunk's text.

@@ -2,6 +2,7 @@
 //! results: those come from the agent that each container runs.
 
 pub mod kubernetes;
+pub mod process;
 pub mod registry;
 
 use std::time::Duration;
@@ -10,6 +11,8 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use crate::model::{AttemptId, Infrastructure, JobId, Resources, RunId};
+
+pub use process::Process;
 
 /// A place where containers run.
 #[async_trait]

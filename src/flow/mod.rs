@@ -1,1 +1,191 @@
-//! Flow files: text in, a [`Plan`](crate::model::Plan) or all diagnostics out. Pure.
+//! Flow files: text in, a [`Plan`] or all diagnostics out.
+//!
+//! Everything here is pure: the same bytes, repository and event give the same plan and the same digest, on the server
+//! and on its author's machine. Files are hostile: whatever the bytes are, reading ends soon, within bounds, and
+//! without a panic, and every mistake is told with its line, all at once.
+//!
+//! The way of a file: `yaml` makes the text a tree whose nodes know their places, `variables` replaces `@NAME@` in
+//! it, and one reader per level (`file`, `stage`, `action`, `job`) claims its keys and builds the plan. What can
+//! be checked only when all is known (`subscriptions`) is checked last, by `links`.
+
+mod action;
+mod children;
+mod duration;
+mod environments;
+mod fields;
+mod file;
+mod findings;
+mod full;
+mod job;
+mod keys;
+mod links;
+mod names;
+mod node;
+mod quantity;
+mod render;
+mod resources;
+mod scalar;
+mod stage;
+mod triggers;
+mod variables;
+mod yaml;
+
+use std::borrow::Cow;
+
+use crate::model::{Diagnostic, Event, Plan, RepositoryName};
+
+pub use full::full_form;
+pub use names::name_of;
+pub use render::{Palette, markdown, paint, render};
+
+use findings::{Finding, Findings};
+use node::{Node, Place, Value};
+
+/// A flow of a thousand jobs has a tenth of this.
+const MAX_FILE_BYTES: usize = 1 << 20;
+
+/// A flow file that has no mistakes.
+#[derive(Debug, Clone)]
+pub struct Flow {
+    plan: Plan,
+    triggers: triggers::Triggers,
+    warnings: Vec<Diagnostic>,
+}
+
+/// Whether an event starts a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It does, and this is what the run will do.
+    Run(Plan),
+    /// A filter leaves it out: there is no run, but there is something to show, for a branch may require it.
+    LeftOut {
+        /// Which filter left it out, and why.
+        reason: String,
+    },
+    /// The file does not ask for events of this kind: there is nothing to show.
+    Unasked {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// Reads and checks a whole file. `path` is its path in the repository: it names a flow that has no `uri`.
+///
+/// # Errors
+/// Everything that is wrong with the file, and its warnings, in the file's order. At least one of them is an error.
+pub fn read(path: &str, repository: &RepositoryName, text: &[u8]) -> Result<Flow, Vec<Diagnostic>> {
+    let source = decode(text)?;
+    let mut findings = Findings::new(source);
+    let Ok(mut root) = yaml::parse(source, &mut findings) else {
+        return Err(findings.into_diagnostics());
+    };
+    let shape = Shape::of(&root);
+    variables::replace(&mut root, shape, &mut findings);
+    let mut reading = Reading { findings, shape, links: Vec::new(), jobs: 0 };
+    let draft = file::read(&root, path, repository, &mut reading);
+    let failed = reading.findings.has_errors();
+    let warnings = reading.findings.into_diagnostics();
+    match draft {
+        Some((plan, triggers)) if !failed => Ok(Flow { plan, triggers, warnings }),
+        Some(_) | None => Err(warnings),
+    }
+}
+
+impl Flow {
+    /// The short name that contexts show.
+    pub fn name(&self) -> &str {
+        &self.plan.flow
+    }
+
+    /// `<namespace>/<repository>/<name>`.
+    pub fn uri(&self) -> &str {
+        &self.plan.uri
+    }
+
+    /// What is odd about the file, though it runs.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// What an event makes of this flow.
+    pub fn plan(&self, event: &Event) -> Decision {
+        match self.triggers.left_out(&event.kind) {
+            Some(triggers::LeftOut::Filtered(reason)) => Decision::LeftOut { reason },
+            Some(triggers::LeftOut::Unasked(reason)) => Decision::Unasked { reason },
+            None => Decision::Run(self.plan.clone()),
+        }
+    }
+}
+
+/// Whose habits a file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Strict: an unknown key is an error.
+    Ours,
+    /// A `uri`, and `type: start` or `type: component` somewhere: a file of the original, which was lenient.
+    Original,
+}
+
+impl Shape {
+    fn of(root: &Node) -> Self {
+        match &root.value {
+            Value::Map(entries) if entries.iter().any(|entry| entry.key.text == "uri") && has_original_type(root) => {
+                Self::Original
+            }
+            Value::Null | Value::Scalar(_) | Value::List(_) | Value::Map(_) => Self::Ours,
+        }
+    }
+}
+
+fn has_original_type(node: &Node) -> bool {
+    match &node.value {
+        Value::Null | Value::Scalar(_) => false,
+        Value::List(items) => items.iter().any(has_original_type),
+        Value::Map(entries) => entries.iter().any(|entry| {
+            let original = matches!(&entry.value.value, Value::Scalar(text) if text == "start" || text == "component");
+            (entry.key.text == "type" && original) || has_original_type(&entry.value)
+        }),
+    }
+}
+
+/// What the readers of all levels share.
+#[derive(Debug)]
+struct Reading<'s> {
+    findings: Findings<'s>,
+    shape: Shape,
+    /// Subscriptions, to be resolved when all jobs are known.
+    links: Vec<links::Link>,
+    /// Jobs so far.
+    jobs: usize,
+}
+
+impl Reading<'_> {
+    /// What is an error in our files, and a warning in those of the original, which let it pass.
+    fn mistake(&mut self, at: Place, message: impl Into<String>) -> &mut Finding {
+        match self.shape {
+            Shape::Ours => self.findings.error(at, message),
+            Shape::Original => self.findings.warning(at, message),
+        }
+    }
+}
+
+fn decode(text: &[u8]) -> Result<&str, Vec<Diagnostic>> {
+    if text.len() > MAX_FILE_BYTES {
+        let begin = String::from_utf8_lossy(&text[..1000]);
+        let message = format!("the file has {} bytes; {MAX_FILE_BYTES} (1 MiB) are the most", text.len());
+        return Err(alone(&begin, Place { line: 1, column: 1, length: 0 }, message));
+    }
+    std::str::from_utf8(text).map(|text| text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|error| {
+        let good = String::from_utf8_lossy(&text[..error.valid_up_to()]);
+        let line = good.bytes().filter(|&b| b == b'\n').count() + 1;
+        let column = good.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+        let whole: Cow<'_, str> = String::from_utf8_lossy(text);
+        alone(&whole, Place { line, column, length: 1 }, "this byte is not UTF-8".to_owned())
+    })
+}
+
+fn alone(source: &str, at: Place, message: String) -> Vec<Diagnostic> {
+    let mut findings = Findings::new(source);
+    findings.error(at, message);
+    findings.into_diagnostics()
+}

@@ -1,9 +1,16 @@
 //! Forges: where events come from, where flow files and sources are read, and who is told.
 
+pub mod git;
+mod git_command;
+pub mod mirror;
+pub mod github;
+
 use async_trait::async_trait;
 use std::time::Duration;
 
 use crate::model::{Context, Event, ForgeKind, Report, Repository, Rerun, Sha};
+
+pub use git_command::{GitCommand, GitCommandError};
 
 /// One forge. Every call to the outside has a time limit and may be repeated; none is made from the request that
 /// caused it.

@@ -21,5 +21,5 @@ pub use plan::{
 };
 pub use report::{Conclusion, Context, Progress, Report};
 pub use state::{ActionState, AttemptState, DeliveryState, JobState, RunState};
-pub use time::{Clock, Time};
+pub use time::{Clock, Time, backoff};
 pub use verdict::{Infrastructure, Span, Verdict};

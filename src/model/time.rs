@@ -35,6 +35,12 @@ impl Time {
     }
 }
 
+/// How long to wait before the next of several tries: doubling from a second to a minute.
+pub fn backoff(tries: i64) -> Duration {
+    let doublings = u32::try_from(tries.clamp(0, 6)).unwrap_or(6);
+    Duration::from_secs(1 << doublings).min(Duration::from_secs(60))
+}
+
 /// Where `now` comes from: the machine, or a test's hand.
 #[derive(Debug, Clone, Default)]
 pub enum Clock {

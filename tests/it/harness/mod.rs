@@ -1,9 +1,11 @@
-//! What the tests stand on: a real cluster, and small models of the outside.
+//! What the tests stand on: a real cluster for those who have one, and models of the outside: small, strict, and able
+//! to fail.
 
 use std::path::PathBuf;
 
 pub(crate) mod agents;
 pub(crate) mod cluster;
+pub(crate) mod github;
 
 /// The kubeconfig of the cluster that tests may use, or nothing: then the test says so and skips. It fails instead if
 /// `CONTAINEROPS_TEST_REQUIRE` names `kubernetes`.
@@ -18,4 +20,14 @@ pub(crate) fn kubeconfig() -> Option<PathBuf> {
         eprintln!("SKIPPED: no cluster, because CONTAINEROPS_TEST_KUBECONFIG is not set");
     }
     kubeconfig
+/// The variable's value, if the real thing that a test needs is there. If not, it is said aloud that the test skips,
+/// unless `CONTAINEROPS_TEST_REQUIRE` names the thing: then the test fails.
+pub(crate) fn required(thing: &str, variable: &str) -> Option<String> {
+    if let Ok(value) = std::env::var(variable) {
+        return Some(value);
+    }
+    let must = std::env::var("CONTAINEROPS_TEST_REQUIRE").unwrap_or_default();
+    assert!(!must.split([',', ' ']).any(|name| name == thing), "{thing} is required, but {variable} is not set");
+    eprintln!("SKIPPED: {thing} is not there; set {variable}");
+    None
 }

@@ -1,0 +1,195 @@
+//! The agent's side of `/agent/v1`. Every call may be repeated, and is, for as long as the server is away.
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::{RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
+
+use super::protocol::{ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LONG_POLL, LogAnswer, Outputs, VERSION};
+
+/// For a call that the server answers at once.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// For one that it may keep.
+const LONG_ANSWER_WITHIN: Duration = LONG_POLL.saturating_add(Duration::from_secs(15));
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// A snapshot may take long as a whole, but not stand still.
+const READ_WITHIN: Duration = Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The server as one session sees it.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: String,
+    session: String,
+}
+
+/// Repeating the call will not help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CallError {
+    /// This agent was replaced, or its attempt is over.
+    #[error("the server does not know this agent (any more): {0}")]
+    Gone(StatusCode),
+    /// The server and we do not understand each other.
+    #[error("the server refused {call} with {status}: {message}")]
+    Refused { call: &'static str, status: StatusCode, message: String },
+}
+
+/// One try.
+enum Try<T> {
+    Done(T),
+    Failed(CallError),
+    Again,
+}
+
+/// Grows from a tenth of a second to five, with jitter, so that many agents do not return at the same moment.
+pub(super) struct Pause(Duration);
+
+impl Client {
+    /// For the server at `url`, in a session that only this agent knows.
+    ///
+    /// # Errors
+    /// If the system has no randomness, or the client cannot be built.
+    pub(super) fn new(url: &str) -> anyhow::Result<Self> {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret)?;
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls()?)
+            // the image's HTTP_PROXY is meant for the job
+            .no_proxy()
+            .connect_timeout(CONNECT_WITHIN)
+            .read_timeout(READ_WITHIN)
+            .user_agent(concat!("containerops-agent/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { http, base: format!("{}/agent/v1", url.trim_end_matches('/')), session: hex::encode(secret) })
+    }
+
+    /// A secret, to be masked.
+    pub(super) fn session(&self) -> &str {
+        &self.session
+    }
+
+    /// Asks for the turn once; the server keeps the question for a while.
+    pub(super) async fn claim(&self, token: &str) -> Result<ClaimAnswer, CallError> {
+        let request = ClaimRequest {
+            protocol: VERSION,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            session: self.session.clone(),
+        };
+        let post = || self.http.post(self.url("claim")).bearer_auth(token).timeout(LONG_ANSWER_WITHIN).json(&request);
+        self.ask("claim", post).await
+    }
+
+    /// Sends a chunk of the log; the answer says where to go on.
+    pub(super) async fn put_log(&self, offset: u64, chunk: Vec<u8>) -> Result<LogAnswer, CallError> {
+        let chunk = bytes::Bytes::from(chunk);
+        let put = || {
+            let put = self.http.put(self.url(&format!("log?offset={offset}")));
+            self.sign(put).timeout(ANSWER_WITHIN).body(chunk.clone())
+        };
+        self.ask("log", put).await
+    }
+
+    /// Sends the outputs.
+    pub(super) async fn post_outputs(&self, outputs: &Outputs) -> Result<(), CallError> {
+        self.tell("outputs", || self.sign(self.http.post(self.url("outputs"))).timeout(ANSWER_WITHIN).json(outputs))
+            .await
+    }
+
+    /// Says that we live, and hears whether to go on; the server keeps the question for a while.
+    pub(super) async fn heartbeat(&self) -> Result<HeartbeatAnswer, CallError> {
+        self.ask("heartbeat", || self.sign(self.http.post(self.url("heartbeat"))).timeout(LONG_ANSWER_WITHIN)).await
+    }
+
+    /// Sends the end record.
+    pub(super) async fn post_end(&self, end: &EndRecord) -> Result<(), CallError> {
+        self.tell("end", || self.sign(self.http.post(self.url("end"))).timeout(ANSWER_WITHIN).json(end)).await
+    }
+
+    /// Begins to fetch a blob, once. The caller reads it and begins again where that fails.
+    ///
+    /// # Errors
+    /// The network's, or a status that is not 200.
+    pub(super) async fn get_blob(&self, digest: &str) -> Result<Response, reqwest::Error> {
+        self.sign(self.http.get(self.url(&format!("blobs/{digest}")))).send().await?.error_for_status()
+    }
+
+    fn url(&self, call: &str) -> String {
+        format!("{}/{call}", self.base)
+    }
+
+    fn sign(&self, request: RequestBuilder) -> RequestBuilder {
+        request.bearer_auth(&self.session)
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<T, CallError> {
+        repeat(call, request, |body| serde_json::from_slice(body).ok()).await
+    }
+
+    async fn tell(&self, call: &'static str, request: impl Fn() -> RequestBuilder) -> Result<(), CallError> {
+        repeat(call, request, |_| Some(())).await
+    }
+}
+
+impl Pause {
+    pub(super) const fn new() -> Self {
+        Self(FIRST_PAUSE)
+    }
+
+    pub(super) async fn wait(&mut self) {
+        let jitter = f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX);
+        tokio::time::sleep(self.0.mul_f64(0.5 + jitter / 2.0)).await;
+        self.0 = (self.0 * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn repeat<T>(
+    call: &'static str,
+    request: impl Fn() -> RequestBuilder,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> Result<T, CallError> {
+    let mut pause = Pause::new();
+    loop {
+        match once(call, request(), &read).await {
+            Try::Done(answer) => return Ok(answer),
+            Try::Failed(error) => return Err(error),
+            Try::Again => pause.wait().await,
+        }
+    }
+}
+
+/// What a body that cannot be read, or not in time, says is unknown: ask again.
+async fn once<T>(call: &'static str, request: RequestBuilder, read: impl Fn(&[u8]) -> Option<T>) -> Try<T> {
+    let Ok(response) = request.send().await else { return Try::Again };
+    let status = response.status();
+    let Ok(body) = response.bytes().await else { return Try::Again };
+    match status {
+        // 409 answers `PUT log` with the right offset
+        _ if status.is_success() || (status == StatusCode::CONFLICT && call == "log") => {
+            read(&body).map_or(Try::Again, Try::Done)
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::GONE => Try::Failed(CallError::Gone(status)),
+        // what stands between us and the server answers 404 while the server is away
+        StatusCode::NOT_FOUND | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
+            Try::Again
+        }
+        _ if status.is_client_error() => {
+            let message = String::from_utf8_lossy(&body).chars().take(200).collect();
+            Try::Failed(CallError::Refused { call, status, message })
+        }
+        _ => Try::Again,
+    }
+}
+
+/// With roots of our own: an empty image has no certificates, and the platform's verifier panics there.
+fn tls() -> anyhow::Result<rustls::ClientConfig> {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}

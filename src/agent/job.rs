@@ -1,0 +1,359 @@
+//! One job from its claim to its end: prepare, run, ship, tell the end. Whatever happens, there is one end record, and
+//! it says what we know and no more.
+
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use super::{
+    cgroup::{Cgroup, Memory},
+    client::{CallError, Client},
+    command::{EXIT_GONE, JobArgs},
+    cout::{FILE_MAX, Finder},
+    echo::Echo,
+    log::Log,
+    mask::Masks,
+    process::{Process, Started},
+    protocol::{Cause, EndRecord, HeartbeatAnswer, Outputs, Work},
+    pump::{Pump, Sink},
+    ship::{ShipError, ship},
+    source,
+    system::End,
+};
+use crate::model::{Clock, Span, Time};
+
+/// Between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(10);
+/// Children that write for the process, such as a `tee`, may end just after it.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+/// A server that answers heartbeats at once is not asked more often.
+const HEARTBEAT_PAUSE: Duration = Duration::from_secs(1);
+/// The most characters of a message in an end record: all of it must fit into a termination message of 4096 bytes,
+/// and JSON may write a character with six.
+const MESSAGE_MAX: usize = 300;
+
+/// Why a job is ended before its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// It had all the time that it may have.
+    TimedOut,
+    /// The server wants it.
+    Cancelled { by: String },
+    /// The pod is deleted. The job gets the signal and may use it to end in its own way.
+    Terminated,
+    /// The server does not want this agent any more; nobody reads an end record.
+    Gone,
+}
+
+/// A job that has its turn.
+pub(super) struct Job {
+    args: JobArgs,
+    work: Work,
+    client: Client,
+    log: Arc<Log>,
+    masks: Masks,
+    clock: Clock,
+    cgroup: Cgroup,
+}
+
+/// How the middle part went.
+struct Ran {
+    cause: Cause,
+    started: Option<Time>,
+    ended: Time,
+    /// With the outputs that were found.
+    sink: Sink,
+}
+
+/// There is no end record: nobody wants it, or we do not know enough to write one.
+struct Unrecorded;
+
+impl Job {
+    pub(super) fn new(args: JobArgs, work: Work, client: Client, token: &str, log: Arc<Log>) -> Self {
+        let secrets = [client.session(), token];
+        let masks = Masks::new(work.masks.iter().map(String::as_str).chain(secrets));
+        Self { args, work, client, log, masks, clock: Clock::System, cgroup: Cgroup::of_this_process() }
+    }
+
+    /// All of it. Returns the agent's exit code.
+    pub(super) async fn run(self, stop: mpsc::Sender<Stop>, mut stops: mpsc::Receiver<Stop>) -> u8 {
+        let before = self.cgroup.memory();
+        let heartbeat = tokio::spawn(beat(self.client.clone(), stop));
+        let shipper = self.ship();
+        let code = match self.prepare_and_execute(&mut stops).await {
+            Ok(ran) => self.finish(ran, before, shipper).await,
+            Err(Unrecorded) => EXIT_GONE,
+        };
+        heartbeat.abort();
+        code
+    }
+
+    async fn prepare_and_execute(&self, stops: &mut mpsc::Receiver<Stop>) -> Result<Ran, Unrecorded> {
+        match self.prepare(stops).await? {
+            None => self.execute(stops).await,
+            Some(cause) => Ok(self.never_ran(cause)),
+        }
+    }
+
+    fn never_ran(&self, cause: Cause) -> Ran {
+        Ran { cause, started: None, ended: self.clock.now(), sink: self.sink() }
+    }
+
+    fn ship(&self) -> JoinHandle<Result<(), ShipError>> {
+        let (client, log) = (self.client.clone(), Arc::clone(&self.log));
+        tokio::spawn(async move { ship(&client, &log).await })
+    }
+
+    fn sink(&self) -> Sink {
+        Sink {
+            log: Arc::clone(&self.log),
+            masks: self.masks.clone(),
+            finder: Finder::new(self.work.outputs.iter().cloned()),
+            echo: Echo::start(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// Brings the source into the workspace. If that fails, the job has ended with that.
+    async fn prepare(&self, stops: &mut mpsc::Receiver<Stop>) -> Result<Option<Cause>, Unrecorded> {
+        let Some(digest) = &self.work.source else { return Ok(None) };
+        let prepared = tokio::select! {
+            prepared = source::prepare(&self.client, digest, &self.args.scratch, &self.args.workspace) => prepared,
+            Some(stop) = stops.recv() => {
+                return self.stopped(&stop, not_prepared("the agent was told to stop")).map(Some);
+            }
+        };
+        Ok(prepared.err().map(|error| {
+            self.say(&format!("the source could not be prepared: {error}"));
+            not_prepared(&error.to_string())
+        }))
+    }
+
+    /// Starts the process, and sees it to its end and all that it leaves.
+    async fn execute(&self, stops: &mut mpsc::Receiver<Stop>) -> Result<Ran, Unrecorded> {
+        let started = self.clock.now();
+        let Started { mut process, out, err } = match self.begin() {
+            Ok(begun) => begun,
+            Err(message) => {
+                self.say(&format!("cannot start {message}"));
+                return Ok(self.never_ran(Cause::CannotStart { message: short(&message) }));
+            }
+        };
+        let (over, when_over) = oneshot::channel();
+        let pump = tokio::spawn(Pump::new(out, err, self.sink()).run(when_over));
+        let (end, stop) = self.supervise(&mut process, stops).await;
+        let ended = self.clock.now();
+        let sink = bury(process, pump, over).await?;
+        let cause = stop.map_or(Ok(end.into()), |stop| self.stopped(&stop, end.into()))?;
+        Ok(Ran { cause, started: Some(started), ended, sink })
+    }
+
+    fn begin(&self) -> Result<Started, String> {
+        let output = self.output();
+        File::create(&output).map_err(|error| format!("anything: {} cannot be made ({error})", output.display()))?;
+        Process::start(&self.work, &self.args.workspace, &output)
+    }
+
+    fn output(&self) -> PathBuf {
+        self.args.scratch.join("output")
+    }
+
+    /// Waits for the end, and brings it about where someone wants that. The first reason counts, but one that comes
+    /// after a mere signal says more.
+    async fn supervise(&self, process: &mut Process, stops: &mut mpsc::Receiver<Stop>) -> (End, Option<Stop>) {
+        let limit = Instant::now() + self.work.timeout;
+        let mut kill_at = None;
+        let mut why: Option<Stop> = None;
+        loop {
+            let stop = tokio::select! {
+                biased;
+                end = process.ended() => return (end, why),
+                Some(stop) = stops.recv() => stop,
+                () = sleep_until(limit), if why.is_none() => Stop::TimedOut,
+                () = sleep_until(kill_at.unwrap_or(limit)), if kill_at.is_some() => {
+                    process.signal(libc::SIGKILL);
+                    kill_at = Some(Instant::now() + GRACE);
+                    continue;
+                }
+            };
+            if kill_at.is_none() {
+                process.signal(libc::SIGTERM);
+                kill_at = Some(Instant::now() + GRACE);
+            }
+            if matches!(why, None | Some(Stop::Terminated)) {
+                why = Some(stop);
+            }
+        }
+    }
+
+    /// The cause of an end that someone wanted; `otherwise` where it is to be taken as it was.
+    fn stopped(&self, stop: &Stop, otherwise: Cause) -> Result<Cause, Unrecorded> {
+        match stop {
+            Stop::TimedOut => {
+                self.say(&format!("stopped after {}: its time limit", Span(self.work.timeout)));
+                Ok(Cause::TimedOut)
+            }
+            Stop::Cancelled { by } => {
+                self.say(&format!("cancelled by {}", short(by)));
+                Ok(Cause::Cancelled { by: short(by) })
+            }
+            Stop::Terminated => {
+                self.say("the container was told to stop");
+                Ok(otherwise)
+            }
+            Stop::Gone => Err(Unrecorded),
+        }
+    }
+
+    /// Ships what is left and tells the end. The record is left for the executor first: it is all known by then, and
+    /// if the server stays away until someone kills us, it is the only evidence.
+    async fn finish(&self, ran: Ran, before: Memory, shipper: JoinHandle<Result<(), ShipError>>) -> u8 {
+        let Ran { cause, started, ended, mut sink } = ran;
+        self.read_output_file(&mut sink.finder);
+        let log = self.log.close(self.clock.now());
+        let result = sink.finder.result().map(str::to_owned);
+        let memory = self.memory_since(before);
+        let end = EndRecord {
+            job: self.work.job,
+            cause,
+            started,
+            ended,
+            result,
+            memory_peak: memory.peak,
+            memory_limit: memory.limit,
+            oom_kills: memory.oom_kills,
+            log,
+        };
+        self.leave(&end);
+        sink.echo.finish().await;
+        let outputs = Outputs { outputs: sink.finder.into_outputs() };
+        match self.tell(&end, &outputs, shipper).await {
+            Ok(()) => exit_code(&end.cause),
+            Err(error) => {
+                eprintln!("containerops-agent: {error}");
+                EXIT_GONE
+            }
+        }
+    }
+
+    async fn tell(
+        &self,
+        end: &EndRecord,
+        outputs: &Outputs,
+        shipper: JoinHandle<Result<(), ShipError>>,
+    ) -> Result<(), CallError> {
+        match shipper.await {
+            Ok(Err(ShipError::Call(error @ CallError::Gone(_)))) => return Err(error),
+            // the server sees by the record's seal that lines are missing
+            Ok(Err(error)) => eprintln!("containerops-agent: the log was not sent: {error}"),
+            Ok(Ok(())) | Err(_) => {}
+        }
+        if !outputs.outputs.is_empty() {
+            self.client.post_outputs(outputs).await?;
+        }
+        self.client.post_end(end).await
+    }
+
+    fn read_output_file(&self, finder: &mut Finder) {
+        let mut text = Vec::new();
+        let Ok(file) = File::open(self.output()) else { return };
+        let read = file.take(FILE_MAX as u64 + 1).read_to_end(&mut text);
+        if read.is_err() || text.len() > FILE_MAX {
+            self.say(&format!("the file CO_OUTPUT was not read: it has at most {} MiB", FILE_MAX >> 20));
+            return;
+        }
+        finder.read_file(&self.masks.hide(&text));
+        for words in finder.take_dropped() {
+            self.say(&words);
+        }
+    }
+
+    fn memory_since(&self, before: Memory) -> Memory {
+        let now = self.cgroup.memory();
+        Memory { oom_kills: now.oom_kills.saturating_sub(before.oom_kills), ..now }
+    }
+
+    fn leave(&self, end: &EndRecord) {
+        let Some(path) = &self.args.termination_log else { return };
+        let written = serde_json::to_vec(end).map_err(Into::into).and_then(|record| fs::write(path, record));
+        if let Err(error) = written {
+            eprintln!("containerops-agent: cannot write {}: {error}", path.display());
+        }
+    }
+
+    fn say(&self, words: &str) {
+        self.log.say(self.clock.now(), &String::from_utf8_lossy(&self.masks.hide(words.as_bytes())));
+    }
+}
+
+/// After the process's end: lets its children speak their last words, kills what is left, and reads no longer than a
+/// moment.
+async fn bury(process: Process, mut pump: JoinHandle<Sink>, over: oneshot::Sender<()>) -> Result<Sink, Unrecorded> {
+    let early = timeout(LAST_WORDS, &mut pump).await;
+    process.sweep().await;
+    let _ = over.send(());
+    let pumped = match early {
+        Ok(pumped) => pumped,
+        Err(_) => pump.await,
+    };
+    // a reader that failed may have missed a result that was not true: then there is no record, and no success
+    pumped.map_err(|_| Unrecorded)
+}
+
+/// Asks for news until the job is over, and passes them on.
+async fn beat(client: Client, stop: mpsc::Sender<Stop>) {
+    loop {
+        let asked = Instant::now();
+        match client.heartbeat().await {
+            Ok(HeartbeatAnswer::GoOn) | Err(CallError::Refused { .. }) => {}
+            Ok(HeartbeatAnswer::Cancel { by }) => drop(stop.try_send(Stop::Cancelled { by })),
+            Err(CallError::Gone(_)) => {
+                let _ = stop.send(Stop::Gone).await;
+                return;
+            }
+        }
+        if asked.elapsed() < HEARTBEAT_PAUSE {
+            sleep(HEARTBEAT_PAUSE).await;
+        }
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(MESSAGE_MAX).collect()
+}
+
+fn not_prepared(message: &str) -> Cause {
+    Cause::NotPrepared { message: short(message) }
+}
+
+impl From<End> for Cause {
+    fn from(end: End) -> Self {
+        match end {
+            End::Exit(code) => Self::Exit { code },
+            End::Signal(signal) => Self::Signal { signal },
+        }
+    }
+}
+
+/// As a shell would have it.
+fn exit_code(cause: &Cause) -> u8 {
+    let code = match cause {
+        Cause::Exit { code } => *code,
+        Cause::Signal { signal } => 128 + signal,
+        Cause::TimedOut => 124,
+        Cause::NotPrepared { .. } => 125,
+        Cause::CannotStart { .. } => 127,
+        Cause::Cancelled { .. } => 130,
+    };
+    u8::try_from(code).unwrap_or(u8::MAX)
+}

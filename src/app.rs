@@ -1,0 +1,313 @@
+//! Puts the parts together and keeps the loops going. Nothing else knows everything.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    io::Write as _,
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+
+use crate::{
+    blob::Blobs,
+    engine::{self, Engine, Key, Parts},
+    executor::{
+        Executor,
+        kubernetes::{Kubernetes, KubernetesSettings},
+        process::Process,
+        registry::Registry,
+    },
+    forge::{
+        Forge,
+        git::{self, Git},
+        github::{Credentials, Github, GithubSettings},
+        mirror::Mirrors,
+    },
+    model::{Clock, ForgeKind},
+    report::Reporter,
+    settings::{ExecutorChoice, GithubChoice, Settings},
+    store::{Change, Store},
+    web,
+};
+
+/// A loop looks at the database at least this often, whatever it was not told.
+const LOOK: Duration = Duration::from_secs(1);
+/// Time limits are whole seconds: looking more often would change nothing.
+const SETTLE: Duration = Duration::from_secs(5);
+/// What is forgotten has time.
+const FORGOTTEN: Duration = Duration::from_secs(60);
+/// After trouble with the database a loop waits this long, so that a full disk does not fill the log.
+const TROUBLE: Duration = Duration::from_secs(2);
+/// Open requests get this long to end when the server is told to stop: long polls and live logs end by themselves.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The whole service, assembled and not yet listening.
+#[derive(Clone)]
+pub struct App {
+    /// What decides and drives.
+    pub engine: Engine,
+    /// What tells forges.
+    pub reporter: Reporter,
+}
+
+impl App {
+    /// Assembles the service by its settings, with the executor and forges that they name.
+    ///
+    /// # Errors
+    /// If a part cannot be set up; the message says which and what to do.
+    pub async fn assemble(settings: &Settings, listen: SocketAddr) -> Result<Self> {
+        make_dir(&settings.data)?;
+        let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{listen}"));
+        let agent_url = settings.agent_url.clone().unwrap_or_else(|| public_url.clone());
+        let executor = executor(settings).await?;
+        let forges = forges(settings)?;
+        let limits = engine::Settings {
+            public_url,
+            agent_url,
+            scratch: settings.data.join("scratch"),
+            job_timeout: settings.job_timeout,
+            run_timeout: settings.run_timeout,
+        };
+        Self::of_parts(settings, executor, forges, limits, Clock::System).await
+    }
+
+    /// Assembles the service of given parts: what tests do, with a modelled outside.
+    ///
+    /// # Errors
+    /// If the database, the blobs or the server's key cannot be opened.
+    pub async fn of_parts(
+        settings: &Settings,
+        executor: Arc<dyn Executor>,
+        forges: BTreeMap<ForgeKind, Arc<dyn Forge>>,
+        limits: engine::Settings,
+        clock: Clock,
+    ) -> Result<Self> {
+        make_dir(&settings.data)?;
+        make_dir(&limits.scratch)?;
+        let store = Store::open(&settings.database_url).await.context("opening the database")?;
+        let engine = Engine::new(Parts {
+            blobs: Blobs::open(&settings.blob_url).context("opening the place for logs and snapshots")?,
+            mirrors: Mirrors::new(settings.data.join("mirrors")),
+            registry: Registry::new(settings.insecure_registries.clone())?,
+            key: key(&settings.secret_key_file)?,
+            store: store.clone(),
+            forges: forges.clone(),
+            executor,
+            clock: clock.clone(),
+            settings: limits,
+        });
+        Ok(Self { engine, reporter: Reporter::new(store, forges, clock) })
+    }
+
+    /// Serves until `stop` is over, then lets open requests end and closes the database. Pods go on.
+    ///
+    /// # Errors
+    /// If the listener breaks.
+    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        let (stopping, stopped) = watch::channel(false);
+        let loops = self.start_loops(&stopped);
+        let router = web::router(self.engine.clone());
+        let mut heard = stopped.clone();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+            let _ = heard.wait_for(|stopped| *stopped).await;
+        });
+        let mut serving = tokio::spawn(serving.into_future());
+        tokio::select! {
+            ended = &mut serving => ended.context("the web server panicked")?.context("the web server")?,
+            () = stop => {
+                tracing::info!("stopping: running jobs go on, and are found again at the next start");
+                stopping.send_replace(true);
+                if tokio::time::timeout(GRACE, &mut serving).await.is_err() {
+                    serving.abort();
+                }
+            }
+        }
+        stopping.send_replace(true);
+        loops.join_all().await;
+        self.engine.store.close().await;
+        Ok(())
+    }
+
+    /// Does all that is due, again and again, until nothing is. For tests, which have no loops.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn drain(&self) -> Result<()> {
+        loop {
+            let mut done = self.engine.intake().await?;
+            done += self.engine.make_sources().await?;
+            done += self.engine.drive().await?;
+            done += self.engine.sweep().await?;
+            done += self.engine.seal_logs().await?;
+            done += self.reporter.tell().await?;
+            if done == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn start_loops(&self, stopped: &watch::Receiver<bool>) -> JoinSet<()> {
+        let mut loops = JoinSet::new();
+        let mut add = |name, pause, wakes: fn(Change) -> bool, tick: Tick| {
+            loops.spawn(keep_going(name, self.clone(), stopped.clone(), pause, wakes, tick));
+        };
+        let run_moved = |change| matches!(change, Change::Run(_) | Change::Attempt(_) | Change::Executor);
+        add("intake", LOOK, |change| change == Change::Delivery, |app| Box::pin(async move {
+            Ok(app.engine.intake().await?)
+        }));
+        add("sources", LOOK, |change| matches!(change, Change::Run(_)), |app| Box::pin(async move {
+            Ok(app.engine.make_sources().await?)
+        }));
+        add("drive", LOOK, run_moved, |app| Box::pin(async move { Ok(app.engine.drive().await?) }));
+        add("sweep", LOOK, |change| matches!(change, Change::Attempt(_)), |app| Box::pin(async move {
+            app.engine.sweep().await?;
+            Ok(0)
+        }));
+        add("seal", LOOK, |_| false, |app| Box::pin(async move { Ok(app.engine.seal_logs().await?) }));
+        add("report", LOOK, |change| change == Change::Report, |app| Box::pin(async move {
+            Ok(app.reporter.tell().await?)
+        }));
+        add("settle", SETTLE, |_| false, |app| Box::pin(async move {
+            app.engine.settle_all().await?;
+            Ok(0)
+        }));
+        add("forgotten", FORGOTTEN, |_| false, |app| Box::pin(async move {
+            app.engine.sweep_forgotten().await?;
+            Ok(0)
+        }));
+        let (app, mut stopped) = (self.clone(), stopped.clone());
+        loops.spawn(async move {
+            tokio::select! {
+                () = app.engine.hear_executor() => {}
+                _ = stopped.wait_for(|stopped| *stopped) => {}
+            }
+        });
+        loops
+    }
+}
+
+/// One round of a loop: how much there was to do.
+type Tick = fn(App) -> std::pin::Pin<Box<dyn Future<Output = Result<usize>> + Send>>;
+
+/// Repeats a round: at once while there is something to do, else when a change wakes it or the pause is over.
+async fn keep_going(
+    name: &'static str,
+    app: App,
+    mut stopped: watch::Receiver<bool>,
+    pause: Duration,
+    wakes: fn(Change) -> bool,
+    tick: Tick,
+) {
+    let mut bell = app.engine.store.bell().listen();
+    while !*stopped.borrow() {
+        let pause = match tick(app.clone()).await {
+            Ok(0) => pause,
+            Ok(_) => continue,
+            Err(error) => {
+                tracing::error!(loop.name = name, error = format!("{error:#}"), "round failed");
+                TROUBLE
+            }
+        };
+        tokio::select! {
+            () = bell.wait(pause, wakes) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+    }
+}
+
+async fn executor(settings: &Settings) -> Result<Arc<dyn Executor>> {
+    let in_a_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    let choice = settings.executor.unwrap_or(if in_a_pod {
+        ExecutorChoice::Kubernetes
+    } else {
+        ExecutorChoice::Process
+    });
+    let why = if settings.executor.is_some() { "by setting" } else { "found" };
+    match choice {
+        ExecutorChoice::Kubernetes => {
+            let mut with = KubernetesSettings::new(&settings.kubernetes_namespace, &settings.kubernetes_agent_image);
+            with.kubeconfig.clone_from(&settings.kubeconfig);
+            tracing::info!(executor = "kubernetes", why, namespace = with.namespace, "executor chosen");
+            Ok(Arc::new(Kubernetes::connect(with).await?))
+        }
+        ExecutorChoice::Process => {
+            tracing::warn!(executor = "process", why, "executor chosen: it isolates nothing; for trying out only");
+            let program = std::env::current_exe().context("finding our own program")?;
+            let directory = absolute(&settings.data)?.join("attempts");
+            Ok(Arc::new(Process::new(directory, vec![program.into(), "agent".into()])))
+        }
+    }
+}
+
+fn forges(settings: &Settings) -> Result<BTreeMap<ForgeKind, Arc<dyn Forge>>> {
+    let mut forges: BTreeMap<ForgeKind, Arc<dyn Forge>> = BTreeMap::new();
+    let secrets = match settings.git_webhook_secrets.as_slice() {
+        [] => vec![git::secret(&settings.data)?],
+        given => given.to_vec(),
+    };
+    make_dir(&settings.git_root)?;
+    forges.insert(ForgeKind::Git, Arc::new(Git::new(absolute(&settings.git_root)?, secrets)));
+    if let Some(choice) = &settings.github {
+        forges.insert(ForgeKind::Github, Arc::new(Github::new(github(choice)?)?));
+    }
+    Ok(forges)
+}
+
+fn github(choice: &GithubChoice) -> Result<GithubSettings> {
+    let mut settings =
+        GithubSettings { webhook_secrets: choice.webhook_secrets.clone(), ..GithubSettings::default() };
+    if let Some(url) = &choice.api_url {
+        settings.api_url.clone_from(url);
+    }
+    if let Some(url) = &choice.url {
+        settings.url.clone_from(url);
+    }
+    settings.credentials = match (&choice.app, &choice.token) {
+        (Some((id, file)), _) => {
+            let pem = std::fs::read_to_string(file);
+            let pem = pem.with_context(|| format!("reading the GitHub App's key {}", file.display()))?;
+            Credentials::App { id: *id, private_key: SecretString::from(pem) }
+        }
+        (None, Some(token)) => Credentials::Token(token.clone()),
+        (None, None) => Credentials::None,
+    };
+    Ok(settings)
+}
+
+/// The server's own key, made at the first start.
+fn key(file: &Path) -> Result<Key> {
+    let reading = || format!("reading the server's key {}", file.display());
+    if !file.exists() {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).context("making the server's key")?;
+        let text = SecretString::from(hex::encode(bytes));
+        // a file of its own first, so that a crash leaves no half a key
+        let half = file.with_extension("new");
+        let mut options = std::fs::OpenOptions::new();
+        let mut new = options.write(true).create(true).truncate(true).mode(0o600).open(&half).with_context(reading)?;
+        new.write_all(text.expose_secret().as_bytes())?;
+        new.sync_all()?;
+        std::fs::rename(&half, file).with_context(reading)?;
+    }
+    let text = std::fs::read_to_string(file).with_context(reading)?;
+    let bytes = hex::decode(text.trim()).with_context(reading)?;
+    if bytes.len() < 32 {
+        bail!("the server's key {} has fewer than 32 bytes", file.display());
+    }
+    Ok(Key::new(bytes))
+}
+
+fn make_dir(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).with_context(|| format!("making the directory {}", path.display()))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("finding {}", path.display()))
+}

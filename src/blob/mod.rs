@@ -1,0 +1,257 @@
+//! Blobs: the big things (logs, snapshots of sources, caches, artifacts), each named by the SHA-256 of its bytes.
+//!
+//! What is promised: a blob is there wholly or not at all; once [`Blobs::put_stream`] has returned it survives a power
+//! cut; putting the same bytes again changes nothing; and bytes that no longer match their name are never passed off
+//! as good. Blobs are streamed, so memory does not grow with their size.
+
+mod digest;
+
+use std::{io, ops::Range, path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+use object_store::{
+    GetResult, GetResultPayload, ObjectStore, ObjectStoreExt, WriteMultipart, local::LocalFileSystem, path,
+};
+use sha2::Digest as _;
+use tokio_util::io::ReaderStream;
+
+pub use digest::{Digest, DigestError};
+
+/// A place that holds blobs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    store: Arc<dyn ObjectStore>,
+}
+
+/// A blob that is being read.
+pub struct Blob {
+    /// How many bytes it has.
+    pub length: u64,
+    /// The bytes. The last item is [`BlobError::Damaged`] if all of them together do not match the digest.
+    pub bytes: BoxStream<'static, Result<Bytes, BlobError>>,
+}
+
+/// A place for blobs did not do what we asked.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// The address of the place is none that we know: the operator's mistake.
+    #[error("`{url}` is no place for blobs: {expected}")]
+    Address {
+        /// As it was given.
+        url: String,
+        /// What is known.
+        expected: &'static str,
+    },
+    /// The place cannot be reached or written, or what was to be stored cannot be read: try again.
+    #[error("blobs cannot be read or written: {0}")]
+    Away(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No such blob.
+    #[error("there is no blob {0}")]
+    Missing(Digest),
+    /// The blob's bytes are not those that its name promises.
+    #[error("blob {0} is damaged: its bytes do not match its name")]
+    Damaged(Digest),
+}
+
+/// How much is read from a file at once: each read is a hop to another thread, which this makes rare.
+const READ_SIZE: usize = 256 << 10;
+/// How many parts of an upload may be on their way at once; with 5 MiB each, that bounds its memory.
+const PARTS_IN_FLIGHT: usize = 4;
+
+/// Where bytes are until their name is known.
+const INCOMING: &str = "incoming";
+/// No upload takes as long as this: what is older was left there by a crash.
+const UPLOAD_MOST: Duration = Duration::from_secs(24 * 3600);
+
+impl Blobs {
+    /// The blobs at `url`: `file:///directory`, or a directory's path, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`BlobError::Address`] for another scheme, [`BlobError::Away`] if the directory cannot be made.
+    pub fn open(url: &str) -> Result<Self, BlobError> {
+        let directory = match url.split_once("://") {
+            Some(("file", path)) if path.starts_with('/') => path,
+            Some(_) => {
+                return Err(BlobError::Address {
+                    url: url.to_owned(),
+                    expected: "`file:///path` or a path is expected",
+                });
+            }
+            None => url.strip_prefix("file:").unwrap_or(url),
+        };
+        std::fs::create_dir_all(directory).map_err(away)?;
+        forget_halves(&Path::new(directory).join(INCOMING)).map_err(away)?;
+        let store = LocalFileSystem::new_with_prefix(directory).map_err(away)?.with_fsync(true);
+        Ok(Self { store: Arc::new(store) })
+    }
+
+    /// Stores the file at `path`.
+    ///
+    /// # Errors
+    /// [`BlobError::Away`]; nothing is stored then.
+    pub async fn put_file(&self, path: &Path) -> Result<Digest, BlobError> {
+        let file = tokio::fs::File::open(path).await.map_err(away)?;
+        self.put_stream(ReaderStream::with_capacity(file, READ_SIZE).map_err(away)).await
+    }
+
+    /// Stores all bytes of `bytes`. If the same are stored already they are replaced, which heals damaged ones.
+    ///
+    /// # Errors
+    /// Whatever `bytes` yields, or [`BlobError::Away`]; nothing is stored then.
+    pub async fn put_stream(
+        &self,
+        bytes: impl futures::Stream<Item = Result<Bytes, BlobError>> + Send,
+    ) -> Result<Digest, BlobError> {
+        // the name is known only after the last byte, so the bytes wait under another one
+        let incoming = path::Path::from(format!("{INCOMING}/{:032x}", random()?));
+        let upload = self.store.put_multipart(&incoming).await.map_err(away)?;
+        let mut writer = WriteMultipart::new(upload);
+        let digest = match write_all(&mut writer, bytes).await {
+            Ok(digest) => digest,
+            Err(error) => {
+                // the first error is the one to tell; what is left over is under a name that nobody asks for
+                let _ = writer.abort().await;
+                return Err(error);
+            }
+        };
+        writer.finish().await.map_err(away)?;
+        self.store.rename(&incoming, &location(digest)).await.map_err(away)?;
+        Ok(digest)
+    }
+
+    /// Whether there is such a blob.
+    ///
+    /// # Errors
+    /// [`BlobError::Away`].
+    pub async fn has(&self, digest: Digest) -> Result<bool, BlobError> {
+        match self.store.head(&location(digest)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(away(error)),
+        }
+    }
+
+    /// Opens a blob for reading from its beginning to its end; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`BlobError::Away`]; the stream may also end with [`BlobError::Damaged`].
+    pub async fn get(&self, digest: Digest) -> Result<Option<Blob>, BlobError> {
+        match self.store.get(&location(digest)).await {
+            Ok(found) => Ok(Some(Blob { length: found.meta.size, bytes: verified(chunks(found), digest).boxed() })),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(away(error)),
+        }
+    }
+
+    /// The bytes of a blob in `range`, cut at the blob's end. They are all in memory and cannot be verified alone, so
+    /// ask for no more than is needed.
+    ///
+    /// # Errors
+    /// [`BlobError::Missing`], [`BlobError::Away`].
+    pub async fn range(&self, digest: Digest, range: Range<u64>) -> Result<Bytes, BlobError> {
+        let at = location(digest);
+        let length = self.store.head(&at).await.map_err(|error| missing_or_away(digest, error))?.size;
+        let range = range.start.min(length)..range.end.min(length);
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        self.store.get_range(&at, range).await.map_err(|error| missing_or_away(digest, error))
+    }
+
+    /// Removes a blob. None there is a success.
+    ///
+    /// # Errors
+    /// [`BlobError::Away`].
+    pub async fn delete(&self, digest: Digest) -> Result<(), BlobError> {
+        match self.store.delete(&location(digest)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(away(error)),
+        }
+    }
+}
+
+/// For [`BlobError::Away`] from whatever went wrong; streams given to [`Blobs::put_stream`] need it too.
+pub fn away(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> BlobError {
+    BlobError::Away(error.into())
+}
+
+fn missing_or_away(digest: Digest, error: object_store::Error) -> BlobError {
+    if matches!(error, object_store::Error::NotFound { .. }) { BlobError::Missing(digest) } else { away(error) }
+}
+
+/// Removes what crashes have left of uploads.
+fn forget_halves(incoming: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(incoming) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let changed = entry.metadata().and_then(|about| about.modified());
+        // another process may finish or remove one meanwhile
+        if changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > UPLOAD_MOST)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Two levels, so that no directory gets too many entries.
+fn location(digest: Digest) -> path::Path {
+    let digits = digest.to_string();
+    let (first, rest) = digits.split_at(2);
+    path::Path::from(format!("sha256/{first}/{rest}"))
+}
+
+fn random() -> Result<u128, BlobError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| away(error.to_string()))?;
+    Ok(u128::from_le_bytes(bytes))
+}
+
+async fn write_all(
+    writer: &mut WriteMultipart,
+    bytes: impl futures::Stream<Item = Result<Bytes, BlobError>> + Send,
+) -> Result<Digest, BlobError> {
+    let mut hasher = sha2::Sha256::new();
+    let mut bytes = std::pin::pin!(bytes);
+    while let Some(chunk) = bytes.next().await {
+        let chunk = chunk?;
+        hasher.update(&chunk);
+        writer.wait_for_capacity(PARTS_IN_FLIGHT).await.map_err(away)?;
+        writer.put(chunk);
+    }
+    Ok(Digest::finish(hasher))
+}
+
+/// The bytes as the place gives them. Files are read here, because `object_store` would read them in steps of 8 KiB.
+fn chunks(found: GetResult) -> BoxStream<'static, Result<Bytes, BlobError>> {
+    match found.payload {
+        GetResultPayload::File(file, _) => {
+            ReaderStream::with_capacity(tokio::fs::File::from_std(file), READ_SIZE).map_err(away).boxed()
+        }
+        GetResultPayload::Stream(bytes) => bytes.map_err(away).boxed(),
+    }
+}
+
+/// The same bytes, and an error after the last if they are not those of `digest`.
+fn verified(
+    bytes: BoxStream<'static, Result<Bytes, BlobError>>,
+    digest: Digest,
+) -> impl futures::Stream<Item = Result<Bytes, BlobError>> + Send {
+    stream::try_unfold(Some((bytes, sha2::Sha256::new())), move |state| async move {
+        let Some((mut bytes, mut hasher)) = state else { return Ok(None) };
+        match bytes.try_next().await? {
+            Some(chunk) => {
+                hasher.update(&chunk);
+                Ok(Some((chunk, Some((bytes, hasher)))))
+            }
+            None if Digest::finish(hasher) == digest => Ok(None),
+            None => Err(BlobError::Damaged(digest)),
+        }
+    })
+}

@@ -1,0 +1,12 @@
+//! What `containerops` does when it is called: one file per command, each with its arguments and a `run`.
+//!
+//! A command parses nothing and decides nothing that a module below could: it reads files, calls, and prints.
+
+pub mod demo;
+pub mod git;
+pub mod lint;
+pub mod plan;
+pub mod run;
+pub mod serve;
+
+mod local;

@@ -1,0 +1,142 @@
+//! `containerops plan`: what an event would run, without running it.
+
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, bail};
+use clap::ValueEnum;
+
+use crate::{
+    flow::{self, Decision},
+    model::{Event, EventKind, ForgeKind, PullRequest, Repository, RepositoryName, Sha, Trust},
+};
+
+use super::{lint, local};
+
+/// Print what an event would run, with everything written out, and the plan's digest.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  containerops plan                                        a push to main
+  containerops plan --event pull_request --branch fix --base main
+  containerops plan --event tag --tag v1.2 --json
+  containerops plan .containerops/release.yml --branch release/2
+
+The digest is the same on every machine for the same file, repository and event.")]
+pub struct Args {
+    /// The file; default: .containerops.yml, or the only one of .containerops/*.yml
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// What happens
+    #[arg(long, value_enum, default_value_t = EventName::Push)]
+    event: EventName,
+    /// The branch with the code
+    #[arg(long, default_value = "main")]
+    branch: String,
+    /// The tag of a tag event
+    #[arg(long, required_if_eq("event", "tag"))]
+    tag: Option<String>,
+    /// The branch that a pull request or a merge group is to be merged into
+    #[arg(long, default_value = "main")]
+    base: String,
+    /// owner/name; default: what the remote `origin` is called, else the folder's name
+    #[arg(long)]
+    repository: Option<RepositoryName>,
+    /// Print {"plan": …, "digest": …}, or {"left_out": reason}
+    #[arg(long)]
+    json: bool,
+}
+
+/// The events of a forge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum EventName {
+    Push,
+    PullRequest,
+    Tag,
+    MergeGroup,
+}
+
+/// Prints the plan.
+///
+/// # Errors
+/// There is no flow file or not just one, it cannot be read, or standard output is gone.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let here = Path::new(".");
+    let file = args.file.clone().map_or_else(|| only_file(here), Ok)?;
+    let named = args.repository.clone().or_else(|| local::repository_name(here));
+    let repository = named.map_or_else(|| "local/repository".parse(), Ok)?;
+    let bytes = local::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let path = file.to_string_lossy();
+    let flow = match flow::read(&path, &repository, &bytes) {
+        Ok(flow) => flow,
+        Err(diagnostics) => {
+            let text = flow::paint(&path, &diagnostics, lint::palette(&io::stderr()));
+            write!(io::stderr(), "{text}")?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let decision = flow.plan(&event(&args, repository)?);
+    let text = if args.json { json(&decision)? } else { readable(&decision) };
+    writeln!(io::stdout(), "{}", text.trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn only_file(folder: &Path) -> anyhow::Result<PathBuf> {
+    let files = local::flow_files(folder)?;
+    match files.as_slice() {
+        [file] => Ok(file.clone()),
+        [] => bail!("there is no .containerops.yml here, and no .containerops/*.yml; name a file"),
+        several => {
+            let names: Vec<String> = several.iter().map(|file| file.display().to_string()).collect();
+            bail!("there are several flows; name one of {}", names.join(", "))
+        }
+    }
+}
+
+fn event(args: &Args, name: RepositoryName) -> anyhow::Result<Event> {
+    let branch = args.branch.clone();
+    let base = args.base.clone();
+    let kind = match args.event {
+        EventName::Push => EventKind::Push { branch },
+        EventName::Tag => EventKind::Tag { tag: args.tag.clone().unwrap_or_default() },
+        EventName::MergeGroup => EventKind::MergeGroup { base, branch },
+        EventName::PullRequest => EventKind::PullRequest(PullRequest {
+            number: 1,
+            branch,
+            base,
+            head_repository: Some(name.clone()),
+            author: String::new(),
+            draft: false,
+        }),
+    };
+    let sha: Sha = "0".repeat(40).parse()?;
+    let repository = Repository {
+        forge: ForgeKind::Git,
+        name,
+        default_branch: "main".to_owned(),
+        clone_url: String::new(),
+        web_url: String::new(),
+        installation: None,
+    };
+    let (actor, title) = (String::new(), String::new());
+    Ok(Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted })
+}
+
+fn json(decision: &Decision) -> anyhow::Result<String> {
+    let value = match decision {
+        Decision::Run(plan) => serde_json::json!({"plan": plan, "digest": plan.digest()}),
+        Decision::LeftOut { reason } | Decision::Unasked { reason } => serde_json::json!({"left_out": reason}),
+    };
+    Ok(serde_json::to_string_pretty(&value)?)
+}
+
+fn readable(decision: &Decision) -> String {
+    match decision {
+        Decision::Run(plan) => format!("# digest: {}\n{}", plan.digest(), flow::full_form(plan)),
+        Decision::LeftOut { reason } | Decision::Unasked { reason } => format!("nothing would run: {reason}"),
+    }
+}

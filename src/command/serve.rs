@@ -1,0 +1,79 @@
+//! `containerops serve`: the service.
+
+use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+use tokio::net::TcpListener;
+
+use crate::{app::App, settings::Settings};
+
+/// Run the service until it is told to stop (Ctrl-C or SIGTERM). Running jobs go on, and are found again at the next
+/// start.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  containerops serve
+  CONTAINEROPS_LISTEN=0.0.0.0:8080 CONTAINEROPS_EXECUTOR=kubernetes containerops serve
+  containerops serve --config /etc/containerops.toml")]
+pub struct Args {
+    /// Settings under the `CONTAINEROPS_*` variables [default: containerops.toml, if there is one].
+    #[arg(long, env = "CONTAINEROPS_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// Serves.
+///
+/// # Errors
+/// If the settings are wrong, a part cannot be set up, or the address is taken.
+pub fn run(args: Args) -> Result<ExitCode> {
+    log_to_stderr("info");
+    let settings = settings(args.config)?;
+    runtime()?.block_on(async {
+        let listener = listen(settings.listen).await?;
+        let address = listener.local_addr()?;
+        let app = App::assemble(&settings, address).await?;
+        tracing::info!(%address, data = %settings.data.display(), "serving");
+        app.serve(listener, stop_signal()?).await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The settings of the environment and of a file; the default file need not be there.
+pub(super) fn settings(file: Option<PathBuf>) -> Result<Settings> {
+    let text = match file {
+        Some(file) => Some(std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?),
+        None => std::fs::read_to_string("containerops.toml").ok(),
+    };
+    // a variable that is no text cannot be one of ours: all of ours are
+    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Ok(Settings::read(variables, text.as_deref())?)
+}
+
+pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("listening on {address}: is it taken?"))
+}
+
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
+}
+
+/// Ends at Ctrl-C or SIGTERM.
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+    })
+}
+
+/// Log lines for people on a terminal, JSON elsewhere; `RUST_LOG` says how much.
+pub(super) fn log_to_stderr(default: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // a second call finds the first one's logger in place, and that is fine
+    let _ = if std::io::stderr().is_terminal() {
+        log.with_target(false).try_init()
+    } else {
+        log.json().flatten_event(true).try_init()
+    };
+}

@@ -1,0 +1,441 @@
+//! Drives actions: a queued one becomes an attempt on the executor, and is watched until its jobs have ended.
+//!
+//! Who drives holds a lease with a fencing number. Every step looks first and then does the one thing that is next, so
+//! that a step that was cut short is simply taken again, by whoever claims the action then.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::{
+    Engine, EngineError, Result,
+    settle::{Place, places, verdict_of},
+    verdict::Evidence,
+};
+use crate::{
+    agent::protocol::EndRecord,
+    executor::{Container, ContainerEnd, ExecutorError, Hopeless, Observation, Placement, registry::RegistryError},
+    model::{
+        ActionId, ActionState, AttemptId, AttemptState, Conclusion, Infrastructure, JobId, JobState, Program, Resources,
+        Verdict,
+    },
+    store::{ActionRow, AttemptRow, Change, JobRow, NewJob, Pin, Pins, RunRow},
+};
+
+/// A lease outlives the longest single step: a registry's and an executor's time limits together.
+const LEASE: Duration = Duration::from_secs(60);
+/// After a step an action is left alone for this long, unless something hurries it: what waits must not be asked
+/// without pause.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// An image's registry may take this long before an action without need of its answer starts without it.
+const PIN_PATIENCE: Duration = Duration::from_secs(2);
+/// How long an agent that was told to stop may stay silent before it is taken away.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
+/// Added to the jobs' own limits: for pulling, scheduling and unpacking.
+const PLACING: Duration = Duration::from_secs(3600);
+/// Changes on the executor closer together than this are one.
+const BURST: Duration = Duration::from_millis(50);
+/// How many actions are looked at in one go.
+const BATCH: i64 = 1000;
+
+impl Engine {
+    /// Takes one step with every action that is due. How many had something to do.
+    ///
+    /// # Errors
+    /// If the database is away; an action's own trouble is its own.
+    pub async fn drive(&self) -> Result<usize> {
+        let due = self.store.read().await?.due_actions(self.now(), BATCH).await?;
+        let done = join_all(due.into_iter().map(|id| self.drive_one(id))).await;
+        Ok(done.into_iter().filter(|done| *done).count())
+    }
+
+    /// Removes what is left of ended attempts. How many there were.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn sweep(&self) -> Result<usize> {
+        let ended = self.store.read().await?.ended_attempts().await?;
+        let removed = ended.iter().map(|attempt| self.remove(attempt.id));
+        let done = join_all(removed).await;
+        Ok(done.into_iter().filter(Result::is_ok).count())
+    }
+
+    /// Removes what the executor holds of attempts that nobody waits for: after a crash between two lines, or when the
+    /// database was restored from an older copy.
+    ///
+    /// # Errors
+    /// If the executor or the database is away.
+    pub async fn sweep_forgotten(&self) -> Result<()> {
+        let Ok(held) = self.executor.attempts().await else { return Ok(()) };
+        for id in held {
+            let attempt = self.store.read().await?.attempt(id).await?;
+            if attempt.is_none_or(|attempt| attempt.state.0 == AttemptState::Removed) {
+                tracing::warn!(attempt.id = %id, "removing an attempt that nobody waits for");
+                let _ = self.executor.remove(id).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings every open run up to date: time limits pass without anybody's doing.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn settle_all(&self) -> Result<()> {
+        let open = self.store.read().await?.open_runs().await?;
+        for run in open {
+            let mut tx = self.store.write().await?;
+            self.settle(&mut tx, run, self.now()).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Rings for every change that the executor sees, for as long as it is polled.
+    pub async fn hear_executor(&self) {
+        loop {
+            self.executor.changed().await;
+            // pods change in bursts: one look serves them all
+            tokio::time::sleep(BURST).await;
+            self.store.bell().ring(Change::Executor);
+        }
+    }
+
+    async fn remove(&self, id: AttemptId) -> Result<()> {
+        if let Err(error) = self.executor.remove(id).await {
+            tracing::warn!(attempt.id = %id, %error, "attempt not removed yet");
+            return Err(EngineError::Broken(error.to_string()));
+        }
+        let mut tx = self.store.write().await?;
+        tx.set_attempt_state(id, &AttemptState::Removed, self.now()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// True if there was something to do.
+    async fn drive_one(&self, id: ActionId) -> bool {
+        match self.step(id).await {
+            Ok(done) => done,
+            Err(error) => {
+                tracing::error!(action.id = %id, %error, "action not driven");
+                false
+            }
+        }
+    }
+
+    async fn step(&self, id: ActionId) -> Result<bool> {
+        if self.is_under_way(id).await? {
+            return Ok(false);
+        }
+        let now = self.now();
+        let mut tx = self.store.write().await?;
+        let claimed = tx.claim_action(id, now, now.after(LEASE)).await?;
+        tx.commit().await?;
+        let Some(action) = claimed else { return Ok(false) };
+        let stepped = self.next_step(&action).await;
+        let mut tx = self.store.write().await?;
+        tx.release_action(id, action.fence, self.now().after(LOOK_AGAIN)).await?;
+        tx.commit().await?;
+        stepped.map(|()| true)
+    }
+
+    /// Whether an action goes its way and needs nobody: a look that writes nothing, for most looks find just that.
+    async fn is_under_way(&self, id: ActionId) -> Result<bool> {
+        let mut tx = self.store.read().await?;
+        let action = tx.action(id).await?;
+        let attempt = tx.newest_attempt(id).await?;
+        drop(tx);
+        let Some(attempt) = attempt.filter(|_| action.cancelled_by.is_none()) else { return Ok(false) };
+        let live = matches!(attempt.state.0, AttemptState::Starting | AttemptState::Running);
+        if !live || attempt.placed.is_none() {
+            return Ok(false);
+        }
+        Ok(match self.executor.observe(attempt.id).await {
+            Ok(Observation::Running) => true,
+            Ok(Observation::Waiting { message, hopeless: None }) => message.is_empty() || message == action.reason,
+            Ok(Observation::Waiting { .. } | Observation::Absent | Observation::Ended { .. }) | Err(_) => false,
+        })
+    }
+
+    async fn next_step(&self, action: &ActionRow) -> Result<()> {
+        let mut tx = self.store.read().await?;
+        let attempt = tx.newest_attempt(action.id).await?;
+        let run = tx.run(action.run_id).await?;
+        drop(tx);
+        let run = run.ok_or_else(|| EngineError::Broken(format!("action {} has no run", action.id)))?;
+        match attempt {
+            Some(attempt) if matches!(attempt.state.0, AttemptState::Starting | AttemptState::Running) => {
+                match attempt.placed {
+                    None if action.cancelled_by.is_none() => self.place(action, &run, &attempt).await,
+                    None | Some(_) => self.watch(action, &attempt).await,
+                }
+            }
+            Some(_) | None => self.begin(action, &run).await,
+        }
+    }
+
+    /// Makes the next attempt, unless someone wants none.
+    async fn begin(&self, action: &ActionRow, run: &RunRow) -> Result<()> {
+        let now = self.now();
+        if let Some(by) = &action.cancelled_by {
+            let mut tx = self.store.write().await?;
+            tx.hold_lease(action.id, action.fence, now).await?;
+            let state = ActionState::Ended(Conclusion::Cancelled);
+            tx.set_action_state(action.id, &state, &format!("cancelled by {by}"), now).await?;
+            self.settle(&mut tx, run.id, now).await?;
+            return Ok(tx.commit().await?);
+        }
+        let pins = match self.pin_images(action, run).await {
+            Ok(pins) => pins,
+            Err(Unpinned::Wait(reason)) => return self.say(action, &reason).await,
+            Err(Unpinned::Never(verdict)) => return self.end_unplaced(action, run, &verdict).await,
+        };
+        let attempt = AttemptId::mint(now);
+        let jobs = self.new_jobs(action, run, now)?;
+        let mut tx = self.store.write().await?;
+        tx.hold_lease(action.id, action.fence, now.after(LEASE)).await?;
+        let all = merged(tx.run(run.id).await?, pins);
+        tx.set_pins(run.id, &all).await?;
+        tx.insert_attempt(action.id, attempt, self.executor.kind().as_str(), &jobs, now).await?;
+        let row = tx.attempt(attempt).await?;
+        let run = tx.run(run.id).await?;
+        tx.commit().await?;
+        match (row, run) {
+            (Some(row), Some(run)) => self.place(action, &run, &row).await,
+            _ => Err(EngineError::Broken(format!("attempt {attempt} vanished"))),
+        }
+    }
+
+    fn new_jobs(&self, action: &ActionRow, run: &RunRow, now: crate::model::Time) -> Result<Vec<NewJob>> {
+        use secrecy::ExposeSecret as _;
+        let count = plan_of(action, run)?.jobs.len();
+        let new = |()| {
+            let id = JobId::mint(now);
+            NewJob { id, token_hash: super::hash(self.key.job_token(id).expose_secret()) }
+        };
+        Ok(std::iter::repeat_n((), count).map(new).collect())
+    }
+
+    /// Asks the registries what the action's images are, as far as the run does not know yet.
+    async fn pin_images(&self, action: &ActionRow, run: &RunRow) -> Result<Pins, Unpinned> {
+        let mut pins = Pins::new();
+        let plan = plan_of(action, run).map_err(|error| Unpinned::Wait(error.to_string()))?;
+        if self.executor.kind() == crate::executor::ExecutorKind::Process {
+            return Ok(pins);
+        }
+        for job in &plan.jobs {
+            if run.pins.contains_key(&job.image) || pins.contains_key(&job.image) {
+                continue;
+            }
+            if let Some(pin) = self.pin(&job.image, &job.program).await? {
+                pins.insert(job.image.clone(), pin);
+            }
+        }
+        Ok(pins)
+    }
+
+    async fn pin(&self, image: &str, program: &Program) -> Result<Option<Pin>, Unpinned> {
+        match program {
+            Program::Script(_) | Program::Command(_) => {
+                let asked = tokio::time::timeout(PIN_PATIENCE, self.registry.pin(image)).await;
+                Ok(asked.ok().and_then(Result::ok).map(|pin| Pin { image: pin.image, entrypoint: pin.entrypoint }))
+            }
+            Program::Entrypoint => match self.registry.pin(image).await {
+                Ok(pin) => Ok(Some(Pin { image: pin.image, entrypoint: pin.entrypoint })),
+                Err(error) => Err(unpinned(image, &error)),
+            },
+        }
+    }
+
+    /// Ends an action before it has an attempt to end.
+    async fn end_unplaced(&self, action: &ActionRow, run: &RunRow, verdict: &Verdict) -> Result<()> {
+        let now = self.now();
+        let attempt = AttemptId::mint(now);
+        let jobs = self.new_jobs(action, run, now)?;
+        let mut tx = self.store.write().await?;
+        tx.hold_lease(action.id, action.fence, now.after(LEASE)).await?;
+        tx.insert_attempt(action.id, attempt, self.executor.kind().as_str(), &jobs, now).await?;
+        self.end_attempt(&mut tx, attempt, |_| Some(verdict.clone()), now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Asks the executor to place an attempt. Safe to repeat: its name is the attempt's id, its tokens are the same.
+    async fn place(&self, action: &ActionRow, run: &RunRow, attempt: &AttemptRow) -> Result<()> {
+        let jobs = self.store.read().await?.jobs(attempt.id).await?;
+        let placement = self.placement(action, run, attempt, &jobs)?;
+        match self.executor.start(&placement).await {
+            Ok(()) => {
+                let mut tx = self.store.write().await?;
+                tx.attempt_placed(attempt.id, self.now()).await?;
+                tx.ring(Change::Run(run.id));
+                Ok(tx.commit().await?)
+            }
+            Err(ExecutorError::Away { message, .. }) => self.say(action, &message).await,
+            Err(ExecutorError::Refused { message, .. }) => {
+                let verdict = Verdict::CannotStart { message };
+                self.end_now(action, attempt, |_| Some(verdict.clone())).await
+            }
+        }
+    }
+
+    fn placement(
+        &self,
+        action: &ActionRow,
+        run: &RunRow,
+        attempt: &AttemptRow,
+        jobs: &[JobRow],
+    ) -> Result<Placement> {
+        let plan = plan_of(action, run)?;
+        let stage = run.plan.0.as_ref().and_then(|plan| plan.stages.get(places(action).0));
+        let container = |(place, (job, row)): (usize, (&crate::model::JobPlan, &JobRow))| Container {
+            job: row.id,
+            name: format!("job-{place}"),
+            image: run.pins.get(&job.image).map_or_else(|| job.image.clone(), |pin| pin.image.clone()),
+            resources: Resources::clone(&job.resources),
+            token: self.key.job_token(row.id),
+        };
+        let limit = |job: &crate::model::JobPlan| job.timeout.unwrap_or(self.settings.job_timeout);
+        Ok(Placement {
+            attempt: attempt.id,
+            run: run.id,
+            repository: run.event.repository.name.to_string(),
+            flow: run.flow.clone(),
+            action: format!("{}.{}", stage.map_or("", |stage| &stage.name), plan.name),
+            containers: plan.jobs.iter().zip(jobs).enumerate().map(container).collect(),
+            deadline: plan.jobs.iter().map(limit).sum::<Duration>() + PLACING,
+            agent_url: self.settings.agent_url.clone(),
+        })
+    }
+
+    /// Looks what became of a placed attempt.
+    async fn watch(&self, action: &ActionRow, attempt: &AttemptRow) -> Result<()> {
+        if let Some(by) = &action.cancelled_by {
+            if self.may_be_taken_away(attempt).await? {
+                let verdict = Verdict::Cancelled { by: by.clone() };
+                return self.end_now(action, attempt, |_| Some(verdict.clone())).await;
+            }
+        }
+        match self.executor.observe(attempt.id).await {
+            Ok(Observation::Waiting { hopeless: Some(hopeless), .. }) => {
+                let verdict = hopeless_verdict(hopeless);
+                self.end_now(action, attempt, |_| Some(verdict.clone())).await
+            }
+            Ok(Observation::Waiting { message, hopeless: None }) => self.say(action, &message).await,
+            Ok(Observation::Running) => Ok(()),
+            Ok(Observation::Absent) => {
+                let gone = (Infrastructure::Deleted, "nothing is left of it on the executor".to_owned());
+                self.end_by_evidence(action, attempt, &[], Some(&gone)).await
+            }
+            Ok(Observation::Ended { containers, infrastructure }) => {
+                self.end_by_evidence(action, attempt, &containers, infrastructure.as_ref()).await
+            }
+            Err(ExecutorError::Away { message, .. } | ExecutorError::Refused { message, .. }) => {
+                tracing::warn!(attempt.id = %attempt.id, message, "attempt not observed");
+                Ok(())
+            }
+        }
+    }
+
+    /// A cancelled attempt whose agents never came, or have been silent for long, need not be asked to stop.
+    async fn may_be_taken_away(&self, attempt: &AttemptRow) -> Result<bool> {
+        let now = self.now();
+        let jobs = self.store.read().await?.jobs(attempt.id).await?;
+        let running = jobs.iter().find(|job| job.state.0 == JobState::Running);
+        Ok(running.is_none_or(|job| job.heard.is_none_or(|heard| now.since(heard) > STOP_PATIENCE)))
+    }
+
+    async fn end_by_evidence(
+        &self,
+        action: &ActionRow,
+        attempt: &AttemptRow,
+        containers: &[ContainerEnd],
+        infrastructure: Option<&(Infrastructure, String)>,
+    ) -> Result<()> {
+        let by_evidence = |job: &JobRow| {
+            let container = containers.iter().find(|end| end.job == job.id);
+            let record = container.and_then(|end| end.end_record.as_deref()).and_then(|text| record_of(text, job));
+            Some(verdict_of(&Evidence {
+                record: record.as_ref(),
+                container,
+                infrastructure,
+                timeout: self.settings.job_timeout,
+            }))
+        };
+        self.end_now(action, attempt, by_evidence).await
+    }
+
+    async fn end_now(
+        &self,
+        action: &ActionRow,
+        attempt: &AttemptRow,
+        evidence: impl Fn(&JobRow) -> Option<Verdict>,
+    ) -> Result<()> {
+        let now = self.now();
+        let mut tx = self.store.write().await?;
+        tx.hold_lease(action.id, action.fence, now.after(LEASE)).await?;
+        self.end_attempt(&mut tx, attempt.id, evidence, now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Says why an action waits: on its page, in its check.
+    async fn say(&self, action: &ActionRow, reason: &str) -> Result<()> {
+        if action.reason == reason || reason.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.store.write().await?;
+        tx.set_action_reason(action, reason).await?;
+        self.settle(&mut tx, action.run_id, self.now()).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+enum Unpinned {
+    Wait(String),
+    Never(Verdict),
+}
+
+fn unpinned(image: &str, error: &RegistryError) -> Unpinned {
+    let message = format!("{error}; with `command:` the image's own entrypoint need not be known");
+    match error {
+        RegistryError::Away { .. } => Unpinned::Wait(message),
+        RegistryError::Invalid { .. } | RegistryError::NotFound { .. } => {
+            Unpinned::Never(Verdict::ImageNotFound { image: image.to_owned(), message })
+        }
+    }
+}
+
+fn hopeless_verdict(hopeless: Hopeless) -> Verdict {
+    match hopeless {
+        Hopeless::ImageNotFound { image, message } => Verdict::ImageNotFound { image, message },
+        Hopeless::CannotStart { message } => Verdict::CannotStart { message },
+        Hopeless::Infrastructure(kind, message) => Verdict::Infrastructure { kind, message },
+    }
+}
+
+/// A termination message is an end record only if it is this job's.
+fn record_of(text: &str, job: &JobRow) -> Option<EndRecord> {
+    serde_json::from_str::<EndRecord>(text).ok().filter(|record| record.job == job.id)
+}
+
+fn plan_of<'a>(action: &ActionRow, run: &'a RunRow) -> Result<&'a crate::model::ActionPlan> {
+    let (stage, place) = places(action);
+    let found = run.plan.0.as_ref().and_then(|plan| plan.action(stage, place));
+    found.ok_or_else(|| EngineError::Broken(format!("action {} is not in its run's plan", action.id)))
+}
+
+/// What other actions of the run have learnt meanwhile wins: one image is one digest in a whole run.
+fn merged(run: Option<RunRow>, mut pins: Pins) -> Pins {
+    if let Some(run) = run {
+        pins.extend(run.pins.0);
+    }
+    pins
+}
+
+impl Place {
+    /// The limit of a job's time.
+    pub(super) fn timeout(&self, engine: &Engine, place: i64) -> Result<Duration> {
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        let job = self.plan()?.jobs.get(place);
+        let own = job.and_then(|job| job.timeout);
+        Ok(own.unwrap_or(engine.settings.job_timeout).min(engine.settings.job_timeout))
+    }
+}

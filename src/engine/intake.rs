@@ -1,0 +1,261 @@
+//! A delivery becomes events, an event runs. All of it in one transaction: runs, stages, actions, wanted reports, and
+//! the delivery handled; so a crash anywhere means that it is begun again, and nothing runs twice.
+
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+
+use super::{Engine, Result};
+use crate::{
+    flow::{self, Decision},
+    forge::{FlowFile, Forge, ForgeError, Reading},
+    model::{
+        Conclusion, DeliveryState, Diagnostic, Event, EventKind, Plan, RunState, Trust, UntrustedReason, backoff,
+    },
+    store::{DeliveryRow, NewRun, Tx},
+};
+
+/// How many deliveries are handled at once: most of the time of each is spent waiting for a forge.
+const AT_ONCE: usize = 8;
+/// How many are read from the database at once.
+const BATCH: i64 = 32;
+
+/// What a delivery comes to, before it is written.
+enum Outcome {
+    Handled(DeliveryState),
+    Runs(Box<Event>, Vec<Drafted>),
+    Rerun(crate::model::Rerun),
+    Postponed { after: Duration, trouble: String },
+}
+
+/// A run to be made of one flow file.
+struct Drafted {
+    path: String,
+    flow: String,
+    plan: Option<Plan>,
+    diagnostics: Vec<Diagnostic>,
+    state: RunState,
+    reason: String,
+}
+
+impl Engine {
+    /// Handles every delivery that is due, once. How many there were.
+    ///
+    /// # Errors
+    /// If the database is away; a delivery that cannot be handled is postponed instead.
+    pub async fn intake(&self) -> Result<usize> {
+        let due = self.store.read().await?.due_deliveries(self.now(), BATCH).await?;
+        let count = due.len();
+        let handled = stream::iter(due).map(|delivery| self.handle(delivery)).buffer_unordered(AT_ONCE);
+        handled.fold(Ok(()), |all, one| async move { all.and(one) }).await?;
+        Ok(count)
+    }
+
+    async fn handle(&self, delivery: DeliveryRow) -> Result<()> {
+        let outcome = self.outcome(&delivery).await;
+        let now = self.now();
+        let mut tx = self.store.write().await?;
+        match outcome {
+            Outcome::Handled(state) => tx.delivery_handled(delivery.id, &state).await?,
+            Outcome::Runs(event, drafts) => self.write_runs(&mut tx, &delivery, &event, &drafts).await?,
+            Outcome::Rerun(rerun) => self.write_rerun(&mut tx, &delivery, &rerun).await?,
+            Outcome::Postponed { after, trouble } => {
+                tracing::warn!(delivery.id = %delivery.id, forge = %delivery.forge, trouble, "delivery postponed");
+                tx.delivery_postponed(delivery.id, now.after(after), &trouble).await?;
+            }
+        }
+        Ok(tx.commit().await?)
+    }
+
+    async fn outcome(&self, delivery: &DeliveryRow) -> Outcome {
+        let nothing = |reason: String| Outcome::Handled(DeliveryState::Nothing { reason });
+        let Some(forge) = self.forges.get(&delivery.forge) else {
+            return nothing(format!("{} is no longer configured on this server", delivery.forge));
+        };
+        match forge.read(&delivery.event, &delivery.body) {
+            Ok(Reading::Event(event)) => match self.draft(forge.as_ref(), &event).await {
+                Ok(Draft::Runs(drafts)) => Outcome::Runs(Box::new(event), drafts),
+                Ok(Draft::Nothing(reason)) => nothing(reason),
+                Err(error) => postponed_or_refused(delivery, &error),
+            },
+            Ok(Reading::Rerun(rerun)) => Outcome::Rerun(rerun),
+            Ok(Reading::Nothing(reason)) => nothing(reason),
+            Err(error) => Outcome::Handled(DeliveryState::Unreadable { reason: error.to_string() }),
+        }
+    }
+
+    async fn draft(&self, forge: &dyn Forge, event: &Event) -> Result<Draft, ForgeError> {
+        if let Trust::Untrusted(reason) = &event.trust {
+            return Ok(Draft::Nothing(untrusted(reason)));
+        }
+        let files = forge.flow_files(&event.repository, &event.sha);
+        let (files, pull) = futures::try_join!(files, open_pull_request(forge, event))?;
+        if let Some(number) = pull {
+            return Ok(Draft::Nothing(format!("pull request #{number} is open from this branch: its run is the one")));
+        }
+        if files.is_empty() {
+            let sha = event.sha.short();
+            return Ok(Draft::Nothing(format!("commit {sha} has neither .containerops.yml nor .containerops/*.yml")));
+        }
+        Ok(draft_all(files, event))
+    }
+
+    async fn write_runs(
+        &self,
+        tx: &mut Tx,
+        delivery: &DeliveryRow,
+        event: &Event,
+        drafts: &[Drafted],
+    ) -> Result<()> {
+        let now = self.now();
+        let repository = tx.repository_seen(&event.repository, now).await?;
+        for draft in drafts {
+            let new = NewRun {
+                repository,
+                delivery: Some(delivery.id),
+                rerun_of: None,
+                flow: &draft.flow,
+                path: &draft.path,
+                event,
+                plan: draft.plan.as_ref(),
+                diagnostics: &draft.diagnostics,
+                state: draft.state.clone(),
+                reason: &draft.reason,
+                pins: &std::collections::BTreeMap::new(),
+                source: None,
+                source_note: "",
+                now,
+            };
+            let run = tx.insert_run(&new).await?;
+            tracing::info!(run.id = %run, repository = %event.repository.name, sha = %event.sha, flow = draft.flow, "run made");
+            self.settle(tx, run, now).await?;
+        }
+        Ok(tx.delivery_handled(delivery.id, &DeliveryState::Started { runs: drafts.len() }).await?)
+    }
+
+    async fn write_rerun(&self, tx: &mut Tx, delivery: &DeliveryRow, rerun: &crate::model::Rerun) -> Result<()> {
+        let runs = self.meant_by(tx, &rerun.repository, &rerun.sha, rerun.external_id.as_deref()).await?;
+        for run in &runs {
+            self.repeat(tx, run).await?;
+        }
+        let state = if runs.is_empty() {
+            let sha = rerun.sha.short();
+            DeliveryState::Nothing { reason: format!("there is no run of ours at commit {sha} to run again") }
+        } else {
+            DeliveryState::Started { runs: runs.len() }
+        };
+        Ok(tx.delivery_handled(delivery.id, &state).await?)
+    }
+}
+
+enum Draft {
+    Runs(Vec<Drafted>),
+    Nothing(String),
+}
+
+/// A refusal of the forge is final for what it was asked, unless it is about us: credentials may be mended.
+fn postponed_or_refused(delivery: &DeliveryRow, error: &ForgeError) -> Outcome {
+    match error {
+        ForgeError::Refused { status, .. } if !matches!(status, 401 | 403) => {
+            Outcome::Handled(DeliveryState::Nothing { reason: error.to_string() })
+        }
+        ForgeError::Limited { after, .. } => Outcome::Postponed { after: *after, trouble: error.to_string() },
+        ForgeError::Refused { .. } | ForgeError::Away { .. } => {
+            Outcome::Postponed { after: backoff(delivery.tries), trouble: error.to_string() }
+        }
+    }
+}
+
+fn untrusted(reason: &UntrustedReason) -> String {
+    match reason {
+        UntrustedReason::Fork(fork) => {
+            format!("the code comes from the fork {fork}, and code that nobody vouches for is not run")
+        }
+        UntrustedReason::HeadRepositoryGone => {
+            "the repository that the code comes from was deleted, and code that nobody vouches for is not run".to_owned()
+        }
+    }
+}
+
+/// A push to a branch with an open pull request starts one run, the pull request's.
+async fn open_pull_request(forge: &dyn Forge, event: &Event) -> Result<Option<u64>, ForgeError> {
+    match &event.kind {
+        EventKind::Push { branch } if *branch != event.repository.default_branch => {
+            forge.open_pull_request(&event.repository, branch).await
+        }
+        EventKind::Push { .. } | EventKind::Tag { .. } | EventKind::PullRequest(_) | EventKind::MergeGroup { .. } => {
+            Ok(None)
+        }
+    }
+}
+
+fn draft_all(files: Vec<FlowFile>, event: &Event) -> Draft {
+    let mut drafts: Vec<Drafted> = Vec::new();
+    let mut left_out = Vec::new();
+    for file in files {
+        match draft_one(&file, event) {
+            Ok(draft) => drafts.push(unique(draft, &drafts)),
+            Err(reason) => left_out.push(format!("{}: {reason}", file.path)),
+        }
+    }
+    if drafts.is_empty() { Draft::Nothing(left_out.join("; ")) } else { Draft::Runs(drafts) }
+}
+
+/// Err: the file does not know this kind of event, so there is nothing to show anywhere.
+fn draft_one(file: &FlowFile, event: &Event) -> Result<Drafted, String> {
+    let flow = match flow::read(&file.path, &event.repository.name, &file.content) {
+        Ok(flow) => flow,
+        Err(diagnostics) => return Ok(broken(file, diagnostics)),
+    };
+    let draft = |plan, state, reason| Drafted {
+        path: file.path.clone(),
+        flow: flow.name().to_owned(),
+        plan,
+        diagnostics: flow.warnings().to_vec(),
+        state,
+        reason,
+    };
+    match flow.plan(event) {
+        Decision::Run(plan) => Ok(draft(Some(plan), RunState::Queued, String::new())),
+        Decision::LeftOut { reason } => {
+            Ok(draft(None, RunState::Ended(Conclusion::Skipped), reason))
+        }
+        Decision::Unasked { reason } => Err(reason),
+    }
+}
+
+fn broken(file: &FlowFile, diagnostics: Vec<Diagnostic>) -> Drafted {
+    let errors = diagnostics.iter().filter(|diagnostic| super::tell::is_error(diagnostic)).count();
+    Drafted {
+        path: file.path.clone(),
+        flow: flow::name_of(&file.path),
+        plan: None,
+        diagnostics,
+        state: RunState::Ended(Conclusion::Failure),
+        reason: format!("the flow file has {errors} error{}", if errors == 1 { "" } else { "s" }),
+    }
+}
+
+/// Two files of one commit may not speak under one name: the later one is broken by that.
+fn unique(draft: Drafted, earlier: &[Drafted]) -> Drafted {
+    let Some(other) = earlier.iter().find(|other| other.flow == draft.flow) else { return draft };
+    let message = format!("the flow's name `{}` is taken by {}", draft.flow, other.path);
+    let name = draft.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".yml");
+    let diagnostic = Diagnostic {
+        severity: crate::model::Severity::Error,
+        message: message.clone(),
+        line: 1,
+        column: 1,
+        length: 0,
+        source: String::new(),
+        hint: Some("give each flow file a `uri` of its own, or none".to_owned()),
+    };
+    Drafted {
+        flow: format!("{}-{name}", draft.flow),
+        plan: None,
+        diagnostics: vec![diagnostic],
+        state: RunState::Ended(Conclusion::Failure),
+        reason: message,
+        path: draft.path,
+    }
+}

@@ -1,0 +1,121 @@
+//! The engine makes runs of deliveries and drives them to their end.
+//!
+//! Every loop of it asks the database what is true now and does what follows; a [`Change`](crate::store::Change) only
+//! wakes it early. What is decided is decided by pure functions ([`advance()`], [`verdict()`]), and written in one
+//! transaction with all that follows from it ([`settle`]).
+//!
+//! - [`intake`]: a delivery becomes events, an event runs;
+//! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
+//! - [`turn`]: what agents ask and tell;
+//! - [`source`]: snapshots of commits, which pods stream;
+//! - [`control`]: what people ask: cancel, run again;
+//! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
+
+mod advance;
+pub mod control;
+pub mod drive;
+pub mod intake;
+pub mod log;
+mod seal;
+mod settle;
+pub mod source;
+mod tail;
+pub mod tell;
+mod token;
+pub mod turn;
+mod verdict;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use crate::{
+    blob::Blobs,
+    executor::{Executor, registry::Registry},
+    forge::{Forge, mirror::Mirrors},
+    model::{Clock, ForgeKind, Time},
+    store::{Store, StoreError},
+};
+
+pub use advance::{Move, Seat, Seen, Stop, advance, worst};
+pub use token::{Key, hash};
+pub use verdict::{Evidence, verdict};
+
+/// All that the engine works with. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Parts>,
+}
+
+/// What an [`Engine`] is made of.
+pub struct Parts {
+    /// The truth.
+    pub store: Store,
+    /// Logs and snapshots.
+    pub blobs: Blobs,
+    /// Where events come from.
+    pub forges: BTreeMap<ForgeKind, Arc<dyn Forge>>,
+    /// Where containers run.
+    pub executor: Arc<dyn Executor>,
+    /// The repositories, as fetched.
+    pub mirrors: Mirrors,
+    /// Where images are asked for.
+    pub registry: Registry,
+    /// The present.
+    pub clock: Clock,
+    /// The server's own secret.
+    pub key: Key,
+    /// What is allowed, and where things are.
+    pub settings: Settings,
+}
+
+/// What is allowed, and where things are.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What links show, without a slash at the end.
+    pub public_url: String,
+    /// What pods can reach, without a slash at the end.
+    pub agent_url: String,
+    /// Where snapshots are made before they are blobs.
+    pub scratch: PathBuf,
+    /// The most time a job may take, and one that asks for none.
+    pub job_timeout: Duration,
+    /// The most time a run may take, and one that asks for none.
+    pub run_timeout: Duration,
+}
+
+/// Something went wrong that is not the author's doing: the loop logs it and tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A blob.
+    #[error(transparent)]
+    Blob(#[from] crate::blob::BlobError),
+    /// Rows that do not fit each other: a bug of ours.
+    #[error("{0}")]
+    Broken(String),
+    /// A file of ours.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// What the engine's functions return.
+pub type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+impl Engine {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Self { inner: Arc::new(parts) }
+    }
+
+    fn now(&self) -> Time {
+        self.clock.now()
+    }
+}
+
+impl std::ops::Deref for Engine {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.inner
+    }
+}

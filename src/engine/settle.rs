@@ -1,0 +1,224 @@
+//! Brings a run up to date after anything in it changed: what may start is queued, what cannot any more is ended,
+//! and the forge's reports are wanted. Always in the transaction of the change itself, so that no crash comes between.
+
+use super::{
+    Engine, EngineError, Move, Result, Seat, Seen, Stop, advance, tell,
+    verdict::{Evidence, verdict},
+    worst,
+};
+use crate::{
+    model::{
+        ActionPlan, ActionState, AttemptId, AttemptState, Conclusion, JobState, Plan, RunId, RunState, Time, Verdict,
+    },
+    store::{ActionRow, AttemptRow, Change, JobRow, RunRow, Tx},
+};
+
+/// How often an action is tried again after a death that is nobody's code's fault.
+const INFRASTRUCTURE_RETRIES: i64 = 2;
+/// How long before the second of those tries; the first is made at once.
+const RETRY_PAUSE: std::time::Duration = std::time::Duration::from_secs(30);
+
+impl Engine {
+    /// Does all that is due in a run. An ended run is left alone.
+    pub(super) async fn settle(&self, tx: &mut Tx, id: RunId, now: Time) -> Result<()> {
+        let run = tx.run(id).await?.ok_or_else(|| EngineError::Broken(format!("there is no run {id}")))?;
+        if let (Some(plan), None) = (&run.plan.0, run.state.conclusion()) {
+            let actions = tx.actions(id).await?;
+            let seen = Seen { plan, actions: seats(&actions), stop: self.stop_of(&run, plan, now) };
+            for step in advance(&seen) {
+                make(tx, &run, step, now).await?;
+            }
+        }
+        self.want_reports(tx, id, now).await
+    }
+
+    fn stop_of<'a>(&self, run: &'a RunRow, plan: &Plan, now: Time) -> Option<Stop<'a>> {
+        if let Some(by) = &run.cancelled_by {
+            return Some(Stop::Cancelled(by));
+        }
+        let limit = plan.timeout.unwrap_or(self.settings.run_timeout).min(self.settings.run_timeout);
+        run.started.filter(|started| now.since(*started) > limit).map(|_| Stop::Overdue)
+    }
+
+    async fn want_reports(&self, tx: &mut Tx, id: RunId, now: Time) -> Result<()> {
+        let story = tell::story(tx, id, &self.settings.public_url).await?;
+        tell::want(tx, &story, now).await?;
+        Ok(())
+    }
+
+    /// Ends one job, and whatever ends with it: jobs after a failed one, the attempt, the action.
+    pub(super) async fn end_job(&self, tx: &mut Tx, job: &JobRow, verdict: Verdict, now: Time) -> Result<()> {
+        if !matches!(verdict, Verdict::Success { .. } | Verdict::Skipped { .. }) {
+            let tail = super::tail::of(tx, job).await?;
+            tx.keep_tail(job.id, &tail).await?;
+        }
+        tx.set_job_state(job.id, &JobState::Ended(verdict), now).await?;
+        self.settle_attempt(tx, job.attempt_id, now).await
+    }
+
+    /// Ends every job of an attempt that has not ended, by the same evidence for each.
+    pub(super) async fn end_attempt(
+        &self,
+        tx: &mut Tx,
+        attempt: AttemptId,
+        evidence: impl Fn(&JobRow) -> Option<Verdict>,
+        now: Time,
+    ) -> Result<()> {
+        // the end of one job may end others: each time the rows are asked anew
+        loop {
+            let open = |job: &JobRow| job.state.verdict().is_none();
+            let jobs = tx.jobs(attempt).await?;
+            let next = jobs.iter().filter(|job| open(job)).find_map(|job| Some((job, evidence(job)?)));
+            let Some((job, verdict)) = next else { return Ok(()) };
+            self.end_job(tx, job, verdict, now).await?;
+        }
+    }
+
+    /// What follows from the ends of an attempt's jobs.
+    async fn settle_attempt(&self, tx: &mut Tx, id: AttemptId, now: Time) -> Result<()> {
+        let place = Place::of(tx, id).await?;
+        let jobs = tx.jobs(id).await?;
+        let ends = skip_after_failure(tx, &place, jobs, now).await?;
+        tx.ring(Change::Attempt(id));
+        let Some(ends) = ends else {
+            return self.settle(tx, place.run.id, now).await;
+        };
+        tx.set_attempt_state(id, &AttemptState::Ended, now).await?;
+        self.end_or_retry(tx, &place, &ends, now).await?;
+        self.settle(tx, place.run.id, now).await
+    }
+
+    async fn end_or_retry(&self, tx: &mut Tx, place: &Place, ends: &[Verdict], now: Time) -> Result<()> {
+        let plan = place.plan()?;
+        let unlucky = ends.iter().find(|end| matches!(end, Verdict::Infrastructure { .. }));
+        let tries = place.attempt.number;
+        if let (Some(end), true, None) = (unlucky, tries <= INFRASTRUCTURE_RETRIES, &place.action.cancelled_by) {
+            let due = if tries == 1 { now } else { now.after(RETRY_PAUSE) };
+            let reason = format!("{end}; attempt {} of {} follows", tries + 1, INFRASTRUCTURE_RETRIES + 1);
+            return Ok(tx.requeue_action(place.action.id, due, &reason).await?);
+        }
+        let conclusion = conclusion_of(plan, ends);
+        let reason = reason_of(plan, ends);
+        Ok(tx.set_action_state(place.action.id, &ActionState::Ended(conclusion), &reason, now).await?)
+    }
+}
+
+/// An attempt, and everything above it.
+pub(super) struct Place {
+    pub(super) run: RunRow,
+    pub(super) action: ActionRow,
+    pub(super) attempt: AttemptRow,
+}
+
+impl Place {
+    pub(super) async fn of(tx: &mut Tx, attempt: AttemptId) -> Result<Self> {
+        let missing = |what: &str| EngineError::Broken(format!("attempt {attempt} has no {what}"));
+        let attempt = tx.attempt(attempt).await?.ok_or_else(|| missing("row"))?;
+        let action = tx.action(attempt.action_id).await?;
+        let run = tx.run(action.run_id).await?.ok_or_else(|| missing("run"))?;
+        Ok(Self { run, action, attempt })
+    }
+
+    pub(super) fn flow(&self) -> Result<&Plan> {
+        let broken = || EngineError::Broken(format!("run {} has actions and no plan", self.run.id));
+        self.run.plan.0.as_ref().ok_or_else(broken)
+    }
+
+    pub(super) fn plan(&self) -> Result<&ActionPlan> {
+        let (stage, place) = places(&self.action);
+        let broken = || EngineError::Broken(format!("action {} is not in its run's plan", self.action.id));
+        self.flow()?.action(stage, place).ok_or_else(broken)
+    }
+}
+
+/// An action's places in its plan.
+pub(super) fn places(action: &ActionRow) -> (usize, usize) {
+    (usize::try_from(action.stage).unwrap_or(usize::MAX), usize::try_from(action.place).unwrap_or(usize::MAX))
+}
+
+/// A verdict by what the executor alone can say.
+pub(super) fn verdict_of(evidence: &Evidence<'_>) -> Verdict {
+    verdict(evidence)
+}
+
+fn seats(actions: &[ActionRow]) -> Vec<Seat> {
+    actions
+        .iter()
+        .map(|action| {
+            let (stage, place) = places(action);
+            Seat { id: action.id, stage, place, state: action.state.0.clone() }
+        })
+        .collect()
+}
+
+async fn make(tx: &mut Tx, run: &RunRow, step: Move, now: Time) -> Result<()> {
+    match step {
+        Move::Queue(id) => tx.requeue_action(id, now, "").await?,
+        Move::End(id, conclusion, reason) => {
+            tx.set_action_state(id, &ActionState::Ended(conclusion), &reason, now).await?;
+        }
+        Move::Stop(id, by) => {
+            tx.cancel_action(id, &by).await?;
+            if let Some(attempt) = tx.newest_attempt(id).await? {
+                tx.ring(Change::Attempt(attempt.id));
+            }
+        }
+        Move::EndRun(conclusion, reason) => {
+            tx.set_run_state(run.id, &RunState::Ended(conclusion), &reason, now).await?;
+        }
+    }
+    tx.ring(Change::Run(run.id));
+    Ok(())
+}
+
+/// Skips the jobs after one that failed and may not. The verdicts of all, once all have ended.
+async fn skip_after_failure(tx: &mut Tx, place: &Place, jobs: Vec<JobRow>, now: Time) -> Result<Option<Vec<Verdict>>> {
+    let plan = place.plan()?;
+    let mut failed: Option<String> = None;
+    let mut ends = Vec::with_capacity(jobs.len());
+    for (job, row) in plan.jobs.iter().zip(jobs) {
+        match (&row.state.0, &failed) {
+            (JobState::Ended(verdict), _) => {
+                if !verdict.conclusion().lets_go_on() && !lenient(job.allow_failure, verdict) {
+                    failed.get_or_insert_with(|| format!("job `{}`: {verdict}", job.name));
+                }
+                ends.push(verdict.clone());
+            }
+            (JobState::Waiting, Some(reason)) => {
+                let verdict = Verdict::Skipped { reason: reason.clone() };
+                tx.set_job_state(row.id, &JobState::Ended(verdict.clone()), now).await?;
+                ends.push(verdict);
+            }
+            (JobState::Waiting | JobState::Running, _) => return Ok(None),
+        }
+    }
+    Ok(Some(ends))
+}
+
+/// Failure may be allowed; being cancelled or losing the pod is no failure of the author's.
+fn lenient(allow_failure: bool, verdict: &Verdict) -> bool {
+    allow_failure && matches!(verdict.conclusion(), Conclusion::Failure | Conclusion::TimedOut)
+}
+
+fn conclusion_of(plan: &ActionPlan, ends: &[Verdict]) -> Conclusion {
+    let of_job = |(verdict, allow): (&Verdict, bool)| match verdict {
+        Verdict::Success { warning: Some(_) } => Conclusion::Warning,
+        verdict if lenient(allow, verdict) => Conclusion::Warning,
+        verdict => verdict.conclusion(),
+    };
+    let whole = worst(ends.iter().zip(plan.jobs.iter().map(|job| job.allow_failure)).map(of_job));
+    match whole {
+        Conclusion::Failure | Conclusion::TimedOut if plan.allow_failure => Conclusion::Warning,
+        other => other,
+    }
+}
+
+/// The words for an action's end: its first job that did not simply succeed.
+fn reason_of(plan: &ActionPlan, ends: &[Verdict]) -> String {
+    let odd = plan.jobs.iter().zip(ends).find(|(_, end)| **end != Verdict::success());
+    match odd {
+        Some((_, end)) if plan.jobs.len() == 1 => end.to_string(),
+        Some((job, end)) => format!("job `{}`: {end}", job.name),
+        None => String::new(),
+    }
+}

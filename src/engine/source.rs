@@ -1,0 +1,110 @@
+//! Snapshots of commits: made once for each run, stored by digest, streamed by pods. No pod needs a forge's
+//! credentials, and a re-run uses the same bytes.
+
+use super::{Engine, Result};
+use crate::{
+    forge::{ForgeError, Source, mirror::{Checkout, MirrorError, Snapshot}},
+    model::backoff,
+    store::RunRow,
+};
+
+impl Engine {
+    /// Makes every snapshot that is due, once. How many there were.
+    ///
+    /// # Errors
+    /// If the database is away; a snapshot that cannot be made is postponed, or ends its run.
+    pub async fn make_sources(&self) -> Result<usize> {
+        let due = self.store.read().await?.runs_without_source(self.now()).await?;
+        let count = due.len();
+        futures::future::try_join_all(due.iter().map(|run| self.make_source(run))).await?;
+        Ok(count)
+    }
+
+    async fn make_source(&self, run: &RunRow) -> Result<()> {
+        match self.snapshot(run).await {
+            Ok((digest, note)) => {
+                let mut tx = self.store.write().await?;
+                tx.source_made(run.id, &digest, &note).await?;
+                self.wake_agents(&mut tx, run).await?;
+                Ok(tx.commit().await?)
+            }
+            Err(Trouble::Later(reason)) => self.postpone_source(run, &reason).await,
+            Err(Trouble::Never(reason)) => self.give_up(run, &reason).await,
+        }
+    }
+
+    async fn snapshot(&self, run: &RunRow) -> Result<(String, String), Trouble> {
+        let event = &run.event.0;
+        let forge = self.forges.get(&event.repository.forge);
+        let forge = forge.ok_or_else(|| Trouble::Later(format!("{} is not configured", event.repository.forge)))?;
+        let source: Source = forge.source(event).await?;
+        let later = |error: &dyn std::fmt::Display| Trouble::Later(error.to_string());
+        let file = tempfile::Builder::new().suffix(".tar.zst").tempfile_in(&self.settings.scratch);
+        let file = file.map_err(|error| later(&error))?.into_temp_path();
+        let snapshot = self.mirrors.snapshot(&event.repository, &event.sha, &source, &file).await?;
+        let digest = self.blobs.put_file(&file).await.map_err(|error| later(&error))?;
+        Ok((digest.to_string(), note(&snapshot, run)))
+    }
+
+    async fn postpone_source(&self, run: &RunRow, reason: &str) -> Result<()> {
+        tracing::warn!(run.id = %run.id, reason, "source postponed");
+        let now = self.now();
+        let tries = i64::try_from(now.since(run.created).as_secs() / 10).unwrap_or(i64::MAX);
+        let mut tx = self.store.write().await?;
+        tx.source_postponed(run.id, now.after(backoff(tries)), &format!("waiting for the source: {reason}")).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The commit is not there any more, or is too large: nothing that we could do again would help.
+    async fn give_up(&self, run: &RunRow, reason: &str) -> Result<()> {
+        let now = self.now();
+        let mut tx = self.store.write().await?;
+        // until its last attempt is stopped the run is open, and must not ask again all that time
+        tx.source_postponed(run.id, now.after(backoff(i64::MAX)), reason).await?;
+        tx.cancel_run(run.id, &format!("the server: {reason}")).await?;
+        self.settle(&mut tx, run.id, now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// First jobs may have been waiting for the source.
+    async fn wake_agents(&self, tx: &mut crate::store::Tx, run: &RunRow) -> Result<()> {
+        for action in tx.actions(run.id).await? {
+            if let Some(attempt) = tx.newest_attempt(action.id).await? {
+                tx.ring(crate::store::Change::Attempt(attempt.id));
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Trouble {
+    Later(String),
+    Never(String),
+}
+
+impl From<ForgeError> for Trouble {
+    fn from(error: ForgeError) -> Self {
+        Self::Later(error.to_string())
+    }
+}
+
+impl From<MirrorError> for Trouble {
+    fn from(error: MirrorError) -> Self {
+        match error {
+            MirrorError::Missing { .. } | MirrorError::TooLarge { .. } => Self::Never(error.to_string()),
+            MirrorError::Away { .. }
+            | MirrorError::Refused { .. }
+            | MirrorError::Git { .. }
+            | MirrorError::Disk { .. } => {
+                Self::Later(error.to_string())
+            }
+        }
+    }
+}
+
+fn note(snapshot: &Snapshot, run: &RunRow) -> String {
+    match &snapshot.checkout {
+        Checkout::Commit(_) => format!("commit {}", run.sha.short()),
+        Checkout::Merge(_) => format!("commit {} merged into its base", run.sha.short()),
+    }
+}

@@ -1,0 +1,329 @@
+//! What a forge is to show of a run: one context for the flow, one for each action.
+
+use std::fmt::Write as _;
+
+use super::{Result, settle::places};
+use crate::{
+    model::{
+        ActionState, Conclusion, Context, Diagnostic, JobState, Progress, Repository, Report, RunState, Severity, Span,
+        Time, Verdict,
+    },
+    store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
+};
+
+/// The most characters of a title: a commit status's description has 140.
+const TITLE: usize = 140;
+
+/// A run with all that a report says of it.
+#[derive(Debug)]
+pub struct Story {
+    /// The run.
+    pub run: RunRow,
+    /// Its repository.
+    pub repository: Repository,
+    /// Its actions with their newest attempts.
+    pub actions: Vec<Chapter>,
+    /// The run's page.
+    pub url: String,
+}
+
+/// One action of a [`Story`].
+#[derive(Debug)]
+pub struct Chapter {
+    /// Its row.
+    pub action: ActionRow,
+    /// Its stage's name.
+    pub stage: String,
+    /// Its name.
+    pub name: String,
+    /// Its jobs' names.
+    pub names: Vec<String>,
+    /// Its newest attempt, and that one's jobs.
+    pub attempt: Option<(AttemptRow, Vec<JobRow>)>,
+}
+
+/// Reads a run's story.
+pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str) -> Result<Story> {
+    let missing = || super::EngineError::Broken(format!("there is no run {id}"));
+    let run = tx.run(id).await?.ok_or_else(missing)?;
+    let repository = tx.repository(run.repository_id).await?.facts.0;
+    let mut actions = Vec::new();
+    for action in tx.actions(id).await? {
+        let (stage, place) = places(&action);
+        let stage_name = run.plan.0.as_ref().and_then(|plan| plan.stages.get(stage)).map(|stage| stage.name.clone());
+        let plan = run.plan.0.as_ref().and_then(|plan| plan.action(stage, place));
+        let attempt = match tx.newest_attempt(action.id).await? {
+            Some(attempt) => {
+                let jobs = tx.jobs(attempt.id).await?;
+                Some((attempt, jobs))
+            }
+            None => None,
+        };
+        actions.push(Chapter {
+            stage: stage_name.unwrap_or_default(),
+            name: plan.map(|plan| plan.name.clone()).unwrap_or_default(),
+            names: plan.map(|plan| plan.jobs.iter().map(|job| job.name.clone()).collect()).unwrap_or_default(),
+            action,
+            attempt,
+        });
+    }
+    let url = run_url(public_url, &repository, run.number);
+    Ok(Story { run, repository, actions, url })
+}
+
+/// Wants all contexts of a run shown.
+pub(super) async fn want(tx: &mut Tx, story: &Story, now: Time) -> Result<()> {
+    for (context, report) in reports(story) {
+        tx.want(&NewReport {
+            repository: story.run.repository_id,
+            sha: &story.run.sha,
+            context: &context,
+            generation: story.run.id,
+            report: &report,
+            now,
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// The page of a run.
+pub fn run_url(public_url: &str, repository: &Repository, number: i64) -> String {
+    format!("{public_url}/{}/{}/runs/{number}", repository.forge, repository.name)
+}
+
+/// Every context of a run with what the forge is to show there. Pure.
+pub fn reports(story: &Story) -> Vec<(Context, Report)> {
+    let suffix = story.run.event.context_suffix();
+    let mut all = vec![(Context::of_run(&story.run.flow, suffix), of_run(story))];
+    for chapter in &story.actions {
+        let context = Context::of_action(&story.run.flow, suffix, &chapter.stage, &chapter.name);
+        all.push((context, of_action(story, chapter)));
+    }
+    all
+}
+
+fn of_run(story: &Story) -> Report {
+    let run = &story.run;
+    let progress = match run.state.0 {
+        RunState::Queued => Progress::Queued,
+        RunState::Running => Progress::Running,
+        RunState::Ended(conclusion) => Progress::Done(conclusion),
+    };
+    Report {
+        progress,
+        title: title(&run_title(story)),
+        summary: run_summary(story),
+        url: story.url.clone(),
+        external_id: run.id.to_string(),
+        started: run.started,
+        ended: run.ended,
+    }
+}
+
+fn of_action(story: &Story, chapter: &Chapter) -> Report {
+    let action = &chapter.action;
+    let progress = match action.state.0 {
+        ActionState::Waiting | ActionState::Queued => Progress::Queued,
+        ActionState::Running => Progress::Running,
+        ActionState::Ended(conclusion) => Progress::Done(conclusion),
+    };
+    Report {
+        progress,
+        title: title(&action_title(chapter)),
+        summary: action_summary(story, chapter),
+        url: chapter_url(story, chapter),
+        external_id: story.run.id.to_string(),
+        started: action.started,
+        ended: action.ended,
+    }
+}
+
+fn run_title(story: &Story) -> String {
+    let run = &story.run;
+    match run.state.0 {
+        RunState::Queued if run.reason.is_empty() => "Waiting to start".to_owned(),
+        RunState::Queued => format!("Waiting: {}", run.reason),
+        RunState::Running => {
+            let ended = story.actions.iter().filter(|c| c.action.state.conclusion().is_some()).count();
+            format!("Running: {ended} of {} actions have ended", story.actions.len())
+        }
+        RunState::Ended(conclusion) => ended_title(story, conclusion),
+    }
+}
+
+fn ended_title(story: &Story, conclusion: Conclusion) -> String {
+    if story.run.plan.0.is_none() {
+        let errors = story.run.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+        return format!("{} has {errors} error{}", story.run.path, if errors == 1 { "" } else { "s" });
+    }
+    if let Some(bad) = first_bad(story) {
+        return format!("{conclusion} in {}/{}: {}", bad.stage, bad.name, bad.action.reason);
+    }
+    match (story.run.reason.as_str(), took(story.run.started, story.run.ended)) {
+        ("", Some(span)) => format!("{} actions in {span}", story.actions.len()),
+        ("", None) => conclusion.to_string(),
+        (reason, _) => reason.to_owned(),
+    }
+}
+
+fn action_title(chapter: &Chapter) -> String {
+    let action = &chapter.action;
+    match (&action.state.0, action.reason.as_str()) {
+        (ActionState::Waiting, _) => "Waiting for what comes before".to_owned(),
+        (ActionState::Queued, "") => "Waiting to start".to_owned(),
+        (ActionState::Queued, reason) => format!("Waiting: {reason}"),
+        (ActionState::Running, _) => "Running".to_owned(),
+        (ActionState::Ended(conclusion), "") => match took(action.started, action.ended) {
+            Some(span) => format!("{conclusion} in {span}"),
+            None => conclusion.to_string(),
+        },
+        (ActionState::Ended(conclusion), reason) => format!("{conclusion}: {reason}"),
+    }
+}
+
+/// The first action whose end made the run what it is.
+fn first_bad(story: &Story) -> Option<&Chapter> {
+    let of = |wanted: fn(Conclusion) -> bool| {
+        story.actions.iter().find(|chapter| chapter.action.state.conclusion().is_some_and(wanted))
+    };
+    of(|end| matches!(end, Conclusion::Failure | Conclusion::TimedOut | Conclusion::Error))
+}
+
+fn run_summary(story: &Story) -> String {
+    let mut out = String::new();
+    if !story.run.diagnostics.is_empty() {
+        out += &crate::flow::markdown(&story.run.path, &story.run.diagnostics);
+        out.push('\n');
+    }
+    if !story.actions.is_empty() {
+        out += "| Stage | Action | State | Duration |\n| --- | --- | --- | --- |\n";
+        story.actions.iter().for_each(|chapter| out += &table_row(story, chapter));
+    }
+    if let Some(bad) = first_bad(story) {
+        out += &failed_job(story, bad);
+    }
+    let _ = write!(out, "\n[The whole run]({})\n", story.url);
+    out
+}
+
+fn action_summary(story: &Story, chapter: &Chapter) -> String {
+    let mut out = String::from("| Job | State | Duration |\n| --- | --- | --- |\n");
+    let jobs = chapter.attempt.as_ref().map_or(&[][..], |(_, jobs)| jobs);
+    for (name, job) in chapter.names.iter().zip(jobs) {
+        let state = match &job.state.0 {
+            JobState::Ended(verdict) => cell(&verdict.to_string()),
+            JobState::Waiting | JobState::Running => job.state.label().to_owned(),
+        };
+        let span = took(job.started, job.ended).map_or_else(String::new, |span| span.to_string());
+        let _ = writeln!(out, "| [{}]({}) | {state} | {span} |", cell(name), job_url(story, chapter, name));
+    }
+    out += &failed_job(story, chapter);
+    out
+}
+
+fn table_row(story: &Story, chapter: &Chapter) -> String {
+    let action = &chapter.action;
+    let state = match action.state.conclusion() {
+        Some(conclusion) => format!("{} {conclusion}", mark(conclusion)),
+        None => action.state.label().to_owned(),
+    };
+    let attempts = if action.attempts > 1 { format!(", attempt {}", action.attempts) } else { String::new() };
+    let span = took(action.started, action.ended).map_or_else(String::new, |span| span.to_string());
+    format!(
+        "| {} | [{}]({}) | {state}{attempts} | {span} |\n",
+        cell(&chapter.stage),
+        cell(&chapter.name),
+        chapter_url(story, chapter)
+    )
+}
+
+/// The first failed job of an action: how it ended, its last lines, and where they stand in its log.
+fn failed_job(story: &Story, chapter: &Chapter) -> String {
+    let Some((name, job, verdict)) = first_failed(chapter) else { return String::new() };
+    let tail = &job.tail.0;
+    let url = job_url(story, chapter, name);
+    let mut out = format!("\n**{} / {} / {}**: {}\n", cell(&chapter.stage), cell(&chapter.name), cell(name), cell(&verdict.to_string()));
+    if tail.lines.is_empty() {
+        let _ = write!(out, "\n[Its log]({url})\n");
+        return out;
+    }
+    let text = tail.lines.join("\n");
+    let fence = fence(&text);
+    let last = tail.line + i64::try_from(tail.lines.len()).unwrap_or(1) - 1;
+    let _ = write!(out, "\n{fence}text\n{text}\n{fence}\n\n[The log at line {last}]({url}?line={last}#L{last})\n");
+    out
+}
+
+fn first_failed(chapter: &Chapter) -> Option<(&str, &JobRow, &Verdict)> {
+    let (_, jobs) = chapter.attempt.as_ref()?;
+    chapter.names.iter().zip(jobs).find_map(|(name, job)| {
+        let verdict = job.state.verdict()?;
+        let bad = matches!(verdict.conclusion(), Conclusion::Failure | Conclusion::TimedOut | Conclusion::Error);
+        bad.then_some((name.as_str(), job, verdict))
+    })
+}
+
+/// A fence longer than any run of backticks in the text, so that a log cannot end it.
+fn fence(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    "`".repeat(longest.max(2) + 1)
+}
+
+/// Text that cannot leave a table's cell or become markup.
+fn cell(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' => out.push(' '),
+            '|' | '`' | '<' | '>' | '[' | ']' | '*' | '_' | '\\' | '@' | '#' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+const fn mark(conclusion: Conclusion) -> &'static str {
+    match conclusion {
+        Conclusion::Success => "✅",
+        Conclusion::Warning => "⚠️",
+        Conclusion::Failure => "❌",
+        Conclusion::TimedOut => "⌛",
+        Conclusion::Cancelled => "🚫",
+        Conclusion::Skipped => "⏭️",
+        Conclusion::Error => "🔧",
+    }
+}
+
+fn took(started: Option<Time>, ended: Option<Time>) -> Option<Span> {
+    Some(Span(ended?.since(started?)))
+}
+
+fn title(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() <= TITLE {
+        return line.to_owned();
+    }
+    line.chars().take(TITLE - 1).chain(['…']).collect()
+}
+
+fn chapter_url(story: &Story, chapter: &Chapter) -> String {
+    match (first_failed(chapter), chapter.names.first()) {
+        (Some((name, ..)), _) => job_url(story, chapter, name),
+        (None, Some(name)) => job_url(story, chapter, name),
+        (None, None) => story.url.clone(),
+    }
+}
+
+fn job_url(story: &Story, chapter: &Chapter, job: &str) -> String {
+    format!("{}/{}/{}/{job}", story.url, chapter.stage, chapter.name)
+}
+
+/// Whether a diagnostic stops a flow.
+pub(super) fn is_error(diagnostic: &Diagnostic) -> bool {
+    diagnostic.severity == Severity::Error
+}

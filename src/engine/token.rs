@@ -1,0 +1,40 @@
+//! Job tokens: made from the server's key and the job's id, so that they need not be stored to be made again after a
+//! crash. The database knows only hashes.
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use sha2::{Digest, Sha256};
+
+use crate::model::JobId;
+
+/// The server's own key: 32 bytes that never leave it.
+#[derive(Clone)]
+pub struct Key(SecretSlice<u8>);
+
+impl Key {
+    /// From at least 32 bytes.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The token for a job's first claim.
+    pub fn job_token(&self, job: JobId) -> SecretString {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()) else {
+            unreachable!("HMAC takes keys of any length")
+        };
+        mac.update(b"containerops job token\0");
+        mac.update(&job.as_i64().to_be_bytes());
+        SecretString::from(hex::encode(mac.finalize().into_bytes()))
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
+/// What the database keeps of a token or a session. Both have 256 bits of chance, so no salt is needed.
+pub fn hash(token: &str) -> String {
+    hex::encode(Sha256::digest(token.as_bytes()))
+}

@@ -1,0 +1,356 @@
+//! What agents ask and tell. Each call may come again and then changes nothing; none is believed without its token.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    Engine, EngineError, Result,
+    settle::{Place, places},
+    verdict::{Evidence, verdict},
+};
+use crate::{
+    agent::{
+        protocol::{
+            self, Chunk, ChunkError, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX,
+            OUTPUTS_MAX, Outputs, Start, Work,
+        },
+    },
+    blob::{Blob, Digest},
+    model::{
+        ActionState, AttemptState, EventKind, JobPath, JobPlan, JobState, Program, RunState, Subscription, Time,
+        Verdict,
+    },
+    store::{Change, JobRow, NewChunk, Tx},
+};
+
+/// An agent is not answered as it would like.
+#[derive(Debug, thiserror::Error)]
+pub enum Denied {
+    /// The token or session is unknown, or another agent has the job: 401.
+    #[error("this token is good for nothing (any more)")]
+    Unknown,
+    /// The agent speaks another protocol: 400.
+    #[error("protocol {0} is not known here: the agent is of another release than the server")]
+    Protocol(u32),
+    /// A log chunk that is none: 400.
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+    /// The chunk does not begin where the log ends: 409, with where it does.
+    #[error("the log has {} bytes", .0.length)]
+    Gap(LogAnswer),
+    /// More output than a job may have: 413.
+    #[error("outputs may have {OUTPUT_VALUE_MAX} bytes each and {OUTPUTS_MAX} in all")]
+    TooMuch,
+    /// Not the agent's doing: 503.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl From<crate::store::StoreError> for Denied {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+impl Engine {
+    /// Answers a claim, at the latest after [`protocol::LONG_POLL`].
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub async fn claim(&self, token: &str, request: &ClaimRequest) -> Result<ClaimAnswer, Denied> {
+        if request.protocol != protocol::VERSION {
+            return Err(Denied::Protocol(request.protocol));
+        }
+        let deadline = tokio::time::Instant::now() + protocol::LONG_POLL;
+        let mut bell = self.store.bell().listen();
+        loop {
+            let (job, answer) = self.claim_now(token, request).await?;
+            let patience = deadline.saturating_duration_since(tokio::time::Instant::now());
+            if answer != ClaimAnswer::Wait || patience.is_zero() {
+                return Ok(answer);
+            }
+            bell.wait(patience, |change| change == Change::Attempt(job.attempt_id)).await;
+        }
+    }
+
+    async fn claim_now(&self, token: &str, request: &ClaimRequest) -> Result<(JobRow, ClaimAnswer), Denied> {
+        let now = self.now();
+        let mut tx = self.store.write().await?;
+        let job = tx.job_by_token(&super::hash(token)).await?.ok_or(Denied::Unknown)?;
+        if !tx.bind_session(job.id, &super::hash(&request.session), now).await? {
+            return Err(Denied::Unknown);
+        }
+        let answer = self.answer(&mut tx, &job, now).await?;
+        tx.commit().await?;
+        Ok((job, answer))
+    }
+
+    async fn answer(&self, tx: &mut Tx, job: &JobRow, now: Time) -> Result<ClaimAnswer> {
+        let leave = |reason: &str| Ok(ClaimAnswer::Leave { reason: reason.to_owned() });
+        let place = Place::of(tx, job.attempt_id).await?;
+        if !matches!(place.attempt.state.0, AttemptState::Starting | AttemptState::Running) {
+            return leave("the attempt is over");
+        }
+        match &job.state.0 {
+            JobState::Ended(verdict) => return leave(&verdict.to_string()),
+            JobState::Running => return self.work(tx, &place, job, now).await,
+            JobState::Waiting => {}
+        }
+        if let Some(by) = &place.action.cancelled_by {
+            self.end_job(tx, job, Verdict::Cancelled { by: by.clone() }, now).await?;
+            return leave("cancelled");
+        }
+        let jobs = tx.jobs(job.attempt_id).await?;
+        let before = jobs.iter().take_while(|other| other.place < job.place);
+        let is_its_turn = before.into_iter().all(|other| other.state.verdict().is_some());
+        if !is_its_turn || place.run.source.is_none() {
+            return Ok(ClaimAnswer::Wait);
+        }
+        self.work(tx, &place, job, now).await
+    }
+
+    /// The job's work; from now on it runs. A subscription to an output that was never written ends it instead.
+    async fn work(&self, tx: &mut Tx, place: &Place, job: &JobRow, now: Time) -> Result<ClaimAnswer> {
+        let plan = self.job_plan(place, job)?;
+        let mut environments = plan.environments.clone();
+        for subscription in &plan.subscriptions {
+            match self.value_of(tx, place, subscription).await? {
+                Some(value) => drop(environments.insert(subscription.variable.clone(), value)),
+                None if subscription.optional => {}
+                None => return self.unwritten(tx, job, subscription, now).await,
+            }
+        }
+        environments.extend(self.variables(place, plan)?);
+        self.started(tx, place, job, now).await?;
+        Ok(ClaimAnswer::Run(Box::new(Work {
+            job: job.id,
+            start: start(plan, place),
+            environments,
+            source: place.run.source.clone().filter(|_| job.place == 0),
+            timeout: place.timeout(self, job.place)?,
+            outputs: plan.outputs.clone(),
+            masks: Vec::new(),
+        })))
+    }
+
+    async fn unwritten(&self, tx: &mut Tx, job: &JobRow, missing: &Subscription, now: Time) -> Result<ClaimAnswer> {
+        let message = format!(
+            "it subscribes to {}, which {} did not write; with `optional: true` it would run without",
+            missing.from, missing.from.job
+        );
+        self.end_job(tx, job, Verdict::CannotStart { message: message.clone() }, now).await?;
+        Ok(ClaimAnswer::Leave { reason: message })
+    }
+
+    async fn started(&self, tx: &mut Tx, place: &Place, job: &JobRow, now: Time) -> Result<()> {
+        if job.state.0 == JobState::Running {
+            return Ok(());
+        }
+        tx.set_job_state(job.id, &JobState::Running, now).await?;
+        if place.attempt.state.0 == AttemptState::Starting {
+            tx.set_attempt_state(place.attempt.id, &AttemptState::Running, now).await?;
+        }
+        if place.action.state.0 != ActionState::Running {
+            tx.set_action_state(place.action.id, &ActionState::Running, "", now).await?;
+        }
+        if place.run.state.0 == RunState::Queued {
+            tx.set_run_state(place.run.id, &RunState::Running, "", now).await?;
+        }
+        self.settle(tx, place.run.id, now).await
+    }
+
+    fn job_plan<'a>(&self, place: &'a Place, job: &JobRow) -> Result<&'a JobPlan> {
+        let at = usize::try_from(job.place).unwrap_or(usize::MAX);
+        let broken = || EngineError::Broken(format!("job {} is not in its run's plan", job.id));
+        place.plan()?.jobs.get(at).ok_or_else(broken)
+    }
+
+    async fn value_of(&self, tx: &mut Tx, place: &Place, subscription: &Subscription) -> Result<Option<String>> {
+        let Some(places) = find(place.flow()?, &subscription.from.job) else { return Ok(None) };
+        Ok(tx.output_of(place.run.id, places, &subscription.from).await?)
+    }
+
+    /// The `CO_*` variables, which no file may set.
+    fn variables(&self, place: &Place, job: &JobPlan) -> Result<BTreeMap<String, String>> {
+        let run = &place.run;
+        let event = &run.event.0;
+        let (stage, _) = places(&place.action);
+        let stage_name = place.flow()?.stages.get(stage).map(|stage| stage.name.clone()).unwrap_or_default();
+        let mut all = vec![
+            ("CI", "true".to_owned()),
+            ("CONTAINEROPS", "true".to_owned()),
+            ("CO_EVENT", event.name().to_owned()),
+            ("CO_SHA", event.sha.to_string()),
+            ("CO_ACTOR", event.actor.clone()),
+            ("CO_REPOSITORY", event.repository.name.to_string()),
+            ("CO_FLOW", run.flow.clone()),
+            ("CO_RUN_ID", run.id.to_string()),
+            ("CO_RUN_NUMBER", run.number.to_string()),
+            ("CO_RUN_URL", super::tell::run_url(&self.settings.public_url, &event.repository, run.number)),
+            ("CO_STAGE", stage_name),
+            ("CO_ACTION", place.plan()?.name.clone()),
+            ("CO_JOB", job.name.clone()),
+            ("CO_ATTEMPT", place.attempt.number.to_string()),
+        ];
+        all.extend(event.branch().map(|branch| ("CO_BRANCH", branch.to_owned())));
+        all.extend(event.base_sha.as_ref().map(|sha| ("CO_BASE_SHA", sha.to_string())));
+        all.extend(event.pull_request().map(|pull| ("CO_PR_NUMBER", pull.number.to_string())));
+        if let EventKind::Tag { tag } = &event.kind {
+            all.push(("CO_TAG", tag.clone()));
+        }
+        Ok(all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    /// The job of a session.
+    ///
+    /// # Errors
+    /// [`Denied::Unknown`] if there is none.
+    pub async fn job_of_session(&self, session: &str) -> Result<JobRow, Denied> {
+        self.store.read().await?.job_by_session(&super::hash(session)).await?.ok_or(Denied::Unknown)
+    }
+
+    /// Appends to a job's log; what the log has already is not appended again.
+    ///
+    /// # Errors
+    /// [`Denied`]; [`Denied::Gap`] says from where to send.
+    pub async fn append_log(&self, session: &str, offset: u64, body: &[u8]) -> Result<LogAnswer, Denied> {
+        let job = self.job_of_session(session).await?;
+        let (index, frame) = Chunk::parts(body)?;
+        let chunk = Chunk::decode(body)?;
+        let length = i64::try_from(chunk.text.len()).unwrap_or(i64::MAX);
+        let start = i64::try_from(offset).unwrap_or(i64::MAX);
+        if job.state.verdict().is_some() || start.saturating_add(length) <= job.log_length {
+            return Ok(LogAnswer { length: length_of(&job).max(offset + chunk.text.len() as u64) });
+        }
+        let mut tx = self.store.write().await?;
+        let new = NewChunk {
+            job: job.id,
+            start,
+            length,
+            newlines: i64::try_from(memchr::memchr_iter(b'\n', &chunk.text).count()).unwrap_or(i64::MAX),
+            open: chunk.text.last() != Some(&b'\n'),
+            pieces: index,
+            data: frame,
+        };
+        if !tx.append_log(&new).await? {
+            let now = tx.job(job.id).await?.map_or(0, |job| length_of(&job));
+            return Err(Denied::Gap(LogAnswer { length: now }));
+        }
+        tx.commit().await?;
+        Ok(LogAnswer { length: offset + chunk.text.len() as u64 })
+    }
+
+    /// Keeps a job's outputs, those that its plan names.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub async fn keep_outputs(&self, session: &str, new: &Outputs) -> Result<(), Denied> {
+        let job = self.job_of_session(session).await?;
+        let sizes = new.outputs.iter().map(|(name, value)| name.len() + value.len());
+        if new.outputs.values().any(|value| value.len() > OUTPUT_VALUE_MAX) || sizes.sum::<usize>() > OUTPUTS_MAX {
+            return Err(Denied::TooMuch);
+        }
+        let mut tx = self.store.write().await?;
+        let place = Place::of(&mut tx, job.attempt_id).await?;
+        let wanted = &self.job_plan(&place, &job)?.outputs;
+        for (name, value) in new.outputs.iter().filter(|(name, _)| wanted.contains(name)) {
+            tx.keep_output(job.id, name, value).await?;
+        }
+        tx.ring(Change::Run(place.run.id));
+        Ok(tx.commit().await?)
+    }
+
+    /// Answers a heartbeat when there is news, at the latest after `patience`.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub async fn heartbeat(&self, session: &str, patience: Duration) -> Result<HeartbeatAnswer, Denied> {
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut bell = self.store.bell().listen();
+        let job = self.job_of_session(session).await?;
+        let mut tx = self.store.write().await?;
+        tx.job_heard(job.id, self.now()).await?;
+        tx.commit().await?;
+        loop {
+            let wish = self.wish_to_stop(&job).await?;
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            match wish {
+                Some(by) => return Ok(HeartbeatAnswer::Cancel { by }),
+                None if left.is_zero() => return Ok(HeartbeatAnswer::GoOn),
+                None => bell.wait(left, |change| change == Change::Attempt(job.attempt_id)).await,
+            }
+        }
+    }
+
+    async fn wish_to_stop(&self, job: &JobRow) -> Result<Option<String>> {
+        let mut tx = self.store.read().await?;
+        let Some(now) = tx.job(job.id).await? else { return Ok(Some("the server".to_owned())) };
+        if now.state.verdict().is_some() {
+            return Ok(Some("the server: the job is over".to_owned()));
+        }
+        Ok(Place::of(&mut tx, job.attempt_id).await?.action.cancelled_by)
+    }
+
+    /// The snapshot of the session's own run, if that is what is asked for.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub async fn source_of(&self, session: &str, digest: &str) -> Result<Option<Blob>, Denied> {
+        let job = self.job_of_session(session).await?;
+        let place = Place::of(&mut self.store.read().await?, job.attempt_id).await?;
+        let asked = digest.strip_prefix("sha256:").unwrap_or(digest);
+        match asked.parse::<Digest>() {
+            Ok(digest) if place.run.source.as_deref() == Some(asked) => {
+                Ok(self.blobs.get(digest).await.map_err(EngineError::from)?)
+            }
+            Ok(_) | Err(_) => Ok(None),
+        }
+    }
+
+    /// Takes the agent's end record: the job's verdict, and all that follows.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub async fn end(&self, session: &str, record: &EndRecord) -> Result<(), Denied> {
+        let now = self.now();
+        let mut tx = self.store.write().await?;
+        let job = tx.job_by_session(&super::hash(session)).await?.ok_or(Denied::Unknown)?;
+        if job.state.verdict().is_some() {
+            return Ok(());
+        }
+        if record.job != job.id {
+            return Err(Denied::Unknown);
+        }
+        let place = Place::of(&mut tx, job.attempt_id).await?;
+        let evidence = Evidence {
+            record: Some(record),
+            timeout: place.timeout(self, job.place)?,
+            ..Evidence::default()
+        };
+        tx.keep_record(job.id, record).await?;
+        self.end_job(&mut tx, &job, verdict(&evidence), now).await?;
+        tx.hurry_action(place.action.id).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+fn length_of(job: &JobRow) -> u64 {
+    u64::try_from(job.log_length).unwrap_or(0)
+}
+
+fn start(plan: &JobPlan, place: &Place) -> Start {
+    match &plan.program {
+        Program::Script(text) => Start::Script(text.clone()),
+        Program::Command(words) => Start::Command(words.clone()),
+        Program::Entrypoint => {
+            Start::Entrypoint(place.run.pins.get(&plan.image).map(|pin| pin.entrypoint.clone()).unwrap_or_default())
+        }
+    }
+}
+
+/// Where a job stands in a plan.
+fn find(plan: &crate::model::Plan, path: &JobPath) -> Option<(usize, usize, usize)> {
+    let stage = plan.stages.iter().position(|stage| stage.name == path.stage)?;
+    let action = plan.stages[stage].actions.iter().position(|action| action.name == path.action)?;
+    let job = plan.stages[stage].actions[action].jobs.iter().position(|job| job.name == path.job)?;
+    Some((stage, action, job))
+}

@@ -1,0 +1,179 @@
+//! A plan written out as a flow file again: nothing hoisted, no default left to find.
+
+use std::time::Duration;
+
+use crate::model::{ActionPlan, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan};
+
+/// The plan as a flow file that means the same.
+pub fn full_form(plan: &Plan) -> String {
+    let mut page = Page::default();
+    page.line(0, &format!("uri: {}", scalar(&plan.uri)));
+    page.text(0, "title", &plan.title);
+    page.timeout(0, plan.timeout);
+    page.line(0, "stages:");
+    for stage in &plan.stages {
+        page.stage(stage, plan);
+    }
+    page.0
+}
+
+/// What is written so far.
+#[derive(Debug, Default)]
+struct Page(String);
+
+impl Page {
+    fn stage(&mut self, stage: &StagePlan, plan: &Plan) {
+        self.line(1, &format!("- name: {}", scalar(&stage.name)));
+        self.text(2, "title", &stage.title);
+        let needs: Vec<String> =
+            stage.needs.iter().filter_map(|&place| plan.stages.get(place)).map(|need| scalar(&need.name)).collect();
+        let kind = match stage.kind {
+            StageKind::Start => "start",
+            StageKind::Normal => "normal",
+            StageKind::End => "end",
+        };
+        self.line(2, &format!("type: {kind}"));
+        self.line(2, &format!("needs: [{}]", needs.join(", ")));
+        if stage.kind != StageKind::Normal {
+            return;
+        }
+        let sequencing = match stage.sequencing {
+            Sequencing::Sequence => "sequence",
+            Sequencing::Parallel => "parallel",
+        };
+        self.line(2, &format!("sequencing: {sequencing}"));
+        self.line(2, &format!("fail-fast: {}", stage.fail_fast));
+        self.line(2, "actions:");
+        stage.actions.iter().for_each(|action| self.action(action));
+    }
+
+    fn action(&mut self, action: &ActionPlan) {
+        self.line(3, &format!("- name: {}", scalar(&action.name)));
+        self.text(4, "title", &action.title);
+        self.line(4, &format!("allow-failure: {}", action.allow_failure));
+        self.line(4, "jobs:");
+        action.jobs.iter().for_each(|job| self.job(job));
+    }
+
+    fn job(&mut self, job: &JobPlan) {
+        self.line(5, &format!("- name: {}", scalar(&job.name)));
+        self.line(6, &format!("image: {}", scalar(&job.image)));
+        self.program(&job.program);
+        self.environments(job);
+        self.resources(job);
+        self.timeout(6, job.timeout);
+        if !job.outputs.is_empty() {
+            let outputs: Vec<String> = job.outputs.iter().map(|output| scalar(output)).collect();
+            self.line(6, &format!("outputs: [{}]", outputs.join(", ")));
+        }
+        if !job.subscriptions.is_empty() {
+            self.line(6, "subscriptions:");
+        }
+        for link in &job.subscriptions {
+            let optional = if link.optional { ", optional: true" } else { "" };
+            let source = quote(&link.from.to_string());
+            self.line(7, &format!("- {{{source}: {}{optional}}}", scalar(&link.variable)));
+        }
+        self.line(6, &format!("allow-failure: {}", job.allow_failure));
+    }
+
+    fn program(&mut self, program: &Program) {
+        match program {
+            Program::Entrypoint => {}
+            Program::Command(arguments) => {
+                let arguments: Vec<String> = arguments.iter().map(|argument| quote(argument)).collect();
+                self.line(6, &format!("command: [{}]", arguments.join(", ")));
+            }
+            Program::Script(script) if fits_block(script) => {
+                self.line(6, if script.ends_with('\n') { "run: |" } else { "run: |-" });
+                for line in script.lines() {
+                    self.line(if line.is_empty() { 0 } else { 7 }, line);
+                }
+            }
+            Program::Script(script) => self.line(6, &format!("run: {}", quote(script))),
+        }
+    }
+
+    fn environments(&mut self, job: &JobPlan) {
+        if !job.environments.is_empty() {
+            self.line(6, "environments:");
+        }
+        for (name, value) in &job.environments {
+            self.line(7, &format!("{}: {}", scalar(name), scalar(value)));
+        }
+    }
+
+    fn resources(&mut self, job: &JobPlan) {
+        let pair =
+            |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("{name}: {}", scalar(value)));
+        let resources = &job.resources;
+        let limits: Vec<String> = [pair("cpu", &resources.cpu_limit), pair("memory", &resources.memory_limit)]
+            .into_iter()
+            .flatten()
+            .collect();
+        let limits = (!limits.is_empty()).then(|| format!("limits: {{{}}}", limits.join(", ")));
+        let all: Vec<String> =
+            [pair("cpu", &resources.cpu), pair("memory", &resources.memory), limits].into_iter().flatten().collect();
+        if !all.is_empty() {
+            self.line(6, &format!("resources: {{{}}}", all.join(", ")));
+        }
+    }
+
+    fn timeout(&mut self, depth: usize, timeout: Option<Duration>) {
+        let Some(seconds) = timeout.map(|timeout| timeout.as_secs()) else { return };
+        let units = [(86400, "d"), (3600, "h"), (60, "m"), (1, "s")];
+        if let Some((unit, name)) = units.into_iter().find(|(unit, _)| seconds % unit == 0) {
+            self.line(depth, &format!("timeout: {}{name}", seconds / unit));
+        }
+    }
+
+    fn text(&mut self, depth: usize, key: &str, text: &str) {
+        if !text.is_empty() {
+            self.line(depth, &format!("{key}: {}", scalar(text)));
+        }
+    }
+
+    fn line(&mut self, depth: usize, text: &str) {
+        self.0.push_str(&"  ".repeat(depth));
+        self.0.push_str(text);
+        self.0.push('\n');
+    }
+}
+
+/// A text without quotes where nobody could take it for anything else.
+fn scalar(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '+' | ':' | '@');
+    let is_word = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && text.chars().all(is_plain)
+        && !text.ends_with(':');
+    let is_null = text.eq_ignore_ascii_case("null");
+    if is_word && !is_null { text.to_owned() } else { quote(text) }
+}
+
+/// In double quotes, with an escape for whatever YAML does not take as it is or nobody would see.
+fn quote(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            c if is_shown(c) => quoted.push(c),
+            c => quoted.push_str(&format!("\\U{:08x}", u32::from(c))),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Whether a block keeps a text as it is: what it cannot show, or would trim, needs quotes.
+fn fits_block(text: &str) -> bool {
+    text.chars().all(|c| matches!(c, '\n' | '\t') || is_shown(c))
+        && text.starts_with(|c: char| !c.is_whitespace())
+        && !text.ends_with("\n\n")
+        && text.lines().all(|line| line.is_empty() || !line.trim().is_empty())
+}
+
+fn is_shown(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{200b}'..='\u{206f}' | '\u{feff}' | '\u{fffe}'..='\u{ffff}')
+}

@@ -1,0 +1,87 @@
+//! Every key of the language, by level. A key that starts to work moves from `later` to `keys`.
+
+use super::fields::Level;
+
+/// The whole file.
+pub(super) static FLOW: Level = Level {
+    name: "a flow",
+    keys: &["uri", "title", "version", "tag", "on", "variables", "environments", "timeout", "stages"],
+    later: &["concurrency", "namespace", "receivers"],
+    ignored: &["number", "status", "logs"],
+};
+
+/// One of `stages`.
+pub(super) static STAGE: Level = Level {
+    name: "a stage",
+    keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "actions"],
+    later: &["when", "approval"],
+    ignored: &["status", "logs"],
+};
+
+/// One of `actions`.
+pub(super) static ACTION: Level = Level {
+    name: "an action",
+    keys: &["name", "title", "allow-failure", "jobs"],
+    later: &["when", "matrix", "services", "cache", "checkout", "runtime", "node"],
+    ignored: &["status", "logs"],
+};
+
+/// One of `jobs`.
+pub(super) static JOB: Level = Level {
+    name: "a job",
+    keys: &[
+        "name",
+        "type",
+        "image",
+        "endpoint",
+        "run",
+        "command",
+        "environments",
+        "outputs",
+        "subscriptions",
+        "resources",
+        "timeout",
+        "allow-failure",
+    ],
+    later: &[
+        "shell",
+        "secrets",
+        "inputs",
+        "retry",
+        "when",
+        "reports",
+        "artifacts",
+        "strict",
+        "kubectl",
+        "namespace",
+        "wait",
+    ],
+    ignored: &["status", "logs"],
+};
+
+/// `on`.
+pub(super) static ON: Level = Level {
+    name: "`on`",
+    keys: &["push", "pull_request", "tag"],
+    later: &["schedule", "manual", "flow"],
+    ignored: &[],
+};
+
+/// `on: push` and `on: pull_request`.
+pub(super) static BRANCHES: Level =
+    Level { name: "a branch filter", keys: &["branches"], later: &["paths", "ignore-paths"], ignored: &[] };
+
+/// `on: tag`.
+pub(super) static TAGS: Level = Level { name: "a tag filter", keys: &["names"], later: &[], ignored: &[] };
+
+/// `resources`.
+pub(super) static RESOURCES: Level =
+    Level { name: "`resources`", keys: &["cpu", "memory", "limits"], later: &[], ignored: &[] };
+
+/// `resources: limits`.
+pub(super) static LIMITS: Level = Level { name: "`limits`", keys: &["cpu", "memory"], later: &[], ignored: &[] };
+
+/// The level that a key belongs to, if it is one of the four.
+pub(super) fn owner(key: &str) -> Option<&'static Level> {
+    [&FLOW, &STAGE, &ACTION, &JOB].into_iter().find(|level| level.has(key))
+}

@@ -1,0 +1,172 @@
+//! Plain Git: bare repositories under one directory of this machine. Their `post-receive` hook is the webhook, and
+//! what became of a commit is written in a note to it, for `git log --notes=containerops`.
+//!
+//! It is how anyone tries the whole path of a push without a network. Whoever can push here could as well write to
+//! the repository's files, so everything pushed is trusted.
+
+pub mod delivery;
+mod flow_files;
+mod notes;
+mod secret;
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use http::HeaderMap;
+use secrecy::SecretString;
+
+use self::delivery::{Commit, DELIVERY_HEADER, Delivery, EVENT_HEADER, SIGNATURE_HEADER};
+use super::{
+    Acknowledged, Authentic, FlowFile, Forge, ForgeError, GitCommandError, Reading, Source, Unreadable, Wanted,
+};
+use crate::model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust};
+
+pub(crate) use secret::read as read_secret;
+pub use secret::{SecretError, secret, secret_file};
+
+/// The bare repositories under one directory.
+#[derive(Debug)]
+pub struct Git {
+    root: PathBuf,
+    secrets: Vec<SecretString>,
+    /// One lock for each repository whose notes were written, so that our own reports do not race each other.
+    writing: Mutex<HashMap<RepositoryName, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Git {
+    /// The repositories under `root`; each of `secrets` is valid for their deliveries.
+    pub fn new(root: PathBuf, secrets: Vec<SecretString>) -> Self {
+        Self { root, secrets, writing: Mutex::default() }
+    }
+
+    /// Where a repository lies.
+    ///
+    /// # Errors
+    /// [`ForgeError::Refused`] if there is none of that name, or if a link leads out of the root.
+    fn directory(&self, name: &RepositoryName) -> Result<PathBuf, ForgeError> {
+        let root = self.root.canonicalize().map_err(|error| refused(format!("{}: {error}", self.root.display())))?;
+        // a name has neither `..` nor an empty part, so only a link could lead elsewhere
+        [format!("{name}.git"), name.to_string()]
+            .iter()
+            .filter_map(|directory| root.join(directory).canonicalize().ok())
+            .find(|path| path.starts_with(&root) && path.join("HEAD").is_file())
+            .ok_or_else(|| refused(format!("there is no bare repository {name} in {}", root.display())))
+    }
+
+    fn lock(&self, name: &RepositoryName) -> Arc<tokio::sync::Mutex<()>> {
+        // a map of locks is never half-changed, so a panic elsewhere does not make it useless
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(writing.entry(name.clone()).or_default())
+    }
+}
+
+#[async_trait]
+impl Forge for Git {
+    fn kind(&self) -> ForgeKind {
+        ForgeKind::Git
+    }
+
+    fn authenticate(&self, headers: &HeaderMap, body: &[u8]) -> Option<Authentic> {
+        let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+        delivery::verify(&self.secrets, &header(SIGNATURE_HEADER)?, body).then_some(())?;
+        Some(Authentic { hook: String::new(), delivery: header(DELIVERY_HEADER)?, event: header(EVENT_HEADER)? })
+    }
+
+    fn read(&self, event: &str, body: &[u8]) -> Result<Reading, Unreadable> {
+        let json: serde_json::Value =
+            serde_json::from_slice(body).map_err(|error| Unreadable::NotJson(error.to_string()))?;
+        if event != "push" {
+            let event: String = event.chars().take(40).collect();
+            return Ok(Reading::Nothing(format!("Plain Git knows only pushes, not `{event}`.")));
+        }
+        let shape = |message: String| Unreadable::Shape { event: event.to_owned(), message };
+        let delivery: Delivery = serde_json::from_value(json).map_err(|error| shape(error.to_string()))?;
+        let (name, directory) = (delivery.repository.as_str(), delivery.directory.as_str());
+        if directory != name && directory.strip_suffix(".git") != Some(name) {
+            return Err(shape("`directory` is not that of `repository`".to_owned()));
+        }
+        Ok(reading(&self.root, delivery))
+    }
+
+    async fn flow_files(&self, repository: &Repository, sha: &Sha) -> Result<Vec<FlowFile>, ForgeError> {
+        flow_files::read(&self.directory(&repository.name)?, sha).await
+    }
+
+    /// None: plain Git has no pull requests.
+    async fn open_pull_request(&self, _: &Repository, _: &str) -> Result<Option<u64>, ForgeError> {
+        Ok(None)
+    }
+
+    async fn source(&self, event: &Event) -> Result<Source, ForgeError> {
+        let url = self.directory(&event.repository.name)?.to_string_lossy().into_owned();
+        let refs = match &event.kind {
+            EventKind::Push { branch } | EventKind::MergeGroup { branch, .. } => vec![format!("refs/heads/{branch}")],
+            EventKind::Tag { tag } => vec![format!("refs/tags/{tag}")],
+            EventKind::PullRequest(pull) => vec![format!("refs/heads/{}", pull.branch)],
+        };
+        Ok(Source { url, header: None, refs, merge_ref: None })
+    }
+
+    async fn report(&self, wanted: &Wanted<'_>, _: Option<&str>) -> Result<Acknowledged, ForgeError> {
+        let directory = self.directory(&wanted.repository.name)?;
+        let lock = self.lock(&wanted.repository.name);
+        let _alone = lock.lock().await;
+        notes::write(&directory, wanted).await?;
+        Ok(Acknowledged::default())
+    }
+}
+
+/// What a well-formed delivery means.
+fn reading(root: &Path, delivery: Delivery) -> Reading {
+    let reference = delivery.reference.as_str();
+    let kind = if let Some(branch) = reference.strip_prefix("refs/heads/") {
+        EventKind::Push { branch: branch.to_owned() }
+    } else if let Some(tag) = reference.strip_prefix("refs/tags/") {
+        EventKind::Tag { tag: tag.to_owned() }
+    } else {
+        return Reading::Nothing(format!("`{reference}` is neither a branch nor a tag."));
+    };
+    if delivery.after.is_zero() {
+        return Reading::Nothing(format!("`{reference}` was deleted."));
+    }
+    let Some(Commit { sha, title, author: _ }) = delivery.commit else {
+        return Reading::Nothing(format!("`{reference}` does not name a commit."));
+    };
+    let repository = Repository {
+        forge: ForgeKind::Git,
+        name: delivery.repository,
+        default_branch: delivery.default_branch,
+        clone_url: root.join(delivery.directory).to_string_lossy().into_owned(),
+        web_url: String::new(),
+        installation: None,
+    };
+    Reading::Event(Event {
+        repository,
+        kind,
+        sha,
+        base_sha: (!delivery.before.is_zero()).then_some(delivery.before),
+        actor: delivery.pusher.chars().take(100).collect(),
+        title: title.lines().next().unwrap_or_default().chars().take(200).collect(),
+        trust: Trust::Trusted,
+    })
+}
+
+fn refused(message: String) -> ForgeError {
+    ForgeError::Refused { forge: ForgeKind::Git, status: 0, message }
+}
+
+fn away(message: String) -> ForgeError {
+    ForgeError::Away { forge: ForgeKind::Git, message }
+}
+
+/// Git's own refusals will be repeated; that it cannot be run, or is slow, may pass.
+fn failed(error: GitCommandError) -> ForgeError {
+    match error {
+        GitCommandError::Io { .. } | GitCommandError::TimedOut { .. } => away(error.to_string()),
+        GitCommandError::TooMuch { .. } | GitCommandError::Failed { .. } => refused(error.to_string()),
+    }
+}

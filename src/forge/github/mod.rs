@@ -1,0 +1,169 @@
+//! GitHub, and GitHub Enterprise. Deliveries are proved by their HMAC and read into our events; flow files come from
+//! the contents API; reports become check runs where we are an App, and commit statuses where we have a token.
+//!
+//! octocrab carries the calls and signs as the App. Its typed answers are too strict for a forge that adds fields
+//! at will, so each module here reads only what it needs.
+
+mod api;
+mod call;
+mod check;
+mod credentials;
+mod cut;
+mod files;
+mod installation;
+mod payload;
+mod signature;
+mod status;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+pub use self::credentials::{Credentials, SettingsError};
+
+use self::{
+    api::{Api, Identity},
+    call::refused,
+};
+use super::{Acknowledged, Authentic, FlowFile, Forge, ForgeError, Reading, Source, Unreadable, Wanted};
+use crate::model::{Event, EventKind, ForgeKind, Repository, Sha};
+
+/// What is needed to talk with GitHub.
+#[derive(Debug, Clone)]
+pub struct GithubSettings {
+    /// All are valid at once, so that one can be replaced without losing a delivery. None: no delivery is authentic.
+    pub webhook_secrets: Vec<SecretString>,
+    /// Who we are there.
+    pub credentials: Credentials,
+    /// Where the REST API is: `https://api.github.com`, or `https://HOST/api/v3`.
+    pub api_url: String,
+    /// Where repositories are: the token goes with a `git fetch` below this URL and nowhere else.
+    pub url: String,
+    /// For each call to the API; what takes longer is tried again later.
+    pub time_limit: Duration,
+}
+
+impl Default for GithubSettings {
+    fn default() -> Self {
+        Self {
+            webhook_secrets: Vec::new(),
+            credentials: Credentials::None,
+            api_url: "https://api.github.com".to_owned(),
+            url: "https://github.com".to_owned(),
+            time_limit: Duration::from_secs(10),
+        }
+    }
+}
+
+/// GitHub, behind the seam that all forges share.
+#[derive(Debug)]
+pub struct Github {
+    webhook_secrets: Vec<SecretString>,
+    url: String,
+    api: Api,
+}
+
+impl Github {
+    /// Sends nothing yet. Must be called within a Tokio runtime, on which octocrab runs its queue.
+    ///
+    /// # Errors
+    /// [`SettingsError`], which names the setting at fault.
+    pub fn new(settings: GithubSettings) -> Result<Self, SettingsError> {
+        credentials::check_webhook_secrets(&settings.webhook_secrets)?;
+        Ok(Self {
+            webhook_secrets: settings.webhook_secrets.clone(),
+            url: settings.url.trim_end_matches('/').to_owned(),
+            api: Api::new(settings)?,
+        })
+    }
+
+    /// Refuses to fetch from anywhere but our GitHub: the URL comes from a delivery.
+    fn trusted_clone_url(&self, repository: &Repository) -> Result<String, ForgeError> {
+        let below = repository.clone_url.strip_prefix(self.url.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        if below {
+            return Ok(repository.clone_url.clone());
+        }
+        Err(refused(
+            0,
+            format!("{} is cloned from {}, which is not below {}", repository.name, repository.clone_url, self.url),
+        ))
+    }
+}
+
+#[async_trait]
+impl Forge for Github {
+    fn kind(&self) -> ForgeKind {
+        ForgeKind::Github
+    }
+
+    fn authenticate(&self, headers: &http::HeaderMap, body: &[u8]) -> Option<Authentic> {
+        signature::authenticate(&self.webhook_secrets, headers, body)
+    }
+
+    fn read(&self, event: &str, body: &[u8]) -> Result<Reading, Unreadable> {
+        payload::read(event, body)
+    }
+
+    async fn flow_files(&self, repository: &Repository, sha: &Sha) -> Result<Vec<FlowFile>, ForgeError> {
+        files::flow_files(&self.api, repository, sha).await
+    }
+
+    async fn open_pull_request(&self, repository: &Repository, branch: &str) -> Result<Option<u64>, ForgeError> {
+        open_pull_request(&self.api, repository, branch).await
+    }
+
+    async fn source(&self, event: &Event) -> Result<Source, ForgeError> {
+        let url = self.trusted_clone_url(&event.repository)?;
+        let header = if url.starts_with("http") { self.api.git_header(&event.repository).await? } else { None };
+        Ok(Source { url, header, refs: refs(&event.kind), merge_ref: merge_ref(&event.kind) })
+    }
+
+    async fn report(&self, wanted: &Wanted<'_>, known: Option<&str>) -> Result<Acknowledged, ForgeError> {
+        match self.api.identity() {
+            Identity::App(_) => check::report(&self.api, wanted, known).await,
+            Identity::Token(_) => status::report(&self.api, wanted).await,
+            Identity::Nobody => Err(refused(
+                0,
+                "reports need an App (CONTAINEROPS_GITHUB_APP_ID and _PRIVATE_KEY_FILE) or CONTAINEROPS_GITHUB_TOKEN"
+                    .to_owned(),
+            )),
+        }
+    }
+}
+
+async fn open_pull_request(api: &Api, repository: &Repository, branch: &str) -> Result<Option<u64>, ForgeError> {
+    #[derive(Deserialize)]
+    struct Pull {
+        number: u64,
+        head: Head,
+    }
+    #[derive(Deserialize)]
+    struct Head {
+        r#ref: String,
+    }
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("state", "open")
+        .append_pair("head", &format!("{}:{branch}", repository.name.owner()))
+        .append_pair("per_page", "1")
+        .finish();
+    let pulls: Vec<Pull> = api.get(repository, format!("/repos/{}/pulls?{query}", repository.name)).await?;
+    // a filter that GitHub does not understand is ignored by it, and all pull requests come back
+    Ok(pulls.into_iter().find(|pull| pull.head.r#ref == branch).map(|pull| pull.number))
+}
+
+fn refs(kind: &EventKind) -> Vec<String> {
+    match kind {
+        EventKind::Push { branch } | EventKind::MergeGroup { branch, .. } => vec![format!("refs/heads/{branch}")],
+        EventKind::Tag { tag } => vec![format!("refs/tags/{tag}")],
+        EventKind::PullRequest(pull) => vec![format!("refs/pull/{}/head", pull.number)],
+    }
+}
+
+fn merge_ref(kind: &EventKind) -> Option<String> {
+    match kind {
+        EventKind::PullRequest(pull) => Some(format!("refs/pull/{}/merge", pull.number)),
+        EventKind::Push { .. } | EventKind::Tag { .. } | EventKind::MergeGroup { .. } => None,
+    }
+}

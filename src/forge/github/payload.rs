@@ -1,0 +1,322 @@
+//! What a delivery means. GitHub adds events, actions and fields without notice, so only what starts runs is read,
+//! and everything else is named as starting nothing.
+
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
+
+use crate::{
+    forge::{Reading, Unreadable},
+    model::{
+        Event, EventKind, ForgeKind, NameError, PullRequest, Repository, RepositoryName, Rerun, Sha, Trust,
+        UntrustedReason,
+    },
+};
+
+/// Who did it when GitHub does not say: its own name for accounts that are gone.
+const GHOST: &str = "ghost";
+/// The branches on which a merge queue tries its merges; `merge_group` tells about them.
+const QUEUE: &str = "gh-readonly-queue/";
+/// No forge takes a longer ref.
+const LONGEST_REF: usize = 1024;
+const LONGEST_TITLE: usize = 200;
+
+/// Every payload has these.
+#[derive(Deserialize)]
+struct Common {
+    repository: RepositoryPayload,
+    sender: Option<Account>,
+    installation: Option<Id>,
+}
+
+#[derive(Deserialize)]
+struct RepositoryPayload {
+    full_name: FullName,
+    default_branch: String,
+    clone_url: String,
+    html_url: String,
+}
+
+#[derive(Deserialize)]
+struct Account {
+    login: String,
+}
+
+#[derive(Deserialize)]
+struct Id {
+    id: u64,
+}
+
+/// Of which action an event is.
+#[derive(Deserialize)]
+struct Acted {
+    action: String,
+}
+
+#[derive(Deserialize)]
+struct PushPayload {
+    r#ref: Ref,
+    before: Sha,
+    after: Sha,
+    head_commit: Option<Commit>,
+}
+
+#[derive(Deserialize)]
+struct Commit {
+    id: Sha,
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct PullRequestPayload {
+    pull_request: Pull,
+}
+
+#[derive(Deserialize)]
+struct Pull {
+    number: u64,
+    title: String,
+    #[serde(default)]
+    draft: bool,
+    user: Option<Account>,
+    head: Head,
+    base: Base,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    r#ref: Ref,
+    sha: Sha,
+    repo: Option<PullRepository>,
+}
+
+#[derive(Deserialize)]
+struct Base {
+    r#ref: Ref,
+    sha: Sha,
+    repo: PullRepository,
+}
+
+#[derive(Deserialize)]
+struct PullRepository {
+    id: u64,
+    full_name: FullName,
+}
+
+#[derive(Deserialize)]
+struct MergeGroupPayload {
+    merge_group: MergeGroup,
+}
+
+#[derive(Deserialize)]
+struct MergeGroup {
+    head_sha: Sha,
+    head_ref: Ref,
+    base_sha: Sha,
+    base_ref: Ref,
+    head_commit: Commit,
+}
+
+#[derive(Deserialize)]
+struct CheckRunPayload {
+    check_run: CheckRun,
+}
+
+#[derive(Deserialize)]
+struct CheckRun {
+    head_sha: Sha,
+    external_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct CheckSuitePayload {
+    check_suite: CheckSuite,
+}
+
+#[derive(Deserialize)]
+struct CheckSuite {
+    head_sha: Sha,
+}
+
+/// `owner/repository`: on GitHub, names do not nest.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct FullName(RepositoryName);
+
+impl TryFrom<String> for FullName {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let name: RepositoryName = text.parse().map_err(|e: NameError| e.to_string())?;
+        if name.owner().is_empty() || name.owner().contains('/') {
+            return Err(format!("`{name}` is no `owner/repository`"));
+        }
+        Ok(Self(name))
+    }
+}
+
+/// A ref or a branch's name, of a length and of characters that Git allows.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Ref(String);
+
+impl TryFrom<String> for Ref {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let good = !text.is_empty() && text.len() <= LONGEST_REF && !text.chars().any(char::is_control);
+        if good { Ok(Self(text)) } else { Err("a ref of 1 to 1024 printable characters is expected") }
+    }
+}
+
+/// Reads a delivery of this event.
+pub(super) fn read(event: &str, body: &[u8]) -> Result<Reading, Unreadable> {
+    serde_json::from_slice::<IgnoredAny>(body).map_err(|e| not_json(&e, body))?;
+    match event {
+        "push" => Ok(push(shaped(event, body)?, shaped(event, body)?)),
+        "pull_request" | "merge_group" | "check_run" | "check_suite" => {
+            let Acted { action } = shaped(event, body)?;
+            acted(event, &action, body)
+        }
+        "ping" => nothing("GitHub asks whether we are there"),
+        _ => nothing(format!("`{event}` events start nothing")),
+    }
+}
+
+fn acted(event: &str, action: &str, body: &[u8]) -> Result<Reading, Unreadable> {
+    match (event, action) {
+        ("pull_request", "opened" | "reopened" | "synchronize") => {
+            Ok(pull_request(shaped(event, body)?, shaped(event, body)?))
+        }
+        ("merge_group", "checks_requested") => Ok(merge_group(shaped(event, body)?, shaped(event, body)?)),
+        ("check_run", "rerequested") => Ok(check_run(shaped(event, body)?, shaped(event, body)?)),
+        ("check_suite", "rerequested") => Ok(check_suite(shaped(event, body)?, shaped(event, body)?)),
+        _ => nothing(format!("`{event}` events with the action `{}` start nothing", start_of(action, 40))),
+    }
+}
+
+fn push(common: Common, payload: PushPayload) -> Reading {
+    let Ref(full) = payload.r#ref;
+    if payload.after.is_zero() {
+        return Reading::Nothing(format!("{full} was deleted"));
+    }
+    let (kind, sha) = if let Some(branch) = full.strip_prefix("refs/heads/") {
+        if branch.starts_with(QUEUE) {
+            return Reading::Nothing(format!("{branch} is a merge queue's; its `merge_group` event counts"));
+        }
+        (EventKind::Push { branch: branch.to_owned() }, payload.after)
+    } else if let Some(tag) = full.strip_prefix("refs/tags/") {
+        // an annotated tag is an object of its own, and `after` names that; the commit is what it points to
+        let commit = payload.head_commit.as_ref().map(|commit| commit.id.clone());
+        (EventKind::Tag { tag: tag.to_owned() }, commit.unwrap_or(payload.after))
+    } else {
+        return Reading::Nothing(format!("{full} is neither a branch nor a tag"));
+    };
+    let title = payload.head_commit.map_or_else(String::new, |commit| first_line(&commit.message));
+    let base_sha = Some(payload.before).filter(|before| !before.is_zero());
+    Reading::Event(common.event(kind, sha, base_sha, title, Trust::Trusted))
+}
+
+fn pull_request(common: Common, payload: PullRequestPayload) -> Reading {
+    let pull = payload.pull_request;
+    let trust = trust(pull.head.repo.as_ref(), &pull.base.repo);
+    let kind = EventKind::PullRequest(PullRequest {
+        number: pull.number,
+        branch: pull.head.r#ref.0,
+        base: pull.base.r#ref.0,
+        head_repository: pull.head.repo.map(|repository| repository.full_name.0),
+        author: login(pull.user),
+        draft: pull.draft,
+    });
+    let title = first_line(&pull.title);
+    Reading::Event(common.event(kind, pull.head.sha, Some(pull.base.sha), title, trust))
+}
+
+/// The ids decide: a name can be given to another repository.
+fn trust(head: Option<&PullRepository>, base: &PullRepository) -> Trust {
+    match head {
+        Some(head) if head.id == base.id => Trust::Trusted,
+        Some(head) => Trust::Untrusted(UntrustedReason::Fork(head.full_name.0.to_string())),
+        None => Trust::Untrusted(UntrustedReason::HeadRepositoryGone),
+    }
+}
+
+/// Only who may write to the repository can put a pull request in its queue.
+fn merge_group(common: Common, payload: MergeGroupPayload) -> Reading {
+    let group = payload.merge_group;
+    let kind = EventKind::MergeGroup { base: branch(group.base_ref), branch: branch(group.head_ref) };
+    let title = first_line(&group.head_commit.message);
+    Reading::Event(common.event(kind, group.head_sha, Some(group.base_sha), title, Trust::Trusted))
+}
+
+fn check_run(common: Common, payload: CheckRunPayload) -> Reading {
+    let run = payload.check_run;
+    match run.external_id.filter(|id| !id.is_empty()) {
+        Some(id) => Reading::Rerun(common.rerun(run.head_sha, Some(id))),
+        None => Reading::Nothing("the check to run again is none of ours: it has no `external_id`".to_owned()),
+    }
+}
+
+fn check_suite(common: Common, payload: CheckSuitePayload) -> Reading {
+    Reading::Rerun(common.rerun(payload.check_suite.head_sha, None))
+}
+
+impl Common {
+    fn event(self, kind: EventKind, sha: Sha, base_sha: Option<Sha>, title: String, trust: Trust) -> Event {
+        let (repository, actor) = self.taken_apart();
+        Event { repository, kind, sha, base_sha, actor, title, trust }
+    }
+
+    fn rerun(self, sha: Sha, external_id: Option<String>) -> Rerun {
+        let (repository, actor) = self.taken_apart();
+        Rerun { repository, sha, external_id, actor }
+    }
+
+    fn taken_apart(self) -> (Repository, String) {
+        let repository = Repository {
+            forge: ForgeKind::Github,
+            name: self.repository.full_name.0,
+            default_branch: self.repository.default_branch,
+            clone_url: self.repository.clone_url,
+            web_url: self.repository.html_url,
+            installation: self.installation.map(|installation| installation.id),
+        };
+        (repository, login(self.sender))
+    }
+}
+
+fn login(account: Option<Account>) -> String {
+    account.map_or_else(|| GHOST.to_owned(), |account| account.login)
+}
+
+fn branch(Ref(full): Ref) -> String {
+    full.strip_prefix("refs/heads/").map_or(full.clone(), str::to_owned)
+}
+
+fn first_line(text: &str) -> String {
+    start_of(text.lines().next().unwrap_or_default().trim_end(), LONGEST_TITLE)
+}
+
+fn start_of(text: &str, characters: usize) -> String {
+    text.chars().take(characters).collect()
+}
+
+fn nothing(why: impl Into<String>) -> Result<Reading, Unreadable> {
+    Ok(Reading::Nothing(why.into()))
+}
+
+fn not_json(error: &serde_json::Error, body: &[u8]) -> Unreadable {
+    if body.starts_with(b"payload=") {
+        let hint = "it is a form: set the webhook's content type to application/json";
+        return Unreadable::NotJson(hint.to_owned());
+    }
+    Unreadable::NotJson(error.to_string())
+}
+
+/// Reads a body that is known to be JSON; an error says where it is not of our shape.
+fn shaped<T: DeserializeOwned>(event: &str, body: &[u8]) -> Result<T, Unreadable> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| Unreadable::Shape {
+        event: event.to_owned(),
+        message: format!("{}: {}", error.path(), error.inner()),
+    })
+}

@@ -1,0 +1,221 @@
+//! Sources without credentials: a bare mirror per repository on the server's disk, and from it the snapshot of one
+//! commit that pods unpack.
+//!
+//! What is promised: a repository is fetched by one caller at a time; what is fetched once is not fetched again; a
+//! forge's credentials are on no disk, in no command line and in no message; nothing that a repository contains is
+//! executed or followed; and every step has a limit of time and size.
+
+mod archive;
+mod checkout;
+mod fetch;
+
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::{GitCommandError, Source};
+use crate::model::{Repository, Sha};
+
+/// The mirrors under one directory.
+#[derive(Debug)]
+pub struct Mirrors {
+    directory: PathBuf,
+    limits: Limits,
+    /// One lock for each mirror that was used, by its path.
+    fetching: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// What a snapshot may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The most bytes that the files of a commit may have together, and that its archive may have before it is
+    /// compressed. 4 GiB.
+    pub bytes: u64,
+    /// The most files that a commit may have. A million.
+    pub files: u64,
+    /// The most time for a fetch. 10 minutes.
+    pub time: Duration,
+}
+
+/// A snapshot that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What was checked out.
+    pub checkout: Checkout,
+    /// The archive's bytes before compression.
+    pub unpacked: u64,
+    /// The archive's bytes as written.
+    pub packed: u64,
+}
+
+/// Which commit a snapshot holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checkout {
+    /// The event's own.
+    Commit(Sha),
+    /// The forge's merge of the event's commit into its base.
+    Merge(Sha),
+}
+
+/// A snapshot could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MirrorError {
+    /// The forge does not have the commit (any more): a branch was pushed over, or its pull request's fork deleted.
+    #[error("commit {sha} is not in the repository (any more)")]
+    Missing {
+        /// Which.
+        sha: Sha,
+    },
+    /// The forge cannot be reached: try again later.
+    #[error("the repository cannot be fetched now: {message}")]
+    Away {
+        /// What git said.
+        message: String,
+    },
+    /// The commit is larger than a snapshot may be: the author's to change, or the operator's.
+    #[error("the commit's files are more than a snapshot may have: {limit}")]
+    TooLarge {
+        /// Which limit.
+        limit: String,
+    },
+    /// The forge says no, and will say so again; or the repository is one that we do not fetch.
+    #[error("the repository cannot be fetched: {message}")]
+    Refused {
+        /// What git said.
+        message: String,
+    },
+    /// Git failed on what it had fetched.
+    #[error("`git {command}` failed: {stderr}")]
+    Git {
+        /// Which command.
+        command: String,
+        /// What it said.
+        stderr: String,
+    },
+    /// The server's disk.
+    #[error("{}: {source}", path.display())]
+    Disk {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes: 4 << 30, files: 1_000_000, time: Duration::from_secs(600) }
+    }
+}
+
+impl Checkout {
+    /// The commit, whichever it is.
+    pub const fn sha(&self) -> &Sha {
+        match self {
+            Self::Commit(sha) | Self::Merge(sha) => sha,
+        }
+    }
+}
+
+impl Mirrors {
+    /// Mirrors in `directory`, which is made when it is needed.
+    pub fn new(directory: PathBuf) -> Self {
+        Self::with_limits(directory, Limits::default())
+    }
+
+    /// The same with other limits.
+    pub fn with_limits(directory: PathBuf, limits: Limits) -> Self {
+        Self { directory, limits, fetching: Mutex::default() }
+    }
+
+    /// Writes a commit's files to `into`, as a tar compressed by zstd, with a `.git` of that one commit: its `origin`
+    /// is the repository's clone URL, and there are no credentials in it. If the source has a merge ref whose second
+    /// parent is the commit, that merge is taken instead.
+    ///
+    /// The same commit gives the same bytes as long as the mirror packs its objects in the same way, which it does
+    /// until it is repacked; so a digest of the bytes is a good name, but not a promise.
+    ///
+    /// # Errors
+    /// Each of [`MirrorError`]. A file at `into` is of no use then.
+    pub async fn snapshot(
+        &self,
+        repository: &Repository,
+        event_sha: &Sha,
+        source: &Source,
+        into: &Path,
+    ) -> Result<Snapshot, MirrorError> {
+        let directory = made(&self.directory)?;
+        let mirror = mirror(&directory, repository);
+        let checkout = self.fetch(&mirror, event_sha, source).await?;
+        let place = workplace(&directory.join("checkouts"))?;
+        let time = checkout::write(&mirror, checkout.sha(), &repository.clone_url, place.path(), self.limits).await?;
+        let (unpacked, packed) = archive::write(place, into.to_owned(), time, self.limits.bytes).await?;
+        Ok(Snapshot { checkout, unpacked, packed })
+    }
+
+    /// Brings the commit into the mirror, with the mirror's lock. Reading from a mirror needs none.
+    async fn fetch(&self, mirror: &Path, event_sha: &Sha, source: &Source) -> Result<Checkout, MirrorError> {
+        let lock = self.lock(mirror);
+        let _alone = lock.lock().await;
+        let fetch = fetch::Fetch { mirror, source, time: self.limits.time };
+        fetch.commit(event_sha).await?;
+        Ok(match fetch.merge(event_sha).await? {
+            Some(merge) => Checkout::Merge(merge),
+            None => Checkout::Commit(event_sha.clone()),
+        })
+    }
+
+    fn lock(&self, mirror: &Path) -> Arc<tokio::sync::Mutex<()>> {
+        // a map of locks is never half-changed, so a panic elsewhere does not make it useless
+        let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(fetching.entry(mirror.to_owned()).or_default())
+    }
+}
+
+/// A directory that is there after the call, by its real path.
+fn made(directory: &Path) -> Result<PathBuf, MirrorError> {
+    std::fs::create_dir_all(directory).and_then(|()| directory.canonicalize()).map_err(disk(directory))
+}
+
+/// A new directory in `directory`. Those that a crash has left there are removed.
+fn workplace(directory: &Path) -> Result<tempfile::TempDir, MirrorError> {
+    made(directory)?;
+    for entry in std::fs::read_dir(directory).map_err(disk(directory))?.flatten() {
+        if is_forgotten(&entry.path()) {
+            // another process may remove it at the same time; what stays is tried again with the next snapshot
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    tempfile::TempDir::new_in(directory).map_err(disk(directory))
+}
+
+/// Whether something is so old that whoever made it is gone: far beyond every limit of time.
+fn is_forgotten(path: &Path) -> bool {
+    const AGE: Duration = Duration::from_secs(2 * 3600);
+    let changed = path.symlink_metadata().and_then(|about| about.modified());
+    changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > AGE))
+}
+
+/// Where a repository's mirror lies. `+` is in no name, so that no mirror lies within another.
+fn mirror(directory: &Path, repository: &Repository) -> PathBuf {
+    let name = repository.name.as_str().replace('/', "+");
+    directory.join(repository.forge.as_str()).join(format!("{name}.git"))
+}
+
+fn failed(error: GitCommandError) -> MirrorError {
+    match error {
+        GitCommandError::Failed { command, stderr } => MirrorError::Git { command, stderr },
+        GitCommandError::TooMuch { .. } | GitCommandError::TimedOut { .. } | GitCommandError::Io { .. } => {
+            MirrorError::Away { message: error.to_string() }
+        }
+    }
+}
+
+fn disk(path: &Path) -> impl FnOnce(io::Error) -> MirrorError {
+    let path = path.to_owned();
+    |source| MirrorError::Disk { path, source }
+}

@@ -1,0 +1,324 @@
+//! Settings: `CONTAINEROPS_*` variables, and under them `containerops.toml` with the same names in lower case
+//! (`listen`, `github_app_id`, …). A name that we do not know is an error, so that a typing mistake is not a default.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use secrecy::SecretString;
+
+/// Every name that is known.
+const NAMES: [&str; 24] = [
+    "listen",
+    "public_url",
+    "agent_url",
+    "data",
+    "database_url",
+    "blob_url",
+    "executor",
+    "kubernetes_namespace",
+    "kubernetes_agent_image",
+    "kubernetes_insecure_registries",
+    "kubernetes_kubeconfig",
+    "secret_key_file",
+    "github_webhook_secret",
+    "github_app_id",
+    "github_private_key_file",
+    "github_token",
+    "github_api_url",
+    "github_url",
+    "git_root",
+    "git_webhook_secret",
+    "job_timeout",
+    "run_timeout",
+    "log_format",
+    "config",
+];
+const PREFIX: &str = "CONTAINEROPS_";
+/// Variables of our prefix that are no settings: they speak to tests, or Kubernetes makes them for our own service.
+const NOT_OURS: [&str; 4] = ["TEST_", "SERVICE_", "PORT", "ATTEMPT"];
+
+/// How this server is set up.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What links show, without a slash at the end; `None`: made from the address that is listened on.
+    pub public_url: Option<String>,
+    /// What pods can reach; `None`: the public URL.
+    pub agent_url: Option<String>,
+    /// The data directory.
+    pub data: PathBuf,
+    /// `sqlite:PATH`.
+    pub database_url: String,
+    /// `file:PATH`.
+    pub blob_url: String,
+    /// Where containers run; `None`: what is found.
+    pub executor: Option<ExecutorChoice>,
+    /// The namespace of pods.
+    pub kubernetes_namespace: String,
+    /// The image that holds the agent.
+    pub kubernetes_agent_image: String,
+    /// Registries that are spoken to without TLS.
+    pub insecure_registries: Vec<String>,
+    /// A kubeconfig that is used instead of the usual places.
+    pub kubeconfig: Option<PathBuf>,
+    /// The server's own key.
+    pub secret_key_file: PathBuf,
+    /// GitHub, if it is set up.
+    pub github: Option<GithubChoice>,
+    /// Where bare repositories are.
+    pub git_root: PathBuf,
+    /// What proves a plain repository's deliveries; empty: the one in the data directory.
+    pub git_webhook_secrets: Vec<SecretString>,
+    /// The most time a job may take.
+    pub job_timeout: std::time::Duration,
+    /// The most time a run may take.
+    pub run_timeout: std::time::Duration,
+}
+
+/// An executor by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExecutorChoice {
+    /// Pods.
+    Kubernetes,
+    /// Processes of this machine.
+    Process,
+}
+
+/// How GitHub is set up.
+#[derive(Debug)]
+pub struct GithubChoice {
+    /// All are valid at once.
+    pub webhook_secrets: Vec<SecretString>,
+    /// The App's id and its key's file.
+    pub app: Option<(u64, PathBuf)>,
+    /// A token, where there is no App.
+    pub token: Option<SecretString>,
+    /// The API.
+    pub api_url: Option<String>,
+    /// The pages.
+    pub url: Option<String>,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A name that we do not know.
+    #[error("`{name}` is no setting{}", nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?")))]
+    Unknown {
+        /// As it was written.
+        name: String,
+        /// The known name that is most like it.
+        nearest: Option<&'static str>,
+    },
+    /// A value that its setting does not take.
+    #[error("the setting `{name}`: {message}")]
+    Value {
+        /// Which.
+        name: &'static str,
+        /// What is wrong, and what is expected.
+        message: String,
+    },
+    /// A file that is no TOML.
+    #[error("containerops.toml: {0}")]
+    Toml(String),
+}
+
+impl Settings {
+    /// Reads settings. `variables` are the environment's, `file` the text of `containerops.toml`.
+    ///
+    /// # Errors
+    /// [`SettingsError`]: the first mistake.
+    pub fn read(
+        variables: impl IntoIterator<Item = (String, String)>,
+        file: Option<&str>,
+    ) -> Result<Self, SettingsError> {
+        let mut values = file.map_or_else(|| Ok(BTreeMap::new()), from_toml)?;
+        for (name, value) in variables {
+            let Some(name) = name.strip_prefix(PREFIX) else { continue };
+            if NOT_OURS.iter().any(|not_ours| name.starts_with(not_ours)) {
+                continue;
+            }
+            values.insert(known(&name.to_ascii_lowercase())?, value);
+        }
+        Values(values).settings()
+    }
+}
+
+/// The known name, or an error with the one that is most like it. The agent's image and the registries may be named
+/// without their group.
+fn known(name: &str) -> Result<&'static str, SettingsError> {
+    let whole = match name {
+        "agent_image" => "kubernetes_agent_image",
+        "insecure_registries" => "kubernetes_insecure_registries",
+        other => other,
+    };
+    if let Some(known) = NAMES.into_iter().find(|known| *known == whole) {
+        return Ok(known);
+    }
+    let nearest = NAMES.into_iter().map(|known| (distance(known, name), known)).min().filter(|(far, _)| *far <= 3);
+    Err(SettingsError::Unknown { name: name.chars().take(60).collect(), nearest: nearest.map(|(_, known)| known) })
+}
+
+/// Levenshtein's distance.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+fn from_toml(text: &str) -> Result<BTreeMap<&'static str, String>, SettingsError> {
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| SettingsError::Toml(error.to_string()))?;
+    table
+        .into_iter()
+        .map(|(name, value)| {
+            let name = known(&name)?;
+            match value {
+                toml::Value::String(text) => Ok((name, text)),
+                toml::Value::Integer(number) => Ok((name, number.to_string())),
+                _ => Err(SettingsError::Value { name, message: "a text or a number is expected".to_owned() }),
+            }
+        })
+        .collect()
+}
+
+struct Values(BTreeMap<&'static str, String>);
+
+impl Values {
+    fn get(&self, name: &'static str) -> Option<&str> {
+        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<T>, SettingsError> {
+        let wrong = |error: T::Err| SettingsError::Value { name, message: error.to_string() };
+        self.get(name).map(|value| value.parse().map_err(wrong)).transpose()
+    }
+
+    fn url(&self, name: &'static str) -> Result<Option<String>, SettingsError> {
+        let Some(url) = self.parse::<url::Url>(name)? else { return Ok(None) };
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(SettingsError::Value { name, message: "an http or https URL is expected".to_owned() });
+        }
+        Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
+    }
+
+    fn secrets(&self, name: &'static str) -> Vec<SecretString> {
+        self.get(name).map(|all| all.split_whitespace().map(SecretString::from).collect()).unwrap_or_default()
+    }
+
+    fn hours(&self, name: &'static str, default: u64) -> Result<std::time::Duration, SettingsError> {
+        Ok(std::time::Duration::from_secs(self.parse(name)?.unwrap_or(default * 3600)))
+    }
+
+    fn executor(&self) -> Result<Option<ExecutorChoice>, SettingsError> {
+        match self.get("executor") {
+            None => Ok(None),
+            Some("kubernetes") => Ok(Some(ExecutorChoice::Kubernetes)),
+            Some("process") => Ok(Some(ExecutorChoice::Process)),
+            Some(other) => Err(SettingsError::Value {
+                name: "executor",
+                message: format!("`{other}` is none that this version has; `kubernetes` and `process` are"),
+            }),
+        }
+    }
+
+    fn github(&self) -> Result<Option<GithubChoice>, SettingsError> {
+        let webhook_secrets = self.secrets("github_webhook_secret");
+        if webhook_secrets.is_empty() {
+            return Ok(None);
+        }
+        let key = self.get("github_private_key_file").map(PathBuf::from);
+        let app = match (self.parse::<u64>("github_app_id")?, key) {
+            (Some(id), Some(key)) => Some((id, key)),
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => {
+                let message = "an App needs both github_app_id and github_private_key_file".to_owned();
+                return Err(SettingsError::Value { name: "github_app_id", message });
+            }
+        };
+        let token = self.get("github_token").map(SecretString::from);
+        let (api_url, url) = (self.url("github_api_url")?, self.url("github_url")?);
+        Ok(Some(GithubChoice { webhook_secrets, app, token, api_url, url }))
+    }
+
+    fn settings(&self) -> Result<Settings, SettingsError> {
+        let data = PathBuf::from(self.get("data").unwrap_or("./containerops-data"));
+        let path = |name: &'static str, default: &str| self.get(name).map_or_else(|| data.join(default), PathBuf::from);
+        let in_data = |scheme: &str, name: &str| format!("{scheme}:{}", data.join(name).display());
+        Ok(Settings {
+            listen: self.parse("listen")?.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            public_url: self.url("public_url")?,
+            agent_url: self.url("agent_url")?,
+            database_url: self.get("database_url").map_or_else(|| in_data("sqlite", "containerops.db"), str::to_owned),
+            blob_url: self.get("blob_url").map_or_else(|| in_data("file", "blobs"), str::to_owned),
+            executor: self.executor()?,
+            kubernetes_namespace: self.get("kubernetes_namespace").unwrap_or("containerops").to_owned(),
+            kubernetes_agent_image: self.get("kubernetes_agent_image").unwrap_or(AGENT_IMAGE).to_owned(),
+            insecure_registries: self
+                .get("kubernetes_insecure_registries")
+                .map(|all| all.split([' ', ',']).filter(|one| !one.is_empty()).map(str::to_owned).collect())
+                .unwrap_or_default(),
+            kubeconfig: self.get("kubernetes_kubeconfig").map(PathBuf::from),
+            secret_key_file: path("secret_key_file", "secret-key"),
+            github: self.github()?,
+            git_root: path("git_root", "git"),
+            git_webhook_secrets: self.secrets("git_webhook_secret"),
+            job_timeout: self.hours("job_timeout", 24)?,
+            run_timeout: self.hours("run_timeout", 24 * 7)?,
+            data,
+        })
+    }
+}
+
+/// The image of this very release.
+const AGENT_IMAGE: &str = concat!("ghcr.io/containerops/containerops:", env!("CARGO_PKG_VERSION"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)], file: Option<&str>) -> Result<Settings, SettingsError> {
+        Settings::read(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())), file)
+    }
+
+    #[test]
+    fn variables_stand_over_the_file_and_the_file_over_defaults() {
+        let file = "listen = \"127.0.0.1:1\"\ndata = \"/var/lib/co\"\n";
+        let settings = read(&[("CONTAINEROPS_LISTEN", "127.0.0.1:2"), ("HOME", "/")], Some(file)).expect("good");
+        assert_eq!(settings.listen.port(), 2);
+        assert_eq!(settings.database_url, "sqlite:/var/lib/co/containerops.db");
+        assert_eq!(settings.kubernetes_namespace, "containerops");
+    }
+
+    #[test]
+    fn a_typing_mistake_is_an_error_that_names_the_nearest() {
+        let error = read(&[("CONTAINEROPS_LISTN", "127.0.0.1:2")], None).expect_err("unknown");
+        assert_eq!(error.to_string(), "`listn` is no setting; did you mean `listen`?");
+        let error = read(&[], Some("executor = \"docker\"")).expect_err("not in this version");
+        assert!(error.to_string().contains("kubernetes"), "{error}");
+    }
+
+    #[test]
+    fn half_an_app_is_refused_and_several_secrets_are_valid() {
+        let half = [("CONTAINEROPS_GITHUB_WEBHOOK_SECRET", "a b"), ("CONTAINEROPS_GITHUB_APP_ID", "7")];
+        assert!(read(&half, None).is_err());
+        let settings = read(&half[..1], None).expect("good");
+        assert_eq!(settings.github.map(|github| github.webhook_secrets.len()), Some(2));
+    }
+
+    #[test]
+    fn what_kubernetes_makes_for_our_own_service_is_no_setting() {
+        let made = [("CONTAINEROPS_SERVICE_HOST", "10.0.0.1"), ("CONTAINEROPS_PORT_8080_TCP", "tcp://…")];
+        assert!(read(&made, None).is_ok());
+    }
+}

@@ -1,0 +1,70 @@
+//! Hints that something changed. Whoever waits asks the database first and again after each ring; a ring that is
+//! missed costs a timer's patience, never an event.
+
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+
+use crate::model::{AttemptId, JobId, RunId};
+
+/// More changes than this between two looks of a listener count as "everything".
+const BACKLOG: usize = 1024;
+
+/// What changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// A delivery waits for intake.
+    Delivery,
+    /// A run, or something in it, moved.
+    Run(RunId),
+    /// An attempt's jobs may have got their turn, or are to be cancelled.
+    Attempt(AttemptId),
+    /// A log grew, or is complete.
+    Log(JobId),
+    /// The executor has seen something.
+    Executor,
+    /// A forge is to be told something.
+    Report,
+}
+
+/// Rings for everybody who listens.
+#[derive(Debug, Clone)]
+pub struct Bell(broadcast::Sender<Change>);
+
+/// Hears every change since it was made.
+#[derive(Debug)]
+pub struct Listener(broadcast::Receiver<Change>);
+
+impl Bell {
+    pub(super) fn new() -> Self {
+        Self(broadcast::Sender::new(BACKLOG))
+    }
+
+    /// Tells all listeners.
+    pub fn ring(&self, change: Change) {
+        // nobody may be listening, and that is fine
+        let _ = self.0.send(change);
+    }
+
+    /// Listens from now on. Listen first, then look at the database, then wait: so nothing falls between.
+    pub fn listen(&self) -> Listener {
+        Listener(self.0.subscribe())
+    }
+}
+
+impl Listener {
+    /// Returns when a change that `matters` was rung, or when `patience` is over.
+    pub async fn wait(&mut self, patience: Duration, matters: impl Fn(Change) -> bool) {
+        let heard = async {
+            loop {
+                match self.0.recv().await {
+                    Ok(change) if !matters(change) => {}
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+                    Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
+        // over is as good as heard: the caller looks again either way
+        let _ = tokio::time::timeout(patience, heard).await;
+    }
+}

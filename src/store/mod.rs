@@ -1,0 +1,233 @@
+//! Every SQL statement. SQL is the queue and the truth: loops ask it what is due, and nothing that matters lives
+//! only in memory.
+//!
+//! One SQL text serves both databases ([`Db`]); a transaction ([`Tx`]) is the only thing that runs statements, so what
+//! belongs together is together. After a commit the [`Bell`] rings: a hint for whoever waits, never the truth.
+
+mod attempt;
+mod bell;
+mod delivery;
+mod inbox;
+mod log;
+mod report;
+mod run;
+mod types;
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub use attempt::{AttemptRow, JobRow, NewJob, OutputRow, Tail};
+pub use bell::{Bell, Change, Listener};
+pub use delivery::{DeliveryRow, DeliverySummary};
+pub use inbox::{Inbox, NewDelivery, Taken};
+pub use log::{ChunkRow, NewChunk};
+pub use report::{NewReport, ReportRow};
+pub use run::{ActionRow, NewRun, Pin, Pins, RepositoryRow, RunFilter, RunRow, RunSummary};
+pub use types::Json;
+
+/// The schema's history; it only grows.
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+/// Readers of SQLite: pages and loops look at the same time, and WAL lets them.
+const SQLITE_READERS: u32 = 8;
+/// How long a statement waits for another process's lock (a backup, say) before it is an error.
+const SQLITE_BUSY: Duration = Duration::from_secs(10);
+
+/// The database did not do what we asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It is away, full, locked, or answers nonsense.
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// Its schema could not be brought up to date.
+    #[error("the database's schema: {0}")]
+    Schema(#[from] sqlx::migrate::MigrateError),
+    /// The URL names no database that we know.
+    #[error("`{0}` is no database that this version knows: sqlite:PATH is")]
+    UnknownDatabase(String),
+    /// A statement met another number of rows than it meant: someone else was faster, or a bug of ours.
+    #[error("{what}: meant {meant} rows, met {met}")]
+    Rows {
+        /// Which statement.
+        what: &'static str,
+        /// How many rows it meant.
+        meant: u64,
+        /// How many it met.
+        met: u64,
+    },
+}
+
+/// What every statement returns.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// The database, its inbox and its bell.
+#[derive(Debug, Clone)]
+pub struct Store {
+    db: Db,
+    inbox: Inbox,
+    bell: Bell,
+}
+
+/// Which database. PostgreSQL will be the other arm.
+#[derive(Debug, Clone)]
+enum Db {
+    /// One writer, because SQLite has one lock; readers see the last commit and block nobody.
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+}
+
+/// A transaction: a consistent view, and changes that happen together or not at all.
+#[derive(Debug)]
+pub struct Tx {
+    on: On,
+    changes: Vec<Change>,
+    bell: Bell,
+}
+
+#[derive(Debug)]
+enum On {
+    Sqlite(Transaction<'static, Sqlite>),
+}
+
+/// Runs one statement and returns how many rows it met.
+macro_rules! execute {
+    ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+        match &mut $tx.on {
+            $crate::store::On::Sqlite(on) => sqlx::query($sql)$(.bind($bind))*.execute(&mut **on).await
+                .map(|done| done.rows_affected()).map_err($crate::store::StoreError::from),
+        }
+    };
+}
+
+/// All rows of one query.
+macro_rules! rows {
+    ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
+        match &mut $tx.on {
+            $crate::store::On::Sqlite(on) => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_all(&mut **on).await
+                .map_err($crate::store::StoreError::from),
+        }
+    };
+}
+
+/// The first row of one query, if there is one.
+macro_rules! row {
+    ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
+        match &mut $tx.on {
+            $crate::store::On::Sqlite(on) => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_optional(&mut **on)
+                .await.map_err($crate::store::StoreError::from),
+        }
+    };
+}
+use {execute, row, rows};
+
+/// Errs unless a statement met as many rows as it meant.
+fn meant(what: &'static str, meant: u64, met: u64) -> Result<()> {
+    if meant == met { Ok(()) } else { Err(StoreError::Rows { what, meant, met }) }
+}
+
+impl Store {
+    /// Opens the database of `sqlite:PATH`, makes it if it is not there, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`], if the URL is unknown, the file cannot be opened, or it is of a newer release.
+    pub async fn open(url: &str) -> Result<Self> {
+        let path = url.strip_prefix("sqlite:").ok_or_else(|| StoreError::UnknownDatabase(scheme(url)))?;
+        let bell = Bell::new();
+        let db = open_sqlite(Path::new(path.trim_start_matches("//"))).await?;
+        let inbox = Inbox::open(&db, bell.clone());
+        Ok(Self { db, inbox, bell })
+    }
+
+    /// A consistent view; changes are refused.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn read(&self) -> Result<Tx> {
+        let on = match &self.db {
+            Db::Sqlite { readers, .. } => On::Sqlite(readers.begin().await?),
+        };
+        Ok(Tx { on, changes: Vec::new(), bell: self.bell.clone() })
+    }
+
+    /// A transaction that may change things. On SQLite only one exists at a time: keep it short.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn write(&self) -> Result<Tx> {
+        let on = match &self.db {
+            Db::Sqlite { writer, .. } => On::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+        };
+        Ok(Tx { on, changes: Vec::new(), bell: self.bell.clone() })
+    }
+
+    /// Where deliveries are committed, many at once.
+    pub const fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// Rings after commits.
+    pub const fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    /// Closes all connections, so that the file is whole and nobody holds it.
+    pub async fn close(&self) {
+        match &self.db {
+            Db::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+        }
+    }
+}
+
+impl Tx {
+    /// Makes the changes durable, then rings for them.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`]; nothing has changed then.
+    pub async fn commit(self) -> Result<()> {
+        match self.on {
+            On::Sqlite(on) => on.commit().await?,
+        }
+        for change in self.changes {
+            self.bell.ring(change);
+        }
+        Ok(())
+    }
+
+    /// Rings for `change` once this transaction is committed.
+    pub fn ring(&mut self, change: Change) {
+        if !self.changes.contains(&change) {
+            self.changes.push(change);
+        }
+    }
+}
+
+/// What stands before the colon, which is all of a database URL that a message may show: the rest may be a password.
+fn scheme(url: &str) -> String {
+    url.split_once(':').map_or("(no scheme)", |(scheme, _)| scheme).chars().take(20).collect()
+}
+
+async fn open_sqlite(path: &Path) -> Result<Db> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // with NORMAL a commit is not on the disk when we answer
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(SQLITE_BUSY);
+    let one = || SqlitePoolOptions::new().max_connections(1);
+    // a pool of its own, closed afterwards: a failed migration must not leave its lock behind
+    let migrating = one().connect_with(options.clone()).await?;
+    let migrated = MIGRATIONS.run(&migrating).await;
+    migrating.close().await;
+    migrated?;
+    let writer = one().connect_with(options.clone()).await?;
+    let readers =
+        SqlitePoolOptions::new().max_connections(SQLITE_READERS).connect_with(options.read_only(true)).await?;
+    Ok(Db::Sqlite { writer, readers })
+}

@@ -1,0 +1,577 @@
+//! Repositories, runs and their actions.
+
+use std::collections::BTreeMap;
+
+use super::{Change, Json, Result, Tx, execute, meant, row, rows};
+use crate::model::{
+    ActionId, ActionState, DeliveryId, Diagnostic, Event, ForgeKind, Plan, PlanDigest, Repository, RepositoryId,
+    RepositoryName, RunId, RunState, Sha, Time,
+};
+
+/// A repository that has had an event.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct RepositoryRow {
+    /// Ours.
+    pub id: RepositoryId,
+    /// Its forge.
+    pub forge: ForgeKind,
+    /// Its name there.
+    pub name: RepositoryName,
+    /// As the forge described it last.
+    pub facts: Json<Repository>,
+}
+
+/// Images of a run as its registries had them: the flow's name for an image, and what it stands for.
+pub type Pins = BTreeMap<String, Pin>;
+
+/// What an image's name stood for.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Pin {
+    /// The image by its digest, as a node pulls it.
+    pub image: String,
+    /// What the image starts by itself: its entrypoint and arguments.
+    pub entrypoint: Vec<String>,
+}
+
+/// A run, whole.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct RunRow {
+    /// Ours.
+    pub id: RunId,
+    /// Whose.
+    pub repository_id: RepositoryId,
+    /// Counts from 1 in each repository.
+    pub number: i64,
+    /// What started it; a re-run has none.
+    pub delivery_id: Option<DeliveryId>,
+    /// The run that it repeats.
+    pub rerun_of: Option<RunId>,
+    /// The flow's name.
+    pub flow: String,
+    /// The flow file's path.
+    pub path: String,
+    /// What happened.
+    pub event: Json<Event>,
+    /// The commit.
+    pub sha: Sha,
+    /// What it does; `None` if the flow file is broken.
+    pub plan: Json<Option<Plan>>,
+    /// The plan's digest; empty without one.
+    pub digest: PlanDigest,
+    /// What is wrong with the flow file, or odd about it.
+    pub diagnostics: Json<Vec<Diagnostic>>,
+    /// How far it is.
+    pub state: Json<RunState>,
+    /// Why it waits, or was skipped; empty if there is nothing to say.
+    pub reason: String,
+    /// Who cancelled it.
+    pub cancelled_by: Option<String>,
+    /// Images as the registry had them.
+    pub pins: Json<Pins>,
+    /// The snapshot's digest, once there is one.
+    pub source: Option<String>,
+    /// What the snapshot holds, or why there is none yet.
+    pub source_note: String,
+    /// When it was made.
+    pub created: Time,
+    /// When its first job started.
+    pub started: Option<Time>,
+    /// When nothing would start any more.
+    pub ended: Option<Time>,
+}
+
+/// A run with its repository, without plan and diagnostics: for lists.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct RunSummary {
+    /// Ours.
+    pub id: RunId,
+    /// The repository's forge.
+    pub forge: ForgeKind,
+    /// The repository's name.
+    pub name: RepositoryName,
+    /// Counts from 1 in each repository.
+    pub number: i64,
+    /// The flow's name.
+    pub flow: String,
+    /// What happened.
+    pub event: Json<Event>,
+    /// The commit.
+    pub sha: Sha,
+    /// How far it is.
+    pub state: Json<RunState>,
+    /// Why it waits, or was skipped.
+    pub reason: String,
+    /// When it was made.
+    pub created: Time,
+    /// When its first job started.
+    pub started: Option<Time>,
+    /// When nothing would start any more.
+    pub ended: Option<Time>,
+}
+
+/// Which runs a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    /// Those of one repository.
+    pub repository: Option<RepositoryId>,
+    /// Those made before this one.
+    pub before: Option<RunId>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// An action of a run.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct ActionRow {
+    /// Ours.
+    pub id: ActionId,
+    /// Whose.
+    pub run_id: RunId,
+    /// Its stage's place in the plan.
+    pub stage: i64,
+    /// Its own place in the stage.
+    pub place: i64,
+    /// How far it is.
+    pub state: Json<ActionState>,
+    /// Why it waits, or how it ended, in words.
+    pub reason: String,
+    /// Who wants it stopped.
+    pub cancelled_by: Option<String>,
+    /// How many attempts were begun.
+    pub attempts: i64,
+    /// Counts the claims: who holds an older number has lost it.
+    pub fence: i64,
+    /// When its first job started.
+    pub started: Option<Time>,
+    /// When no attempt would follow.
+    pub ended: Option<Time>,
+}
+
+/// A run to be made.
+#[derive(Debug)]
+pub struct NewRun<'a> {
+    /// Whose.
+    pub repository: RepositoryId,
+    /// What started it.
+    pub delivery: Option<DeliveryId>,
+    /// What it repeats.
+    pub rerun_of: Option<RunId>,
+    /// The flow's name.
+    pub flow: &'a str,
+    /// The flow file's path.
+    pub path: &'a str,
+    /// What happened.
+    pub event: &'a Event,
+    /// What it does.
+    pub plan: Option<&'a Plan>,
+    /// What is wrong with the file, or odd about it.
+    pub diagnostics: &'a [Diagnostic],
+    /// `Queued`, or `Ended` for a broken file or one that is left out.
+    pub state: RunState,
+    /// Why it ended at once.
+    pub reason: &'a str,
+    /// Images as an earlier run had them.
+    pub pins: &'a Pins,
+    /// The snapshot of an earlier run.
+    pub source: Option<&'a str>,
+    /// What that snapshot holds.
+    pub source_note: &'a str,
+    /// Now.
+    pub now: Time,
+}
+
+impl Tx {
+    /// The repository's row, made or brought up to date.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn repository_seen(&mut self, facts: &Repository, now: Time) -> Result<RepositoryId> {
+        execute!(
+            self,
+            "INSERT INTO repositories (id, forge, name, facts, last_number) VALUES ($1, $2, $3, $4, 0) \
+             ON CONFLICT (forge, name) DO UPDATE SET facts = excluded.facts",
+            RepositoryId::mint(now),
+            facts.forge,
+            &facts.name,
+            Json(facts),
+        )?;
+        let found = self.repository_named(facts.forge, &facts.name).await?;
+        found.map(|row| row.id).ok_or_else(|| sqlx::Error::RowNotFound.into())
+    }
+
+    /// One repository, by name.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn repository_named(&mut self, forge: ForgeKind, name: &RepositoryName) -> Result<Option<RepositoryRow>> {
+        row!(self, RepositoryRow, "SELECT * FROM repositories WHERE forge = $1 AND name = $2", forge, name)
+    }
+
+    /// One repository.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError); also if there is none, for rows never go.
+    pub async fn repository(&mut self, id: RepositoryId) -> Result<RepositoryRow> {
+        row!(self, RepositoryRow, "SELECT * FROM repositories WHERE id = $1", id)?
+            .ok_or_else(|| sqlx::Error::RowNotFound.into())
+    }
+
+    /// Makes a run and its actions, with the repository's next number.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn insert_run(&mut self, new: &NewRun<'_>) -> Result<RunId> {
+        let id = RunId::mint(new.now);
+        let met =
+            execute!(self, "UPDATE repositories SET last_number = last_number + 1 WHERE id = $1", new.repository)?;
+        meant("a run's number", 1, met)?;
+        let ended = new.state.conclusion().map(|_| new.now);
+        execute!(
+            self,
+            "INSERT INTO runs (id, repository_id, number, delivery_id, rerun_of, flow, path, event, sha, plan, digest, \
+             diagnostics, phase, state, reason, pins, source, source_note, source_due, created, ended) \
+             VALUES ($1, $2, (SELECT last_number FROM repositories WHERE id = $2), $3, $4, $5, $6, $7, $8, $9, $10, \
+             $11, $12, $13, $14, $15, $16, $17, $18, $18, $19)",
+            id,
+            new.repository,
+            new.delivery,
+            new.rerun_of,
+            new.flow,
+            new.path,
+            Json(new.event),
+            &new.event.sha,
+            Json(new.plan),
+            new.plan.map_or_else(|| PlanDigest(String::new()), Plan::digest),
+            Json(new.diagnostics),
+            new.state.phase(),
+            Json(&new.state),
+            new.reason,
+            Json(new.pins),
+            new.source,
+            new.source_note,
+            new.now,
+            ended,
+        )?;
+        if new.state.conclusion().is_none() {
+            self.insert_actions(id, new.plan, new.now).await?;
+        }
+        self.ring(Change::Run(id));
+        Ok(id)
+    }
+
+    async fn insert_actions(&mut self, run: RunId, plan: Option<&Plan>, now: Time) -> Result<()> {
+        let stages = plan.map_or(&[][..], |plan| &plan.stages);
+        for (stage, stage_plan) in stages.iter().enumerate() {
+            for place in 0..stage_plan.actions.len() {
+                execute!(
+                    self,
+                    "INSERT INTO actions (id, run_id, stage, place, phase, state, reason, attempts, due, lease_until, \
+                     fence) VALUES ($1, $2, $3, $4, $5, $6, '', 0, 0, 0, 0)",
+                    ActionId::mint(now),
+                    run,
+                    column(stage),
+                    column(place),
+                    ActionState::Waiting.phase(),
+                    Json(ActionState::Waiting),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn run(&mut self, id: RunId) -> Result<Option<RunRow>> {
+        row!(self, RunRow, "SELECT * FROM runs WHERE id = $1", id)
+    }
+
+    /// One run, by the number that people see.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn run_numbered(&mut self, repository: RepositoryId, number: i64) -> Result<Option<RunRow>> {
+        row!(self, RunRow, "SELECT * FROM runs WHERE repository_id = $1 AND number = $2", repository, number)
+    }
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunSummary>> {
+        rows!(
+            self,
+            RunSummary,
+            "SELECT r.id, p.forge, p.name, r.number, r.flow, r.event, r.sha, r.state, r.reason, r.created, r.started, \
+             r.ended FROM runs r JOIN repositories p ON p.id = r.repository_id \
+             WHERE ($1 IS NULL OR r.repository_id = $1) AND r.id < $2 ORDER BY r.id DESC LIMIT $3",
+            filter.repository,
+            filter.before.map_or(i64::MAX, RunId::as_i64),
+            filter.limit,
+        )
+    }
+
+    /// The newest run of each flow and kind of context at one commit.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn newest_runs_of(&mut self, repository: RepositoryId, sha: &Sha) -> Result<Vec<RunRow>> {
+        let runs = rows!(
+            self,
+            RunRow,
+            "SELECT * FROM runs WHERE repository_id = $1 AND sha = $2 ORDER BY id DESC LIMIT 200",
+            repository,
+            sha,
+        )?;
+        let mut seen = std::collections::BTreeSet::new();
+        Ok(runs.into_iter().filter(|run| seen.insert((run.flow.clone(), run.event.context_suffix()))).collect())
+    }
+
+    /// The runs that a delivery started, in the order of their making.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn runs_of_delivery(&mut self, delivery: DeliveryId) -> Result<Vec<RunSummary>> {
+        rows!(
+            self,
+            RunSummary,
+            "SELECT r.id, p.forge, p.name, r.number, r.flow, r.event, r.sha, r.state, r.reason, r.created, r.started, \
+             r.ended FROM runs r JOIN repositories p ON p.id = r.repository_id WHERE r.delivery_id = $1 ORDER BY r.id",
+            delivery,
+        )
+    }
+
+    /// Every run that has not ended.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn open_runs(&mut self) -> Result<Vec<RunId>> {
+        let found: Vec<(RunId,)> = rows!(self, (RunId,), "SELECT id FROM runs WHERE phase <> 'ended' ORDER BY id")?;
+        Ok(found.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Runs whose snapshot is to be made now.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn runs_without_source(&mut self, now: Time) -> Result<Vec<RunRow>> {
+        rows!(
+            self,
+            RunRow,
+            "SELECT * FROM runs WHERE phase <> 'ended' AND source IS NULL AND source_due <= $1 ORDER BY id LIMIT 16",
+            now,
+        )
+    }
+
+    /// The snapshot is made.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn source_made(&mut self, run: RunId, source: &str, note: &str) -> Result<()> {
+        let met = execute!(self, "UPDATE runs SET source = $2, source_note = $3 WHERE id = $1", run, source, note)?;
+        self.ring(Change::Run(run));
+        meant("a run's source", 1, met)
+    }
+
+    /// The snapshot could not be made yet.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn source_postponed(&mut self, run: RunId, due: Time, note: &str) -> Result<()> {
+        let met = execute!(self, "UPDATE runs SET source_due = $2, source_note = $3 WHERE id = $1", run, due, note)?;
+        self.ring(Change::Run(run));
+        meant("a run's source", 1, met)
+    }
+
+    /// What the registries said of a run's images.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn set_pins(&mut self, run: RunId, pins: &Pins) -> Result<()> {
+        let met = execute!(self, "UPDATE runs SET pins = $2 WHERE id = $1", run, Json(pins))?;
+        meant("a run's pins", 1, met)
+    }
+
+    /// A run moved. An ended run stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Rows`](super::StoreError::Rows) if it has ended.
+    pub async fn set_run_state(&mut self, run: RunId, state: &RunState, reason: &str, now: Time) -> Result<()> {
+        let started = (*state == RunState::Running).then_some(now);
+        let ended = state.conclusion().map(|_| now);
+        let met = execute!(
+            self,
+            "UPDATE runs SET phase = $2, state = $3, reason = $4, started = COALESCE(started, $5), ended = $6 \
+             WHERE id = $1 AND phase <> 'ended'",
+            run,
+            state.phase(),
+            Json(state),
+            reason,
+            started,
+            ended,
+        )?;
+        self.ring(Change::Run(run));
+        meant("a run moves", 1, met)
+    }
+
+    /// Someone wants a run stopped. The first one's name is kept; an ended run is left alone.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn cancel_run(&mut self, run: RunId, by: &str) -> Result<bool> {
+        let met = execute!(
+            self,
+            "UPDATE runs SET cancelled_by = $2 WHERE id = $1 AND phase <> 'ended' AND cancelled_by IS NULL",
+            run,
+            by,
+        )?;
+        self.ring(Change::Run(run));
+        Ok(met == 1)
+    }
+
+    /// A run's actions, in the plan's order.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn actions(&mut self, run: RunId) -> Result<Vec<ActionRow>> {
+        rows!(self, ActionRow, "SELECT * FROM actions WHERE run_id = $1 ORDER BY stage, place", run)
+    }
+
+    /// One action.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError); also if there is none, for rows never go.
+    pub async fn action(&mut self, id: ActionId) -> Result<ActionRow> {
+        row!(self, ActionRow, "SELECT * FROM actions WHERE id = $1", id)?.ok_or_else(|| sqlx::Error::RowNotFound.into())
+    }
+
+    /// Actions that want a driver now and have none.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn due_actions(&mut self, now: Time, limit: i64) -> Result<Vec<ActionId>> {
+        let found: Vec<(ActionId,)> = rows!(
+            self,
+            (ActionId,),
+            "SELECT id FROM actions WHERE phase IN ('queued', 'running') AND due <= $1 AND lease_until <= $1 \
+             ORDER BY due, id LIMIT $2",
+            now,
+            limit,
+        )?;
+        Ok(found.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Takes the lease of an action until `until`. `None`: someone else has it, or it wants none.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn claim_action(&mut self, id: ActionId, now: Time, until: Time) -> Result<Option<ActionRow>> {
+        row!(
+            self,
+            ActionRow,
+            "UPDATE actions SET lease_until = $3, fence = fence + 1 \
+             WHERE id = $1 AND phase IN ('queued', 'running') AND lease_until <= $2 RETURNING *",
+            id,
+            now,
+            until,
+        )
+    }
+
+    /// Errs unless the lease with this number still holds: what follows in the transaction is then nobody else's.
+    ///
+    /// # Errors
+    /// [`StoreError::Rows`](super::StoreError::Rows) if someone else has claimed the action since.
+    pub async fn hold_lease(&mut self, id: ActionId, fence: i64, until: Time) -> Result<()> {
+        let met = execute!(self, "UPDATE actions SET lease_until = $3 WHERE id = $1 AND fence = $2", id, fence, until)?;
+        meant("a lease holds", 1, met)
+    }
+
+    /// Gives a lease back; the action is looked at again at `due`.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn release_action(&mut self, id: ActionId, fence: i64, due: Time) -> Result<()> {
+        execute!(self, "UPDATE actions SET lease_until = 0, due = $3 WHERE id = $1 AND fence = $2", id, fence, due,)?;
+        Ok(())
+    }
+
+    /// Whoever drives this action should look now.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn hurry_action(&mut self, id: ActionId) -> Result<()> {
+        execute!(self, "UPDATE actions SET due = 0 WHERE id = $1", id)?;
+        Ok(())
+    }
+
+    /// An action moved. An ended action stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Rows`](super::StoreError::Rows) if it has ended.
+    pub async fn set_action_state(&mut self, id: ActionId, state: &ActionState, reason: &str, now: Time) -> Result<()> {
+        let started = (*state == ActionState::Running).then_some(now);
+        let ended = state.conclusion().map(|_| now);
+        let met = execute!(
+            self,
+            "UPDATE actions SET phase = $2, state = $3, reason = $4, started = COALESCE(started, $5), ended = $6 \
+             WHERE id = $1 AND phase <> 'ended'",
+            id,
+            state.phase(),
+            Json(state),
+            reason,
+            started,
+            ended,
+        )?;
+        meant("an action moves", 1, met)
+    }
+
+    /// Says why an action waits, without moving it.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn set_action_reason(&mut self, action: &ActionRow, reason: &str) -> Result<()> {
+        if action.reason != reason {
+            execute!(self, "UPDATE actions SET reason = $2 WHERE id = $1 AND phase <> 'ended'", action.id, reason)?;
+            self.ring(Change::Run(action.run_id));
+        }
+        Ok(())
+    }
+
+    /// Someone wants a running action stopped. The first one's name is kept.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn cancel_action(&mut self, id: ActionId, by: &str) -> Result<()> {
+        execute!(
+            self,
+            "UPDATE actions SET cancelled_by = $2, due = 0 WHERE id = $1 AND phase <> 'ended' \
+             AND cancelled_by IS NULL",
+            id,
+            by,
+        )?;
+        Ok(())
+    }
+
+    /// An action that will be attempted again: queued, with its next attempt not before `due`.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn requeue_action(&mut self, id: ActionId, due: Time, reason: &str) -> Result<()> {
+        let met = execute!(
+            self,
+            "UPDATE actions SET phase = $2, state = $3, reason = $4, due = $5 WHERE id = $1 AND phase <> 'ended'",
+            id,
+            ActionState::Queued.phase(),
+            Json(ActionState::Queued),
+            reason,
+            due,
+        )?;
+        meant("an action is tried again", 1, met)
+    }
+}
+
+/// A place in a plan, for a column.
+pub(super) fn column(place: usize) -> i64 {
+    i64::try_from(place).unwrap_or(i64::MAX)
+}

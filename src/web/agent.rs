@@ -1,0 +1,129 @@
+//! `/agent/v1`: the protocol of [`protocol`](crate::agent::protocol), over the engine's turns.
+
+use std::time::Duration;
+
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State},
+    http::{StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+    routing::{get, post, put},
+};
+use futures::TryStreamExt as _;
+
+use super::Web;
+use crate::{
+    agent::protocol::{self, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer, Outputs},
+    engine::turn::Denied,
+};
+
+/// A chunk's text may be incompressible, and its index comes on top.
+const LOG_BODY_MAX: usize = 2 * protocol::CHUNK_TEXT_MAX;
+/// JSON escapes may make an output six times as long.
+const OUTPUTS_BODY_MAX: usize = 6 * protocol::OUTPUTS_MAX;
+/// Claims and end records are small.
+const SMALL_BODY_MAX: usize = 64 << 10;
+
+pub(super) fn routes() -> Router<Web> {
+    Router::new()
+        .route("/claim", post(claim).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
+        .route("/log", put(log).layer(DefaultBodyLimit::max(LOG_BODY_MAX)))
+        .route("/outputs", post(outputs).layer(DefaultBodyLimit::max(OUTPUTS_BODY_MAX)))
+        .route("/heartbeat", post(heartbeat))
+        .route("/end", post(end).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
+        .route("/blobs/{digest}", get(blob))
+}
+
+/// The bearer token of a call.
+pub(super) struct Bearer(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Bearer {
+    type Rejection = Response;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = value.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
+        token.map(|token| Self(token.to_owned())).ok_or_else(|| Denied::Unknown.into_response())
+    }
+}
+
+impl IntoResponse for Denied {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::Unknown => StatusCode::UNAUTHORIZED,
+            Self::Protocol(_) | Self::Chunk(_) => StatusCode::BAD_REQUEST,
+            Self::Gap(answer) => return (StatusCode::CONFLICT, Json(*answer)).into_response(),
+            Self::TooMuch => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Engine(error) => {
+                tracing::error!(%error, "agent not answered");
+                return (StatusCode::SERVICE_UNAVAILABLE, "not now: ask again\n").into_response();
+            }
+        };
+        (status, format!("{self}\n")).into_response()
+    }
+}
+
+async fn claim(
+    State(web): State<Web>,
+    Bearer(token): Bearer,
+    Json(request): Json<ClaimRequest>,
+) -> Result<Json<ClaimAnswer>, Denied> {
+    web.engine.claim(&token, &request).await.map(Json)
+}
+
+#[derive(serde::Deserialize)]
+struct Offset {
+    offset: u64,
+}
+
+async fn log(
+    State(web): State<Web>,
+    Bearer(session): Bearer,
+    Query(at): Query<Offset>,
+    body: Bytes,
+) -> Result<Json<LogAnswer>, Denied> {
+    web.engine.append_log(&session, at.offset, &body).await.map(Json)
+}
+
+async fn outputs(
+    State(web): State<Web>,
+    Bearer(session): Bearer,
+    Json(new): Json<Outputs>,
+) -> Result<StatusCode, Denied> {
+    web.engine.keep_outputs(&session, &new).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+#[derive(serde::Deserialize)]
+struct Patience {
+    /// Seconds to wait for news; the protocol's own if it is not given.
+    wait: Option<u64>,
+}
+
+async fn heartbeat(
+    State(web): State<Web>,
+    Bearer(session): Bearer,
+    Query(patience): Query<Patience>,
+) -> Result<Json<HeartbeatAnswer>, Denied> {
+    let patience = patience.wait.map_or(protocol::LONG_POLL, Duration::from_secs).min(protocol::LONG_POLL);
+    web.engine.heartbeat(&session, patience).await.map(Json)
+}
+
+async fn end(
+    State(web): State<Web>,
+    Bearer(session): Bearer,
+    Json(record): Json<EndRecord>,
+) -> Result<StatusCode, Denied> {
+    web.engine.end(&session, &record).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Streams the snapshot of the session's own run, and nothing else.
+async fn blob(State(web): State<Web>, Bearer(session): Bearer, Path(digest): Path<String>) -> Result<Response, Denied> {
+    let Some(blob) = web.engine.source_of(&session, &digest).await? else {
+        return Ok((StatusCode::NOT_FOUND, "there is no such blob for this job\n").into_response());
+    };
+    let length = blob.length;
+    let body = Body::from_stream(blob.bytes.map_err(std::io::Error::other));
+    let headers =
+        [(header::CONTENT_TYPE, "application/zstd".to_owned()), (header::CONTENT_LENGTH, length.to_string())];
+    Ok((headers, body).into_response())
+}

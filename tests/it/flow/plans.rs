@@ -1,0 +1,251 @@
+//! Good files and their plans.
+
+use containerops::flow::{self, Decision};
+use insta::assert_snapshot;
+
+use super::{all, event, good, merge_group, plan, pull_request, push, repository, tag};
+
+#[test]
+fn every_good_file_is_good() {
+    for folder in ["good", "original"] {
+        for (name, _) in all(folder) {
+            good(folder, &name);
+        }
+    }
+}
+
+#[test]
+fn the_smallest_flow_has_every_level() {
+    assert_snapshot!(flow::full_form(&plan(&good("good", "smallest"), push("main"))), @r"
+uri: acme/shop/smallest
+stages:
+  - name: test
+    type: normal
+    needs: []
+    sequencing: sequence
+    fail-fast: true
+    actions:
+      - name: test
+        allow-failure: false
+        jobs:
+          - name: test
+            image: rust:1.95
+            run: |-
+              cargo test
+            allow-failure: false
+");
+}
+
+#[test]
+fn a_file_of_one_job_needs_no_level() {
+    assert_snapshot!(flow::full_form(&plan(&good("good", "flow-of-one-job"), push("main"))), @r#"
+uri: acme/shop/flow-of-one-job
+title: "One job"
+timeout: 20m
+stages:
+  - name: flow-of-one-job
+    type: normal
+    needs: []
+    sequencing: sequence
+    fail-fast: true
+    actions:
+      - name: flow-of-one-job
+        allow-failure: false
+        jobs:
+          - name: flow-of-one-job
+            image: rust:1.95
+            run: |-
+              cargo test
+            allow-failure: false
+"#);
+}
+
+#[test]
+fn hoisted_keys_mean_what_the_levels_mean() {
+    let hoisted = plan(&good("good", "hoisted"), push("main"));
+    let levels = plan(&good("good", "levels"), push("main"));
+    assert_eq!(hoisted, levels);
+    assert_eq!(hoisted.digest(), levels.digest());
+}
+
+#[test]
+fn the_whole_language_of_this_step() {
+    assert_snapshot!(flow::full_form(&plan(&good("good", "whole"), push("main"))), @r#"
+uri: acme/shop/ci
+title: "Build, test and ship"
+timeout: 2h
+stages:
+  - name: start
+    type: start
+    needs: []
+  - name: check
+    title: "Check it"
+    type: normal
+    needs: [start]
+    sequencing: parallel
+    fail-fast: false
+    actions:
+      - name: unit
+        allow-failure: false
+        jobs:
+          - name: build
+            image: registry.example/rust:1.95
+            run: |
+              cargo build --release
+              echo "[COUT] VERSION=$(cargo pkgid | cut -d@ -f2)" # @RUST@ stays
+            environments:
+              LEVEL: info
+              RUST_BACKTRACE: 1
+            resources: {cpu: 500m, memory: 1Gi, limits: {memory: 2Gi}}
+            outputs: [VERSION, "TEST REPORT"]
+            allow-failure: false
+          - name: test
+            image: rust:1.95
+            run: |-
+              cargo test
+            environments:
+              COLOURS: true
+              EMPTY: ""
+              LEVEL: debug
+              OWNER: dev@acme.example
+              RATIO: 1.0
+              RUST_BACKTRACE: 1
+            timeout: 20m
+            subscriptions:
+              - {"check.unit.build[VERSION]": VERSION}
+            allow-failure: true
+      - name: lint
+        allow-failure: true
+        jobs:
+          - name: lint
+            image: acme/python-flake8:1
+            environments:
+              CO_DATA: "entry-path=src out-put-type=json"
+              LEVEL: info
+              RUST_BACKTRACE: 1
+            allow-failure: false
+  - name: docs
+    type: normal
+    needs: [start]
+    sequencing: sequence
+    fail-fast: true
+    actions:
+      - name: docs
+        allow-failure: false
+        jobs:
+          - name: docs
+            image: acme/mkdocs:2
+            environments:
+              LEVEL: info
+              RUST_BACKTRACE: 1
+            allow-failure: false
+  - name: ship
+    type: normal
+    needs: [check, docs]
+    sequencing: sequence
+    fail-fast: true
+    actions:
+      - name: roll-out
+        allow-failure: false
+        jobs:
+          - name: push
+            image: acme/deployer@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+            command: ["./deploy.sh", "@RUST@"]
+            environments:
+              LEVEL: info
+              RUST_BACKTRACE: 1
+            subscriptions:
+              - {"check.unit.build[VERSION]": VERSION}
+              - {"check.unit.build[TEST REPORT]": REPORT, optional: true}
+            allow-failure: false
+  - name: end
+    type: end
+    needs: [ship]
+"#);
+}
+
+#[test]
+fn a_plan_written_out_means_the_same() {
+    for (name, _) in all("good") {
+        let kind = if name == "tags-only" { tag("v1") } else { push("main") };
+        let first = plan(&good("good", &name), kind);
+        let text = flow::full_form(&first);
+        let again = flow::read("other.yml", &repository(), text.as_bytes())
+            .unwrap_or_else(|wrong| panic!("{name}:\n{text}\n{}", flow::render(&name, &wrong)));
+        assert_eq!(plan(&again, push("main")), first, "{name}:\n{text}");
+    }
+}
+
+#[test]
+fn the_same_file_and_event_give_the_same_digest() {
+    let digest = |branch| plan(&good("good", "whole"), push(branch)).digest();
+    assert_eq!(digest("main"), digest("main"));
+    assert_ne!(digest("main"), plan(&good("good", "smallest"), push("main")).digest());
+    assert_eq!(digest("main").0.len(), 64);
+}
+
+#[test]
+fn filters_decide_what_runs_and_say_why_not() {
+    let decide = |name: &str, kind| match good("good", name).plan(&event(kind)) {
+        Decision::Run(_) => "runs".to_owned(),
+        Decision::LeftOut { reason } => reason,
+    };
+    let table = [
+        ("smallest", push("feature/x")),
+        ("smallest", pull_request("fix", "main")),
+        ("smallest", merge_group("main")),
+        ("smallest", tag("v1")),
+        ("whole", push("main")),
+        ("whole", push("release/2")),
+        ("whole", push("release/2/hotfix")),
+        ("whole", push("feature/x")),
+        ("whole", pull_request("main", "other")),
+        ("whole", pull_request("fix", "main")),
+        ("whole", merge_group("main")),
+        ("whole", merge_group("next")),
+        ("whole", tag("v1.0")),
+        ("whole", tag("nightly")),
+        ("tags-only", push("main")),
+        ("tags-only", tag("anything")),
+    ];
+    let decided: Vec<String> = table
+        .into_iter()
+        .map(|(name, kind)| {
+            let event = event(kind.clone());
+            format!("{name}: {} {}: {}", event.name(), event.branch().unwrap_or("-"), decide(name, kind))
+        })
+        .collect();
+    assert_snapshot!(decided.join("\n"), @r"
+smallest: push feature/x: runs
+smallest: pull_request fix: runs
+smallest: merge_group queue/main/7: runs
+smallest: tag -: `on` does not name `tag`
+whole: push main: runs
+whole: push release/2: runs
+whole: push release/2/hotfix: `on: push: branches` [main, release/*] does not match `release/2/hotfix`
+whole: push feature/x: `on: push: branches` [main, release/*] does not match `feature/x`
+whole: pull_request main: `on: pull_request: branches` [main] does not match `other`
+whole: pull_request fix: runs
+whole: merge_group queue/main/7: runs
+whole: merge_group queue/next/7: `on: pull_request: branches` [main] does not match `next`
+whole: tag -: runs
+whole: tag -: `on: tag: names` [v*] does not match `nightly`
+tags-only: push main: `on` does not name `push`
+tags-only: tag -: runs
+");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_still_has_a_name() {
+    let named = [
+        (".containerops.yml", "ci"),
+        (".containerops/release.yml", "release"),
+        (".containerops/a b.yaml", "a-b"),
+        ("", "ci"),
+    ];
+    for (path, name) in named {
+        assert_eq!(flow::name_of(path), name, "{path}");
+    }
+    assert_eq!(good("good", "smallest").uri(), "acme/shop/smallest");
+    assert_eq!(good("good", "hoisted").name(), "levels");
+}

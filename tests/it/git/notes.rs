@@ -1,0 +1,107 @@
+//! States of commits as notes.
+
+use std::{fs, path::Path, sync::Arc};
+
+use containerops::{
+    forge::{Forge, ForgeError, Wanted, git::Git, mirror::Mirrors},
+    model::{Conclusion, Context, Event, Progress, Report},
+};
+
+use super::{Scene, pushed};
+use crate::repository::git;
+
+/// Gives everything below a directory to another user. Only root can.
+fn give_away(path: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::lchown(path, Some(65534), Some(65534))?;
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            give_away(&entry?.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_repository_may_belong_to_another_user() {
+    let (scene, event) = pushed(&[(".containerops.yml", vec![])]).await;
+    if let Err(error) = give_away(&scene.bare) {
+        eprintln!("skipped: only root can give files away: {error}");
+        return;
+    }
+    assert_eq!(scene.forge.flow_files(&event.repository, &event.sha).await.expect("it is readable").len(), 1);
+    report(&scene.forge, &event, "context", Progress::Queued, "").await.expect("it is writable");
+    let source = scene.forge.source(&event).await.expect("it is there");
+    let mirrors = Mirrors::new(scene.directory.path().join("mirrors"));
+    let into = scene.directory.path().join("snapshot");
+    mirrors.snapshot(&event.repository, &event.sha, &source, &into).await.expect("it can be fetched");
+}
+
+/// Tells the forge a state of one context.
+async fn report(forge: &Git, event: &Event, context: &str, progress: Progress, title: &str) -> Result<(), ForgeError> {
+    let report = Report {
+        progress,
+        title: title.to_owned(),
+        summary: String::new(),
+        url: "http://ci/1".to_owned(),
+        external_id: String::new(),
+        started: None,
+        ended: None,
+    };
+    let context = Context(context.to_owned());
+    let wanted = Wanted { repository: &event.repository, sha: &event.sha, context: &context, report: &report };
+    forge.report(&wanted, None).await.map(drop)
+}
+
+/// The notes as `git log --notes=containerops` shows them.
+fn notes(scene: &Scene) -> String {
+    git(&scene.bare, &["log", "-1", "--format=%N", "--notes=containerops", "main"]).trim_end().to_owned()
+}
+
+#[tokio::test]
+async fn states_are_notes_that_everybody_can_read() {
+    let (scene, event) = pushed(&[]).await;
+    let done = Progress::Done(Conclusion::Success);
+    for (context, progress, title) in [
+        ("containerops/ci/push", Progress::Queued, "4 jobs"),
+        ("containerops/ci/push/test/unit", Progress::Running, "1 job"),
+        ("containerops/ci/push", done, "4 jobs  in\n12 s\u{1b}[31m"),
+        ("containerops/ci/push", done, "4 jobs  in\n12 s\u{1b}[31m"),
+        ("containerops/build/push", Progress::Done(Conclusion::TimedOut), "after 1 h"),
+    ] {
+        report(&scene.forge, &event, context, progress, title).await.expect("it can be written");
+    }
+    insta::assert_snapshot!(notes(&scene), @r"
+    timed out  containerops/build/push  after 1 h  http://ci/1
+    success  containerops/ci/push  4 jobs in 12 s [31m  http://ci/1
+    running  containerops/ci/push/test/unit  1 job  http://ci/1
+    ");
+    let writes = git(&scene.bare, &["rev-list", "--count", "refs/notes/containerops"]);
+    assert_eq!(writes.trim(), "4", "what was there already is not written again");
+}
+
+#[tokio::test]
+async fn reports_at_the_same_time_do_not_undo_each_other() {
+    let (scene, event) = pushed(&[]).await;
+    // two forges on one root are like two processes: they share no lock but git's own
+    let other = Arc::new(Git::new(scene.data().join("git"), vec![]));
+    let mut writing = tokio::task::JoinSet::new();
+    for n in 0..12 {
+        let forge = Arc::clone(if n % 2 == 0 { &scene.forge } else { &other });
+        let event = event.clone();
+        writing.spawn(async move { report(&forge, &event, &format!("context/{n:02}"), Progress::Running, "").await });
+    }
+    for written in writing.join_all().await {
+        written.expect("it can be written");
+    }
+    let contexts: Vec<String> =
+        notes(&scene).lines().map(|line| line.split("  ").nth(1).unwrap_or_default().to_owned()).collect();
+    assert_eq!(contexts, (0..12).map(|n| format!("context/{n:02}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_note_for_an_absent_commit_is_refused() {
+    let (scene, event) = pushed(&[]).await;
+    let sha = "1234567890123456789012345678901234567890".parse().expect("a good name");
+    let error = report(&scene.forge, &Event { sha, ..event }, "c", Progress::Queued, "").await.expect_err("not there");
+    assert!(matches!(error, ForgeError::Refused { .. }), "{error}");
+}

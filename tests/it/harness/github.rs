@@ -1,0 +1,337 @@
+//! A model of GitHub: repositories, the App's tokens, checks and statuses, as strict as the real one where that
+//! matters, and able to fail. What is written to it and not looked at fails the test.
+//!
+//! ```ignore
+//! let github = ModelGithub::start().await;
+//! github.commit("acme/widget", "main", &[(".containerops.yml", FLOW)]);
+//! app.deliver(github.push("acme/widget", "main")).await;
+//! let check = github.concluded("containerops/ci/push").await;
+//! assert_eq!(check.state, "success");
+//! ```
+
+mod app;
+mod repository;
+mod routes;
+mod webhook;
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use containerops::{
+    forge::github::{Credentials, GithubSettings},
+    model::Sha,
+};
+use jiff::{SignedDuration, Timestamp};
+use tokio::{sync::Notify, task::JoinHandle};
+
+use repository::{Pull, Repository};
+pub(crate) use webhook::{Delivery, fixture, signed};
+
+/// What the model's webhooks are signed with.
+pub(crate) const WEBHOOK_SECRET: &str = "it's a secret to everybody";
+/// The App's one installation.
+pub(crate) const INSTALLATION: u64 = 2_311_213;
+/// The personal token that the model takes.
+pub(crate) const TOKEN: &str = "github_pat_for_tests";
+/// How long a test waits for what must come.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// GitHub on a port of this machine. Ends with its value.
+pub(crate) struct ModelGithub {
+    world: Arc<World>,
+    api_url: String,
+    git: tempfile::TempDir,
+    server: JoinHandle<()>,
+}
+
+/// What the model and its server share.
+#[derive(Default)]
+struct World {
+    state: Mutex<State>,
+    written: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    repositories: BTreeMap<String, Repository>,
+    last_id: u64,
+    /// Installation tokens and when they end.
+    tokens: HashMap<String, Timestamp>,
+    token_life: Option<SignedDuration>,
+    /// Repositories that were renamed, and the URLs to which calls are sent.
+    moved: BTreeMap<String, String>,
+    checks: BTreeMap<u64, Write>,
+    statuses: Vec<Write>,
+    unread: VecDeque<Write>,
+    calls: Vec<String>,
+    faults: VecDeque<Fault>,
+    delay: Duration,
+}
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    /// It is answered with this status, and nothing is done.
+    Status(u16),
+    /// It is answered with 403 and `retry-after`, and nothing is done.
+    Limit(Duration),
+    /// It is done, but the connection breaks in the middle of the answer.
+    Cut,
+}
+
+/// How something was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// A new check run.
+    Created,
+    /// An update of a check run.
+    Updated,
+    /// A commit status.
+    Status,
+}
+
+/// One write, as the model took it.
+#[derive(Debug, Clone)]
+pub(crate) struct Write {
+    pub(crate) how: How,
+    pub(crate) context: String,
+    pub(crate) sha: String,
+    /// `queued`, `in_progress` or a conclusion; of a status its state.
+    pub(crate) state: String,
+    pub(crate) title: String,
+    pub(crate) summary: String,
+    pub(crate) url: String,
+    pub(crate) external_id: String,
+    pub(crate) times: Times,
+}
+
+/// `started_at` and `completed_at`.
+pub(crate) type Times = (Option<String>, Option<String>);
+
+impl ModelGithub {
+    /// Starts it, without repositories.
+    pub(crate) async fn start() -> Self {
+        // octocrab's HTTPS client wants one, though it is never used here; another test may have been first
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let world = Arc::<World>::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let api_url = format!("http://{}", listener.local_addr().expect("an address"));
+        let router = routes::router(Arc::clone(&world));
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("serves") });
+        Self { world, api_url, git: tempfile::tempdir().expect("a folder"), server }
+    }
+
+    /// For a service that is the App.
+    pub(crate) fn settings(&self) -> GithubSettings {
+        let private_key = app::private_pem().into();
+        self.settings_with(Credentials::App { id: app::APP, private_key })
+    }
+
+    /// For a service with a personal token.
+    pub(crate) fn settings_with_token(&self) -> GithubSettings {
+        self.settings_with(Credentials::Token(TOKEN.into()))
+    }
+
+    fn settings_with(&self, credentials: Credentials) -> GithubSettings {
+        GithubSettings {
+            webhook_secrets: vec![WEBHOOK_SECRET.into()],
+            credentials,
+            api_url: self.api_url.clone(),
+            url: self.url(),
+            ..GithubSettings::default()
+        }
+    }
+
+    /// Below it stand the repositories, for `git fetch`.
+    pub(crate) fn url(&self) -> String {
+        format!("file://{}", self.git.path().display())
+    }
+
+    /// Where its API is.
+    pub(crate) fn api_url(&self) -> &str {
+        &self.api_url
+    }
+
+    /// Makes a commit of these files, and of no others, on a branch. The repository and the branch come to be by it.
+    pub(crate) fn commit(&self, repository: &str, branch: &str, files: &[(&str, &[u8])]) -> Sha {
+        let path = self.path(repository);
+        let mut state = self.state();
+        let id = state.next_id();
+        let here =
+            state.repositories.entry(repository.to_owned()).or_insert_with(|| Repository { id, ..Default::default() });
+        let tree = files.iter().map(|&(path, content)| (path.to_owned(), content.to_vec())).collect();
+        let parent = here.branches.get(branch).and_then(|commits| commits.last());
+        let sha = repository::commit(&path, branch, parent, &tree);
+        here.trees.insert(sha.clone(), tree);
+        here.branches.entry(branch.to_owned()).or_default().push(sha.clone());
+        sha
+    }
+
+    /// Opens a pull request from a branch of `head`, which may be the repository itself or a fork, into `base`.
+    pub(crate) fn open_pull_request(&self, repository: &str, base: &str, head: &str, branch: &str) -> u64 {
+        let mut state = self.state();
+        let number = state.next_id();
+        let sha = state.repositories[head].tip(branch);
+        let tree = state.repositories[head].trees[&sha].clone();
+        repository::take_pull(&self.path(repository), &self.path(head), &sha, number);
+        let here = state.repositories.get_mut(repository).expect("a repository");
+        here.trees.insert(sha, tree);
+        let (head_repository, branch, base) = (head.to_owned(), branch.to_owned(), base.to_owned());
+        here.pulls.push(Pull { number, head_repository, branch, base });
+        number
+    }
+
+    /// The next `n` calls are answered with this status.
+    pub(crate) fn fail_next(&self, n: usize, status: u16) {
+        self.state().faults.extend(std::iter::repeat_n(Fault::Status(status), n));
+    }
+
+    /// The next call is told to wait so long.
+    pub(crate) fn limit_next(&self, retry_after: Duration) {
+        self.state().faults.push_back(Fault::Limit(retry_after));
+    }
+
+    /// The next call is done, but its answer does not arrive.
+    pub(crate) fn cut_next(&self) {
+        self.state().faults.push_back(Fault::Cut);
+    }
+
+    /// Calls about this repository are sent to `url` instead.
+    pub(crate) fn moved(&self, repository: &str, url: &str) {
+        self.state().moved.insert(repository.to_owned(), url.to_owned());
+    }
+
+    /// Every answer takes so long from now on.
+    pub(crate) fn delay(&self, delay: Duration) {
+        self.state().delay = delay;
+    }
+
+    /// All installation tokens are worth nothing from now on.
+    pub(crate) fn revoke_tokens(&self) {
+        self.state().tokens.clear();
+    }
+
+    /// Tokens live so long from now on, instead of an hour.
+    pub(crate) fn tokens_live(&self, life: SignedDuration) {
+        self.state().token_life = Some(life);
+    }
+
+    /// All checks are gone, as when GitHub's retention has removed them.
+    pub(crate) fn remove_checks(&self) {
+        self.state().checks.clear();
+    }
+
+    /// The calls so far that contain this text, as `METHOD /path?query`.
+    pub(crate) fn calls(&self, with: &str) -> Vec<String> {
+        self.state().calls.iter().filter(|call| call.contains(with)).cloned().collect()
+    }
+
+    /// What this context's check shows now.
+    pub(crate) fn check(&self, context: &str) -> Write {
+        let state = self.state();
+        let newest = state.checks.values().rev().find(|check| check.context == context);
+        newest.unwrap_or_else(|| panic!("no check {context}")).clone()
+    }
+
+    /// All unread writes, oldest first; they are read now.
+    pub(crate) fn writes(&self) -> Vec<Write> {
+        self.state().unread.drain(..).collect()
+    }
+
+    /// Waits until this context has concluded, and reads its writes so far.
+    pub(crate) async fn concluded(&self, context: &str) -> Write {
+        let all = async {
+            loop {
+                let more = self.world.written.notified();
+                if let Some(write) = self.take_concluded(context) {
+                    return write;
+                }
+                more.await;
+            }
+        };
+        match tokio::time::timeout(LIMIT, all).await {
+            Ok(write) => write,
+            Err(_) => panic!("{context} did not conclude; unread: {}", story(&self.writes())),
+        }
+    }
+
+    fn take_concluded(&self, context: &str) -> Option<Write> {
+        let mut state = self.state();
+        let end = state.unread.iter().position(|write| write.context == context && write.is_concluded())?;
+        let concluded = state.unread[end].clone();
+        let rest = state.unread.drain(..).enumerate().filter(|(i, write)| *i > end || write.context != context);
+        state.unread = rest.map(|(_, write)| write).collect();
+        Some(concluded)
+    }
+
+    /// Fails if something was written that the test did not read.
+    pub(crate) fn assert_no_more_writes(&self) {
+        let unread = self.writes();
+        assert!(unread.is_empty(), "written to GitHub, and not expected:\n{}", story(&unread));
+    }
+
+    fn path(&self, repository: &str) -> PathBuf {
+        let path = self.git.path().join(format!("{repository}.git"));
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        path
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.world.state()
+    }
+}
+
+impl Drop for ModelGithub {
+    fn drop(&mut self) {
+        self.server.abort();
+        if !std::thread::panicking() {
+            self.assert_no_more_writes();
+        }
+    }
+}
+
+impl World {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no test panics while it holds the model")
+    }
+}
+
+impl State {
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Notes a write, to be read by the test.
+    fn wrote(&mut self, write: Write) {
+        self.unread.push_back(write);
+    }
+}
+
+impl Write {
+    /// Whether it is the last word on its context.
+    pub(crate) fn is_concluded(&self) -> bool {
+        !matches!(self.state.as_str(), "queued" | "in_progress" | "pending")
+    }
+}
+
+impl fmt::Display for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = match self.how {
+            How::Created => "created",
+            How::Updated => "updated",
+            How::Status => "status",
+        };
+        write!(f, "{how} {} {}: {}", self.context, self.state, self.title)
+    }
+}
+
+/// Writes as lines, for snapshots.
+pub(crate) fn story(writes: &[Write]) -> String {
+    writes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}

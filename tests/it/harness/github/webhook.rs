@@ -1,0 +1,115 @@
+//! Deliveries as GitHub sends them: the fixtures' shapes, with the model's names and commits in them.
+
+use containerops::model::Sha;
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, HeaderValue};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::{INSTALLATION, ModelGithub, WEBHOOK_SECRET, repository::Pull};
+
+/// A webhook on its way to us.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivery {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+/// The fixture `fixtures/webhooks/github/<name>.json`.
+pub(crate) fn fixture(name: &str) -> Value {
+    let path = format!("{}/fixtures/webhooks/github/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_slice(&std::fs::read(&path).expect(&path)).expect(&path)
+}
+
+/// A signed delivery of any body.
+pub(crate) fn signed(event: &str, delivery: &str, body: Vec<u8>) -> Delivery {
+    let mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_SECRET.as_bytes()).expect("a key").chain_update(&body);
+    let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("content-type", "application/json"),
+        ("user-agent", "GitHub-Hookshot/044aadd"),
+        ("x-github-delivery", delivery),
+        ("x-github-event", event),
+        ("x-github-hook-id", "109948940"),
+        ("x-hub-signature-256", &signature),
+    ] {
+        headers.insert(name, HeaderValue::from_str(value).expect("a header"));
+    }
+    Delivery { headers, body }
+}
+
+impl ModelGithub {
+    /// A signed delivery of this body, with an id of its own.
+    pub(crate) fn signed(&self, event: &str, body: &Value) -> Delivery {
+        let id = format!("72d3162e-cc78-11e3-81ab-{:012x}", self.state().next_id());
+        signed(event, &id, serde_json::to_vec(body).expect("JSON"))
+    }
+
+    /// The delivery that follows on a push of this branch, as it is now.
+    pub(crate) fn push(&self, repository: &str, branch: &str) -> Delivery {
+        let mut body = fixture("push");
+        let (before, after) = {
+            let state = self.state();
+            let repository = &state.repositories[repository];
+            (repository.before(branch), repository.tip(branch))
+        };
+        body["ref"] = json!(format!("refs/heads/{branch}"));
+        body["before"] = json!(before);
+        body["after"] = json!(after);
+        body["head_commit"]["id"] = json!(after);
+        self.place(&mut body, repository);
+        self.signed("push", &body)
+    }
+
+    /// The delivery about this pull request: `opened`, `synchronize`, …
+    pub(crate) fn pull_request(&self, repository: &str, number: u64, action: &str) -> Delivery {
+        let mut body = fixture("pull_request_opened");
+        let (pull, head, base) = self.pull(repository, number);
+        body["action"] = json!(action);
+        let request = &mut body["pull_request"];
+        request["number"] = json!(number);
+        request["head"]["ref"] = json!(pull.branch);
+        request["head"]["sha"] = json!(head);
+        request["head"]["repo"] = self.described(&pull.head_repository);
+        request["base"]["ref"] = json!(pull.base);
+        request["base"]["sha"] = json!(base);
+        request["base"]["repo"] = self.described(repository);
+        self.place(&mut body, repository);
+        self.signed("pull_request", &body)
+    }
+
+    /// The delivery that follows when someone presses "Re-run" at this check.
+    pub(crate) fn rerequested(&self, repository: &str, context: &str) -> Delivery {
+        let mut body = fixture("check_run_rerequested");
+        let check = self.check(context);
+        body["check_run"]["head_sha"] = json!(check.sha);
+        body["check_run"]["external_id"] = json!(check.external_id);
+        body["check_run"]["name"] = json!(context);
+        self.place(&mut body, repository);
+        self.signed("check_run", &body)
+    }
+
+    fn pull(&self, repository: &str, number: u64) -> (Pull, Sha, Sha) {
+        let state = self.state();
+        let here = &state.repositories[repository];
+        let pull = here.pulls.iter().find(|pull| pull.number == number).expect("an open pull request").clone();
+        let head = state.repositories[&pull.head_repository].tip(&pull.branch);
+        let base = here.tip(&pull.base);
+        (pull, head, base)
+    }
+
+    fn place(&self, body: &mut Value, repository: &str) {
+        body["repository"] = self.described(repository);
+        body["installation"]["id"] = json!(INSTALLATION);
+    }
+
+    fn described(&self, repository: &str) -> Value {
+        let mut described = fixture("push")["repository"].take();
+        described["id"] = json!(self.state().repositories[repository].id);
+        described["name"] = json!(repository.rsplit('/').next());
+        described["full_name"] = json!(repository);
+        described["clone_url"] = json!(format!("{}/{repository}.git", self.url()));
+        described
+    }
+}

@@ -1,0 +1,136 @@
+//! Every call that we make to GitHub, once, against GitHub's own description: Prism serves it and refuses what does
+//! not fit. `.ci/prism` starts one and prints its URL for `CONTAINEROPS_TEST_PRISM`.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, Method, Uri, header},
+    response::Response,
+};
+use containerops::{
+    forge::{Forge as _, Wanted, github::Github},
+    model::{Conclusion, Context, Progress, Report, Repository, Sha, Time},
+};
+use insta::assert_snapshot;
+
+use crate::harness::{github::ModelGithub, required};
+
+/// Stands before Prism and notes each call with its answer, since some refusals are no errors to us: 404 means that
+/// there is no flow file.
+#[derive(Clone)]
+struct Witness {
+    prism: String,
+    client: reqwest::Client,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+struct Seen {
+    call: String,
+    status: u16,
+    answer: String,
+}
+
+async fn pass_on(
+    State(witness): State<Witness>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let call = format!("{method} {}", uri.path());
+    let mut request = witness.client.request(method, format!("{}{uri}", witness.prism)).body(body);
+    for name in [header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE] {
+        request = headers.get(&name).into_iter().fold(request, |request, value| request.header(&name, value));
+    }
+    let response = request.send().await.expect("Prism is there");
+    let status = response.status();
+    let answer = response.text().await.expect("Prism answers");
+    witness.seen.lock().expect("nobody panics here").push(Seen {
+        call,
+        status: status.as_u16(),
+        answer: answer.clone(),
+    });
+    Response::builder().status(status).body(Body::from(answer)).expect("an answer")
+}
+
+/// Starts the witness; its URL.
+async fn witness(prism: String) -> (String, Arc<Mutex<Vec<Seen>>>) {
+    let seen = Arc::<Mutex<Vec<Seen>>>::default();
+    let witness = Witness { prism, client: reqwest::Client::new(), seen: Arc::clone(&seen) };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let router = Router::new().fallback(pass_on).with_state(witness);
+    tokio::spawn(async move { axum::serve(listener, router).await.expect("serves") });
+    (url, seen)
+}
+
+fn report(progress: Progress) -> Report {
+    Report {
+        progress,
+        title: "lint and test".to_owned(),
+        summary: "| stage | state |".to_owned(),
+        url: "https://ci.example.com/github/acme/widget/runs/1".to_owned(),
+        external_id: "01kabcdefghjk".to_owned(),
+        started: Some(Time::from_millis(1_772_357_400_000)),
+        ended: Some(Time::from_millis(1_772_357_460_000)),
+    }
+}
+
+/// Everything that the seam can ask for, in one go. Prism's answers are examples, which need not make sense to us, so
+/// only its refusals count.
+async fn make_every_call(github: &Github, repository: &Repository, sha: &Sha) {
+    let _ = github.flow_files(repository, sha).await;
+    let _ = github.open_pull_request(repository, "fix/#1&more").await;
+    let context = Context::of_run("ci", "push");
+    for progress in [
+        Progress::Queued,
+        Progress::Running,
+        Progress::Done(Conclusion::Success),
+        Progress::Done(Conclusion::Warning),
+        Progress::Done(Conclusion::Failure),
+        Progress::Done(Conclusion::TimedOut),
+        Progress::Done(Conclusion::Cancelled),
+        Progress::Done(Conclusion::Skipped),
+        Progress::Done(Conclusion::Error),
+    ] {
+        let wanted = Wanted { repository, sha, context: &context, report: &report(progress) };
+        for known in [None, Some("4")] {
+            github.report(&wanted, known).await.expect("Prism takes it");
+        }
+    }
+}
+
+#[tokio::test]
+async fn githubs_own_description_takes_every_call() {
+    let Some(prism) = required("prism", "CONTAINEROPS_TEST_PRISM") else { return };
+    let model = ModelGithub::start().await;
+    let (url, seen) = witness(prism).await;
+    let sha = model.commit("acme/widget", "main", &[("a", b"1")]);
+    for mut settings in [model.settings(), model.settings_with_token()] {
+        settings.api_url.clone_from(&url);
+        let github = Github::new(settings).expect("good settings");
+        let mut repository = crate::github::pushed(&github, &model, "main").repository;
+        repository.installation = None;
+        make_every_call(&github, &repository, &sha).await;
+    }
+    let seen = seen.lock().expect("nobody panics here");
+    for Seen { call, status, answer } in seen.iter() {
+        assert!((200..300).contains(status), "{call} was answered with {status}: {answer}");
+    }
+    let mut calls: Vec<String> = seen.iter().map(|seen| seen.call.replace(sha.as_str(), "SHA")).collect();
+    calls.sort_unstable();
+    calls.dedup();
+    assert_snapshot!(calls.join("\n"), @r"
+    GET /repos/acme/widget/contents/.containerops
+    GET /repos/acme/widget/contents/.containerops.yml
+    GET /repos/acme/widget/installation
+    GET /repos/acme/widget/pulls
+    PATCH /repos/acme/widget/check-runs/4
+    POST /app/installations/1/access_tokens
+    POST /repos/acme/widget/check-runs
+    POST /repos/acme/widget/statuses/SHA
+    ");
+}
