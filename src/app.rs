@@ -159,29 +159,59 @@ impl App {
             loops.spawn(keep_going(name, self.clone(), stopped.clone(), pause, wakes, tick));
         };
         let run_moved = |change| matches!(change, Change::Run(_) | Change::Attempt(_) | Change::Executor);
-        add("intake", LOOK, |change| change == Change::Delivery, |app| Box::pin(async move {
-            Ok(app.engine.intake().await?)
-        }));
-        add("sources", LOOK, |change| matches!(change, Change::Run(_)), |app| Box::pin(async move {
-            Ok(app.engine.make_sources().await?)
-        }));
+        add(
+            "intake",
+            LOOK,
+            |change| change == Change::Delivery,
+            |app| Box::pin(async move { Ok(app.engine.intake().await?) }),
+        );
+        add(
+            "sources",
+            LOOK,
+            |change| matches!(change, Change::Run(_)),
+            |app| Box::pin(async move { Ok(app.engine.make_sources().await?) }),
+        );
         add("drive", LOOK, run_moved, |app| Box::pin(async move { Ok(app.engine.drive().await?) }));
-        add("sweep", LOOK, |change| matches!(change, Change::Attempt(_)), |app| Box::pin(async move {
-            app.engine.sweep().await?;
-            Ok(0)
-        }));
+        add(
+            "sweep",
+            LOOK,
+            |change| matches!(change, Change::Attempt(_)),
+            |app| {
+                Box::pin(async move {
+                    app.engine.sweep().await?;
+                    Ok(0)
+                })
+            },
+        );
         add("seal", LOOK, |_| false, |app| Box::pin(async move { Ok(app.engine.seal_logs().await?) }));
-        add("report", LOOK, |change| change == Change::Report, |app| Box::pin(async move {
-            Ok(app.reporter.tell().await?)
-        }));
-        add("settle", SETTLE, |_| false, |app| Box::pin(async move {
-            app.engine.settle_all().await?;
-            Ok(0)
-        }));
-        add("forgotten", FORGOTTEN, |_| false, |app| Box::pin(async move {
-            app.engine.sweep_forgotten().await?;
-            Ok(0)
-        }));
+        add(
+            "report",
+            LOOK,
+            |change| change == Change::Report,
+            |app| Box::pin(async move { Ok(app.reporter.tell().await?) }),
+        );
+        add(
+            "settle",
+            SETTLE,
+            |_| false,
+            |app| {
+                Box::pin(async move {
+                    app.engine.settle_all().await?;
+                    Ok(0)
+                })
+            },
+        );
+        add(
+            "forgotten",
+            FORGOTTEN,
+            |_| false,
+            |app| {
+                Box::pin(async move {
+                    app.engine.sweep_forgotten().await?;
+                    Ok(0)
+                })
+            },
+        );
         let (app, mut stopped) = (self.clone(), stopped.clone());
         loops.spawn(async move {
             tokio::select! {
@@ -224,11 +254,8 @@ async fn keep_going(
 
 async fn executor(settings: &Settings) -> Result<Arc<dyn Executor>> {
     let in_a_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
-    let choice = settings.executor.unwrap_or(if in_a_pod {
-        ExecutorChoice::Kubernetes
-    } else {
-        ExecutorChoice::Process
-    });
+    let choice =
+        settings.executor.unwrap_or(if in_a_pod { ExecutorChoice::Kubernetes } else { ExecutorChoice::Process });
     let why = if settings.executor.is_some() { "by setting" } else { "found" };
     match choice {
         ExecutorChoice::Kubernetes => {
@@ -261,8 +288,7 @@ fn forges(settings: &Settings) -> Result<BTreeMap<ForgeKind, Arc<dyn Forge>>> {
 }
 
 fn github(choice: &GithubChoice) -> Result<GithubSettings> {
-    let mut settings =
-        GithubSettings { webhook_secrets: choice.webhook_secrets.clone(), ..GithubSettings::default() };
+    let mut settings = GithubSettings { webhook_secrets: choice.webhook_secrets.clone(), ..GithubSettings::default() };
     if let Some(url) = &choice.api_url {
         settings.api_url.clone_from(url);
     }

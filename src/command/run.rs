@@ -5,4 +5,6 @@ pub struct Args {}
 /// x
 /// # Errors
 /// x
-pub fn run(_: Args) -> anyhow::Result<std::process::ExitCode> { Ok(std::process::ExitCode::SUCCESS) }
+pub fn run(_: Args) -> anyhow::Result<std::process::ExitCode> {
+    Ok(std::process::ExitCode::SUCCESS)
+}

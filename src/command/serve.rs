@@ -44,7 +44,8 @@ pub(super) fn settings(file: Option<PathBuf>) -> Result<Settings> {
         None => std::fs::read_to_string("containerops.toml").ok(),
     };
     // a variable that is no text cannot be one of ours: all of ours are
-    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     Ok(Settings::read(variables, text.as_deref())?)
 }
 

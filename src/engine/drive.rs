@@ -16,8 +16,8 @@ use crate::{
     agent::protocol::EndRecord,
     executor::{Container, ContainerEnd, ExecutorError, Hopeless, Observation, Placement, registry::RegistryError},
     model::{
-        ActionId, ActionState, AttemptId, AttemptState, Conclusion, Infrastructure, JobId, JobState, Program, Resources,
-        Verdict,
+        ActionId, ActionState, AttemptId, AttemptState, Conclusion, Infrastructure, JobId, JobState, Program,
+        Resources, Verdict,
     },
     store::{ActionRow, AttemptRow, Change, JobRow, NewJob, Pin, Pins, RunRow},
 };
@@ -277,13 +277,7 @@ impl Engine {
         }
     }
 
-    fn placement(
-        &self,
-        action: &ActionRow,
-        run: &RunRow,
-        attempt: &AttemptRow,
-        jobs: &[JobRow],
-    ) -> Result<Placement> {
+    fn placement(&self, action: &ActionRow, run: &RunRow, attempt: &AttemptRow, jobs: &[JobRow]) -> Result<Placement> {
         let plan = plan_of(action, run)?;
         let stage = run.plan.0.as_ref().and_then(|plan| plan.stages.get(places(action).0));
         let container = |(place, (job, row)): (usize, (&crate::model::JobPlan, &JobRow))| Container {

@@ -9,9 +9,7 @@ use super::{Engine, Result};
 use crate::{
     flow::{self, Decision},
     forge::{FlowFile, Forge, ForgeError, Reading},
-    model::{
-        Conclusion, DeliveryState, Diagnostic, Event, EventKind, Plan, RunState, Trust, UntrustedReason, backoff,
-    },
+    model::{Conclusion, DeliveryState, Diagnostic, Event, EventKind, Plan, RunState, Trust, UntrustedReason, backoff},
     store::{DeliveryRow, NewRun, Tx},
 };
 
@@ -100,13 +98,7 @@ impl Engine {
         Ok(draft_all(files, event))
     }
 
-    async fn write_runs(
-        &self,
-        tx: &mut Tx,
-        delivery: &DeliveryRow,
-        event: &Event,
-        drafts: &[Drafted],
-    ) -> Result<()> {
+    async fn write_runs(&self, tx: &mut Tx, delivery: &DeliveryRow, event: &Event, drafts: &[Drafted]) -> Result<()> {
         let now = self.now();
         let repository = tx.repository_seen(&event.repository, now).await?;
         for draft in drafts {
@@ -172,7 +164,8 @@ fn untrusted(reason: &UntrustedReason) -> String {
             format!("the code comes from the fork {fork}, and code that nobody vouches for is not run")
         }
         UntrustedReason::HeadRepositoryGone => {
-            "the repository that the code comes from was deleted, and code that nobody vouches for is not run".to_owned()
+            "the repository that the code comes from was deleted, and code that nobody vouches for is not run"
+                .to_owned()
         }
     }
 }
@@ -217,9 +210,7 @@ fn draft_one(file: &FlowFile, event: &Event) -> Result<Drafted, String> {
     };
     match flow.plan(event) {
         Decision::Run(plan) => Ok(draft(Some(plan), RunState::Queued, String::new())),
-        Decision::LeftOut { reason } => {
-            Ok(draft(None, RunState::Ended(Conclusion::Skipped), reason))
-        }
+        Decision::LeftOut { reason } => Ok(draft(None, RunState::Ended(Conclusion::Skipped), reason)),
         Decision::Unasked { reason } => Err(reason),
     }
 }

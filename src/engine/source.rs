@@ -3,7 +3,10 @@
 
 use super::{Engine, Result};
 use crate::{
-    forge::{ForgeError, Source, mirror::{Checkout, MirrorError, Snapshot}},
+    forge::{
+        ForgeError, Source,
+        mirror::{Checkout, MirrorError, Snapshot},
+    },
     model::backoff,
     store::RunRow,
 };
@@ -95,9 +98,7 @@ impl From<MirrorError> for Trouble {
             MirrorError::Away { .. }
             | MirrorError::Refused { .. }
             | MirrorError::Git { .. }
-            | MirrorError::Disk { .. } => {
-                Self::Later(error.to_string())
-            }
+            | MirrorError::Disk { .. } => Self::Later(error.to_string()),
         }
     }
 }

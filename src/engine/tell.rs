@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Result, settle::places};
 use crate::{
     model::{
-        ActionState, Conclusion, Context, Diagnostic, JobState, Progress, Repository, Report, RunState, Severity, Span,
+        ActionState, Conclusion, Context, Diagnostic, JobState, Progress, Report, Repository, RunState, Severity, Span,
         Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
@@ -243,7 +243,13 @@ fn failed_job(story: &Story, chapter: &Chapter) -> String {
     let Some((name, job, verdict)) = first_failed(chapter) else { return String::new() };
     let tail = &job.tail.0;
     let url = job_url(story, chapter, name);
-    let mut out = format!("\n**{} / {} / {}**: {}\n", cell(&chapter.stage), cell(&chapter.name), cell(name), cell(&verdict.to_string()));
+    let mut out = format!(
+        "\n**{} / {} / {}**: {}\n",
+        cell(&chapter.stage),
+        cell(&chapter.name),
+        cell(name),
+        cell(&verdict.to_string())
+    );
     if tail.lines.is_empty() {
         let _ = write!(out, "\n[Its log]({url})\n");
         return out;

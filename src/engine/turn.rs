@@ -8,11 +8,9 @@ use super::{
     verdict::{Evidence, verdict},
 };
 use crate::{
-    agent::{
-        protocol::{
-            self, Chunk, ChunkError, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX,
-            OUTPUTS_MAX, Outputs, Start, Work,
-        },
+    agent::protocol::{
+        self, Chunk, ChunkError, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX,
+        OUTPUTS_MAX, Outputs, Start, Work,
     },
     blob::{Blob, Digest},
     model::{
@@ -321,11 +319,8 @@ impl Engine {
             return Err(Denied::Unknown);
         }
         let place = Place::of(&mut tx, job.attempt_id).await?;
-        let evidence = Evidence {
-            record: Some(record),
-            timeout: place.timeout(self, job.place)?,
-            ..Evidence::default()
-        };
+        let evidence =
+            Evidence { record: Some(record), timeout: place.timeout(self, job.place)?, ..Evidence::default() };
         tx.keep_record(job.id, record).await?;
         self.end_job(&mut tx, &job, verdict(&evidence), now).await?;
         tx.hurry_action(place.action.id).await?;

@@ -50,9 +50,9 @@ fn by_record(record: &EndRecord, evidence: &Evidence<'_>) -> Verdict {
 fn exit_zero(record: &EndRecord) -> Verdict {
     match &record.result {
         Some(value) if !value.trim().eq_ignore_ascii_case("true") => Verdict::ResultFalse { value: value.clone() },
-        Some(_) | None if record.oom_kills > 0 => Verdict::Success {
-            warning: Some(format!("{} of its processes were killed for memory", record.oom_kills)),
-        },
+        Some(_) | None if record.oom_kills > 0 => {
+            Verdict::Success { warning: Some(format!("{} of its processes were killed for memory", record.oom_kills)) }
+        }
         Some(_) | None => Verdict::success(),
     }
 }

@@ -2,8 +2,8 @@
 
 pub mod git;
 mod git_command;
-pub mod mirror;
 pub mod github;
+pub mod mirror;
 
 use async_trait::async_trait;
 use std::time::Duration;

@@ -123,7 +123,6 @@ async fn blob(State(web): State<Web>, Bearer(session): Bearer, Path(digest): Pat
     };
     let length = blob.length;
     let body = Body::from_stream(blob.bytes.map_err(std::io::Error::other));
-    let headers =
-        [(header::CONTENT_TYPE, "application/zstd".to_owned()), (header::CONTENT_LENGTH, length.to_string())];
+    let headers = [(header::CONTENT_TYPE, "application/zstd".to_owned()), (header::CONTENT_LENGTH, length.to_string())];
     Ok((headers, body).into_response())
 }

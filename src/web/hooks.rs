@@ -75,9 +75,8 @@ fn new_delivery(
 
 /// Headers as the delivery's page shows them: what proves something to somebody is hidden.
 fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
-    let secret = |name: &str| {
-        ["authorization", "cookie", "token", "signature", "secret"].iter().any(|word| name.contains(word))
-    };
+    let secret =
+        |name: &str| ["authorization", "cookie", "token", "signature", "secret"].iter().any(|word| name.contains(word));
     let show = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
         let text = if secret(name.as_str()) {
             "(hidden)".to_owned()

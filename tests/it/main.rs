@@ -1,6 +1,8 @@
 //! The integration tests, one binary: what users see, told with the harness's modelled outside world. A file per story.
 
+mod agent;
 mod blob;
+mod cout;
 mod flow;
 mod git;
 mod github;
@@ -9,10 +11,6 @@ mod kubernetes;
 mod mirror;
 mod pod;
 mod prism;
+mod process_executor;
 mod registry;
 mod repository;
-//! The one integration test binary: a file per user story.
-
-mod agent;
-mod cout;
-mod process_executor;

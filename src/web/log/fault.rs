@@ -20,20 +20,40 @@ pub enum Fault {
 const LINE_MAX: usize = 2_000;
 /// What a line that announces an error begins with, after blanks.
 const BEGINNINGS: [&str; 16] = [
-    "error:", "error[", "error ", "fatal:", "fatal error", "fail:", "fail ", "failed ", "failures:", "--- fail",
-    "panic:", "traceback (most recent", "npm err!", "e   ", "exception in", "unhandled",
+    "error:",
+    "error[",
+    "error ",
+    "fatal:",
+    "fatal error",
+    "fail:",
+    "fail ",
+    "failed ",
+    "failures:",
+    "--- fail",
+    "panic:",
+    "traceback (most recent",
+    "npm err!",
+    "e   ",
+    "exception in",
+    "unhandled",
 ];
 /// What it holds, wherever it stands.
 const CERTAIN: [&str; 9] = [
-    ": error:", ": fatal error:", " panicked at ", "assertionerror", "... failed", "segmentation fault",
-    ": command not found", ": not found", "error: process completed",
+    ": error:",
+    ": fatal error:",
+    " panicked at ",
+    "assertionerror",
+    "... failed",
+    "segmentation fault",
+    ": command not found",
+    ": not found",
+    "error: process completed",
 ];
 const MENTIONS: [&str; 8] =
     ["error", "failed", "failure", "exception", "no such file", "permission denied", "cannot ", "killed"];
 /// "All is well" in the words of those who count.
-const DENIALS: [&str; 9] = [
-    "0 error", "0 failed", "0 failure", "no error", "0 exception", "errors: 0", "failures: 0", "failed: 0", "error=0",
-];
+const DENIALS: [&str; 9] =
+    ["0 error", "0 failed", "0 failure", "no error", "0 exception", "errors: 0", "failures: 0", "failed: 0", "error=0"];
 
 /// Whether a line reads like an error.
 pub fn fault(line: &[u8]) -> Option<Fault> {

@@ -106,8 +106,7 @@ fn low(code: u16, base: u16) -> Option<u8> {
 /// The nearest of the colours 16 to 255: a cube of six steps a side, and 24 greys.
 fn nearest(rgb: [u16; 3]) -> u8 {
     let wanted = rgb.map(|c| i32::from(c.min(255)));
-    let distance = |n: &u8| -> i32 {
-        super::palette::rgb(*n).iter().zip(wanted).map(|(&a, b)| (i32::from(a) - b).pow(2)).sum()
-    };
+    let distance =
+        |n: &u8| -> i32 { super::palette::rgb(*n).iter().zip(wanted).map(|(&a, b)| (i32::from(a) - b).pow(2)).sum() };
     (16..=255).min_by_key(distance).unwrap_or(16)
 }
