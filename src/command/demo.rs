@@ -169,8 +169,8 @@ async fn watch(store: &Store, url: &str) -> Result<()> {
     let mut shown: BTreeMap<(String, Context), String> = BTreeMap::new();
     let mut announced = 0;
     loop {
-        for (sha, context, digest, line) in states(store).await? {
-            if shown.insert((sha, context), digest.clone()) != Some(digest) {
+        for (sha, context, line) in states(store).await? {
+            if shown.insert((sha, context), line.clone()).as_ref() != Some(&line) {
                 say(&[&line])?;
             }
         }
@@ -179,7 +179,7 @@ async fn watch(store: &Store, url: &str) -> Result<()> {
     }
 }
 
-async fn states(store: &Store) -> Result<Vec<(String, Context, String, String)>> {
+async fn states(store: &Store) -> Result<Vec<(String, Context, String)>> {
     let name: RepositoryName = NAME.parse()?;
     let mut tx = store.read().await?;
     let Some(repository) = tx.repository_named(ForgeKind::Git, &name).await? else { return Ok(Vec::new()) };
@@ -189,7 +189,7 @@ async fn states(store: &Store) -> Result<Vec<(String, Context, String, String)>>
         for row in tx.reports(repository.id, &run.sha).await? {
             if row.acknowledged == row.wanted_digest {
                 let line = format!("  {} {}  {}", mark(row.wanted.progress), row.context, row.wanted.title);
-                all.push((row.sha.to_string(), row.context, row.acknowledged, line));
+                all.push((row.sha.to_string(), row.context, line));
             }
         }
     }

@@ -55,7 +55,7 @@ fn told(text: &str) -> Vec<Diagnostic> {
 fn plan(flow: &Flow, kind: EventKind) -> Plan {
     match flow.plan(&event(kind)) {
         Decision::Run(plan) => plan,
-        Decision::LeftOut { reason } => panic!("left out: {reason}"),
+        Decision::LeftOut { reason } | Decision::Unasked { reason } => panic!("left out: {reason}"),
     }
 }
 

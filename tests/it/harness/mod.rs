@@ -7,7 +7,7 @@ pub(crate) mod agents;
 pub(crate) mod cluster;
 pub(crate) mod github;
 
-/// The kubeconfig of the cluster that tests may use, if there is one.
+/// The kubeconfig of the cluster that tests may use, or nothing: then the test says so and skips.
 pub(crate) fn kubeconfig() -> Option<PathBuf> {
     required("kubernetes", "CONTAINEROPS_TEST_KUBECONFIG").map(PathBuf::from)
 }
