@@ -302,11 +302,11 @@ impl Engine {
 
     /// Looks what became of a placed attempt.
     async fn watch(&self, action: &ActionRow, attempt: &AttemptRow) -> Result<()> {
-        if let Some(by) = &action.cancelled_by {
-            if self.may_be_taken_away(attempt).await? {
-                let verdict = Verdict::Cancelled { by: by.clone() };
-                return self.end_now(action, attempt, |_| Some(verdict.clone())).await;
-            }
+        if let Some(by) = &action.cancelled_by
+            && self.may_be_taken_away(attempt).await?
+        {
+            let verdict = Verdict::Cancelled { by: by.clone() };
+            return self.end_now(action, attempt, |_| Some(verdict.clone())).await;
         }
         match self.executor.observe(attempt.id).await {
             Ok(Observation::Waiting { hopeless: Some(hopeless), .. }) => {
