@@ -2,6 +2,7 @@
 
 mod agent;
 mod blob;
+mod cluster;
 mod cout;
 mod flow;
 mod git;
