@@ -72,9 +72,22 @@ stages:
     let image = pod.spec.expect("a spec").containers[0].image.clone().expect("an image");
     assert!(image.ends_with(&format!("/test/original-jar@{jar_digest}")), "pinned by digest: {image}");
     let story = server.end(run).await;
-    insta::assert_snapshot!(story.told(), @"");
-    insta::assert_snapshot!(server.text(&story, "build/compile/jar").await, @"");
-    insta::assert_snapshot!(server.text(&story, "deploy/roll/apply").await, @"");
+    insta::assert_snapshot!(story.told(), @r"
+    run: success
+    build/compile: success
+      jar: success
+    deploy/roll: success
+      apply: success
+    ");
+    insta::assert_snapshot!(server.text(&story, "build/compile/jar").await, @r"
+    in /opt with an-argument and git-url=https://example.org/x.git version=gradle4 for eu, from the image: yes
+    [COUT] CO_URL = https://example.org/x.jar
+    [COUT] CO_RESULT = true
+    ");
+    insta::assert_snapshot!(server.text(&story, "deploy/roll/apply").await, @r"
+    deploying https://example.org/x.jar
+    [COUT] CO_RESULT = true
+    ");
 }
 
 #[tokio::test]
@@ -84,8 +97,14 @@ async fn an_image_with_nothing_but_a_program_is_a_component() {
     let image = Image::empty().file("echo", 0o755, &busybox).set("Entrypoint", json!(["/echo", "alone, without"]));
     let (image, _) = image.set("Cmd", json!(["a shell"])).push("test/scratch").await;
     let story = server.end(server.push(&format!("stages:\n  - {{name: alone, image: \"{image}\"}}\n")).await).await;
-    insta::assert_snapshot!(story.told(), @"");
-    insta::assert_snapshot!(server.text(&story, "alone/alone/alone").await, @"");
+    insta::assert_snapshot!(story.told(), @r"
+    run: success
+    alone/alone: success
+      alone: success
+    ");
+    insta::assert_snapshot!(server.text(&story, "alone/alone/alone").await, @r"
+    alone, without a shell
+    ");
 }
 
 #[tokio::test]
@@ -101,7 +120,10 @@ stages:
       - {name: entrypoint, image: "127.0.0.1:5000/no/such:tag"}
 "#;
     let story = server.end(server.push(flow).await).await;
-    insta::assert_snapshot!(story.told(), @"");
+    insta::assert_snapshot!(story.action("check/entrypoint").row.reason, @"");
+    let reason = &story.action("check/run").row.reason;
+    assert!(reason.starts_with("image 127.0.0.1:5000/no/such:tag not found: "), "{reason}");
+    assert!(reason.ends_with("127.0.0.1:5000/no/such:tag: not found"), "the cluster's words: {reason}");
     let took = story.run.ended.expect("it ended").since(story.run.created);
     assert!(took.as_secs() < 20, "it took {took:?}");
 }

@@ -11,17 +11,29 @@ async fn a_push_becomes_a_green_run_with_its_log_and_its_note() {
         .push("stages:\n  - {name: test, image: busybox, run: \"cat README; pwd; echo branch $CO_BRANCH\"}\n")
         .await;
     let story = server.end(run).await;
-    insta::assert_snapshot!(story.told(), @"");
-    insta::assert_snapshot!(server.text(&story, "test/test/test").await, @"");
+    insta::assert_snapshot!(story.told(), @r"
+    run: success
+    test/test: success
+      test: success
+    ");
+    insta::assert_snapshot!(server.text(&story, "test/test/test").await, @r"
+    a file of the repository
+    /workspace
+    branch main
+    ");
     let note = server.notes(&story).await.replace(&server.url(), "…");
-    insta::assert_snapshot!(stable(&note), @"");
+    insta::assert_snapshot!(stable(&note), @r"
+    success  containerops/ci/push  N actions in N s  …/git/acme/shop/runs/1
+    success  containerops/ci/push/test/test  success in N s  …/git/acme/shop/runs/1/test/test/test
+    ");
     server.until_nothing_is_left().await;
 }
 
 /// Durations are not the same every time.
 fn stable(note: &str) -> String {
-    let word = |word: &str| if word.chars().all(|c| c.is_ascii_digit()) { "N".to_owned() } else { word.to_owned() };
-    note.split(' ').map(word).collect::<Vec<_>>().join(" ").replace("N ms", "N s")
+    let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let words = note.split(' ').map(|word| if is_number(word) { "N" } else { word });
+    words.collect::<Vec<_>>().join(" ").replace("N ms", "N s")
 }
 
 #[tokio::test]
@@ -36,7 +48,13 @@ stages:
   - {name: ship, image: busybox, run: "echo never"}
 "#;
     let story = server.end(server.push(flow).await).await;
-    insta::assert_snapshot!(story.told(), @"");
+    insta::assert_snapshot!(story.told(), @r"
+    run: failure
+    check/check: failure (job `one`: exit code 3)
+      one: exit code 3
+      two: skipped: job `one`: exit code 3
+    ship/ship: skipped (stage `check` ended: failure)
+    ");
     assert_eq!(server.log(&story, "check/check/two").await, b"");
     let note = server.notes(&story).await;
     assert!(note.contains("failure  containerops/ci/push  failure in check/check: job `one`: exit code 3"), "{note}");
@@ -50,7 +68,11 @@ stages:
   - {name: scan, image: busybox, run: "echo '[COUT] CO_RESULT = false'; exit 0"}
 "#;
     let story = server.end(server.push(flow).await).await;
-    insta::assert_snapshot!(story.told(), @"");
+    insta::assert_snapshot!(story.told(), @r"
+    run: failure
+    scan/scan: failure (CO_RESULT = false)
+      scan: CO_RESULT = false
+    ");
 }
 
 #[tokio::test]
@@ -67,15 +89,23 @@ stages:
   - name: ship
     image: busybox
     run: echo "$V / $N"
+    outputs: [NOTHING]
     subscriptions: [{"build.build.build[VERSION]": V}, {"build.build.build[NOTES]": N}]
   - name: wants
     image: busybox
     run: echo never
     subscriptions: [{"ship.ship.ship[NOTHING]": X}]
 "#;
-    let flow = flow.replace("    run: echo \"$V / $N\"\n", "    run: echo \"$V / $N\"\n    outputs: [NOTHING]\n");
-    let story = server.end(server.push(&flow).await).await;
-    insta::assert_snapshot!(story.told(), @"");
+    let story = server.end(server.push(flow).await).await;
+    insta::assert_snapshot!(story.told(), @r"
+    run: failure
+    build/build: success
+      build: success
+    ship/ship: success
+      ship: success
+    wants/wants: failure (cannot start: it subscribes to ship.ship.ship[NOTHING], which ship.ship.ship did not write; with `optional: true` it would run without)
+      wants: cannot start: it subscribes to ship.ship.ship[NOTHING], which ship.ship.ship did not write; with `optional: true` it would run without
+    ");
     assert_eq!(server.text(&story, "ship/ship/ship").await, "1.2=3 / two words\n");
 }
 
@@ -93,8 +123,19 @@ stages:
       - {name: three, image: "debian:bookworm", run: "cat out/list mine; git log --format=%s"}
 "#;
     let story = server.end(server.push(&flow.replace("OTHER", &other)).await).await;
-    insta::assert_snapshot!(story.told(), @"");
-    insta::assert_snapshot!(server.text(&story, "make/make/three").await, @"");
+    insta::assert_snapshot!(story.told(), @r"
+    run: success
+    make/make: success
+      one: success
+      two: success
+      three: success
+    ");
+    insta::assert_snapshot!(server.text(&story, "make/make/three").await, @r"
+    from busybox
+    a file of the repository
+    by 1234
+    Change the flow
+    ");
 }
 
 #[tokio::test]

@@ -26,8 +26,15 @@ stages:
     let begun = std::time::Instant::now();
     let story = server.end(run).await;
     let took = begun.elapsed();
-    insta::assert_snapshot!(story.told(), @"");
-    assert_eq!(server.text(&story, "long/long/long").await, "ready\ntold to stop\n");
+    insta::assert_snapshot!(story.told(), @r"
+    run: cancelled (cancelled by ada)
+    long/long: cancelled (cancelled by ada)
+      long: cancelled by ada
+    after/after: cancelled (cancelled by ada)
+    ");
+    let log = server.text(&story, "long/long/long").await;
+    assert!(log.starts_with("ready\n") && log.contains("told to stop\n"), "{log}");
+    assert!(log.ends_with("cancelled by ada\n"), "{log}");
     assert!(took < Duration::from_secs(5), "it took {took:?}");
     server.until_nothing_is_left().await;
 }
@@ -70,7 +77,12 @@ stages:
     let name = server.pod_of("work.work").await.name_any();
     server.cluster.pods().delete(&name, &DeleteParams::default()).await.expect("someone deletes it");
     let story = server.end(run).await;
-    insta::assert_snapshot!(story.told(), @"");
+    insta::assert_snapshot!(story.told(), @r"
+    run: success
+    work/work: success
+      work: infrastructure: pod deleted: the pod was deleted, but not by ContainerOps
+      work, attempt 2: success
+    ");
     assert_eq!(server.text(&story, "work/work/work").await, "attempt 2\n");
     server.until_nothing_is_left().await;
 }
@@ -92,7 +104,13 @@ stages:
     server.kill().await;
     server.resume().await;
     let story = server.end(run).await;
-    insta::assert_snapshot!(story.told(), @"");
+    insta::assert_snapshot!(story.told(), @r"
+    run: success
+    count/count: success
+      count: success
+    after/after: success
+      after: success
+    ");
     let expected: String = (1..=60).map(|n| format!("line {n}\n")).collect();
     assert_eq!(server.text(&story, "count/count/count").await, expected);
     assert!(matches!(story.job("after/after/after").state.0, JobState::Ended(_)));

@@ -28,6 +28,8 @@ impl Image {
             let mut header = tar::Header::new_gnu();
             header.set_entry_type(tar::EntryType::Link);
             header.set_size(0);
+            // a hard link sets the mode of the file itself
+            header.set_mode(0o755);
             image.layer.append_link(&mut header, format!("bin/{name}"), "bin/busybox").expect("memory takes all");
         }
         image
