@@ -21,6 +21,8 @@ const QUEUE: &str = "gh-readonly-queue/";
 /// No forge takes a longer ref.
 const LONGEST_REF: usize = 1024;
 const LONGEST_TITLE: usize = 200;
+/// A GitHub login has at most 39 characters, and `[bot]` behind them.
+const LONGEST_LOGIN: usize = 100;
 
 /// Every payload has these.
 #[derive(Deserialize)]
@@ -33,7 +35,7 @@ struct Common {
 #[derive(Deserialize)]
 struct RepositoryPayload {
     full_name: FullName,
-    default_branch: String,
+    default_branch: Ref,
     clone_url: String,
     html_url: String,
 }
@@ -275,7 +277,7 @@ impl Common {
         let repository = Repository {
             forge: ForgeKind::Github,
             name: self.repository.full_name.0,
-            default_branch: self.repository.default_branch,
+            default_branch: self.repository.default_branch.0,
             clone_url: self.repository.clone_url,
             web_url: self.repository.html_url,
             installation: self.installation.map(|installation| installation.id),
@@ -285,7 +287,7 @@ impl Common {
 }
 
 fn login(account: Option<Account>) -> String {
-    account.map_or_else(|| GHOST.to_owned(), |account| account.login)
+    account.map_or_else(|| GHOST.to_owned(), |account| start_of(&account.login, LONGEST_LOGIN))
 }
 
 fn branch(Ref(full): Ref) -> String {

@@ -109,7 +109,8 @@ async fn a_renamed_repository_is_followed() {
     let github = app(&model);
     let (repository, _) = widget(&github, &model, &[("a", b"1")]);
     model.commit("acme/gadget", "main", &[("a", b"1")]);
-    let number = model.open_pull_request("acme/gadget", "main", "acme/gadget", "main");
+    model.commit("acme/gadget", "next", &[("a", b"2")]);
+    let number = model.open_pull_request("acme/gadget", "next", "acme/gadget", "main");
     model.moved("acme/widget", &format!("{}/repos/acme/gadget", model.api_url()));
     assert_eq!(github.open_pull_request(&repository, "main").await.expect("an answer"), Some(number));
 }

@@ -127,3 +127,22 @@ async fn each_kind_of_event_has_its_refs() {
     let source = github.source(&event).await.expect("a source");
     assert_eq!((source.refs, source.merge_ref), (vec!["refs/tags/v1".to_owned()], None));
 }
+
+#[tokio::test]
+async fn git_finds_at_the_source_what_the_event_names() {
+    let model = ModelGithub::start().await;
+    let github = app(&model);
+    let base = model.commit(WIDGET, "main", &[("a", b"1")]);
+    model.commit("bob/widget", "fix", &[("a", b"2")]);
+    let number = model.open_pull_request(WIDGET, "main", "bob/widget", "fix");
+    let delivery = model.pull_request(WIDGET, number, "opened");
+    let Ok(Reading::Event(event)) = github.read("pull_request", &delivery.body) else { panic!("an event") };
+    assert_eq!(event.base_sha, Some(base));
+
+    let source = github.source(&event).await.expect("a source");
+    let merge = source.merge_ref.expect("a pull request has one");
+    let there = std::process::Command::new("git").args(["ls-remote", &source.url]).output().expect("git is installed");
+    let there = String::from_utf8(there.stdout).expect("ASCII");
+    assert!(there.contains(&format!("{}\t{}\n", event.sha, source.refs[0])), "{there}");
+    assert!(there.contains(&format!("\t{merge}\n")), "{there}");
+}

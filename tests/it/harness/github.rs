@@ -178,7 +178,8 @@ impl ModelGithub {
         let number = state.next_id();
         let sha = state.repositories[head].tip(branch);
         let tree = state.repositories[head].trees[&sha].clone();
-        repository::take_pull(&self.path(repository), &self.path(head), &sha, number);
+        let onto = state.repositories[repository].tip(base);
+        repository::take_pull(&self.path(repository), &self.path(head), &sha, &onto, number);
         let here = state.repositories.get_mut(repository).expect("a repository");
         here.trees.insert(sha, tree);
         let (head_repository, branch, base) = (head.to_owned(), branch.to_owned(), base.to_owned());

@@ -71,9 +71,12 @@ pub(super) fn commit(path: &Path, branch: &str, parent: Option<&Sha>, tree: &Tre
     git(path, &["rev-parse", &format!("refs/heads/{branch}")], b"").trim().parse().expect("a sha")
 }
 
-/// Lets `path` have a commit of the repository at `from`, as the head of a pull request.
-pub(super) fn take_pull(path: &Path, from: &Path, sha: &Sha, number: u64) {
-    git(path, &["fetch", "-q", &from.to_string_lossy(), &format!("+{sha}:refs/pull/{number}/head")], b"");
+/// Lets `path` have a commit of the repository at `from` as the head of a pull request, and its merge into `base`.
+pub(super) fn take_pull(path: &Path, from: &Path, head: &Sha, base: &Sha, number: u64) {
+    git(path, &["fetch", "-q", &from.to_string_lossy(), &format!("+{head}:refs/pull/{number}/head")], b"");
+    let (tree, message) = (format!("{head}^{{tree}}"), format!("Merge {head} into {base}"));
+    let merge = git(path, &["commit-tree", &tree, "-p", base.as_str(), "-p", head.as_str(), "-m", &message], b"");
+    git(path, &["update-ref", &format!("refs/pull/{number}/merge"), merge.trim()], b"");
 }
 
 fn git(folder: &Path, arguments: &[&str], input: &[u8]) -> String {
@@ -82,6 +85,9 @@ fn git(folder: &Path, arguments: &[&str], input: &[u8]) -> String {
         .current_dir(folder)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_NOSYSTEM", "1")
+        .envs(["AUTHOR", "COMMITTER"].map(|who| (format!("GIT_{who}_NAME"), "Ada")))
+        .envs(["AUTHOR", "COMMITTER"].map(|who| (format!("GIT_{who}_EMAIL"), "ada@example.com")))
+        .envs(["AUTHOR", "COMMITTER"].map(|who| (format!("GIT_{who}_DATE"), "1767225600 +0000")))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
