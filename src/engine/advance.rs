@@ -150,21 +150,21 @@ impl Board {
 
     /// Ends what has not started and stops what has. A queued action may have an attempt that the cluster is about to
     /// start, so its driver stops it, too.
-    fn stop(&mut self, seat: &Seat, conclusion: Conclusion, by: &str) {
+    fn stop(&mut self, seat: &Seat, by: &str, conclusion: Conclusion, reason: &str) {
         match seat.state {
-            ActionState::Waiting => self.end(seat.id, conclusion, by),
+            ActionState::Waiting => self.end(seat.id, conclusion, reason),
             ActionState::Queued | ActionState::Running => self.moves.push(Move::Stop(seat.id, by.to_owned())),
             ActionState::Ended(_) => {}
         }
     }
 
     fn stop_all(&mut self, stop: Stop<'_>) {
-        let (conclusion, by) = match stop {
-            Stop::Cancelled(by) => (Conclusion::Cancelled, by),
-            Stop::Overdue => (Conclusion::TimedOut, "the run's time limit"),
+        let (by, conclusion, reason) = match stop {
+            Stop::Cancelled(by) => (by, Conclusion::Cancelled, format!("cancelled by {by}")),
+            Stop::Overdue => ("the run's time limit", Conclusion::TimedOut, "over the run's time limit".to_owned()),
         };
         for seat in self.seats.clone() {
-            self.stop(&seat, conclusion, by);
+            self.stop(&seat, by, conclusion, &reason);
         }
     }
 
@@ -203,7 +203,8 @@ impl Board {
                 }
                 Sequencing::Sequence => {}
                 Sequencing::Parallel => {
-                    self.stop(seat, Conclusion::Cancelled, &format!("fail-fast: action `{failed}` did not succeed"));
+                    let by = format!("fail-fast: action `{failed}` did not succeed");
+                    self.stop(seat, &by, Conclusion::Cancelled, &format!("cancelled by {by}"));
                 }
             }
         }

@@ -3,6 +3,7 @@
 mod agent;
 mod agent_disk;
 mod blob;
+mod cluster;
 mod cout;
 mod flow;
 mod git;
