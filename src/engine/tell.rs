@@ -158,7 +158,7 @@ fn ended_title(story: &Story, conclusion: Conclusion) -> String {
         return format!("{} has {errors} error{}", story.run.path, if errors == 1 { "" } else { "s" });
     }
     if let Some(bad) = first_bad(story) {
-        return format!("{conclusion} in {}/{}: {}", bad.stage, bad.name, bad.action.reason);
+        return format!("{}/{}: {}", bad.stage, bad.name, with_words(conclusion, &bad.action.reason));
     }
     match (story.run.reason.as_str(), took(story.run.started, story.run.ended)) {
         ("", Some(span)) => format!("{} actions in {span}", story.actions.len()),
@@ -178,8 +178,14 @@ fn action_title(chapter: &Chapter) -> String {
             Some(span) => format!("{conclusion} in {span}"),
             None => conclusion.to_string(),
         },
-        (ActionState::Ended(conclusion), reason) => format!("{conclusion}: {reason}"),
+        (ActionState::Ended(conclusion), reason) => with_words(*conclusion, reason),
     }
+}
+
+/// "failure: exit code 3", but "cancelled by Ada" and not "cancelled: cancelled by Ada".
+fn with_words(conclusion: Conclusion, reason: &str) -> String {
+    let word = conclusion.to_string();
+    if reason.starts_with(&word) { reason.to_owned() } else { format!("{word}: {reason}") }
 }
 
 /// The first action whose end made the run what it is.
