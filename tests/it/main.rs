@@ -14,3 +14,4 @@ mod prism;
 mod process_executor;
 mod registry;
 mod repository;
+mod stories;
