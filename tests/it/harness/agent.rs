@@ -1,17 +1,22 @@
 //! An agent whose job does what the story says, over the real agent API.
 
+use std::time::Duration;
+
 use containerops::{
     agent::protocol::{
         self, Cause, Chunk, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer, LogSeal, Outputs, Piece,
         Stream, Work,
     },
-    model::{JobPath, Time},
+    model::JobPath,
 };
 use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 
 use super::app::Tester;
+
+/// How long a modelled job works before it ends.
+const WORK: Duration = Duration::from_secs(5);
 
 /// One job's agent, after its claim.
 pub(crate) struct Agent<'t> {
@@ -95,6 +100,7 @@ impl<'t> Agent<'t> {
 
     /// The job ends like this, and the service does what follows.
     pub(crate) async fn ends(self, cause: Cause) {
+        self.t.clock.advance(WORK);
         self.reports(&self.record(cause)).await;
         self.t.settle().await;
     }
@@ -112,7 +118,7 @@ impl<'t> Agent<'t> {
         EndRecord {
             job: self.work.job,
             cause,
-            started: Some(Time::from_millis(self.t.clock.now().as_millis() - 1000)),
+            started: Some(self.t.clock.now()),
             ended: self.t.clock.now(),
             result: self.result.clone(),
             memory_peak: None,

@@ -30,6 +30,8 @@ use assembled::Assembled;
 
 /// The repository of the stories.
 pub(crate) const WIDGET: &str = "acme/widget";
+/// The webhook's secret before the one it has now.
+pub(crate) const OLD_SECRET: &str = "what it was last year";
 /// 2026-03-01T12:00:00Z, where the stories' clock begins.
 const NOON: i64 = 1_772_366_400_000;
 /// Longer than the engine leaves an action alone, shorter than any pause that a story is about.

@@ -53,9 +53,11 @@ impl Pods {
         state.pods.values().rev().find(|pod| pod.placement.action == action).map(|pod| pod.placement.clone())
     }
 
-    /// The actions that have pods, in the order of their placing.
+    /// The actions that have pods, by name.
     pub(crate) fn placed(&self) -> Vec<String> {
-        self.state().pods.values().map(|pod| pod.placement.action.clone()).collect()
+        let mut actions: Vec<_> = self.state().pods.values().map(|pod| pod.placement.action.clone()).collect();
+        actions.sort();
+        actions
     }
 
     /// The most often that one attempt was placed.

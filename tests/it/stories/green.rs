@@ -43,7 +43,7 @@ async fn a_push_becomes_checks_that_go_green() {
         .await;
     assert_snapshot!(t.checks(&sha), @r"
     in_progress containerops/ci/push: Running: 1 of 3 actions have ended
-    success containerops/ci/push/build/compile: success in 0 ms
+    success containerops/ci/push/build/compile: success in 5 s
     queued containerops/ci/push/ship/docs: Waiting to start
     queued containerops/ci/push/ship/pack: Waiting to start
     ");
@@ -52,17 +52,17 @@ async fn a_push_becomes_checks_that_go_green() {
     tar.exits(0).await;
     t.run_the_job("ship.docs", 0).await;
     assert_snapshot!(t.checks(&sha), @r"
-    success containerops/ci/push: 3 actions in 4 s
-    success containerops/ci/push/build/compile: success in 0 ms
-    success containerops/ci/push/ship/docs: success in 0 ms
-    success containerops/ci/push/ship/pack: success in 0 ms
+    success containerops/ci/push: 3 actions in 19 s
+    success containerops/ci/push/build/compile: success in 5 s
+    success containerops/ci/push/ship/docs: success in 5 s
+    success containerops/ci/push/ship/pack: success in 5 s
     ");
     assert_snapshot!(t.check(&sha, "containerops/ci/push").summary, @r"
     | Stage | Action | State | Duration |
     | --- | --- | --- | --- |
-    | build | [compile](https://ci.example.com/github/acme/widget/runs/1/build/compile/cc) | ✅ success | 0 ms |
-    | ship | [pack](https://ci.example.com/github/acme/widget/runs/1/ship/pack/tar) | ✅ success | 0 ms |
-    | ship | [docs](https://ci.example.com/github/acme/widget/runs/1/ship/docs/docs) | ✅ success | 0 ms |
+    | build | [compile](https://ci.example.com/github/acme/widget/runs/1/build/compile/cc) | ✅ success | 5 s |
+    | ship | [pack](https://ci.example.com/github/acme/widget/runs/1/ship/pack/tar) | ✅ success | 5 s |
+    | ship | [docs](https://ci.example.com/github/acme/widget/runs/1/ship/docs/docs) | ✅ success | 5 s |
 
     [The whole run](https://ci.example.com/github/acme/widget/runs/1)
     ");

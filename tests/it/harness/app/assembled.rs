@@ -12,7 +12,7 @@ use containerops::{
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::Identity;
+use super::{Identity, OLD_SECRET};
 use crate::harness::{github::ModelGithub, pods::Pods};
 
 /// The service, and the task that listens for it.
@@ -34,11 +34,12 @@ impl Assembled {
             job_timeout: Duration::from_secs(3600),
             run_timeout: Duration::from_secs(4 * 3600),
         };
-        let forge = Github::new(match identity {
+        let mut github = match identity {
             Identity::App => github.settings(),
             Identity::Token => github.settings_with_token(),
-        });
-        let forge: Arc<dyn Forge> = Arc::new(forge.expect("good settings"));
+        };
+        github.webhook_secrets.push(OLD_SECRET.into());
+        let forge: Arc<dyn Forge> = Arc::new(Github::new(github).expect("good settings"));
         let forges = BTreeMap::from([(ForgeKind::Github, forge)]);
         let app = App::of_parts(&settings, Arc::new(pods.clone()), forges, limits, clock.clone());
         let app = app.await.expect("the service can be assembled");
