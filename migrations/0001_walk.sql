@@ -16,7 +16,8 @@ CREATE TABLE deliveries (
     due      BIGINT NOT NULL,
     tries    BIGINT NOT NULL,
     trouble  TEXT   NOT NULL,
-    UNIQUE (forge, hook, delivery)
+    -- in this order, for one event may come through several hooks, and is then looked for by its own id
+    UNIQUE (forge, delivery, hook)
 );
 CREATE INDEX deliveries_due ON deliveries (phase, due);
 

@@ -9,7 +9,10 @@ use super::{Engine, Result};
 use crate::{
     flow::{self, Decision},
     forge::{FlowFile, Forge, ForgeError, Reading},
-    model::{Conclusion, DeliveryState, Diagnostic, Event, EventKind, Plan, RunState, Trust, UntrustedReason, backoff},
+    model::{
+        Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Plan, RunState, Trust, UntrustedReason,
+        backoff,
+    },
     store::{DeliveryRow, NewRun, Tx},
 };
 
@@ -24,6 +27,19 @@ enum Outcome {
     Runs(Box<Event>, Vec<Drafted>),
     Rerun(crate::model::Rerun),
     Postponed { after: Duration, trouble: String },
+}
+
+impl Outcome {
+    /// A repository's hook and an App's may both tell of one event: it runs once.
+    fn after(self, twin: DeliveryId) -> Self {
+        match self {
+            Self::Runs(..) | Self::Rerun(_) => {
+                let reason = format!("the same event came through another hook, as delivery {twin}");
+                Self::Handled(DeliveryState::Nothing { reason })
+            }
+            Self::Handled(_) | Self::Postponed { .. } => self,
+        }
+    }
 }
 
 /// A run to be made of one flow file.
@@ -53,6 +69,10 @@ impl Engine {
         let outcome = self.outcome(&delivery).await;
         let now = self.now();
         let mut tx = self.store.write().await?;
+        let outcome = match tx.twin_of(&delivery).await? {
+            Some(twin) => outcome.after(twin),
+            None => outcome,
+        };
         match outcome {
             Outcome::Handled(state) => tx.delivery_handled(delivery.id, &state).await?,
             Outcome::Runs(event, drafts) => self.write_runs(&mut tx, &delivery, &event, &drafts).await?,

@@ -72,6 +72,22 @@ impl Tx {
         row!(self, DeliveryRow, "SELECT * FROM deliveries WHERE id = $1", id)
     }
 
+    /// The delivery that started runs for the same event, which came through another hook.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn twin_of(&mut self, delivery: &DeliveryRow) -> Result<Option<DeliveryId>> {
+        let found: Option<(DeliveryId,)> = row!(
+            self,
+            (DeliveryId,),
+            "SELECT id FROM deliveries WHERE forge = $1 AND delivery = $2 AND id <> $3 AND phase = 'started' LIMIT 1",
+            delivery.forge,
+            &delivery.delivery,
+            delivery.id,
+        )?;
+        Ok(found.map(|(id,)| id))
+    }
+
     /// The newest deliveries before `before`, newest first.
     ///
     /// # Errors

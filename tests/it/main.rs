@@ -17,3 +17,4 @@ mod prism;
 mod process_executor;
 mod registry;
 mod repository;
+mod stories;

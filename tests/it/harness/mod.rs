@@ -3,12 +3,15 @@
 
 use std::path::PathBuf;
 
+pub(crate) mod agent;
 pub(crate) mod agents;
+pub(crate) mod app;
 pub(crate) mod cluster;
 pub(crate) mod github;
 pub(crate) mod image;
 pub(crate) mod server;
 pub(crate) mod story;
+pub(crate) mod pods;
 
 /// The kubeconfig of the cluster that tests may use, or nothing: then the test says so and skips.
 pub(crate) fn kubeconfig() -> Option<PathBuf> {
