@@ -3,7 +3,7 @@
 pub(crate) mod forge;
 
 use std::{
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -30,10 +30,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it on a free port with an empty data directory and these settings, and waits until it listens.
+    /// Starts it on this machine alone; see [`Self::start_at`].
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST.into(), settings)
+    }
+
+    /// Starts it on a free port of `host`, with an empty data directory and these settings, and waits until it listens.
+    pub(crate) fn start_at(host: IpAddr, settings: &[(&str, &str)]) -> Self {
         let data = tempfile::tempdir().expect("a directory");
-        let address = free_address();
+        let address = free_address(host);
         let child = Command::new(program())
             .arg("serve")
             .current_dir(data.path())
@@ -99,13 +104,13 @@ pub(crate) fn program() -> PathBuf {
 }
 
 /// A port that was free just now.
-pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+fn free_address(host: IpAddr) -> SocketAddr {
+    let listener = TcpListener::bind((host, 0)).expect("a port");
     listener.local_addr().expect("an address")
 }
 
 /// Looks until `there`, and fails after `limit`.
-pub(crate) fn wait_until(limit: Duration, what: &str, mut there: impl FnMut() -> bool) {
+fn wait_until(limit: Duration, what: &str, mut there: impl FnMut() -> bool) {
     let began = Instant::now();
     while !there() {
         assert!(began.elapsed() < limit, "after {limit:?} it is still not true that {what}");
