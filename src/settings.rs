@@ -155,23 +155,8 @@ fn known(name: &str) -> Result<&'static str, SettingsError> {
     if let Some(known) = NAMES.into_iter().find(|known| *known == whole) {
         return Ok(known);
     }
-    let nearest = NAMES.into_iter().map(|known| (distance(known, name), known)).min().filter(|(far, _)| *far <= 3);
+    let nearest = NAMES.into_iter().map(|known| (strsim::damerau_levenshtein(known, name), known)).min().filter(|(far, _)| *far <= 3);
     Err(SettingsError::Unknown { name: name.chars().take(60).collect(), nearest: nearest.map(|(_, known)| known) })
-}
-
-/// Levenshtein's distance.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 fn from_toml(text: &str) -> Result<BTreeMap<&'static str, String>, SettingsError> {

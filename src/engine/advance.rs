@@ -58,18 +58,18 @@ pub fn advance(seen: &Seen<'_>) -> Vec<Move> {
     if let Some(stop) = seen.stop {
         board.stop_all(stop);
     }
-    let mut stages: Vec<Option<Conclusion>> = Vec::with_capacity(seen.plan.stages.len());
+    let mut stages: Vec<Passage> = Vec::with_capacity(seen.plan.stages.len());
     for (index, stage) in seen.plan.stages.iter().enumerate() {
-        match gate(stage, seen.plan, &stages) {
-            Gate::Closed => {}
-            Gate::Open => board.play(index, stage),
-            Gate::Shut(reason) => board.skip_waiting(index, &reason),
+        let gate = gate(stage, &stages);
+        match &gate {
+            Passage::NotYet => {}
+            Passage::Open(_) => board.play(index, stage),
+            Passage::Shut(_, reason) => board.skip_waiting(index, reason),
         }
-        let conclusion = board.conclusion_of(index, stage, &stages);
-        stages.push(conclusion);
+        stages.push(board.beyond(index, stage, gate));
     }
-    if let Some(all) = stages.into_iter().collect::<Option<Vec<_>>>() {
-        board.end_run(&all, seen.stop);
+    if let Some(ends) = stages.iter().map(Passage::end).collect::<Option<Vec<_>>>() {
+        board.end_run(&ends, seen.stop);
     }
     board.moves
 }
@@ -90,21 +90,36 @@ pub fn worst(conclusions: impl IntoIterator<Item = Conclusion>) -> Conclusion {
     conclusions.into_iter().max_by_key(|&conclusion| weight(conclusion)).unwrap_or(Conclusion::Success)
 }
 
-enum Gate {
-    Closed,
-    Open,
-    Shut(String),
+/// Whether what comes after a stage may start.
+enum Passage {
+    /// The stage has not ended.
+    NotYet,
+    /// It ended well, or was left out.
+    Open(Conclusion),
+    /// It failed, or was skipped because something before it did; the words name the first that failed.
+    Shut(Conclusion, String),
 }
 
-fn gate(stage: &StagePlan, plan: &Plan, before: &[Option<Conclusion>]) -> Gate {
-    let needed = |&place: &usize| (place, before.get(place).copied().flatten());
-    let needs: Vec<_> = stage.needs.iter().map(needed).collect();
-    let failed = needs.iter().find(|(_, end)| end.is_some_and(|end| !end.lets_go_on()));
-    if let Some((place, Some(end))) = failed {
-        let name = plan.stages.get(*place).map_or("", |stage| &stage.name);
-        return Gate::Shut(format!("stage `{name}` ended: {end}"));
+impl Passage {
+    const fn end(&self) -> Option<Conclusion> {
+        match self {
+            Self::NotYet => None,
+            Self::Open(end) | Self::Shut(end, _) => Some(*end),
+        }
     }
-    if needs.iter().all(|(_, end)| end.is_some()) { Gate::Open } else { Gate::Closed }
+}
+
+/// The way into a stage: through all that it needs.
+fn gate(stage: &StagePlan, before: &[Passage]) -> Passage {
+    let mut open = Passage::Open(Conclusion::Success);
+    for need in &stage.needs {
+        match before.get(*need) {
+            Some(Passage::Shut(_, reason)) => return Passage::Shut(Conclusion::Skipped, reason.clone()),
+            Some(Passage::NotYet) | None => open = Passage::NotYet,
+            Some(Passage::Open(_)) => {}
+        }
+    }
+    open
 }
 
 struct Board {
@@ -194,16 +209,24 @@ impl Board {
         }
     }
 
-    /// How a stage ended, once all its actions have; one without actions ends when what it needs has.
-    fn conclusion_of(&self, index: usize, stage: &StagePlan, before: &[Option<Conclusion>]) -> Option<Conclusion> {
-        let ends: Option<Vec<_>> = self.of_stage(index).iter().map(|seat| seat.state.conclusion()).collect();
-        let ends = ends?;
-        if !ends.is_empty() {
-            return Some(worst(ends));
+    /// The way beyond a stage, once all its actions have ended; one without actions lets through what its gate does.
+    fn beyond(&self, index: usize, stage: &StagePlan, gate: Passage) -> Passage {
+        let seats = self.of_stage(index);
+        let Some(ends) = seats.iter().map(|seat| seat.state.conclusion()).collect::<Option<Vec<_>>>() else {
+            return Passage::NotYet;
+        };
+        match gate {
+            Passage::Shut(..) if ends.iter().all(|end| end.lets_go_on()) => gate,
+            Passage::NotYet if ends.is_empty() => gate,
+            Passage::NotYet | Passage::Open(_) | Passage::Shut(..) => {
+                let end = if ends.is_empty() { Conclusion::Success } else { worst(ends) };
+                if end.lets_go_on() {
+                    Passage::Open(end)
+                } else {
+                    Passage::Shut(end, format!("stage `{}` ended: {end}", stage.name))
+                }
+            }
         }
-        let needs: Option<Vec<_>> = stage.needs.iter().map(|&need| before.get(need).copied().flatten()).collect();
-        let go_on = needs?.into_iter().all(Conclusion::lets_go_on);
-        Some(if go_on { Conclusion::Success } else { Conclusion::Skipped })
     }
 
     fn end_run(&mut self, stages: &[Conclusion], stop: Option<Stop<'_>>) {

@@ -1,6 +1,7 @@
 //! The integration tests, one binary: what users see, told with the harness's modelled outside world. A file per story.
 
 mod agent;
+mod agent_disk;
 mod blob;
 mod cout;
 mod flow;
@@ -9,6 +10,7 @@ mod github;
 mod harness;
 mod kubernetes;
 mod mirror;
+mod pages;
 mod pod;
 mod prism;
 mod process_executor;

@@ -86,17 +86,13 @@ fn seen(status: Value) -> Observation {
 }
 
 fn hopeless(seen: Observation) -> Option<Hopeless> {
-    match seen {
-        Observation::Waiting { hopeless, .. } => hopeless,
-        other => panic!("it does not wait: {other:?}"),
-    }
+    let Observation::Waiting { hopeless, .. } = seen else { panic!("it does not wait: {seen:?}") };
+    hopeless
 }
 
 fn infrastructure(seen: Observation) -> Option<Infrastructure> {
-    match seen {
-        Observation::Ended { infrastructure, .. } => infrastructure.map(|(kind, _)| kind),
-        other => panic!("it has not ended: {other:?}"),
-    }
+    let Observation::Ended { infrastructure, .. } = seen else { panic!("it has not ended: {seen:?}") };
+    infrastructure.map(|(kind, _)| kind)
 }
 
 #[test]
