@@ -18,7 +18,8 @@ CREATE TABLE deliveries (
     trouble  TEXT   NOT NULL,
     UNIQUE (forge, hook, delivery)
 );
-CREATE INDEX deliveries_due ON deliveries (phase, due);
+-- in the order of intake, so that a long queue is never sorted
+CREATE INDEX deliveries_due ON deliveries (phase, due, id);
 
 CREATE TABLE repositories (
     id          BIGINT PRIMARY KEY,
