@@ -16,5 +16,4 @@ mod pod;
 mod prism;
 mod process_executor;
 mod registry;
-mod repository;
 mod stories;
