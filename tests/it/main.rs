@@ -14,4 +14,5 @@ mod prism;
 mod process_executor;
 mod registry;
 mod repository;
+mod restart;
 mod stories;
