@@ -3,11 +3,13 @@
 mod agent;
 mod blob;
 mod cout;
+mod engine;
 mod flow;
 mod git;
 mod github;
 mod harness;
 mod kubernetes;
+mod layers;
 mod mirror;
 mod pod;
 mod prism;
