@@ -17,4 +17,5 @@ mod process_executor;
 mod registry;
 mod repository;
 mod restart;
+mod store;
 mod stories;
