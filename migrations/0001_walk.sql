@@ -19,7 +19,8 @@ CREATE TABLE deliveries (
     -- in this order, for one event may come through several hooks, and is then looked for by its own id
     UNIQUE (forge, delivery, hook)
 );
-CREATE INDEX deliveries_due ON deliveries (phase, due);
+-- in the order of intake, so that a long queue is never sorted
+CREATE INDEX deliveries_due ON deliveries (phase, due, id);
 
 CREATE TABLE repositories (
     id          BIGINT PRIMARY KEY,

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use secrecy::SecretString;
 
 /// Every name that is known.
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 23] = [
     "listen",
     "public_url",
     "agent_url",
@@ -29,7 +29,6 @@ const NAMES: [&str; 24] = [
     "git_webhook_secret",
     "job_timeout",
     "run_timeout",
-    "log_format",
     "config",
 ];
 const PREFIX: &str = "CONTAINEROPS_";
@@ -155,23 +154,12 @@ fn known(name: &str) -> Result<&'static str, SettingsError> {
     if let Some(known) = NAMES.into_iter().find(|known| *known == whole) {
         return Ok(known);
     }
-    let nearest = NAMES.into_iter().map(|known| (distance(known, name), known)).min().filter(|(far, _)| *far <= 3);
+    let nearest = NAMES
+        .into_iter()
+        .map(|known| (strsim::damerau_levenshtein(known, name), known))
+        .min()
+        .filter(|(far, _)| *far <= 3);
     Err(SettingsError::Unknown { name: name.chars().take(60).collect(), nearest: nearest.map(|(_, known)| known) })
-}
-
-/// Levenshtein's distance.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 fn from_toml(text: &str) -> Result<BTreeMap<&'static str, String>, SettingsError> {
@@ -183,7 +171,13 @@ fn from_toml(text: &str) -> Result<BTreeMap<&'static str, String>, SettingsError
             match value {
                 toml::Value::String(text) => Ok((name, text)),
                 toml::Value::Integer(number) => Ok((name, number.to_string())),
-                _ => Err(SettingsError::Value { name, message: "a text or a number is expected".to_owned() }),
+                toml::Value::Float(_)
+                | toml::Value::Boolean(_)
+                | toml::Value::Datetime(_)
+                | toml::Value::Array(_)
+                | toml::Value::Table(_) => {
+                    Err(SettingsError::Value { name, message: "a text or a number is expected".to_owned() })
+                }
             }
         })
         .collect()
@@ -217,7 +211,7 @@ impl Values {
     }
 
     fn hours(&self, name: &'static str, default: u64) -> Result<std::time::Duration, SettingsError> {
-        Ok(std::time::Duration::from_secs(self.parse(name)?.unwrap_or(default * 3600)))
+        Ok(std::time::Duration::from_secs(self.parse::<u32>(name)?.map_or(default, u64::from) * 3600))
     }
 
     fn executor(&self) -> Result<Option<ExecutorChoice>, SettingsError> {

@@ -1,0 +1,189 @@
+// Pages are complete without this. It makes times local, keeps pages and logs fresh, and marks lines.
+"use strict";
+
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+/* ---- times ---- */
+
+const UNITS = [["year", 31536e3], ["month", 2592e3], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+const words = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+
+function ago(date) {
+  const seconds = (date - Date.now()) / 1000;
+  const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? UNITS.at(-1);
+  return words.format(Math.round(seconds / size), unit);
+}
+
+// the same words as the server's
+function span(milliseconds) {
+  const s = Math.max(0, Math.floor(milliseconds / 1000));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  return `${Math.floor(s / 3600)} h ${Math.floor(s / 60) % 60} min`;
+}
+
+function tick() {
+  for (const time of $$("time:not(.log time)")) {
+    const date = new Date(time.dateTime);
+    time.textContent = ago(date);
+    time.title = date.toLocaleString();
+  }
+  for (const took of $$("[data-since]")) took.textContent = span(Date.now() - new Date(took.dataset.since));
+}
+
+/* ---- pages that change ---- */
+
+async function fetched(url) {
+  const response = await fetch(url, { headers: { accept: "text/html" } });
+  if (!response.ok) throw new Error(response.status);
+  return new DOMParser().parseFromString(await response.text(), "text/html");
+}
+
+let shown = "";
+
+async function refresh() {
+  const main = $("main[data-live]");
+  if (!main) return;
+  try {
+    if (!document.hidden && !getSelection()?.toString()) {
+      const page = await fetched(location.href);
+      const fresh = $("main", page);
+      if (fresh.innerHTML !== shown) {
+        shown = fresh.innerHTML;
+        const place = focusPlace();
+        main.replaceWith(document.adoptNode(fresh));
+        if (place) $$("main a, main button")[place]?.focus({ preventScroll: true });
+        adopt(page);
+        tick();
+      }
+    }
+  } catch { /* the server is away: the next time, then */ }
+  setTimeout(refresh, 2000);
+}
+
+// whoever walks by keyboard stays where they are
+function focusPlace() {
+  const at = $$("main a, main button").indexOf(document.activeElement);
+  return at < 0 ? null : at;
+}
+
+function adopt(page) {
+  document.title = page.title;
+  $("link[rel=icon]").href = $("link[rel=icon]", page).href;
+}
+
+/* ---- the log ---- */
+
+const log = $(".log");
+const KEEP = 20000;
+
+function marked() {
+  const [, from, to] = /^#L(\d+)(?:-L?(\d+))?$/.exec(location.hash) ?? [];
+  return from ? [Number(from), Number(to ?? from)].sort((a, b) => a - b) : null;
+}
+
+function mark(scroll) {
+  for (const line of $$(".here", log)) line.classList.remove("here");
+  const range = marked();
+  if (!range) return false;
+  const first = document.getElementById(`L${range[0]}`);
+  if (!first) {
+    // a line outside the window: the server does not see what follows the #
+    if (scroll) location.replace(`${log.dataset.log}${log.dataset.query}line=${range[0]}${location.hash}`);
+    return true;
+  }
+  for (let line = first; line && Number(line.id.slice(1)) <= range[1]; line = line.nextElementSibling) line.classList.add("here");
+  if (scroll) first.scrollIntoView({ block: "center" });
+  return true;
+}
+
+// shift and a second number mark all between
+function choose(event) {
+  const number = event.target.closest("a.n");
+  if (!number) return;
+  const range = marked();
+  if (event.shiftKey && range) {
+    event.preventDefault();
+    const ends = [range[0], Number(number.textContent)].sort((a, b) => a - b);
+    history.replaceState(null, "", `#L${ends[0]}-L${ends[1]}`);
+    mark(false);
+  }
+}
+
+function append(html) {
+  const part = new DOMParser().parseFromString(`<ol>${html}</ol>`, "text/html");
+  const below = window.innerHeight + window.scrollY >= document.body.scrollHeight - 80;
+  for (const line of $$("li", part)) {
+    document.getElementById(line.id)?.remove();
+    log.append(document.adoptNode(line));
+  }
+  while (below && log.childElementCount > KEEP) log.firstElementChild.remove();
+  $("p.empty")?.remove();
+  if (below) window.scrollTo(0, document.body.scrollHeight);
+}
+
+function follow() {
+  if (!log.dataset.stream) return;
+  const source = new EventSource(log.dataset.stream);
+  source.onmessage = (event) => append(JSON.parse(event.data).html);
+  source.addEventListener("end", async (event) => {
+    source.close();
+    append(JSON.parse(event.data).html);
+    await settle();
+  });
+}
+
+// the head and the seal of a log that has ended
+async function settle() {
+  const page = await fetched(location.href);
+  for (const part of [".head", ".seal"]) $(part).replaceWith(document.adoptNode($(part, page)));
+  adopt(page);
+  tick();
+}
+
+// "earlier" and "later" are links; near them their lines come by themselves
+function paging() {
+  const seen = new IntersectionObserver((entries) => {
+    for (const entry of entries) if (entry.isIntersecting) more(entry.target);
+  }, { rootMargin: "600px" });
+  // not before the page has settled at its line
+  setTimeout(() => { for (const link of $$("a.earlier, a.later")) seen.observe(link); }, 500);
+  async function more(link) {
+    seen.unobserve(link);
+    if (log.childElementCount > KEEP) return;
+    const earlier = link.classList.contains("earlier");
+    const page = await fetched(link.href).catch(() => null);
+    if (!page) return;
+    const lines = $$(".log > li", page).filter((line) => !document.getElementById(line.id));
+    const before = document.body.scrollHeight;
+    if (earlier) log.prepend(...lines.map((line) => document.adoptNode(line)));
+    else log.append(...lines.map((line) => document.adoptNode(line)));
+    if (earlier) window.scrollBy(0, document.body.scrollHeight - before);
+    const next = $(earlier ? "a.earlier" : "a.later", page);
+    if (!next) return link.parentElement.remove();
+    link.href = next.href;
+    seen.observe(link);
+  }
+}
+
+function open() {
+  const opened = !mark(true) && log.dataset.open && document.getElementById(`L${log.dataset.open}`);
+  if (opened) {
+    opened.classList.add("here");
+    opened.scrollIntoView({ block: "center" });
+  } else if (!marked() && log.dataset.stream) {
+    window.scrollTo(0, document.body.scrollHeight);
+  }
+}
+
+tick();
+setInterval(tick, 1000);
+if ($("main[data-live]")) setTimeout(refresh, 2000);
+if (log) {
+  open();
+  follow();
+  paging();
+  log.addEventListener("click", choose);
+  addEventListener("hashchange", () => mark(false));
+}

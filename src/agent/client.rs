@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use reqwest::{RequestBuilder, Response, StatusCode};
+use rustls::crypto::CryptoProvider;
 use serde::de::DeserializeOwned;
 
 use super::protocol::{ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LONG_POLL, LogAnswer, Outputs, VERSION};
@@ -52,10 +53,13 @@ impl Client {
     /// # Errors
     /// If the system has no randomness, or the client cannot be built.
     pub(super) fn new(url: &str) -> anyhow::Result<Self> {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
         let mut secret = [0; 32];
-        getrandom::fill(&mut secret)?;
+        // not by the getrandom crate: in a static program it looks for /dev/random, which an empty root does not have
+        let filled = provider.secure_random.fill(&mut secret);
+        filled.map_err(|_| anyhow::anyhow!("the system has no randomness for the session's secret"))?;
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls()?)
+            .tls_backend_preconfigured(tls(provider)?)
             // the image's HTTP_PROXY is meant for the job
             .no_proxy()
             .connect_timeout(CONNECT_WITHIN)
@@ -187,9 +191,9 @@ async fn once<T>(call: &'static str, request: RequestBuilder, read: impl Fn(&[u8
 }
 
 /// With roots of our own: an empty image has no certificates, and the platform's verifier panics there.
-fn tls() -> anyhow::Result<rustls::ClientConfig> {
+fn tls(provider: CryptoProvider) -> anyhow::Result<rustls::ClientConfig> {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let config =
+        rustls::ClientConfig::builder_with_provider(Arc::new(provider)).with_safe_default_protocol_versions()?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }

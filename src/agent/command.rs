@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use super::turn;
@@ -15,6 +16,9 @@ pub const PROGRAM: &str = "containerops-agent";
 pub const EXIT_GONE: u8 = 122;
 /// Exit code of an agent that could not begin: no token, no scratch directory.
 pub const EXIT_BROKEN: u8 = 123;
+
+/// How long [`Command::Hold`] holds. Installing takes milliseconds; the rest is for a node that is very busy.
+const HOLD: Duration = Duration::from_secs(10);
 
 /// `containerops agent …`, and the same for `containerops-agent …`.
 #[derive(Debug, Clone, clap::Args)]
@@ -31,6 +35,8 @@ enum Command {
         /// Where to; it becomes `DIR/containerops-agent`.
         dir: PathBuf,
     },
+    /// Does nothing for a while: a pod's first container lives that long, so that the cluster can start `install` in it.
+    Hold,
     /// Claims one job, runs it, and exits as it did.
     Job(JobArgs),
 }
@@ -70,6 +76,10 @@ pub fn run(args: Args) -> ExitCode {
                 ExitCode::from(EXIT_BROKEN)
             }
         },
+        Command::Hold => {
+            std::thread::sleep(HOLD);
+            ExitCode::SUCCESS
+        }
         Command::Job(args) => turn::run(args),
     }
 }

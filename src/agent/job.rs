@@ -38,6 +38,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_millis(250);
 /// A server that answers heartbeats at once is not asked more often.
 const HEARTBEAT_PAUSE: Duration = Duration::from_secs(1);
+/// More than any clock here can add up is a mistake of someone's, and means "no limit".
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The most characters of a message in an end record: all of it must fit into a termination message of 4096 bytes,
 /// and JSON may write a character with six.
 const MESSAGE_MAX: usize = 300;
@@ -171,7 +173,7 @@ impl Job {
     /// Waits for the end, and brings it about where someone wants that. The first reason counts, but one that comes
     /// after a mere signal says more.
     async fn supervise(&self, process: &mut Process, stops: &mut mpsc::Receiver<Stop>) -> (End, Option<Stop>) {
-        let limit = Instant::now() + self.work.timeout;
+        let limit = Instant::now() + self.work.timeout.min(LONGEST);
         let mut kill_at = None;
         let mut why: Option<Stop> = None;
         loop {

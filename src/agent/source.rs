@@ -107,11 +107,13 @@ fn unpack(archive: &Path, workspace: &Path) -> Result<u64, SourceError> {
 fn unpack_entry(mut entry: Entry<'_, impl io::Read>, workspace: &Path) -> Result<(), SourceError> {
     let path = entry.path().map_err(SourceError::Unpack)?.into_owned();
     let hostile = || SourceError::Hostile(path.display().to_string());
-    match entry.header().entry_type() {
-        EntryType::Regular | EntryType::Directory | EntryType::Symlink => {}
+    let kind = entry.header().entry_type();
+    if kind == EntryType::XGlobalHeader {
         // `git archive` writes the commit's id into one
-        EntryType::XGlobalHeader => return Ok(()),
-        _ => return Err(hostile()),
+        return Ok(());
+    }
+    if !matches!(kind, EntryType::Regular | EntryType::Directory | EntryType::Symlink) {
+        return Err(hostile());
     }
     // the tar crate lets nothing out of the workspace: neither by `..` nor by a symbolic link that came before
     match entry.unpack_in(workspace) {

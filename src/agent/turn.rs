@@ -72,13 +72,10 @@ async fn take_turn(args: JobArgs) -> anyhow::Result<u8> {
     let token = fs::read_to_string(&args.token_file)
         .with_context(|| format!("cannot read the token in {}", args.token_file.display()))?;
     let token = token.trim().to_owned();
-    fs::create_dir_all(&args.scratch)
-        .and_then(|()| Log::create(&args.scratch))
-        .with_context(|| format!("cannot write in {}", args.scratch.display()))
-        .map(Arc::new)
-        .and_then(|log| Ok((log, Client::new(&args.url)?)))
-        .map(|(log, client)| claim_and_run(args, token, client, log))?
-        .await
+    let log = fs::create_dir_all(&args.scratch).and_then(|()| Log::create(&args.scratch));
+    let log = log.with_context(|| format!("cannot write in {}", args.scratch.display()))?;
+    let client = Client::new(&args.url).context("cannot prepare the connection to the server")?;
+    claim_and_run(args, token, client, Arc::new(log)).await
 }
 
 async fn claim_and_run(args: JobArgs, token: String, client: Client, log: Arc<Log>) -> anyhow::Result<u8> {

@@ -196,7 +196,7 @@ async fn states(store: &Store) -> Result<Vec<(String, Context, String)>> {
     Ok(all)
 }
 
-/// Says how each run ended that has ended since the last look; returns the number of the newest that was said.
+/// Says how each run ended that has ended since the last look, once its forge has heard all of it; returns the number of the newest that was said.
 async fn announce_ends(store: &Store, url: &str, announced: i64) -> Result<i64> {
     let name: RepositoryName = NAME.parse()?;
     let mut tx = store.read().await?;
@@ -205,6 +205,10 @@ async fn announce_ends(store: &Store, url: &str, announced: i64) -> Result<i64> 
     let mut newest = announced;
     for run in tx.runs(&filter).await?.into_iter().rev().filter(|run| run.number > announced) {
         let Some(conclusion) = run.state.conclusion() else { break };
+        let reports = tx.reports(repository.id, &run.sha).await?;
+        if reports.iter().any(|report| report.acknowledged != report.wanted_digest) {
+            break;
+        }
         newest = run.number;
         say(&["", &format!("run {} ended: {conclusion}   {url}/git/{NAME}/runs/{}", run.number, run.number), ""])?;
     }

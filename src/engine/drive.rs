@@ -241,7 +241,7 @@ impl Engine {
             }
             Program::Entrypoint => match self.registry.pin(image).await {
                 Ok(pin) => Ok(Some(Pin { image: pin.image, entrypoint: pin.entrypoint })),
-                Err(error) => Err(unpinned(image, &error)),
+                Err(error) => Err(unpinned(error)),
             },
         }
     }
@@ -302,11 +302,11 @@ impl Engine {
 
     /// Looks what became of a placed attempt.
     async fn watch(&self, action: &ActionRow, attempt: &AttemptRow) -> Result<()> {
-        if let Some(by) = &action.cancelled_by {
-            if self.may_be_taken_away(attempt).await? {
-                let verdict = Verdict::Cancelled { by: by.clone() };
-                return self.end_now(action, attempt, |_| Some(verdict.clone())).await;
-            }
+        if let Some(by) = &action.cancelled_by
+            && self.may_be_taken_away(attempt).await?
+        {
+            let verdict = Verdict::Cancelled { by: by.clone() };
+            return self.end_now(action, attempt, |_| Some(verdict.clone())).await;
         }
         match self.executor.observe(attempt.id).await {
             Ok(Observation::Waiting { hopeless: Some(hopeless), .. }) => {
@@ -387,13 +387,13 @@ enum Unpinned {
     Never(Verdict),
 }
 
-fn unpinned(image: &str, error: &RegistryError) -> Unpinned {
-    let message = format!("{error}; with `command:` the image's own entrypoint need not be known");
+fn unpinned(error: RegistryError) -> Unpinned {
     match error {
-        RegistryError::Away { .. } => Unpinned::Wait(message),
-        RegistryError::Invalid { .. } | RegistryError::NotFound { .. } => {
-            Unpinned::Never(Verdict::ImageNotFound { image: image.to_owned(), message })
+        RegistryError::Away { .. } => {
+            Unpinned::Wait(format!("{error}; with `command:` the image's own entrypoint need not be known"))
         }
+        RegistryError::Invalid { .. } => Unpinned::Never(Verdict::CannotStart { message: error.to_string() }),
+        RegistryError::NotFound { image, message } => Unpinned::Never(Verdict::ImageNotFound { image, message }),
     }
 }
 

@@ -205,16 +205,13 @@ fn lenient(allow_failure: bool, verdict: &Verdict) -> bool {
 }
 
 fn conclusion_of(plan: &ActionPlan, ends: &[Verdict]) -> Conclusion {
-    let of_job = |(verdict, allow): (&Verdict, bool)| match verdict {
-        Verdict::Success { warning: Some(_) } => Conclusion::Warning,
-        verdict if lenient(allow, verdict) => Conclusion::Warning,
-        verdict => verdict.conclusion(),
+    let of_job = |(verdict, allow): (&Verdict, bool)| {
+        let warned = matches!(verdict, Verdict::Success { warning: Some(_) });
+        if warned || lenient(allow, verdict) { Conclusion::Warning } else { verdict.conclusion() }
     };
     let whole = worst(ends.iter().zip(plan.jobs.iter().map(|job| job.allow_failure)).map(of_job));
-    match whole {
-        Conclusion::Failure | Conclusion::TimedOut if plan.allow_failure => Conclusion::Warning,
-        other => other,
-    }
+    let failed = matches!(whole, Conclusion::Failure | Conclusion::TimedOut);
+    if failed && plan.allow_failure { Conclusion::Warning } else { whole }
 }
 
 /// The words for an action's end: its first job that did not simply succeed.

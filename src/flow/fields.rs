@@ -121,6 +121,7 @@ impl<'n> Fields<'n> {
                 let known = self.levels.iter().flat_map(|level| level.keys.iter().chain(level.later)).copied();
                 let message = format!("unknown key {} in {name}", quoted(key));
                 let hint = reading.findings.did_you_mean(key, known);
+                let hint = hint.or_else(|| reading.findings.did_you_mean(key, super::keys::all()));
                 reading.mistake(entry.key.at, message).maybe_hint(hint);
             }
         }

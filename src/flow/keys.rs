@@ -81,6 +81,11 @@ pub(super) static RESOURCES: Level =
 /// `resources: limits`.
 pub(super) static LIMITS: Level = Level { name: "`limits`", keys: &["cpu", "memory"], later: &[], ignored: &[] };
 
+/// Every key of the four levels: by hoisting, most may be meant anywhere.
+pub(super) fn all() -> impl Iterator<Item = &'static str> {
+    [&FLOW, &STAGE, &ACTION, &JOB].into_iter().flat_map(|level| level.keys.iter().chain(level.later)).copied()
+}
+
 /// The level that a key belongs to, if it is one of the four.
 pub(super) fn owner(key: &str) -> Option<&'static Level> {
     [&FLOW, &STAGE, &ACTION, &JOB].into_iter().find(|level| level.has(key))

@@ -59,7 +59,6 @@ pub struct Authentic {
 
 /// What a delivery means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "made once a delivery and taken apart at once")]
 pub enum Reading {
     /// It may start runs.
     Event(Event),

@@ -115,7 +115,8 @@ impl FromStr for RepositoryName {
     fn from_str(text: &str) -> Result<Self, NameError> {
         let part_is_good = |part: &str| {
             !part.is_empty()
-                && !part.starts_with(['.', '-'])
+                && !part.starts_with('-')
+                && !matches!(part, "." | "..")
                 && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
         };
         if text.len() <= 255 && text.split('/').count() <= 21 && text.split('/').all(part_is_good) {

@@ -50,7 +50,7 @@ pub struct DeliverySummary {
 }
 
 impl Tx {
-    /// Deliveries that wait for intake and may be tried now, oldest first.
+    /// Deliveries that wait for intake and may be tried now, those that wait longest first.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
@@ -58,7 +58,7 @@ impl Tx {
         rows!(
             self,
             DeliveryRow,
-            "SELECT * FROM deliveries WHERE phase = 'pending' AND due <= $1 ORDER BY id LIMIT $2",
+            "SELECT * FROM deliveries WHERE phase = 'pending' AND due <= $1 ORDER BY due, id LIMIT $2",
             now,
             limit,
         )

@@ -43,12 +43,12 @@ fn assets() -> &'static Assets {
 }
 
 /// The path of an asset, for pages.
-pub fn path(name: &str) -> String {
+pub(super) fn path(name: &str) -> String {
     format!("/static/{}/{name}", assets().digest)
 }
 
 /// `GET /static/{digest}/{name}`. Another release's digest gets this release's file, but may not keep it.
-pub async fn serve(Path((digest, name)): Path<(String, String)>) -> Response {
+pub(super) async fn serve(Path((digest, name)): Path<(String, String)>) -> Response {
     let Some(asset) = assets().files.iter().find(|asset| asset.name == name) else {
         return StatusCode::NOT_FOUND.into_response();
     };

@@ -1,7 +1,8 @@
 //! What people, forges and agents see of us over HTTP.
 
 mod agent;
-pub mod assets;
+mod api;
+mod assets;
 mod hooks;
 pub mod log;
 pub mod pages;
@@ -24,12 +25,15 @@ pub struct Web {
 
 /// All routes.
 pub fn router(engine: Engine) -> Router {
+    let web = Web { engine };
     Router::new()
         .route("/hooks/{forge}", post(hooks::take).layer(DefaultBodyLimit::max(hooks::BODY_MAX)))
         .nest("/agent/v1", agent::routes())
+        .nest("/api/v1", api::routes())
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .with_state(Web { engine })
+        .merge(pages::routes(web.clone()))
+        .with_state(web)
 }
 
 /// Ready if the database answers.

@@ -1,7 +1,7 @@
 //! The real agent against a modelled server: what a job writes arrives exactly, whatever the server does meanwhile,
 //! and every end has its own name.
 
-mod server;
+pub(crate) mod server;
 
 use std::time::Duration;
 

@@ -1,7 +1,9 @@
 //! The integration tests, one binary: what users see, told with the harness's modelled outside world. A file per story.
 
 mod agent;
+mod agent_disk;
 mod blob;
+mod cluster;
 mod cout;
 mod engine;
 mod flow;
@@ -11,11 +13,11 @@ mod harness;
 mod kubernetes;
 mod layers;
 mod mirror;
+mod pages;
 mod pod;
 mod prism;
 mod process_executor;
 mod registry;
-mod repository;
 mod restart;
 mod store;
 mod stories;

@@ -86,17 +86,13 @@ fn seen(status: Value) -> Observation {
 }
 
 fn hopeless(seen: Observation) -> Option<Hopeless> {
-    match seen {
-        Observation::Waiting { hopeless, .. } => hopeless,
-        other => panic!("it does not wait: {other:?}"),
-    }
+    let Observation::Waiting { hopeless, .. } = seen else { panic!("it does not wait: {seen:?}") };
+    hopeless
 }
 
 fn infrastructure(seen: Observation) -> Option<Infrastructure> {
-    match seen {
-        Observation::Ended { infrastructure, .. } => infrastructure.map(|(kind, _)| kind),
-        other => panic!("it has not ended: {other:?}"),
-    }
+    let Observation::Ended { infrastructure, .. } = seen else { panic!("it has not ended: {seen:?}") };
+    infrastructure.map(|(kind, _)| kind)
 }
 
 #[test]
@@ -132,6 +128,51 @@ fn the_pod_of_one_job() {
       "activeDeadlineSeconds": 3601,
       "automountServiceAccountToken": false,
       "containers": [
+        {
+          "command": [
+            "/containerops-agent",
+            "hold"
+          ],
+          "image": "registry.example/containerops:1",
+          "imagePullPolicy": "IfNotPresent",
+          "lifecycle": {
+            "postStart": {
+              "exec": {
+                "command": [
+                  "/containerops-agent",
+                  "install",
+                  "/containerops/bin"
+                ]
+              }
+            }
+          },
+          "name": "install",
+          "resources": {
+            "limits": {
+              "cpu": "1",
+              "memory": "128Mi"
+            },
+            "requests": {
+              "cpu": "10m",
+              "memory": "16Mi"
+            }
+          },
+          "securityContext": {
+            "allowPrivilegeEscalation": false,
+            "capabilities": {
+              "drop": [
+                "ALL"
+              ]
+            },
+            "readOnlyRootFilesystem": true
+          },
+          "volumeMounts": [
+            {
+              "mountPath": "/containerops/bin",
+              "name": "bin"
+            }
+          ]
+        },
         {
           "command": [
             "/containerops/bin/containerops-agent",
@@ -188,43 +229,6 @@ fn the_pod_of_one_job() {
         }
       ],
       "enableServiceLinks": false,
-      "initContainers": [
-        {
-          "command": [
-            "/containerops-agent",
-            "install",
-            "/containerops/bin"
-          ],
-          "image": "registry.example/containerops:1",
-          "imagePullPolicy": "IfNotPresent",
-          "name": "install",
-          "resources": {
-            "limits": {
-              "cpu": "1",
-              "memory": "128Mi"
-            },
-            "requests": {
-              "cpu": "10m",
-              "memory": "16Mi"
-            }
-          },
-          "securityContext": {
-            "allowPrivilegeEscalation": false,
-            "capabilities": {
-              "drop": [
-                "ALL"
-              ]
-            },
-            "readOnlyRootFilesystem": true
-          },
-          "volumeMounts": [
-            {
-              "mountPath": "/containerops/bin",
-              "name": "bin"
-            }
-          ]
-        }
-      ],
       "restartPolicy": "Never",
       "securityContext": {
         "seccompProfile": {
@@ -272,7 +276,7 @@ fn the_pod_of_one_job() {
 #[test]
 fn each_job_sees_its_own_token_and_no_other() {
     let spec = pod(&placement(), &settings()).spec.expect("a spec");
-    for (place, container) in spec.containers.iter().enumerate() {
+    for (place, container) in spec.containers[1..].iter().enumerate() {
         let mounts = container.volume_mounts.iter().flatten().map(|mount| mount.name.as_str());
         assert_eq!(mounts.collect::<Vec<_>>(), ["bin", "workspace", "scratch", &format!("token-job-{place}")]);
     }
@@ -345,8 +349,10 @@ fn an_image_is_the_authors_mistake_only_if_the_registry_says_so() {
 #[test]
 fn the_agents_image_is_never_the_authors_mistake() {
     let status = json!({ "phase": "Pending", "startTime": "2026-03-01T12:00:00Z",
-        "initContainerStatuses": [container("install", &waiting("ErrImagePull", "manifest unknown"))],
-        "containerStatuses": [container("job-0", &waiting("PodInitializing", ""))],
+        "containerStatuses": [
+            container("install", &waiting("ErrImagePull", "manifest unknown")),
+            container("job-0", &waiting("ContainerCreating", "")),
+        ],
     });
     let pod = with_status(status);
     assert_eq!(hopeless(seen_after(1, &pod)), None);
@@ -456,9 +462,22 @@ fn a_graceful_finish_wins_over_a_deletion() {
 
 #[test]
 fn an_agent_that_is_not_installed_is_our_trouble() {
-    let status = json!({ "phase": "Failed",
-        "initContainerStatuses": [container("install", &terminated(123, "Error", ""))],
-        "containerStatuses": [container("job-0", &waiting("PodInitializing", ""))],
-    });
-    assert_eq!(infrastructure(seen(status)), Some(Infrastructure::Executor));
+    let no_agent = r#"exec: "/containerops/bin/containerops-agent": stat /containerops/bin/containerops-agent: no such file or directory"#;
+    let status = json!({ "phase": "Pending", "containerStatuses": [
+        container("install", &waiting("ErrImagePull", "connection refused")),
+        container("job-0", &terminated(128, "StartError", no_agent)),
+    ]});
+    let message = "the agent was not installed: connection refused".to_owned();
+    assert_eq!(hopeless(seen(status)), Some(Hopeless::Infrastructure(Infrastructure::Executor, message)));
+}
+
+#[test]
+fn the_container_that_brings_the_agent_may_outlive_the_jobs() {
+    let status = json!({ "phase": "Running", "containerStatuses": [
+        container("install", &running()),
+        container("job-0", &terminated(0, "Completed", "")),
+        container("job-1", &terminated(1, "Error", "")),
+    ]});
+    let Observation::Ended { containers, infrastructure: None } = seen(status) else { panic!("it has ended") };
+    assert_eq!(containers.iter().map(|end| end.exit_code).collect::<Vec<_>>(), [Some(0), Some(1)]);
 }

@@ -1,1 +1,117 @@
-//! Processes of this machine.
+//! The process executor with the real agent: attempts outlive the server, start once, and leave nothing behind.
+
+use std::{path::Path, time::Duration};
+
+use containerops::{
+    executor::{Container, Executor, Observation, Placement, Process},
+    model::{AttemptId, Clock, JobId, Resources, RunId},
+};
+
+use crate::agent::server::{Server, TOKEN, script};
+
+fn executor(dir: &Path) -> Process {
+    Process::new(dir.to_owned(), vec![env!("CARGO_BIN_EXE_containerops-agent").into()])
+}
+
+/// Every test's own: processes are found, and killed, by it.
+fn attempt() -> AttemptId {
+    AttemptId::mint(Clock::System.now())
+}
+
+fn placement(server: &Server, attempt: AttemptId) -> Placement {
+    Placement {
+        attempt,
+        run: RunId::from_i64(1),
+        repository: "acme/shop".to_owned(),
+        flow: "ci".to_owned(),
+        action: "check.unit".to_owned(),
+        containers: vec![Container {
+            job: JobId::from_i64(7),
+            name: "job-0".to_owned(),
+            image: "ignored".to_owned(),
+            resources: Resources::default(),
+            token: TOKEN.to_owned().into(),
+        }],
+        deadline: Duration::from_secs(60),
+        agent_url: server.url.clone(),
+    }
+}
+
+/// Asks again whenever something changed, as the engine does, but never by a clock of ours.
+async fn until(executor: &Process, attempt: AttemptId, wanted: impl Fn(&Observation) -> bool) -> Observation {
+    loop {
+        let observation = executor.observe(attempt).await.expect("an observation");
+        if wanted(&observation) {
+            return observation;
+        }
+        executor.changed().await;
+    }
+}
+
+fn has_ended(observation: &Observation) -> bool {
+    matches!(observation, Observation::Ended { .. })
+}
+
+/// The exit code is known a moment after the end.
+fn has_exit_code(observation: &Observation) -> bool {
+    matches!(observation, Observation::Ended { containers, .. } if containers[0].exit_code.is_some())
+}
+
+#[tokio::test]
+async fn an_attempt_runs_once_however_often_it_is_started() {
+    let server = Server::with(script("pwd; env | cut -d= -f1 | sort | tr '\\n' ' '; echo; exit 3")).await;
+    let (dir, attempt) = (tempfile::tempdir().expect("a directory"), attempt());
+    let executor = executor(dir.path());
+    assert_eq!(executor.observe(attempt).await.expect("an observation"), Observation::Absent);
+    let placement = placement(&server, attempt);
+    for _ in 0..3 {
+        executor.start(&placement).await.expect("a start");
+    }
+    let seen = until(&executor, attempt, has_exit_code).await;
+    let Observation::Ended { containers, infrastructure: None } = seen else { panic!("it ends by itself") };
+    assert_eq!((containers[0].job, containers[0].exit_code), (JobId::from_i64(7), Some(3)));
+    let record = containers[0].end_record.as_deref().and_then(|record| serde_json::from_str(record).ok());
+    assert_eq!(record, server.seen().end);
+    executor.start(&placement).await.expect("a start after its end");
+    assert_eq!(server.sessions(), 1);
+    assert!(!server.text().contains("CARGO"), "the server's environment is not the job's: {}", server.text());
+    assert_eq!(executor.attempts().await.expect("attempts"), [attempt]);
+    executor.remove(attempt).await.expect("a removal");
+    executor.remove(attempt).await.expect("nothing is left to remove");
+    assert_eq!(executor.attempts().await.expect("attempts"), []);
+}
+
+#[tokio::test]
+async fn a_server_that_starts_again_finds_what_runs_and_can_remove_all_of_it() {
+    let text = "mkdir -p ro/sub; chmod 500 ro/sub ro; setsid sleep 600 & echo $$ $!; wait";
+    let server = Server::with(script(text)).await;
+    let (dir, attempt) = (tempfile::tempdir().expect("a directory"), attempt());
+    executor(dir.path()).start(&placement(&server, attempt)).await.expect("a start");
+    server.logged().await;
+    let again = executor(dir.path());
+    assert_eq!(again.observe(attempt).await.expect("an observation"), Observation::Running);
+    again.remove(attempt).await.expect("a removal");
+    assert_eq!(again.observe(attempt).await.expect("an observation"), Observation::Absent);
+    assert!(!dir.path().join(attempt.to_string()).exists());
+    for pid in server.text().lines().next().expect("a line").split(' ') {
+        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{pid} lives");
+    }
+}
+
+#[tokio::test]
+async fn a_killed_agent_has_ended_without_a_record() {
+    let server = Server::with(script("echo $PPID; sleep 600")).await;
+    let (dir, attempt) = (tempfile::tempdir().expect("a directory"), attempt());
+    let executor = executor(dir.path());
+    executor.start(&placement(&server, attempt)).await.expect("a start");
+    server.logged().await;
+    let agent = server.text().trim().to_owned();
+    std::process::Command::new("kill").args(["-9", &agent]).status().expect("kill");
+    let Observation::Ended { containers, .. } = until(&executor, attempt, has_ended).await else {
+        panic!("it has ended")
+    };
+    assert_eq!((&containers[0].end_record, containers[0].exit_code), (&None, None));
+    executor.start(&placement(&server, attempt)).await.expect("a start that finds it dead");
+    assert!(has_ended(&executor.observe(attempt).await.expect("an observation")), "it is not started again");
+    executor.remove(attempt).await.expect("a removal, also of the orphaned job");
+}

@@ -34,15 +34,15 @@ stages:
 /// Longer than a lease: whoever comes after a crash has to wait for it.
 const AFTER_THE_LEASE: Duration = Duration::from_secs(61);
 
-/// One round of one of the service's loops.
-type Tick = for<'a> fn(&'a App) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
+/// One round of one of the service's loops: how much there was to do.
+type Tick = for<'a> fn(&'a App) -> Pin<Box<dyn Future<Output = usize> + 'a>>;
 
-const INTAKE: Tick = |app| Box::pin(async { drop(app.engine.intake().await.expect("no trouble")) });
-const SOURCES: Tick = |app| Box::pin(async { drop(app.engine.make_sources().await.expect("no trouble")) });
-const DRIVE: Tick = |app| Box::pin(async { drop(app.engine.drive().await.expect("no trouble")) });
-const SWEEP: Tick = |app| Box::pin(async { drop(app.engine.sweep().await.expect("no trouble")) });
-const SEAL: Tick = |app| Box::pin(async { drop(app.engine.seal_logs().await.expect("no trouble")) });
-const TELL: Tick = |app| Box::pin(async { drop(app.reporter.tell().await.expect("no trouble")) });
+const INTAKE: Tick = |app| Box::pin(async { app.engine.intake().await.expect("no trouble") });
+const SOURCES: Tick = |app| Box::pin(async { app.engine.make_sources().await.expect("no trouble") });
+const DRIVE: Tick = |app| Box::pin(async { app.engine.drive().await.expect("no trouble") });
+const SWEEP: Tick = |app| Box::pin(async { app.engine.sweep().await.expect("no trouble") });
+const SEAL: Tick = |app| Box::pin(async { app.engine.seal_logs().await.expect("no trouble") });
+const TELL: Tick = |app| Box::pin(async { app.reporter.tell().await.expect("no trouble") });
 
 /// Where somebody pulls the plug.
 enum Plug {

@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use k8s_openapi::{
-    api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodCondition},
+    api::core::v1::{Container, ContainerStateTerminated, ContainerStatus, Pod, PodCondition},
     apimachinery::pkg::apis::meta::v1,
 };
 
-use super::{label, outside, waiting};
+use super::{label, outside, pod::INSTALL, waiting};
 use crate::{
     executor::{ContainerEnd, Observation},
     model::{Infrastructure, JobId, Time},
@@ -35,8 +35,18 @@ pub fn observation(pod: &Pod, now: Time) -> Observation {
 }
 
 /// The states of the jobs' containers, as far as the kubelet has told.
-pub(super) fn statuses(pod: &Pod) -> &[ContainerStatus] {
-    pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default()
+pub(super) fn statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+    all_statuses(pod).iter().filter(|status| status.name != INSTALL)
+}
+
+/// The state of the container that installs the agent.
+pub(super) fn status_of_agent(pod: &Pod) -> Option<&ContainerStatus> {
+    all_statuses(pod).iter().find(|status| status.name == INSTALL)
+}
+
+/// The jobs' containers.
+pub(super) fn jobs(pod: &Pod) -> impl Iterator<Item = &Container> {
+    pod.spec.iter().flat_map(|spec| &spec.containers).filter(|container| container.name != INSTALL)
 }
 
 /// How a container ended, if it did.
@@ -46,13 +56,13 @@ pub(super) fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerm
 
 /// Whether a container runs, by the last that was heard of it.
 pub(super) fn any_runs(pod: &Pod) -> bool {
-    statuses(pod).iter().any(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()))
+    statuses(pod).any(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()))
 }
 
 /// Whether every container of the pod has ended.
 pub(super) fn all_terminated(pod: &Pod) -> bool {
-    let expected = pod.spec.as_ref().map_or(0, |spec| spec.containers.len());
-    let ended = statuses(pod).iter().filter(|status| terminated(status).is_some()).count();
+    let expected = jobs(pod).count();
+    let ended = statuses(pod).filter(|status| terminated(status).is_some()).count();
     expected > 0 && ended >= expected
 }
 
@@ -76,6 +86,10 @@ pub(super) fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(WORDS_MAX).collect()
 }
 
+fn all_statuses(pod: &Pod) -> &[ContainerStatus] {
+    pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default()
+}
+
 fn is_over(pod: &Pod, outside: Option<&(Infrastructure, String)>, now: Time) -> bool {
     if all_terminated(pod) {
         return true;
@@ -95,12 +109,10 @@ fn is_settled(pod: &Pod, now: Time) -> bool {
 }
 
 fn ends(pod: &Pod) -> Vec<ContainerEnd> {
-    let jobs = pod.metadata.annotations.as_ref().and_then(|all| all.get(label::JOBS)).map_or("", String::as_str);
-    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    let named =
-        containers.zip(jobs.split(',')).filter_map(|(container, job)| Some((&container.name, job.parse().ok()?)));
+    let ids = pod.metadata.annotations.as_ref().and_then(|all| all.get(label::JOBS)).map_or("", String::as_str);
+    let named = jobs(pod).zip(ids.split(',')).filter_map(|(container, id)| Some((&container.name, id.parse().ok()?)));
     named
-        .map(|(name, job)| match statuses(pod).iter().find(|status| status.name == *name).and_then(terminated) {
+        .map(|(name, job)| match statuses(pod).find(|status| status.name == *name).and_then(terminated) {
             Some(terminated) => end(job, terminated),
             None => ContainerEnd {
                 job,

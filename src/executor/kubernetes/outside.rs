@@ -1,11 +1,8 @@
 //! What the cluster did to a pod: evictions, preemptions, lost nodes, deletions. None of it is the author's doing.
 
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
+use k8s_openapi::api::core::v1::Pod;
 
-use super::{
-    observation::{SETTLE, all_terminated, any_runs, condition, phase, statuses, terminated, time, words},
-    pod::INSTALL,
-};
+use super::observation::{SETTLE, all_terminated, any_runs, condition, phase, statuses, terminated, time, words};
 use crate::model::{Infrastructure, Time};
 
 /// What ended the pod, or is about to, in the cluster's own words. Nothing, if its containers all ended well by
@@ -14,12 +11,12 @@ pub(super) fn ended_by(pod: &Pod, now: Time) -> Option<(Infrastructure, String)>
     if ended_well(pod) {
         return None;
     }
-    by_reason(pod).or_else(|| by_disruption(pod)).or_else(|| by_deletion(pod, now)).or_else(|| by_init_container(pod))
+    by_reason(pod).or_else(|| by_disruption(pod)).or_else(|| by_deletion(pod, now))
 }
 
 fn ended_well(pod: &Pod) -> bool {
     let exits_well = |status| terminated(status).is_some_and(|terminated| terminated.exit_code == 0);
-    phase(pod) == "Succeeded" || (all_terminated(pod) && statuses(pod).iter().all(exits_well))
+    phase(pod) == "Succeeded" || (all_terminated(pod) && statuses(pod).all(exits_well))
 }
 
 /// By the reason on the pod itself, which the kubelet and the node controller write.
@@ -63,18 +60,6 @@ fn by_deletion(pod: &Pod, now: Time) -> Option<(Infrastructure, String)> {
         ));
     }
     Some((Infrastructure::Deleted, "the pod was deleted, but not by ContainerOps".to_owned()))
-}
-
-/// By the container that installs the agent: without it no job starts.
-fn by_init_container(pod: &Pod) -> Option<(Infrastructure, String)> {
-    let statuses = pod.status.as_ref()?.init_container_statuses.as_ref()?;
-    let failed = statuses.iter().filter(|status| status.name == INSTALL).find_map(terminated)?;
-    (failed.exit_code != 0).then(|| (Infrastructure::Executor, not_installed(failed)))
-}
-
-fn not_installed(failed: &ContainerStateTerminated) -> String {
-    let said = said(failed.reason.as_deref().unwrap_or_default(), failed.message.as_deref());
-    format!("the agent image could not install the agent (exit code {}): {said}", failed.exit_code)
 }
 
 fn said(reason: &str, message: Option<&str>) -> String {

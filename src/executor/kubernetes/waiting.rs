@@ -8,8 +8,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod};
 
 use super::{
-    observation::{condition, statuses, terminated, time, words},
-    pod::INSTALL,
+    observation::{condition, jobs, status_of_agent, statuses, terminated, time, words},
+    pod::AGENT,
 };
 use crate::{
     executor::{Hopeless, Observation},
@@ -36,24 +36,35 @@ enum Trouble {
 /// Set if a container can never start, whatever the others do: the runtime refused to start it. Such a pod counts as
 /// ended for the cluster, but not as one that ran.
 pub(super) fn cannot_start(pod: &Pod) -> Option<Observation> {
-    let refused = statuses(pod).iter().find_map(|status| {
+    let refused = statuses(pod).find_map(|status| {
         let terminated = terminated(status)?;
         let refused = matches!(terminated.reason.as_deref(), Some("StartError" | "ContainerCannotRun"));
         refused.then(|| (status, terminated.message.as_deref().unwrap_or_default()))
     });
     let (status, message) = refused?;
     let message = container_words(status, message);
+    if message.contains(AGENT) && message.contains("no such file") {
+        return Some(without_agent(pod, &message));
+    }
     Some(hopeless(message.clone(), Hopeless::CannotStart { message }))
+}
+
+/// Ours or the operator's trouble: the container that brings the agent did not, and the jobs' containers were started
+/// all the same.
+fn without_agent(pod: &Pod, message: &str) -> Observation {
+    let why = status_of_agent(pod).and_then(state).map_or(message, said);
+    let message = words(&format!("the agent was not installed: {why}"));
+    hopeless(message.clone(), Hopeless::Infrastructure(Infrastructure::Executor, message))
 }
 
 /// Why the pod waits; `None` if it doesn't.
 pub(super) fn waiting(pod: &Pod, now: Time) -> Option<Observation> {
-    let waiting: Vec<_> = statuses(pod).iter().filter_map(|status| Some((status, state(status)?))).collect();
+    let waiting: Vec<_> = statuses(pod).filter_map(|status| Some((status, state(status)?))).collect();
     let jobs = waiting.iter().filter_map(|(status, state)| trouble_of_job(pod, status, state, now));
     let troubles: Vec<_> = unscheduled(pod, now).into_iter().chain(trouble_of_agent(pod, now)).chain(jobs).collect();
     let is_hopeless = |trouble: &&Observation| matches!(trouble, Observation::Waiting { hopeless: Some(_), .. });
     let worst = troubles.iter().find(is_hopeless).or_else(|| troubles.first());
-    let is_young = statuses(pod).is_empty() || !waiting.is_empty();
+    let is_young = statuses(pod).next().is_none() || !waiting.is_empty();
     worst.cloned().or_else(|| is_young.then(|| Observation::Waiting { message: String::new(), hopeless: None }))
 }
 
@@ -66,8 +77,7 @@ fn unscheduled(pod: &Pod, now: Time) -> Option<Observation> {
 
 /// The agent's image is the operator's: whatever is wrong with it is no author's mistake.
 fn trouble_of_agent(pod: &Pod, now: Time) -> Option<Observation> {
-    let statuses = pod.status.as_ref()?.init_container_statuses.as_ref()?;
-    let status = statuses.iter().find(|status| status.name == INSTALL)?;
+    let status = status_of_agent(pod)?;
     let state = state(status)?;
     let kind = match trouble(state) {
         Trouble::None => return None,
@@ -155,8 +165,7 @@ fn container_words(status: &ContainerStatus, message: &str) -> String {
 
 /// The image as the placement named it: the status may show another name of it.
 fn image(pod: &Pod, container: &str) -> String {
-    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    containers.filter(|one| one.name == container).find_map(|one| one.image.clone()).unwrap_or_default()
+    jobs(pod).filter(|one| one.name == container).find_map(|one| one.image.clone()).unwrap_or_default()
 }
 
 /// When the kubelet took the pod.

@@ -30,15 +30,19 @@ pub struct Line {
 pub struct Collector {
     /// The line that the next byte belongs to, from 1.
     next: u64,
+    /// The offset in the log at which that line begins.
+    begins: u64,
+    /// The offset of the next byte.
+    offset: u64,
     wanted: Range<u64>,
     open: Option<Line>,
     lines: Vec<Line>,
 }
 
 impl Collector {
-    /// Will keep the lines numbered `wanted`; the first byte it sees is of line `next`.
-    pub const fn new(next: u64, wanted: Range<u64>) -> Self {
-        Self { next, wanted, open: None, lines: Vec::new() }
+    /// Will keep the lines numbered `wanted`; the first byte it sees is at `offset` and of line `next`.
+    pub const fn new(next: u64, offset: u64, wanted: Range<u64>) -> Self {
+        Self { next, begins: offset, offset, wanted, open: None, lines: Vec::new() }
     }
 
     /// The next chunk's bytes. A chunk whose pieces do not cover its text is read as far as they do.
@@ -52,16 +56,9 @@ impl Collector {
         }
     }
 
-    /// Bytes that need not be read, because they are in the middle of a line that is cut already.
-    pub const fn skip(&mut self, bytes: u64) {
-        if let Some(open) = &mut self.open {
-            open.cut += bytes;
-        }
-    }
-
-    /// Whether more bytes of the present line would only be counted.
-    pub fn is_full(&self) -> bool {
-        self.open.as_ref().is_some_and(|line| line.cut > 0)
+    /// The offset at which the line that is not complete yet begins: where to go on reading later.
+    pub const fn resume(&self) -> u64 {
+        self.begins
     }
 
     /// Whether all wanted lines are there.
@@ -85,9 +82,11 @@ impl Collector {
             let newline = memchr::memchr(b'\n', text);
             let (line, after) = text.split_at(newline.map_or(text.len(), |at| at + 1));
             self.part(&line[..newline.unwrap_or(line.len())], time, stream);
+            self.offset += line.len() as u64;
             if newline.is_some() {
                 self.lines.extend(self.open.take());
                 self.next += 1;
+                self.begins = self.offset;
             }
             text = after;
         }

@@ -5,6 +5,7 @@ use std::{
     path::Path,
     process::Output,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -23,7 +24,7 @@ use containerops::{
 };
 use tokio::sync::{Notify, watch};
 
-const TOKEN: &str = "the-token-of-the-job";
+pub(crate) const TOKEN: &str = "the-token-of-the-job";
 
 /// What goes wrong with one `PUT log`.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +45,7 @@ pub(crate) struct Seen {
     pub(crate) end: Option<EndRecord>,
     pub(crate) claims: u32,
     pub(crate) chunks: u32,
+    sessions: std::collections::BTreeSet<String>,
     session: String,
 }
 
@@ -77,7 +79,7 @@ pub(crate) fn work(start: Start) -> Work {
         start,
         environments: [("GREETING".to_owned(), "hello".to_owned())].into(),
         source: None,
-        timeout: std::time::Duration::from_secs(60),
+        timeout: Duration::from_secs(60),
         outputs: Vec::new(),
         masks: Vec::new(),
     }
@@ -144,9 +146,16 @@ impl Server {
         bytes
     }
 
+    /// How many agents there were.
+    pub(crate) fn sessions(&self) -> usize {
+        self.seen().sessions.len()
+    }
+
     /// Waits until the log has something.
     pub(crate) async fn logged(&self) {
-        self.inner.length.subscribe().wait_for(|&length| length > 0).await.expect("the server lives");
+        let mut length = self.inner.length.subscribe();
+        let logged = tokio::time::timeout(Duration::from_secs(30), length.wait_for(|&length| length > 0)).await;
+        logged.expect("a line in time").expect("the server lives");
     }
 
     pub(crate) fn cancel(&self) {
@@ -207,6 +216,7 @@ async fn claim(State(inner): State<Arc<Inner>>, headers: HeaderMap, Json(request
     }
     let mut seen = inner.seen();
     seen.claims += 1;
+    seen.sessions.insert(request.session.clone());
     seen.session = request.session;
     match seen.claims {
         // a server that is away, then one whose turn has not come

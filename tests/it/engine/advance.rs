@@ -106,10 +106,10 @@ impl Played {
     fn happens(&mut self, which: Index, conclusion: Conclusion) {
         let id = *which.get(&self.under_way());
         let seat = self.seat(id);
-        seat.state = match seat.state {
-            ActionState::Queued if !seat.stopping => ActionState::Running,
-            _ if seat.stopping => ActionState::Ended(Conclusion::Cancelled),
-            _ => ActionState::Ended(conclusion),
+        seat.state = match (seat.stopping, seat.state == ActionState::Queued) {
+            (true, _) => ActionState::Ended(Conclusion::Cancelled),
+            (false, true) => ActionState::Running,
+            (false, false) => ActionState::Ended(conclusion),
         };
     }
 }

@@ -21,8 +21,10 @@ pub(crate) struct Cluster {
     pub(crate) namespace: String,
     /// The server as the pods' agents see it.
     pub(crate) agents: Agents,
-    kubeconfig: PathBuf,
-    agent_image: String,
+    /// This machine's address as pods reach it.
+    pub(crate) host: String,
+    pub(crate) kubeconfig: PathBuf,
+    pub(crate) agent_image: String,
     client: Client,
 }
 
@@ -32,12 +34,12 @@ impl Cluster {
         let kubeconfig = kubeconfig()?;
         let agent_image = std::env::var("CONTAINEROPS_TEST_AGENT_IMAGE")
             .expect("CONTAINEROPS_TEST_AGENT_IMAGE names the image that .ci/agent-image made");
-        let host = std::env::var("CLUSTER_HOST_IP").expect("CLUSTER_HOST_IP is where pods reach this machine");
+        let host = variable("CONTAINEROPS_TEST_HOST_IP", "CLUSTER_HOST_IP");
         let client = connect(kubeconfig.clone()).await;
         remove_stale(&client).await;
         let namespace = format!("co-test-{}-{test}", std::process::id());
         create(&client, &namespace).await;
-        Some(Self { namespace, agents: Agents::listen(&host).await, kubeconfig, agent_image, client })
+        Some(Self { namespace, agents: Agents::listen(&host).await, host, kubeconfig, agent_image, client })
     }
 
     /// An executor of its own, as a newly started process has it.
@@ -62,6 +64,14 @@ impl Cluster {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    /// Other objects of the namespace.
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
     /// The names of our pods and Secrets that are there.
     pub(crate) async fn left(&self) -> Vec<String> {
         let ours = ListParams::default().labels("app.kubernetes.io/managed-by=containerops");
@@ -70,6 +80,12 @@ impl Cluster {
         let pods = pods.iter().map(|pod| format!("pod {}", pod.name_any()));
         pods.chain(secrets.iter().map(|secret| format!("secret {}", secret.name_any()))).collect()
     }
+}
+
+/// What the cluster says of itself; ours comes first, for clusters that are set up in another way.
+pub(super) fn variable(ours: &str, clusters: &str) -> String {
+    let value = std::env::var(ours).or_else(|_| std::env::var(clusters));
+    value.unwrap_or_else(|_| panic!("a test on a cluster needs {ours} or {clusters}"))
 }
 
 impl Drop for Cluster {

@@ -8,7 +8,11 @@ pub(crate) mod agents;
 pub(crate) mod app;
 pub(crate) mod cluster;
 pub(crate) mod github;
+pub(crate) mod image;
 pub(crate) mod pods;
+pub(crate) mod repository;
+pub(crate) mod server;
+pub(crate) mod story;
 
 /// The kubeconfig of the cluster that tests may use, or nothing: then the test says so and skips.
 pub(crate) fn kubeconfig() -> Option<PathBuf> {

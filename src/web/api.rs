@@ -1,0 +1,238 @@
+//! `/api/v1`: the pages' content as JSON, and what can be done with runs. Errors are `application/problem+json`.
+//!
+//! Who may ask: as with the pages, whoever reaches the server.
+
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    Web,
+    pages::{Failure, JobPlace, Moment, Place, Route, RunPlace, same_site},
+};
+use crate::{
+    model::{DeliveryId, ForgeKind, JobPath, RepositoryName, RunId, Time},
+    store::{ActionRow, JobRow, RunFilter, RunRow, RunSummary, Tx},
+};
+
+/// Items in one answer, unless fewer are asked for.
+const PAGE: i64 = 100;
+
+/// `?forge=github&repository=acme/shop&before=…&limit=…`
+#[derive(Debug, Deserialize)]
+struct RunsQuery {
+    forge: Option<ForgeKind>,
+    repository: Option<RepositoryName>,
+    before: Option<RunId>,
+    limit: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct DeliveriesQuery {
+    before: Option<DeliveryId>,
+    limit: Option<i64>,
+}
+
+/// A failure, as RFC 9457 has it.
+struct Problem(Failure);
+
+impl<E: Into<Failure>> From<E> for Problem {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.0.log();
+        let status = self.0.status();
+        let body = json!({"title": self.0.to_string(), "status": status.as_u16()});
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+    }
+}
+
+type Answer = Result<Json<Value>, Problem>;
+
+pub(super) fn routes() -> Router<Web> {
+    Router::new()
+        .route("/runs", get(runs))
+        .route("/runs/{id}", get(run))
+        .route("/runs/{id}/cancel", post(cancel))
+        .route("/runs/{id}/rerun", post(rerun))
+        .route("/deliveries", get(deliveries))
+        .route("/deliveries/{id}", get(delivery))
+        .fallback(async || Problem(Failure::Missing))
+        .method_not_allowed_fallback(async || Problem(Failure::Method))
+}
+
+async fn runs(
+    State(web): State<Web>,
+    query: Result<Query<RunsQuery>, axum::extract::rejection::QueryRejection>,
+) -> Answer {
+    let Query(query) = query.map_err(|_| Failure::Query)?;
+    let mut tx = web.engine.store.read().await?;
+    let repository = match (query.forge, &query.repository) {
+        (Some(forge), Some(name)) => Some(tx.repository_named(forge, name).await?.ok_or(Failure::Missing)?.id),
+        (None, None) => None,
+        // a name alone may be on several forges
+        (Some(_), None) | (None, Some(_)) => return Err(Failure::Query.into()),
+    };
+    let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let rows = tx.runs(&RunFilter { repository, before: query.before, limit }).await?;
+    Ok(Json(json!({"runs": rows.iter().map(summary).collect::<Vec<_>>()})))
+}
+
+async fn run(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+    let mut tx = web.engine.store.read().await?;
+    let run = find(&mut tx, &id).await?;
+    Ok(Json(whole(&mut tx, &run).await?))
+}
+
+async fn cancel(State(web): State<Web>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    same_site(&headers)?;
+    let id = find(&mut web.engine.store.read().await?, &id).await?.id;
+    let cancelled = web.engine.cancel(id, "a call of the API").await?;
+    Ok(Json(json!({"id": id, "cancelled": cancelled})))
+}
+
+async fn rerun(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    same_site(&headers)?;
+    let id = find(&mut web.engine.store.read().await?, &id).await?.id;
+    let new = web.engine.rerun(id).await?;
+    let mut tx = web.engine.store.read().await?;
+    let run = tx.run(new).await?.ok_or(Failure::Missing)?;
+    Ok((StatusCode::CREATED, Json(whole(&mut tx, &run).await?)))
+}
+
+async fn deliveries(
+    State(web): State<Web>,
+    query: Result<Query<DeliveriesQuery>, axum::extract::rejection::QueryRejection>,
+) -> Answer {
+    let Query(query) = query.map_err(|_| Failure::Query)?;
+    let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let rows = web.engine.store.read().await?.deliveries(query.before, limit).await?;
+    let one = |row: &crate::store::DeliverySummary| {
+        json!({"id": row.id, "forge": row.forge, "delivery": row.delivery, "event": row.event,
+               "received": time(row.received), "state": row.state.0, "trouble": row.trouble})
+    };
+    Ok(Json(json!({"deliveries": rows.iter().map(one).collect::<Vec<_>>()})))
+}
+
+async fn delivery(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+    let id: DeliveryId = id.parse().map_err(|_| Failure::Missing)?;
+    let mut tx = web.engine.store.read().await?;
+    let row = tx.delivery(id).await?.ok_or(Failure::Missing)?;
+    let runs = tx.runs_of_delivery(id).await?;
+    Ok(Json(json!({
+        "id": row.id, "forge": row.forge, "delivery": row.delivery, "event": row.event,
+        "received": time(row.received), "state": row.state.0, "trouble": row.trouble,
+        "headers": row.headers.0, "body": String::from_utf8_lossy(&row.body),
+        "runs": runs.iter().map(summary).collect::<Vec<_>>(),
+    })))
+}
+
+async fn find(tx: &mut Tx, id: &str) -> Result<RunRow, Problem> {
+    let id: RunId = id.parse().map_err(|_| Failure::Missing)?;
+    Ok(tx.run(id).await?.ok_or(Failure::Missing)?)
+}
+
+fn summary(row: &RunSummary) -> Value {
+    let place = Place::Run(row.number.cast_unsigned(), RunPlace::Page);
+    let url = Route { forge: row.forge, repository: row.name.clone(), place }.to_string();
+    json!({
+        "id": row.id, "forge": row.forge, "repository": row.name, "number": row.number, "flow": row.flow,
+        "sha": row.sha, "event": row.event.0, "status": row.state.0, "reason": row.reason, "url": url,
+        "created": time(row.created), "started": row.started.map(time), "ended": row.ended.map(time),
+    })
+}
+
+/// A run with its stages, actions and the jobs of each action's newest attempt.
+async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
+    let repository = tx.repository(run.repository_id).await?;
+    let place = Place::Run(run.number.cast_unsigned(), RunPlace::Page);
+    let route = Route { forge: repository.forge, repository: repository.name.clone(), place };
+    let rows = tx.actions(run.id).await?;
+    let mut stages = Vec::new();
+    for (at, stage) in run.plan.iter().flat_map(|plan| &plan.stages).enumerate() {
+        let mut actions = Vec::new();
+        for row in rows.iter().filter(|row| row.stage == at as i64) {
+            actions.push(action(tx, run, &route, row).await?);
+        }
+        stages.push(json!({"name": stage.name, "kind": stage.kind, "actions": actions}));
+    }
+    Ok(json!({
+        "id": run.id, "forge": repository.forge, "repository": repository.name, "number": run.number,
+        "flow": run.flow, "path": run.path, "sha": run.sha, "event": run.event.0, "status": run.state.0,
+        "reason": run.reason, "cancelled_by": run.cancelled_by, "rerun_of": run.rerun_of,
+        "delivery": run.delivery_id, "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
+        "url": route.to_string(), "created": time(run.created), "started": run.started.map(time),
+        "ended": run.ended.map(time), "stages": stages,
+    }))
+}
+
+async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Result<Value, Problem> {
+    let attempt = tx.newest_attempt(row.id).await?;
+    let jobs = match &attempt {
+        Some(attempt) => tx.jobs(attempt.id).await?,
+        None => Vec::new(),
+    };
+    let mut shown = Vec::with_capacity(jobs.len());
+    for job in &jobs {
+        let outputs = tx.outputs(job.id).await?.into_iter().map(|output| (output.name, Value::String(output.value)));
+        shown.push(job_value(run, route, row, job, outputs.collect()));
+    }
+    let plan = run.plan.as_ref().and_then(|plan| plan.action(row.stage as usize, row.place as usize));
+    Ok(json!({
+        "id": row.id, "name": plan.map(|plan| &plan.name), "status": row.state.0, "reason": row.reason,
+        "attempt": attempt.map(|attempt| attempt.number), "started": row.started.map(time),
+        "ended": row.ended.map(time), "jobs": shown,
+    }))
+}
+
+fn job_value(
+    run: &RunRow,
+    route: &Route,
+    action: &ActionRow,
+    job: &JobRow,
+    outputs: serde_json::Map<String, Value>,
+) -> Value {
+    let plan = run.plan.as_ref();
+    let stage = plan.and_then(|plan| plan.stages.get(action.stage as usize));
+    let action = stage.and_then(|stage| stage.actions.get(action.place as usize));
+    let planned = action.and_then(|action| action.jobs.get(job.place as usize));
+    let path = stage.zip(action).zip(planned).map(|((stage, action), job)| JobPath {
+        stage: stage.name.clone(),
+        action: action.name.clone(),
+        job: job.name.clone(),
+    });
+    let url = |path: JobPath, place| {
+        let place = Place::Job(run.number.cast_unsigned(), path, place);
+        Route { place, ..route.clone() }.to_string()
+    };
+    json!({
+        "id": job.id, "name": planned.map(|job| &job.name), "image": planned.map(|job| &job.image),
+        "status": job.state.0, "words": job.state.verdict().map(ToString::to_string), "outputs": outputs,
+        "started": job.started.map(time), "ended": job.ended.map(time),
+        "log": {
+            "length": job.log_length, "lines": job.log_lines(),
+            "sha256": job.record.as_ref().map(|record| &record.log.sha256),
+            "page": path.clone().map(|path| url(path, JobPlace::Page)),
+            "text": path.clone().map(|path| url(path, JobPlace::Raw)),
+            "stream": path.map(|path| url(path, JobPlace::Stream)),
+        },
+    })
+}
+
+fn time(time: Time) -> impl Serialize {
+    Moment(time).iso()
+}

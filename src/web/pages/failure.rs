@@ -1,0 +1,113 @@
+//! Why there is no page. What is ours to mend is logged once, and never shown.
+
+use askama::Template;
+use axum::{
+    http::StatusCode,
+    response::{Html, IntoResponse, Response},
+};
+
+use super::{Chrome, Mark, route::NoRoute};
+use crate::{
+    engine::EngineError,
+    store::StoreError,
+    web::{Web, log::reader::ReadError},
+};
+
+/// Why a request was not answered as it hoped.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No such thing.
+    #[error("there is nothing here")]
+    Missing,
+    /// There is, but not for this method.
+    #[error("this cannot be asked in this way")]
+    Method,
+    /// A number in the query is none.
+    #[error("the query is not of the expected form")]
+    Query,
+    /// Another site's page made the browser ask.
+    #[error("another site asked for this")]
+    CrossSite,
+    /// Ours.
+    #[error("something went wrong on our side")]
+    Ours(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Marks a response that is still to be made a page.
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    status: StatusCode,
+    heading: String,
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    chrome: Chrome,
+    status: u16,
+    heading: &'a str,
+    advice: &'static str,
+}
+
+macro_rules! ours {
+    ($($error:ty)*) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self { Self::Ours(Box::new(error)) }
+        }
+    )*};
+}
+ours! { StoreError EngineError ReadError askama::Error }
+
+impl From<NoRoute> for Failure {
+    fn from(_: NoRoute) -> Self {
+        Self::Missing
+    }
+}
+
+impl Failure {
+    /// The status for it.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::Missing => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Query => StatusCode::BAD_REQUEST,
+            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::Ours(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Writes what is ours to mend into the log.
+    pub fn log(&self) {
+        if let Self::Ours(error) = self {
+            tracing::error!(%error, "a request was not answered");
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        self.log();
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(Problem { status: self.status(), heading: self.to_string() });
+        response
+    }
+}
+
+impl Problem {
+    /// The page for it.
+    pub(super) fn page(&self, web: &Web) -> Response {
+        let advice = match self.status.as_u16() {
+            404 => "The address may be mistyped, or the run may never have been. All runs are on the first page.",
+            500 => "It is in the server's log. Try again in a moment.",
+            403 => "Open the page itself and press the button there.",
+            _ => "Go back to the page and try again from there.",
+        };
+        let sentence: String = {
+            let mut letters = self.heading.chars();
+            letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+        };
+        let chrome = Chrome::new(web, sentence.clone(), &Mark::none());
+        let page = ProblemPage { chrome, status: self.status.as_u16(), heading: &sentence, advice };
+        (self.status, Html(page.render().unwrap_or_default())).into_response()
+    }
+}

@@ -1,0 +1,246 @@
+//! One job's log. It opens where it matters: at the first error of a failed job, at the end of a running one.
+
+use std::ops::Range;
+
+use askama::Template;
+use axum::{http::Uri, response::Response};
+use serde::Deserialize;
+
+use super::{
+    Chrome, Failure, JobPlace, Mark, Place, Route, Took, elapsed, find_run, mark::Moment, query, render, run_url,
+};
+use crate::{
+    agent::protocol::Stream,
+    model::{JobPath, JobState, Plan, Time},
+    store::{AttemptRow, JobRow, RunRow, Tx},
+    web::{
+        Web,
+        log::{
+            ansi::Renderer,
+            lines::Line,
+            reader::LogReader,
+            window::{self, WINDOW, Window},
+        },
+    },
+};
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct JobQuery {
+    /// Which attempt; the newest without it.
+    pub(super) attempt: Option<i64>,
+    /// The line to open at.
+    line: Option<u64>,
+    /// The first line to show.
+    from: Option<u64>,
+}
+
+/// A job that was asked for, with all around it.
+pub(super) struct Found {
+    pub(super) run: RunRow,
+    pub(super) image: String,
+    pub(super) attempts: Vec<AttemptRow>,
+    pub(super) attempt: i64,
+    pub(super) job: JobRow,
+}
+
+#[derive(Template)]
+#[template(path = "log.html")]
+struct LogPage {
+    chrome: Chrome,
+    repository: String,
+    repository_url: String,
+    run_url: String,
+    raw_url: String,
+    stream_url: String,
+    url: String,
+    /// `?` or `?attempt=2&`: what further parameters follow.
+    query: String,
+    flow: String,
+    number: i64,
+    stage: String,
+    action: String,
+    job: String,
+    image: String,
+    mark: Mark,
+    ended: bool,
+    took: Option<Took>,
+    attempts: Vec<AttemptView>,
+    fault: Option<u64>,
+    rows: Vec<Row>,
+    earlier: Option<u64>,
+    later: Option<u64>,
+    total: u64,
+    follow: Option<u64>,
+    open_at: Option<u64>,
+    seal: String,
+}
+
+struct AttemptView {
+    number: i64,
+    url: String,
+    current: bool,
+}
+
+/// One line of a log, as HTML.
+#[derive(Template)]
+#[template(path = "row.html")]
+pub(super) struct Row {
+    number: u64,
+    class: &'static str,
+    iso: String,
+    elapsed: String,
+    html: String,
+    cut: u64,
+    raw: String,
+}
+
+/// Makes rows of lines.
+pub(super) struct Rows {
+    pub(super) renderer: Renderer,
+    pub(super) started: Option<Time>,
+    pub(super) raw: String,
+}
+
+/// `GET …/{stage}/{action}/{job}`.
+pub(super) async fn page(web: &Web, route: &Route, run: u64, path: &JobPath, uri: &Uri) -> Result<Response, Failure> {
+    let asked: JobQuery = query(uri)?;
+    let found = find(web, route, run, path, asked.attempt).await?;
+    let reader = LogReader { store: web.engine.store.clone(), blobs: web.engine.blobs.clone(), job: found.job.id };
+    let lines = found.job.log_lines().cast_unsigned();
+    let failed = found.job.state.verdict().is_some_and(|verdict| !verdict.conclusion().lets_go_on());
+    let fault = if failed { reader.first_fault(found.job.log_length.cast_unsigned()).await? } else { None };
+    let wanted = wanted(&asked, fault, lines);
+    let window = reader.window(wanted.clone()).await?;
+    let opened = asked.line.or(fault).filter(|_| asked.from.is_none());
+    let page = LogPage::new(web, route, run, path, found, (wanted, window));
+    render(&LogPage { fault, open_at: opened, ..page })
+}
+
+/// Which lines to show first.
+fn wanted(asked: &JobQuery, fault: Option<u64>, lines: u64) -> Range<u64> {
+    match (asked.from, asked.line.or(fault)) {
+        (Some(from), _) => window::from(from, lines),
+        (None, Some(line)) => window::around(line, lines),
+        (None, None) => window::around(lines, lines),
+    }
+}
+
+impl LogPage {
+    fn new(web: &Web, route: &Route, run: u64, path: &JobPath, found: Found, shown: (Range<u64>, Window)) -> Self {
+        let (wanted, window) = shown;
+        let at = |place| Route { place: Place::Job(run, path.clone(), place), ..route.clone() }.to_string();
+        let state = &found.job.state.0;
+        let (mark, ended) = (Mark::from(state), state.verdict().is_some());
+        let newest = found.attempts.last().is_none_or(|last| last.number == found.attempt);
+        let attempt = if newest { String::new() } else { format!("attempt={}&", found.attempt) };
+        let raw_url = format!("{}?attempt={}", at(JobPlace::Raw), found.attempt);
+        let total = found.job.log_lines().cast_unsigned();
+        let mut rows = Rows { renderer: Renderer::default(), started: found.job.started, raw: raw_url.clone() };
+        let view = |number: i64| AttemptView {
+            number,
+            url: format!("{}?attempt={number}", at(JobPlace::Page)),
+            current: number == found.attempt,
+        };
+        Self {
+            chrome: Chrome::new(web, format!("{}: {path}", mark.word), &mark),
+            repository: route.repository.to_string(),
+            repository_url: Route { place: Place::Runs, ..route.clone() }.to_string(),
+            run_url: run_url(route, run),
+            raw_url,
+            stream_url: at(JobPlace::Stream),
+            url: at(JobPlace::Page),
+            query: format!("?{attempt}"),
+            number: found.run.number,
+            stage: path.stage.clone(),
+            action: path.action.clone(),
+            job: path.job.clone(),
+            mark,
+            ended,
+            took: Took::of(found.job.started, found.job.ended, web.engine.clock.now()),
+            attempts: found.attempts.iter().map(|attempt| view(attempt.number)).collect(),
+            fault: None,
+            rows: window.lines.into_iter().map(|line| rows.row(line)).collect(),
+            earlier: (wanted.start > 1).then(|| wanted.start.saturating_sub(WINDOW).max(1)),
+            later: (wanted.end <= total).then_some(wanted.end),
+            total,
+            follow: (!ended && wanted.end > total).then_some(window.resume),
+            open_at: None,
+            seal: seal(&found.job),
+            flow: found.run.flow,
+            image: found.image,
+        }
+    }
+}
+
+impl Rows {
+    /// The next line.
+    pub(super) fn row(&mut self, line: Line) -> Row {
+        let class = match line.stream {
+            Stream::Out => "out",
+            Stream::Err => "err",
+            Stream::Agent => "agent",
+        };
+        Row {
+            number: line.number,
+            class,
+            iso: Moment(line.time).iso(),
+            elapsed: self.started.map_or_else(String::new, |started| elapsed(line.time.since(started))),
+            html: self.renderer.line(&line.text),
+            cut: line.cut,
+            raw: self.raw.clone(),
+        }
+    }
+}
+
+/// What is known of the whole log.
+fn seal(job: &JobRow) -> String {
+    let (length, lines) = (job.log_length.cast_unsigned(), job.log_lines());
+    match (&job.record, &job.state.0) {
+        (Some(record), _) if record.log.length == length => {
+            format!("complete, {lines} lines, {length} bytes, sha256 {}", record.log.sha256)
+        }
+        (Some(record), _) => format!("the log has a gap: {length} of {} bytes arrived", record.log.length),
+        (None, JobState::Ended(_)) if length > 0 => {
+            format!("the agent sent no end record: {lines} lines arrived, and there may have been more")
+        }
+        (None, JobState::Ended(_)) => String::new(),
+        (None, JobState::Waiting) => "the job has not started".to_owned(),
+        (None, JobState::Running) => format!("{lines} lines so far"),
+    }
+}
+
+/// The job at this path, of this attempt or the newest.
+pub(super) async fn find(
+    web: &Web,
+    route: &Route,
+    number: u64,
+    path: &JobPath,
+    attempt: Option<i64>,
+) -> Result<Found, Failure> {
+    let mut tx = web.engine.store.read().await?;
+    let (_, run) = find_run(&mut tx, route, number).await?;
+    let plan = run.plan.0.as_ref().ok_or(Failure::Missing)?;
+    let (stage, action, job) = places(plan, path).ok_or(Failure::Missing)?;
+    let image = plan.job(stage, action, job).map(|job| job.image.clone()).unwrap_or_default();
+    let attempts = attempts(&mut tx, &run, (stage, action)).await?;
+    let chosen = attempts.iter().rfind(|row| attempt.is_none_or(|wanted| wanted == row.number));
+    let chosen = chosen.ok_or(Failure::Missing)?;
+    let jobs = tx.jobs(chosen.id).await?;
+    let job = jobs.into_iter().find(|row| row.place == job as i64).ok_or(Failure::Missing)?;
+    Ok(Found { image, attempt: chosen.number, attempts, job, run })
+}
+
+async fn attempts(tx: &mut Tx, run: &RunRow, place: (usize, usize)) -> Result<Vec<AttemptRow>, Failure> {
+    let wanted = (place.0 as i64, place.1 as i64);
+    let actions = tx.actions(run.id).await?;
+    let action = actions.iter().find(|row| (row.stage, row.place) == wanted).ok_or(Failure::Missing)?;
+    Ok(tx.attempts(action.id).await?)
+}
+
+fn places(plan: &Plan, path: &JobPath) -> Option<(usize, usize, usize)> {
+    let stage = plan.stages.iter().position(|stage| stage.name == path.stage)?;
+    let actions = &plan.stages[stage].actions;
+    let action = actions.iter().position(|action| action.name == path.action)?;
+    let job = actions[action].jobs.iter().position(|job| job.name == path.job)?;
+    Some((stage, action, job))
+}

@@ -1,0 +1,233 @@
+//! A log as it is, with ranges, and as it comes, by server-sent events whose id is the offset to go on from.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{StatusCode, header, request::Parts},
+    response::{
+        IntoResponse, Response, Sse,
+        sse::{Event, KeepAlive},
+    },
+};
+use bytes::Bytes;
+use futures::stream::{self, Stream};
+use serde::Deserialize;
+
+use super::{
+    Failure, JobPlace, Place, Route,
+    job::{JobQuery, Rows, find},
+    query,
+};
+use crate::{
+    model::{JobPath, JobState},
+    store::{Change, Listener},
+    web::{
+        Web,
+        log::{
+            ansi::Renderer,
+            lines::Collector,
+            range::{self, Wanted},
+            reader::{Loaded, LogReader, ReadError},
+        },
+    },
+};
+
+/// How long a stream waits for news before it looks by itself.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How a stream's lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Form {
+    /// `{"text": …}`: the log's own text.
+    #[default]
+    Text,
+    /// `{"html": …}`: rows as the page has them.
+    Html,
+}
+
+#[derive(Debug, Deserialize)]
+struct StreamQuery {
+    #[serde(default, rename = "as")]
+    form: Form,
+    offset: Option<u64>,
+}
+
+/// `GET …/log.txt`.
+pub(super) async fn raw(
+    web: &Web,
+    route: &Route,
+    run: u64,
+    path: &JobPath,
+    request: &Parts,
+) -> Result<Response, Failure> {
+    let asked: JobQuery = query(&request.uri)?;
+    let found = find(web, route, run, path, asked.attempt).await?;
+    let reader = LogReader { store: web.engine.store.clone(), blobs: web.engine.blobs.clone(), job: found.job.id };
+    let length = found.job.log_length.cast_unsigned();
+    let header = request.headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+    let (status, bytes) = match range::parse(header, length) {
+        Wanted::Whole => (StatusCode::OK, 0..length),
+        Wanted::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
+        Wanted::Nothing => {
+            let total = format!("bytes */{length}");
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, total)]).into_response());
+        }
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+        (header::CONTENT_LENGTH, (bytes.end - bytes.start).to_string()),
+    ];
+    let part = format!("bytes {}-{}/{length}", bytes.start, bytes.end.saturating_sub(1));
+    let mut response = (status, headers, Body::from_stream(text(reader, bytes))).into_response();
+    if status == StatusCode::PARTIAL_CONTENT {
+        response.headers_mut().insert(header::CONTENT_RANGE, part.parse().map_err(|_| Failure::Missing)?);
+    }
+    Ok(response)
+}
+
+/// These bytes of a log, a chunk at a time.
+fn text(reader: LogReader, bytes: std::ops::Range<u64>) -> impl Stream<Item = Result<Bytes, ReadError>> {
+    stream::try_unfold((reader, bytes), async |(reader, bytes)| {
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let Some(loaded) = reader.at_offset(bytes.start).await? else { return Ok(None) };
+        let mut text = loaded.chunk.text;
+        text.truncate(usize::try_from(bytes.end - bytes.start).unwrap_or(usize::MAX));
+        let start = bytes.start + text.len() as u64;
+        Ok(Some((Bytes::from(text), (reader, start..bytes.end))))
+    })
+}
+
+/// `GET …/log/stream`. Goes on from `Last-Event-ID` or `?offset=`; its last event is `end`.
+pub(super) async fn stream(
+    web: &Web,
+    route: &Route,
+    run: u64,
+    path: &JobPath,
+    request: &Parts,
+) -> Result<Response, Failure> {
+    let asked: StreamQuery = query(&request.uri)?;
+    let which: JobQuery = query(&request.uri)?;
+    let found = find(web, route, run, path, which.attempt).await?;
+    let last = request.headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let raw = Route { place: Place::Job(run, path.clone(), JobPlace::Raw), ..route.clone() };
+    let raw = format!("{raw}?attempt={}", found.attempt);
+    let follow = Follow {
+        // it listens before it looks, so that no change falls between
+        listener: web.engine.store.bell().listen(),
+        reader: LogReader { store: web.engine.store.clone(), blobs: web.engine.blobs.clone(), job: found.job.id },
+        offset: last.or(asked.offset).unwrap_or(0),
+        form: asked.form,
+        collector: None,
+        rows: Rows { renderer: Renderer::default(), started: found.job.started, raw },
+        ended: false,
+    };
+    let events = stream::unfold(follow, async |mut follow| follow.next().await.map(|event| (event, follow)));
+    Ok(Sse::new(futures::StreamExt::map(events, Ok::<_, Infallible>)).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// Follows one log to its end.
+struct Follow {
+    listener: Listener,
+    reader: LogReader,
+    /// The next byte to read.
+    offset: u64,
+    form: Form,
+    collector: Option<Collector>,
+    rows: Rows,
+    ended: bool,
+}
+
+impl Follow {
+    /// The next event; `None` after `end`. Trouble ends the stream too, without `end`: the browser comes again.
+    async fn next(&mut self) -> Option<Event> {
+        if self.ended {
+            return None;
+        }
+        loop {
+            let over = self.is_over().await?;
+            match self.reader.at_offset(self.offset).await {
+                Ok(Some(loaded)) => {
+                    if let Some(event) = self.event(loaded, over) {
+                        return Some(event);
+                    }
+                }
+                Ok(None) if over => return Some(self.end()),
+                Ok(None) => {
+                    let job = self.reader.job;
+                    self.listener.wait(LOOK, |change| change == Change::Log(job)).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, job = %self.reader.job, "a log's stream broke off");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Whether all of the log is there: asked before it is read, so that what comes between is read too.
+    async fn is_over(&self) -> Option<bool> {
+        let mut tx = self.reader.store.read().await.ok()?;
+        let job = tx.job(self.reader.job).await.ok()??;
+        Some(matches!(job.state.0, JobState::Ended(_)))
+    }
+
+    fn event(&mut self, loaded: Loaded, over: bool) -> Option<Event> {
+        let end = loaded.end();
+        match self.form {
+            Form::Html => {
+                let fresh = || Collector::new(loaded.line, loaded.offset, 1..u64::MAX);
+                let collector = self.collector.get_or_insert_with(fresh);
+                collector.push(&loaded.chunk);
+                self.offset = end;
+                let (resume, lines) = (collector.resume(), collector.take());
+                let html: String = lines.into_iter().map(|line| self.rows.row(line).to_string()).collect();
+                (!html.is_empty()).then(|| event("html", &html, resume))
+            }
+            Form::Text => {
+                let text = whole_characters(&loaded.chunk.text, over);
+                self.offset = loaded.offset + text.len() as u64;
+                if text.is_empty() {
+                    // the rest of a character is on its way, in a chunk that has not come
+                    self.offset = end;
+                    return Some(event("text", &String::from_utf8_lossy(&loaded.chunk.text), end));
+                }
+                Some(event("text", &String::from_utf8_lossy(text), self.offset))
+            }
+        }
+    }
+
+    /// The last line, if it has no newline, and the word that it was the last.
+    fn end(&mut self) -> Event {
+        let lines = self.collector.take().map(Collector::finish).unwrap_or_default();
+        let html: String = lines.into_iter().map(|line| self.rows.row(line).to_string()).collect();
+        self.ended = true;
+        event("html", &html, self.offset).event("end")
+    }
+}
+
+fn event(name: &str, content: &str, offset: u64) -> Event {
+    Event::default().id(offset.to_string()).data(serde_json::json!({ name: content }).to_string())
+}
+
+/// Without a last character that is not complete yet.
+fn whole_characters(text: &[u8], over: bool) -> &[u8] {
+    if over {
+        return text;
+    }
+    let tail = text.len().saturating_sub(3);
+    let cut = (tail..text.len()).find(|&at| {
+        let wanted = match text[at] {
+            0xc0..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf7 => 4,
+            _ => 1,
+        };
+        at + wanted > text.len()
+    });
+    &text[..cut.unwrap_or(text.len())]
+}

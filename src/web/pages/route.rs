@@ -1,0 +1,156 @@
+//! The paths under a forge's name. `FromStr` and `Display` are each other's inverse.
+//!
+//! A repository's name may have any number of parts, and on GitLab even parts that read `runs/5`. So the first
+//! `runs` that is followed by a number ends the name, and where a name itself has such a part, we write it as `%72uns`.
+
+use std::{fmt, str::FromStr};
+
+use crate::model::{ForgeKind, JobPath, RepositoryName};
+
+/// One path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Which forge.
+    pub forge: ForgeKind,
+    /// Which repository.
+    pub repository: RepositoryName,
+    /// What of it.
+    pub place: Place,
+}
+
+/// What a [`Route`] leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The repository's runs.
+    Runs,
+    /// One run, or what can be done with it.
+    Run(u64, RunPlace),
+    /// A job of a run.
+    Job(u64, JobPath, JobPlace),
+}
+
+/// What of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunPlace {
+    /// Its page.
+    Page,
+    /// `POST`: stop it.
+    Cancel,
+    /// `POST`: once more.
+    Rerun,
+}
+
+/// What of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobPlace {
+    /// Its log's page.
+    Page,
+    /// Its log as it is.
+    Raw,
+    /// Its log as it comes.
+    Stream,
+}
+
+/// A path that leads nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is nothing at this path")]
+pub struct NoRoute;
+
+impl FromStr for Route {
+    type Err = NoRoute;
+    fn from_str(path: &str) -> Result<Self, NoRoute> {
+        let mut parts = path.strip_prefix('/').ok_or(NoRoute)?.split('/');
+        let forge = parts.next().and_then(|forge| forge.parse().ok()).ok_or(NoRoute)?;
+        let parts: Vec<&str> = parts.collect();
+        let split = parts.windows(2).skip(1).position(|pair| pair[0] == "runs" && number(pair[1]).is_some());
+        let (name, rest) = parts.split_at(split.map_or(parts.len(), |at| at + 1));
+        let name = name.iter().map(|part| decode(part)).collect::<Option<Vec<_>>>().ok_or(NoRoute)?;
+        let repository = name.join("/").parse().map_err(|_| NoRoute)?;
+        Ok(Self { forge, repository, place: place(rest)? })
+    }
+}
+
+fn place(parts: &[&str]) -> Result<Place, NoRoute> {
+    let [_, run, rest @ ..] = parts else { return Ok(Place::Runs) };
+    let run = number(run).ok_or(NoRoute)?;
+    match rest {
+        [] => Ok(Place::Run(run, RunPlace::Page)),
+        ["cancel"] => Ok(Place::Run(run, RunPlace::Cancel)),
+        ["rerun"] => Ok(Place::Run(run, RunPlace::Rerun)),
+        [stage, action, job, rest @ ..] => {
+            let text = |part| decode(part).ok_or(NoRoute);
+            let path = JobPath { stage: text(stage)?, action: text(action)?, job: text(job)? };
+            let place = match rest {
+                [] => JobPlace::Page,
+                ["log.txt"] => JobPlace::Raw,
+                ["log", "stream"] => JobPlace::Stream,
+                _ => return Err(NoRoute),
+            };
+            Ok(Place::Job(run, path, place))
+        }
+        _ => Err(NoRoute),
+    }
+}
+
+/// A run's number as we write it: no sign, no zero in front.
+fn number(text: &str) -> Option<u64> {
+    text.parse::<u64>().ok().filter(|n| n.to_string() == text)
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}", self.forge)?;
+        let parts: Vec<&str> = self.repository.as_str().split('/').collect();
+        for (at, part) in parts.iter().enumerate() {
+            let misread = *part == "runs" && parts.get(at + 1).is_some_and(|next| number(next).is_some());
+            write!(f, "/{}", if misread { "%72uns" } else { part })?;
+        }
+        match &self.place {
+            Place::Runs => Ok(()),
+            Place::Run(run, RunPlace::Page) => write!(f, "/runs/{run}"),
+            Place::Run(run, RunPlace::Cancel) => write!(f, "/runs/{run}/cancel"),
+            Place::Run(run, RunPlace::Rerun) => write!(f, "/runs/{run}/rerun"),
+            Place::Job(run, path, place) => {
+                let [stage, action, job] = [&path.stage, &path.action, &path.job].map(|name| encode(name));
+                write!(f, "/runs/{run}/{stage}/{action}/{job}")?;
+                f.write_str(match place {
+                    JobPlace::Page => "",
+                    JobPlace::Raw => "/log.txt",
+                    JobPlace::Stream => "/log/stream",
+                })
+            }
+        }
+    }
+}
+
+/// All but the unreserved characters of RFC 3986 as `%XX`.
+fn encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            // writing to a String cannot fail
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+/// `None` if an escape is broken or the bytes are not UTF-8.
+fn decode(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte == b'%' {
+            let (digits, after) = rest.split_at_checked(2)?;
+            out.extend(hex::decode(digits).ok()?);
+            rest = after;
+        } else {
+            out.push(byte);
+        }
+    }
+    String::from_utf8(out).ok()
+}

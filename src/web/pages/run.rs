@@ -1,0 +1,313 @@
+//! One run: its head, what is wrong with its file, and its stages.
+
+use askama::Template;
+use axum::response::Response;
+
+use super::{
+    Chrome, Failure, JobPlace, Mark, Moment, Place, Route, Took, find_run, render, run_url,
+    runs::{event_words, first_line, web_link},
+};
+use crate::{
+    engine::worst,
+    model::{
+        ActionPlan, ActionState, Conclusion, Diagnostic, Event, EventKind, ForgeKind, JobPath, JobPlan, Sequencing,
+        Severity, StageKind, StagePlan, Time, Trust, UntrustedReason,
+    },
+    store::{ActionRow, JobRow, RunRow, Tx},
+    web::Web,
+};
+
+/// A longer output is cut on the page.
+const OUTPUT_SHOWN: usize = 300;
+
+#[derive(Template)]
+#[template(path = "run.html")]
+struct RunPage {
+    chrome: Chrome,
+    repository: String,
+    repository_url: String,
+    url: String,
+    mark: Mark,
+    ended: bool,
+    title: String,
+    flow: String,
+    number: i64,
+    reason: String,
+    event: String,
+    event_url: Option<String>,
+    sha: String,
+    commit_url: Option<String>,
+    actor: String,
+    trust: String,
+    created: Moment,
+    took: Option<Took>,
+    source_note: String,
+    digest: String,
+    path: String,
+    delivery_url: Option<String>,
+    cancelled_by: Option<String>,
+    diagnostics: Vec<DiagnosticView>,
+    stages: Vec<StageView>,
+}
+
+struct DiagnosticView {
+    label: &'static str,
+    message: String,
+    line: usize,
+    column: usize,
+    before: String,
+    fault: String,
+    after: String,
+    caret: String,
+    hint: Option<String>,
+}
+
+struct StageView {
+    name: String,
+    title: String,
+    how: &'static str,
+    mark: Mark,
+    actions: Vec<ActionView>,
+}
+
+struct ActionView {
+    name: String,
+    title: String,
+    mark: Mark,
+    reason: String,
+    allow_failure: bool,
+    took: Option<Took>,
+    jobs: Vec<JobView>,
+    attempts: Vec<AttemptView>,
+}
+
+struct AttemptView {
+    number: i64,
+    url: String,
+}
+
+struct JobView {
+    name: String,
+    image: String,
+    mark: Mark,
+    url: Option<String>,
+    took: Option<Took>,
+    outputs: Vec<(String, String)>,
+    tail: Vec<String>,
+}
+
+/// How many of a failed job's last lines the run shows: they say why, or the log does.
+const TAIL_SHOWN: usize = 12;
+
+/// Where the views are made: the run's route and the present.
+struct Making<'a> {
+    route: &'a Route,
+    run: u64,
+    now: Time,
+}
+
+/// `GET …/runs/{n}`.
+pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Response, Failure> {
+    let mut tx = web.engine.store.read().await?;
+    let (repository, run) = find_run(&mut tx, route, number).await?;
+    let making = Making { route, run: number, now: web.engine.clock.now() };
+    let stages = making.stages(&mut tx, &run).await?;
+    let facts = &repository.facts.0;
+    let mark = Mark::from(&run.state.0);
+    let ended = run.state.conclusion().is_some();
+    let title = format!("{}: {} #{} of {}", mark.word, run.flow, run.number, repository.name);
+    render(&RunPage {
+        chrome: Chrome::new(web, title, &mark).live(ended),
+        repository: repository.name.to_string(),
+        repository_url: Route { place: Place::Runs, ..route.clone() }.to_string(),
+        url: run_url(route, number),
+        mark,
+        ended,
+        title: first_line(&run.event.title),
+        number: run.number,
+        event: event_words(&run.event),
+        event_url: event_path(&run.event).and_then(|path| web_link(facts, &path)),
+        sha: run.sha.short().to_owned(),
+        commit_url: commit_path(route.forge, run.sha.as_str()).and_then(|path| web_link(facts, &path)),
+        actor: run.event.actor.clone(),
+        trust: trust_words(&run.event.trust),
+        created: Moment(run.created),
+        took: Took::of(run.started, run.ended, making.now),
+        digest: run.digest.to_string(),
+        delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
+        diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
+        stages,
+        flow: run.flow,
+        reason: run.reason,
+        source_note: run.source_note,
+        path: run.path,
+        cancelled_by: run.cancelled_by,
+    })
+}
+
+impl Making<'_> {
+    async fn stages(&self, tx: &mut Tx, run: &RunRow) -> Result<Vec<StageView>, Failure> {
+        let Some(plan) = &run.plan.0 else { return Ok(Vec::new()) };
+        let rows = tx.actions(run.id).await?;
+        let mut stages = Vec::with_capacity(plan.stages.len());
+        for (at, stage) in plan.stages.iter().enumerate() {
+            let mut actions = Vec::with_capacity(stage.actions.len());
+            let mut states = Vec::new();
+            for (place, action) in stage.actions.iter().enumerate() {
+                let row = rows.iter().find(|row| (row.stage, row.place) == (at as i64, place as i64));
+                let Some(row) = row else { continue };
+                states.push(&row.state.0);
+                actions.push(self.action(tx, &stage.name, action, row).await?);
+            }
+            let mark = if stage.actions.is_empty() { Mark::from(&run.state.0) } else { stage_mark(&states) };
+            let (name, title) = (stage.name.clone(), stage.title.clone());
+            stages.push(StageView { name, title, how: stage_words(stage), mark, actions });
+        }
+        Ok(stages)
+    }
+
+    async fn action(
+        &self,
+        tx: &mut Tx,
+        stage: &str,
+        plan: &ActionPlan,
+        row: &ActionRow,
+    ) -> Result<ActionView, Failure> {
+        let attempts = tx.attempts(row.id).await?;
+        let job_rows = match attempts.last() {
+            Some(attempt) => tx.jobs(attempt.id).await?,
+            None => Vec::new(),
+        };
+        let mut jobs = Vec::with_capacity(plan.jobs.len());
+        for (place, job) in plan.jobs.iter().enumerate() {
+            let path = JobPath { stage: stage.to_owned(), action: plan.name.clone(), job: job.name.clone() };
+            let found = job_rows.iter().find(|row| row.place == place as i64);
+            jobs.push(match found {
+                Some(found) => self.job(tx, path, job, found).await?,
+                None => unstarted(job, row),
+            });
+        }
+        let first = plan.jobs.first().map(|job| job.name.clone()).unwrap_or_default();
+        let url = self.job_url(JobPath { stage: stage.to_owned(), action: plan.name.clone(), job: first });
+        let several = attempts.len() > 1;
+        let view = |number: i64| AttemptView { number, url: format!("{url}?attempt={number}") };
+        Ok(ActionView {
+            name: plan.name.clone(),
+            title: plan.title.clone(),
+            mark: Mark::from(&row.state.0),
+            reason: row.reason.clone(),
+            allow_failure: plan.allow_failure,
+            took: Took::of(row.started, row.ended, self.now),
+            jobs,
+            attempts: attempts.iter().filter(|_| several).map(|attempt| view(attempt.number)).collect(),
+        })
+    }
+
+    async fn job(&self, tx: &mut Tx, path: JobPath, plan: &JobPlan, row: &JobRow) -> Result<JobView, Failure> {
+        let shown = |value: &str| -> String { value.chars().take(OUTPUT_SHOWN).collect() };
+        let outputs = tx.outputs(row.id).await?;
+        Ok(JobView {
+            name: plan.name.clone(),
+            image: plan.image.clone(),
+            mark: Mark::from(&row.state.0),
+            url: (row.started.is_some() || row.log_length > 0).then(|| self.job_url(path)),
+            took: Took::of(row.started, row.ended, self.now),
+            outputs: outputs.iter().map(|output| (output.name.clone(), shown(&output.value))).collect(),
+            tail: row.tail.lines[row.tail.lines.len().saturating_sub(TAIL_SHOWN)..].to_vec(),
+        })
+    }
+
+    fn job_url(&self, path: JobPath) -> String {
+        Route { place: Place::Job(self.run, path, JobPlace::Page), ..self.route.clone() }.to_string()
+    }
+}
+
+/// A job of an action that has no attempt.
+fn unstarted(job: &JobPlan, action: &ActionRow) -> JobView {
+    let mark = match &action.state.0 {
+        ActionState::Ended(_) => Mark { label: "skipped", word: "not started".to_owned() },
+        ActionState::Waiting | ActionState::Queued | ActionState::Running => Mark::from(&action.state.0),
+    };
+    let (name, image) = (job.name.clone(), job.image.clone());
+    JobView { name, image, mark, url: None, took: None, outputs: Vec::new(), tail: Vec::new() }
+}
+
+/// A stage is as its actions are together.
+fn stage_mark(states: &[&ActionState]) -> Mark {
+    let ends: Vec<Conclusion> = states.iter().filter_map(|state| state.conclusion()).collect();
+    if ends.len() == states.len() {
+        return Mark::from(&ActionState::Ended(worst(ends)));
+    }
+    let some = |wanted: &ActionState| states.contains(&wanted);
+    let state = if some(&ActionState::Running) || !ends.is_empty() {
+        ActionState::Running
+    } else if some(&ActionState::Queued) {
+        ActionState::Queued
+    } else {
+        ActionState::Waiting
+    };
+    Mark::from(&state)
+}
+
+fn stage_words(stage: &StagePlan) -> &'static str {
+    match (stage.kind, stage.sequencing, stage.actions.len()) {
+        (StageKind::Start, ..) => "start of the flow",
+        (StageKind::End, ..) => "end of the flow",
+        (StageKind::Normal, _, 0 | 1) => "",
+        (StageKind::Normal, Sequencing::Parallel, _) => "all at once",
+        (StageKind::Normal, Sequencing::Sequence, _) => "one after another",
+    }
+}
+
+fn trust_words(trust: &Trust) -> String {
+    match trust {
+        Trust::Trusted => "trusted".to_owned(),
+        Trust::Untrusted(UntrustedReason::Fork(fork)) => format!("untrusted: from the fork {fork}"),
+        Trust::Untrusted(UntrustedReason::HeadRepositoryGone) => {
+            "untrusted: the repository it came from is gone".to_owned()
+        }
+    }
+}
+
+/// The commit's page under the repository's.
+fn commit_path(forge: ForgeKind, sha: &str) -> Option<String> {
+    match forge {
+        ForgeKind::Github | ForgeKind::Gitea => Some(format!("/commit/{sha}")),
+        ForgeKind::Gitlab => Some(format!("/-/commit/{sha}")),
+        ForgeKind::Git => None,
+    }
+}
+
+/// The pull request's page under the repository's.
+fn event_path(event: &Event) -> Option<String> {
+    match (&event.kind, event.repository.forge) {
+        (EventKind::PullRequest(pull), ForgeKind::Github) => Some(format!("/pull/{}", pull.number)),
+        (EventKind::PullRequest(pull), ForgeKind::Gitea) => Some(format!("/pulls/{}", pull.number)),
+        (EventKind::PullRequest(pull), ForgeKind::Gitlab) => Some(format!("/-/merge_requests/{}", pull.number)),
+        (EventKind::PullRequest(_), ForgeKind::Git)
+        | (EventKind::Push { .. } | EventKind::Tag { .. } | EventKind::MergeGroup { .. }, _) => None,
+    }
+}
+
+impl From<&Diagnostic> for DiagnosticView {
+    fn from(d: &Diagnostic) -> Self {
+        let at = d.column.saturating_sub(1);
+        let part = |skip: usize, take: usize| d.source.chars().skip(skip).take(take).collect::<String>();
+        // tabs stay tabs, so that the caret stands under its character
+        let blank: String = part(0, at).chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        Self {
+            label: match d.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            message: d.message.clone(),
+            line: d.line,
+            column: d.column,
+            before: part(0, at),
+            fault: part(at, d.length),
+            after: part(at + d.length, usize::MAX),
+            caret: format!("{blank}{}", "^".repeat(d.length.clamp(1, 200))),
+            hint: d.hint.clone(),
+        }
+    }
+}

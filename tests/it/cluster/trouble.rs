@@ -1,0 +1,117 @@
+//! What may come between: people who cancel, clusters without room, pods and servers that die.
+
+use std::time::Duration;
+
+use containerops::model::{Conclusion, JobState};
+use kube::{ResourceExt as _, api::DeleteParams};
+
+use crate::harness::server::Server;
+
+#[tokio::test]
+async fn a_cancelled_run_ends_within_seconds_and_its_job_is_told() {
+    let Some(server) = Server::start("cancel").await else { return };
+    let flow = r#"
+stages:
+  - name: long
+    image: busybox
+    run: |
+      trap 'echo told to stop; exit 143' TERM
+      echo ready
+      while true; do sleep 0.1; done
+  - {name: after, image: busybox, run: "echo never"}
+"#;
+    let run = server.push(flow).await;
+    server.until("the job writes", run, |story| is_writing(story, "long/long/long")).await;
+    assert!(server.app().engine.cancel(run, "ada").await.expect("it can be cancelled"));
+    let begun = std::time::Instant::now();
+    let story = server.end(run).await;
+    let took = begun.elapsed();
+    insta::assert_snapshot!(story.told(), @r"
+    run: cancelled (cancelled by ada)
+    long/long: cancelled (cancelled by ada)
+      long: cancelled by ada
+    after/after: cancelled (cancelled by ada)
+    ");
+    let log = server.text(&story, "long/long/long").await;
+    assert!(log.starts_with("ready\n") && log.contains("told to stop\n"), "{log}");
+    assert!(log.ends_with("cancelled by ada\n"), "{log}");
+    assert!(took < Duration::from_secs(5), "it took {took:?}");
+    server.until_nothing_is_left().await;
+}
+
+fn is_writing(story: &crate::harness::story::Story, job: &str) -> bool {
+    let started = story.actions.iter().any(|action| !action.attempts.is_empty());
+    started && story.job(job).log_length > 0
+}
+
+#[tokio::test]
+async fn an_action_without_room_waits_and_says_why_until_it_is_cancelled() {
+    let Some(server) = Server::start("room").await else { return };
+    let flow = "stages:\n  - {name: huge, image: busybox, run: \"true\", resources: {cpu: 1000}}\n";
+    let run = server.push(flow).await;
+    let story = server.until("the reason is told", run, |story| !story.action("huge/huge").row.reason.is_empty()).await;
+    let reason = &story.action("huge/huge").row.reason;
+    assert!(reason.contains("Insufficient cpu"), "{reason}");
+    let note = server.notes(&story).await;
+    assert!(note.contains("Insufficient cpu"), "{note}");
+    server.app().engine.cancel(run, "ada").await.expect("it can be cancelled");
+    let story = server.end(run).await;
+    assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Cancelled), "{}", story.told());
+    server.until_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_pod_that_someone_deletes_is_followed_by_another() {
+    let Some(server) = Server::start("deleted").await else { return };
+    let flow = r#"
+stages:
+  - name: work
+    image: busybox
+    run: |
+      echo attempt $CO_ATTEMPT
+      if [ $CO_ATTEMPT = 1 ]; then sleep 600; fi
+"#;
+    let run = server.push(flow).await;
+    server.until("the job writes", run, |story| is_writing(story, "work/work/work")).await;
+    let name = server.pod_of("work.work").await.name_any();
+    server.cluster.pods().delete(&name, &DeleteParams::default()).await.expect("someone deletes it");
+    let story = server.end(run).await;
+    insta::assert_snapshot!(story.told(), @r"
+    run: success
+    work/work: success
+      work: infrastructure: pod deleted: the pod was deleted, but not by ContainerOps
+      work, attempt 2: success
+    ");
+    assert_eq!(server.text(&story, "work/work/work").await, "attempt 2\n");
+    server.until_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_run_survives_the_servers_death() {
+    let Some(mut server) = Server::start("killed").await else { return };
+    let flow = r#"
+stages:
+  - name: count
+    image: busybox
+    run: |
+      i=0
+      while [ $i -lt 60 ]; do i=$((i + 1)); echo line $i; sleep 0.1; done
+  - {name: after, image: busybox, run: "echo after"}
+"#;
+    let run = server.push(flow).await;
+    server.until("the job writes", run, |story| is_writing(story, "count/count/count")).await;
+    server.kill().await;
+    server.resume().await;
+    let story = server.end(run).await;
+    insta::assert_snapshot!(story.told(), @r"
+    run: success
+    count/count: success
+      count: success
+    after/after: success
+      after: success
+    ");
+    let expected: String = (1..=60).map(|n| format!("line {n}\n")).collect();
+    assert_eq!(server.text(&story, "count/count/count").await, expected);
+    assert!(matches!(story.job("after/after/after").state.0, JobState::Ended(_)));
+    server.until_nothing_is_left().await;
+}

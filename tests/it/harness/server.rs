@@ -1,0 +1,240 @@
+//! The whole server on a namespace of a real cluster: a push goes in; rows, logs, notes and pods come out.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use containerops::{
+    app::App,
+    command::git::{Authority, HookSettings, init},
+    model::{ForgeKind, RunId, RunState, Sha},
+    settings::Settings,
+    store::{RunFilter, Tx},
+};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use tempfile::TempDir;
+use tokio::{net::TcpListener, runtime::Runtime};
+
+use super::repository::Worktree;
+use super::{
+    cluster::{Cluster, variable},
+    story::Story,
+};
+
+/// The longest that anything may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+/// What is not told by the bell is looked for this often.
+const LOOK: Duration = Duration::from_millis(200);
+/// The only repository.
+const REPOSITORY: &str = "acme/shop";
+
+/// A server with its own namespace, data and repository.
+pub(crate) struct Server {
+    /// Its namespace.
+    pub(crate) cluster: Cluster,
+    address: SocketAddr,
+    /// Where Ada works.
+    ada: Worktree,
+    directory: TempDir,
+    running: Option<Running>,
+}
+
+/// What a process is to an operator, this is to a test: if it is dropped, nothing of it goes on.
+struct Running {
+    app: App,
+    runtime: Option<Runtime>,
+}
+
+impl Server {
+    /// A fresh server for the test of this name; `None` where tests may use no cluster.
+    pub(crate) async fn start(test: &str) -> Option<Self> {
+        let cluster = Cluster::get(test).await?;
+        let directory = TempDir::new().expect("a directory for tests can be made");
+        let ada = Worktree::new(directory.path().join("ada"));
+        let any = format!("{}:0", cluster.host).parse().expect("an address");
+        let mut new = Self { cluster, address: any, ada, directory, running: None };
+        new.resume().await;
+        new.make_repository().await;
+        Some(new)
+    }
+
+    /// Starts it, again on the same data and address.
+    pub(crate) async fn resume(&mut self) {
+        let listener = TcpListener::bind(self.address).await.expect("the address is free");
+        self.address = listener.local_addr().expect("a bound socket has an address");
+        let listener = listener.into_std().expect("it can be handed over");
+        let (settings, address) = (self.settings(), self.address);
+        let runtime = Runtime::new().expect("a runtime");
+        let serving = runtime.spawn(async move {
+            let app = App::assemble(&settings, address).await.expect("the server can be put together");
+            let listener = TcpListener::from_std(listener).expect("a listener");
+            tokio::spawn(app.clone().serve(listener, std::future::pending()));
+            app
+        });
+        let app = serving.await.expect("the server starts");
+        self.running = Some(Running { app, runtime: Some(runtime) });
+    }
+
+    /// Kills it: nothing is finished, nothing is said.
+    pub(crate) async fn kill(&mut self) {
+        let runtime = self.running.take().and_then(|mut running| running.runtime.take()).expect("it runs");
+        let killed = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(5)));
+        killed.await.expect("it can be killed");
+    }
+
+    /// The assembled parts.
+    pub(crate) fn app(&self) -> &App {
+        &self.running.as_ref().expect("it runs").app
+    }
+
+    /// Where it answers.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Commits this flow file and pushes it by the real git and its hook. Returns the run that it starts.
+    pub(crate) async fn push(&self, flow: &str) -> RunId {
+        self.ada.write(".containerops.yml", flow);
+        self.ada.write("README", "a file of the repository\n");
+        let sha = self.ada.commit("Change the flow");
+        self.ada.git(&["push", "--quiet", "origin", "main"]);
+        self.run_of(&sha).await
+    }
+
+    /// The story of a run, once it has ended.
+    pub(crate) async fn end(&self, run: RunId) -> Story {
+        self.until("the run ends", run, |story| matches!(story.run.state.0, RunState::Ended(_))).await
+    }
+
+    /// The story of a run, once it is as expected.
+    pub(crate) async fn until(&self, what: &str, run: RunId, expected: impl Fn(&Story) -> bool) -> Story {
+        let mut last = None;
+        let found = self.found(async |tx| {
+            let story = Story::read(tx, run).await;
+            let told = story.told();
+            if expected(&story) {
+                return Some(story);
+            }
+            last = Some(told);
+            None
+        });
+        let found = found.await;
+        found.unwrap_or_else(|| panic!("{what}: not within {PATIENCE:?}; last seen:\n{}", last.unwrap_or_default()))
+    }
+
+    /// The bytes of a job's log, which must be all that its agent has counted.
+    pub(crate) async fn log(&self, story: &Story, job: &str) -> Vec<u8> {
+        let row = story.job(job);
+        let mut log = Vec::new();
+        while let Some(frame) = self.app().engine.frame_at_offset(row.id, log.len() as u64).await.expect("a log") {
+            assert_eq!(frame.start, log.len() as u64, "nothing is missing between parts");
+            log.extend_from_slice(&frame.text);
+        }
+        if let Some(record) = &row.record {
+            assert_eq!(record.log.length, log.len() as u64, "the log is complete");
+        }
+        log
+    }
+
+    /// A job's log as text.
+    pub(crate) async fn text(&self, story: &Story, job: &str) -> String {
+        String::from_utf8(self.log(story, job).await).expect("this log is text")
+    }
+
+    /// What `git log --notes=containerops` shows at the run's commit, once the forge has been told everything.
+    pub(crate) async fn notes(&self, story: &Story) -> String {
+        let (repository, sha) = (story.run.repository_id, story.run.sha.clone());
+        let told = self.found(async |tx| {
+            let rows = tx.reports(repository, &sha).await.expect("the database answers");
+            rows.iter().all(|row| row.acknowledged == row.wanted_digest).then_some(())
+        });
+        told.await.expect("the forge is told");
+        self.ada.git(&["fetch", "--quiet", "origin", "+refs/notes/*:refs/notes/*"]);
+        self.ada.git(&["notes", "--ref=containerops", "show", sha.as_str()])
+    }
+
+    /// The pod of an action, `stage.action`, once it is there.
+    pub(crate) async fn pod_of(&self, action: &str) -> Pod {
+        let select = ListParams::default().labels(&format!("containerops.io/action={action}"));
+        let pod = self.found(async |_| {
+            let pods = self.cluster.pods().list(&select).await.expect("a list of pods");
+            pods.items.into_iter().next()
+        });
+        pod.await.expect("the action has a pod")
+    }
+
+    /// Waits until nothing of any attempt is left on the cluster.
+    pub(crate) async fn until_nothing_is_left(&self) {
+        let gone = self.found(async |_| self.cluster.left().await.is_empty().then_some(()));
+        gone.await.expect("nothing is left on the cluster");
+    }
+
+    /// Looks after every change until there is something, or nobody has the patience any more.
+    pub(crate) async fn found<T>(&self, mut look: impl AsyncFnMut(&mut Tx) -> Option<T>) -> Option<T> {
+        let store = &self.app().engine.store;
+        let mut bell = store.bell().listen();
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let mut tx = store.read().await.expect("the database answers");
+            if let Some(found) = look(&mut tx).await {
+                return Some(found);
+            }
+            drop(tx);
+            bell.wait(LOOK, |_| true).await;
+        }
+        None
+    }
+
+    async fn run_of(&self, sha: &Sha) -> RunId {
+        let name = REPOSITORY.parse().expect("a name");
+        let run = self.found(async |tx| {
+            let known = tx.repository_named(ForgeKind::Git, &name).await.expect("the database answers")?;
+            let filter = RunFilter { repository: Some(known.id), before: None, limit: 10 };
+            let runs = tx.runs(&filter).await.expect("the database answers");
+            runs.into_iter().find(|run| run.sha == *sha).map(|run| run.id)
+        });
+        run.await.expect("the push starts a run")
+    }
+
+    async fn make_repository(&self) {
+        let hook = HookSettings {
+            program: env!("CARGO_BIN_EXE_containerops").into(),
+            url: self.url(),
+            root: self.data().join("git"),
+            authority: Authority::OfData(self.data()),
+        };
+        let bare = hook.root.join(format!("{REPOSITORY}.git"));
+        let made = init(&bare, &hook).await.expect("a repository can be made");
+        self.ada.git(&["remote", "add", "origin", &made.path.display().to_string()]);
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// The settings as an operator writes them.
+    fn settings(&self) -> Settings {
+        let variables = [
+            ("LISTEN", self.address.to_string()),
+            ("DATA", self.data().display().to_string()),
+            ("EXECUTOR", "kubernetes".to_owned()),
+            ("KUBERNETES_NAMESPACE", self.cluster.namespace.clone()),
+            ("KUBERNETES_AGENT_IMAGE", self.cluster.agent_image.clone()),
+            ("KUBERNETES_KUBECONFIG", self.cluster.kubeconfig.display().to_string()),
+            ("KUBERNETES_INSECURE_REGISTRIES", variable("CONTAINEROPS_TEST_REGISTRY", "CLUSTER_REGISTRY")),
+        ];
+        let variables = variables.map(|(name, value)| (format!("CONTAINEROPS_{name}"), value));
+        Settings::read(variables, None).expect("good settings")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
