@@ -10,6 +10,7 @@ mod flow;
 mod git;
 mod github;
 mod harness;
+mod killed;
 mod kubernetes;
 mod layers;
 mod mirror;
