@@ -16,9 +16,11 @@ CREATE TABLE deliveries (
     due      BIGINT NOT NULL,
     tries    BIGINT NOT NULL,
     trouble  TEXT   NOT NULL,
-    UNIQUE (forge, hook, delivery)
+    -- in this order, for one event may come through several hooks, and is then looked for by its own id
+    UNIQUE (forge, delivery, hook)
 );
-CREATE INDEX deliveries_due ON deliveries (phase, due);
+-- in the order of intake, so that a long queue is never sorted
+CREATE INDEX deliveries_due ON deliveries (phase, due, id);
 
 CREATE TABLE repositories (
     id          BIGINT PRIMARY KEY,

@@ -1,10 +1,14 @@
 //! What may happen next in a run: pure, so that it can be asked again after any crash and says the same.
 //!
-//! A stage opens when all that it needs has ended well or was skipped; after a failure it is skipped. In a stage of
+//! A stage opens when all that it needs has ended well or was left out; after a failure it is skipped, and so is
+//! whatever needs it in turn: a stage that was skipped for a failure opens nothing. In a stage of
 //! `sequence` the next action is queued when the one before has ended; in a `parallel` one all are queued at once, and
 //! with `fail-fast` the first failure stops the others.
 
 use crate::model::{ActionId, ActionState, Conclusion, Plan, Sequencing, StagePlan};
+
+/// Why what had not started by then never will.
+const OVERDUE: &str = "over the run's time limit";
 
 /// A run, as far as its next moves depend on it.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub struct Seat {
     pub place: usize,
     /// How far it is.
     pub state: ActionState,
+    /// Whether its attempt is already to be stopped.
+    pub stopping: bool,
 }
 
 /// Why a whole run stops.
@@ -58,18 +64,18 @@ pub fn advance(seen: &Seen<'_>) -> Vec<Move> {
     if let Some(stop) = seen.stop {
         board.stop_all(stop);
     }
-    let mut stages: Vec<Passage> = Vec::with_capacity(seen.plan.stages.len());
+    let mut stages: Vec<Option<StageEnd>> = Vec::with_capacity(seen.plan.stages.len());
     for (index, stage) in seen.plan.stages.iter().enumerate() {
         let gate = gate(stage, &stages);
         match &gate {
-            Passage::NotYet => {}
-            Passage::Open(_) => board.play(index, stage),
-            Passage::Shut(_, reason) => board.skip_waiting(index, reason),
+            Gate::Closed => {}
+            Gate::Open => board.play(index, stage),
+            Gate::Shut(reason) => board.skip_waiting(index, reason),
         }
-        stages.push(board.beyond(index, stage, gate));
+        stages.push(board.end_of(index, stage, gate));
     }
-    if let Some(ends) = stages.iter().map(Passage::end).collect::<Option<Vec<_>>>() {
-        board.end_run(&ends, seen.stop);
+    if let Some(all) = stages.into_iter().collect::<Option<Vec<_>>>() {
+        board.end_run(all.iter().map(|end| end.conclusion), seen.stop);
     }
     board.moves
 }
@@ -90,36 +96,28 @@ pub fn worst(conclusions: impl IntoIterator<Item = Conclusion>) -> Conclusion {
     conclusions.into_iter().max_by_key(|&conclusion| weight(conclusion)).unwrap_or(Conclusion::Success)
 }
 
-/// Whether what comes after a stage may start.
-enum Passage {
-    /// The stage has not ended.
-    NotYet,
-    /// It ended well, or was left out.
-    Open(Conclusion),
-    /// It failed, or was skipped because something before it did; the words name the first that failed.
-    Shut(Conclusion, String),
+/// Whether a stage's actions may start.
+enum Gate {
+    /// Not yet.
+    Closed,
+    Open,
+    /// Never, for this reason.
+    Shut(String),
 }
 
-impl Passage {
-    const fn end(&self) -> Option<Conclusion> {
-        match self {
-            Self::NotYet => None,
-            Self::Open(end) | Self::Shut(end, _) => Some(*end),
-        }
-    }
+/// How a stage ended.
+struct StageEnd {
+    conclusion: Conclusion,
+    /// Why nothing that needs it may start: its own failure, or the one that it was skipped for.
+    bars: Option<String>,
 }
 
-/// The way into a stage: through all that it needs.
-fn gate(stage: &StagePlan, before: &[Passage]) -> Passage {
-    let mut open = Passage::Open(Conclusion::Success);
-    for need in &stage.needs {
-        match before.get(*need) {
-            Some(Passage::Shut(_, reason)) => return Passage::Shut(Conclusion::Skipped, reason.clone()),
-            Some(Passage::NotYet) | None => open = Passage::NotYet,
-            Some(Passage::Open(_)) => {}
-        }
+fn gate(stage: &StagePlan, before: &[Option<StageEnd>]) -> Gate {
+    let needs = || stage.needs.iter().map(|&need| before.get(need).and_then(Option::as_ref));
+    if let Some(reason) = needs().flatten().find_map(|end| end.bars.clone()) {
+        return Gate::Shut(reason);
     }
-    open
+    if needs().all(|end| end.is_some()) { Gate::Open } else { Gate::Closed }
 }
 
 struct Board {
@@ -148,23 +146,26 @@ impl Board {
         self.moves.push(Move::Queue(id));
     }
 
-    /// Ends what has not started and stops what has. A queued action may have an attempt that the cluster is about to
+    /// Ends what has not started, for this reason, and has stopped what has. A queued action may have an attempt that the cluster is about to
     /// start, so its driver stops it, too.
-    fn stop(&mut self, seat: &Seat, by: &str, conclusion: Conclusion, reason: &str) {
+    fn stop(&mut self, id: ActionId, conclusion: Conclusion, by: &str, reason: &str) {
+        let Some(seat) = self.seats.iter_mut().find(|seat| seat.id == id) else { return };
         match seat.state {
-            ActionState::Waiting => self.end(seat.id, conclusion, reason),
-            ActionState::Queued | ActionState::Running => self.moves.push(Move::Stop(seat.id, by.to_owned())),
-            ActionState::Ended(_) => {}
+            ActionState::Waiting => self.end(id, conclusion, reason),
+            ActionState::Queued | ActionState::Running if !seat.stopping => {
+                seat.stopping = true;
+                self.moves.push(Move::Stop(id, by.to_owned()));
+            }
+            ActionState::Queued | ActionState::Running | ActionState::Ended(_) => {}
         }
     }
 
     fn stop_all(&mut self, stop: Stop<'_>) {
-        let (by, conclusion, reason) = match stop {
-            Stop::Cancelled(by) => (by, Conclusion::Cancelled, format!("cancelled by {by}")),
-            Stop::Overdue => ("the run's time limit", Conclusion::TimedOut, "over the run's time limit".to_owned()),
-        };
         for seat in self.seats.clone() {
-            self.stop(&seat, by, conclusion, &reason);
+            match stop {
+                Stop::Cancelled(by) => self.stop(seat.id, Conclusion::Cancelled, by, &format!("cancelled by {by}")),
+                Stop::Overdue => self.stop(seat.id, Conclusion::TimedOut, "the run's time limit", OVERDUE),
+            }
         }
     }
 
@@ -204,39 +205,34 @@ impl Board {
                 Sequencing::Sequence => {}
                 Sequencing::Parallel => {
                     let by = format!("fail-fast: action `{failed}` did not succeed");
-                    self.stop(seat, &by, Conclusion::Cancelled, &format!("cancelled by {by}"));
+                    self.stop(seat.id, Conclusion::Cancelled, &by, &format!("cancelled by {by}"));
                 }
             }
         }
     }
 
-    /// The way beyond a stage, once all its actions have ended; one without actions lets through what its gate does.
-    fn beyond(&self, index: usize, stage: &StagePlan, gate: Passage) -> Passage {
-        let seats = self.of_stage(index);
-        let Some(ends) = seats.iter().map(|seat| seat.state.conclusion()).collect::<Option<Vec<_>>>() else {
-            return Passage::NotYet;
+    /// How a stage ended, once all its actions have; one without actions ends when its gate is decided.
+    fn end_of(&self, index: usize, stage: &StagePlan, gate: Gate) -> Option<StageEnd> {
+        let ends: Option<Vec<_>> = self.of_stage(index).iter().map(|seat| seat.state.conclusion()).collect();
+        let ends = ends?;
+        let (conclusion, bars) = match gate {
+            Gate::Closed if ends.is_empty() => return None,
+            Gate::Open if ends.is_empty() => (Conclusion::Success, None),
+            Gate::Shut(reason) if ends.is_empty() => (Conclusion::Skipped, Some(reason)),
+            Gate::Shut(reason) => (worst(ends), Some(reason)),
+            Gate::Closed | Gate::Open => (worst(ends), None),
         };
-        match gate {
-            Passage::Shut(..) if ends.iter().all(|end| end.lets_go_on()) => gate,
-            Passage::NotYet if ends.is_empty() => gate,
-            Passage::NotYet | Passage::Open(_) | Passage::Shut(..) => {
-                let end = if ends.is_empty() { Conclusion::Success } else { worst(ends) };
-                if end.lets_go_on() {
-                    Passage::Open(end)
-                } else {
-                    Passage::Shut(end, format!("stage `{}` ended: {end}", stage.name))
-                }
-            }
-        }
+        let own = (!conclusion.lets_go_on()).then(|| format!("stage `{}` ended: {conclusion}", stage.name));
+        Some(StageEnd { conclusion, bars: own.or(bars) })
     }
 
-    fn end_run(&mut self, stages: &[Conclusion], stop: Option<Stop<'_>>) {
-        let end = worst(stages.iter().copied());
+    fn end_run(&mut self, stages: impl Iterator<Item = Conclusion>, stop: Option<Stop<'_>>) {
+        let end = worst(stages);
         let (conclusion, reason) = match stop {
             // what was over before anybody's wish could reach it keeps its own end
             _ if end == Conclusion::Failure => (end, String::new()),
             Some(Stop::Cancelled(by)) => (Conclusion::Cancelled, format!("cancelled by {by}")),
-            Some(Stop::Overdue) => (Conclusion::TimedOut, "over the run's time limit".to_owned()),
+            Some(Stop::Overdue) => (Conclusion::TimedOut, OVERDUE.to_owned()),
             None => (end, String::new()),
         };
         self.moves.push(Move::EndRun(conclusion, reason));

@@ -24,8 +24,8 @@ use crate::{
 
 /// A lease outlives the longest single step: a registry's and an executor's time limits together.
 const LEASE: Duration = Duration::from_secs(60);
-/// After a step an action is left alone for this long, unless something hurries it: what waits must not be asked
-/// without pause.
+/// From one step to the next an action is left alone for this long, unless something hurries it or the step itself says
+/// when: what waits must not be asked without pause.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// An image's registry may take this long before an action without need of its answer starts without it.
 const PIN_PATIENCE: Duration = Duration::from_secs(2);
@@ -128,12 +128,12 @@ impl Engine {
         }
         let now = self.now();
         let mut tx = self.store.write().await?;
-        let claimed = tx.claim_action(id, now, now.after(LEASE)).await?;
+        let claimed = tx.claim_action(id, now, now.after(LEASE), now.after(LOOK_AGAIN)).await?;
         tx.commit().await?;
         let Some(action) = claimed else { return Ok(false) };
         let stepped = self.next_step(&action).await;
         let mut tx = self.store.write().await?;
-        tx.release_action(id, action.fence, self.now().after(LOOK_AGAIN)).await?;
+        tx.release_action(id, action.fence).await?;
         tx.commit().await?;
         stepped.map(|()| true)
     }

@@ -1,7 +1,7 @@
 //! A delivery becomes events, an event runs. All of it in one transaction: runs, stages, actions, wanted reports, and
 //! the delivery handled; so a crash anywhere means that it is begun again, and nothing runs twice.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use futures::{StreamExt, stream};
 
@@ -9,14 +9,17 @@ use super::{Engine, Result};
 use crate::{
     flow::{self, Decision},
     forge::{FlowFile, Forge, ForgeError, Reading},
-    model::{Conclusion, DeliveryState, Diagnostic, Event, EventKind, Plan, RunState, Trust, UntrustedReason, backoff},
+    model::{
+        Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Plan, RunState, Trust, UntrustedReason,
+        backoff,
+    },
     store::{DeliveryRow, NewRun, Tx},
 };
 
 /// How many deliveries are handled at once: most of the time of each is spent waiting for a forge.
 const AT_ONCE: usize = 8;
-/// How many are read from the database at once.
-const BATCH: i64 = 32;
+/// How many are read from the database at once, and written at once at the most.
+const BATCH: usize = 32;
 
 /// What a delivery comes to, before it is written.
 enum Outcome {
@@ -24,6 +27,20 @@ enum Outcome {
     Runs(Box<Event>, Vec<Drafted>),
     Rerun(crate::model::Rerun),
     Postponed { after: Duration, trouble: String },
+}
+
+impl Outcome {
+    /// A repository's hook and an App's may both tell of one event: it runs once. What becomes of the later telling,
+    /// if that would start something.
+    fn after(&self, twin: DeliveryId) -> Option<Self> {
+        match self {
+            Self::Runs(..) | Self::Rerun(_) => {
+                let reason = format!("the same event came through another hook, as delivery {twin}");
+                Some(Self::Handled(DeliveryState::Nothing { reason }))
+            }
+            Self::Handled(_) | Self::Postponed { .. } => None,
+        }
+    }
 }
 
 /// A run to be made of one flow file.
@@ -42,27 +59,49 @@ impl Engine {
     /// # Errors
     /// If the database is away; a delivery that cannot be handled is postponed instead.
     pub async fn intake(&self) -> Result<usize> {
-        let due = self.store.read().await?.due_deliveries(self.now(), BATCH).await?;
+        let due = self.store.read().await?.due_deliveries(self.now(), BATCH as i64).await?;
         let count = due.len();
-        let handled = stream::iter(due).map(|delivery| self.handle(delivery)).buffer_unordered(AT_ONCE);
-        handled.fold(Ok(()), |all, one| async move { all.and(one) }).await?;
-        Ok(count)
+        let outcomes = stream::iter(due).map(async |delivery| (self.outcome(&delivery).await, delivery));
+        // a commit costs the disk's flush: what is known at the same moment shares one
+        let mut known = pin!(outcomes.buffer_unordered(AT_ONCE).ready_chunks(BATCH));
+        let mut written = Ok(());
+        while let Some(together) = known.next().await {
+            written = written.and(self.write_all(&together).await);
+        }
+        written.map(|()| count)
     }
 
-    async fn handle(&self, delivery: DeliveryRow) -> Result<()> {
-        let outcome = self.outcome(&delivery).await;
-        let now = self.now();
+    /// Writes outcomes in one transaction, or, if that fails, each in its own: none suffers from another.
+    async fn write_all(&self, outcomes: &[(Outcome, DeliveryRow)]) -> Result<()> {
+        if outcomes.len() > 1 && self.write(outcomes).await.is_ok() {
+            return Ok(());
+        }
+        let mut written = Ok(());
+        for one in outcomes {
+            written = written.and(self.write(std::slice::from_ref(one)).await);
+        }
+        written
+    }
+
+    async fn write(&self, outcomes: &[(Outcome, DeliveryRow)]) -> Result<()> {
         let mut tx = self.store.write().await?;
-        match outcome {
-            Outcome::Handled(state) => tx.delivery_handled(delivery.id, &state).await?,
-            Outcome::Runs(event, drafts) => self.write_runs(&mut tx, &delivery, &event, &drafts).await?,
-            Outcome::Rerun(rerun) => self.write_rerun(&mut tx, &delivery, &rerun).await?,
-            Outcome::Postponed { after, trouble } => {
-                tracing::warn!(delivery.id = %delivery.id, forge = %delivery.forge, trouble, "delivery postponed");
-                tx.delivery_postponed(delivery.id, now.after(after), &trouble).await?;
-            }
+        for (outcome, delivery) in outcomes {
+            let repeated = tx.twin_of(delivery).await?.and_then(|twin| outcome.after(twin));
+            self.write_one(&mut tx, repeated.as_ref().unwrap_or(outcome), delivery).await?;
         }
         Ok(tx.commit().await?)
+    }
+
+    async fn write_one(&self, tx: &mut Tx, outcome: &Outcome, delivery: &DeliveryRow) -> Result<()> {
+        match outcome {
+            Outcome::Handled(state) => Ok(tx.delivery_handled(delivery.id, state).await?),
+            Outcome::Runs(event, drafts) => self.write_runs(tx, delivery, event, drafts).await,
+            Outcome::Rerun(rerun) => self.write_rerun(tx, delivery, rerun).await,
+            Outcome::Postponed { after, trouble } => {
+                tracing::warn!(delivery.id = %delivery.id, forge = %delivery.forge, trouble, "delivery postponed");
+                Ok(tx.delivery_postponed(delivery.id, self.now().after(*after), trouble).await?)
+            }
+        }
     }
 
     async fn outcome(&self, delivery: &DeliveryRow) -> Outcome {

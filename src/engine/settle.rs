@@ -97,8 +97,11 @@ impl Engine {
             let reason = format!("{end}; attempt {} of {} follows", tries + 1, INFRASTRUCTURE_RETRIES + 1);
             return Ok(tx.requeue_action(place.action.id, due, &reason).await?);
         }
-        let conclusion = conclusion_of(plan, ends);
-        let reason = reason_of(plan, ends);
+        let (conclusion, reason) = match (conclusion_of(plan, ends), &place.action.cancelled_by) {
+            // it was to be stopped, and how it went down is no news
+            (Conclusion::Error, Some(by)) => (Conclusion::Cancelled, format!("cancelled by {by}")),
+            (conclusion, _) => (conclusion, reason_of(plan, ends)),
+        };
         Ok(tx.set_action_state(place.action.id, &ActionState::Ended(conclusion), &reason, now).await?)
     }
 }
@@ -146,7 +149,8 @@ fn seats(actions: &[ActionRow]) -> Vec<Seat> {
         .iter()
         .map(|action| {
             let (stage, place) = places(action);
-            Seat { id: action.id, stage, place, state: action.state.0.clone() }
+            let stopping = action.cancelled_by.is_some();
+            Seat { id: action.id, stage, place, state: action.state.0.clone(), stopping }
         })
         .collect()
 }

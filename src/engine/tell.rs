@@ -153,14 +153,15 @@ fn run_title(story: &Story) -> String {
 }
 
 fn ended_title(story: &Story, conclusion: Conclusion) -> String {
-    if story.run.plan.0.is_none() {
-        let errors = story.run.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    let errors = story.run.diagnostics.iter().filter(|diagnostic| is_error(diagnostic)).count();
+    if errors > 0 {
         return format!("{} has {errors} error{}", story.run.path, if errors == 1 { "" } else { "s" });
     }
     if let Some(bad) = first_bad(story) {
-        return format!("{}/{}: {}", bad.stage, bad.name, with_words(conclusion, &bad.action.reason));
+        return format!("{conclusion} in {}/{}: {}", bad.stage, bad.name, without(conclusion, &bad.action.reason));
     }
     match (story.run.reason.as_str(), took(story.run.started, story.run.ended)) {
+        ("", Some(span)) if story.actions.len() == 1 => format!("1 action in {span}"),
         ("", Some(span)) => format!("{} actions in {span}", story.actions.len()),
         ("", None) => conclusion.to_string(),
         (reason, _) => reason.to_owned(),
@@ -178,14 +179,15 @@ fn action_title(chapter: &Chapter) -> String {
             Some(span) => format!("{conclusion} in {span}"),
             None => conclusion.to_string(),
         },
-        (ActionState::Ended(conclusion), reason) => with_words(*conclusion, reason),
+        (ActionState::Ended(conclusion), reason) if reason.starts_with(&conclusion.to_string()) => reason.to_owned(),
+        (ActionState::Ended(conclusion), reason) => format!("{conclusion}: {reason}"),
     }
 }
 
-/// "failure: exit code 3", but "cancelled by Ada" and not "cancelled: cancelled by Ada".
-fn with_words(conclusion: Conclusion, reason: &str) -> String {
-    let word = conclusion.to_string();
-    if reason.starts_with(&word) { reason.to_owned() } else { format!("{word}: {reason}") }
+/// A reason without the conclusion's own words, for a title that has said them already.
+fn without(conclusion: Conclusion, reason: &str) -> &str {
+    let rest = reason.strip_prefix(&conclusion.to_string()).map(|rest| rest.trim_start_matches([':', ' ']));
+    rest.filter(|rest| !rest.is_empty()).unwrap_or(reason)
 }
 
 /// The first action whose end made the run what it is.

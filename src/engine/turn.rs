@@ -132,8 +132,8 @@ impl Engine {
 
     async fn unwritten(&self, tx: &mut Tx, job: &JobRow, missing: &Subscription, now: Time) -> Result<ClaimAnswer> {
         let message = format!(
-            "it subscribes to {}, which {} did not write; with `optional: true` it would run without",
-            missing.from, missing.from.job
+            "{} did not write {}, which it subscribes to; with `optional: true` it would run without",
+            missing.from.job, missing.from.key
         );
         self.end_job(tx, job, Verdict::CannotStart { message: message.clone() }, now).await?;
         Ok(ClaimAnswer::Leave { reason: message })

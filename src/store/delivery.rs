@@ -50,7 +50,7 @@ pub struct DeliverySummary {
 }
 
 impl Tx {
-    /// Deliveries that wait for intake and may be tried now, oldest first.
+    /// Deliveries that wait for intake and may be tried now, those that wait longest first.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
@@ -58,7 +58,7 @@ impl Tx {
         rows!(
             self,
             DeliveryRow,
-            "SELECT * FROM deliveries WHERE phase = 'pending' AND due <= $1 ORDER BY id LIMIT $2",
+            "SELECT * FROM deliveries WHERE phase = 'pending' AND due <= $1 ORDER BY due, id LIMIT $2",
             now,
             limit,
         )
@@ -70,6 +70,22 @@ impl Tx {
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn delivery(&mut self, id: DeliveryId) -> Result<Option<DeliveryRow>> {
         row!(self, DeliveryRow, "SELECT * FROM deliveries WHERE id = $1", id)
+    }
+
+    /// The delivery that started runs for the same event, which came through another hook.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn twin_of(&mut self, delivery: &DeliveryRow) -> Result<Option<DeliveryId>> {
+        let found: Option<(DeliveryId,)> = row!(
+            self,
+            (DeliveryId,),
+            "SELECT id FROM deliveries WHERE forge = $1 AND delivery = $2 AND id <> $3 AND phase = 'started' LIMIT 1",
+            delivery.forge,
+            &delivery.delivery,
+            delivery.id,
+        )?;
+        Ok(found.map(|(id,)| id))
     }
 
     /// The newest deliveries before `before`, newest first.

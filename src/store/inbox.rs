@@ -120,7 +120,7 @@ impl Tx {
             self,
             "INSERT INTO deliveries (id, forge, hook, delivery, event, headers, body, received, phase, state, due, \
              tries, trouble) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $8, 0, '') \
-             ON CONFLICT (forge, hook, delivery) DO NOTHING",
+             ON CONFLICT (forge, delivery, hook) DO NOTHING",
             id,
             new.forge,
             &new.hook,

@@ -462,19 +462,21 @@ impl Tx {
         Ok(found.into_iter().map(|(id,)| id).collect())
     }
 
-    /// Takes the lease of an action until `until`. `None`: someone else has it, or it wants none.
+    /// Takes the lease of an action until `until`. `None`: someone else has it, or it wants none. The action is looked
+    /// at again at `due`, unless what happens under the lease says otherwise.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn claim_action(&mut self, id: ActionId, now: Time, until: Time) -> Result<Option<ActionRow>> {
+    pub async fn claim_action(&mut self, id: ActionId, now: Time, until: Time, due: Time) -> Result<Option<ActionRow>> {
         row!(
             self,
             ActionRow,
-            "UPDATE actions SET lease_until = $3, fence = fence + 1 \
+            "UPDATE actions SET lease_until = $3, due = $4, fence = fence + 1 \
              WHERE id = $1 AND phase IN ('queued', 'running') AND lease_until <= $2 RETURNING *",
             id,
             now,
             until,
+            due,
         )
     }
 
@@ -487,12 +489,12 @@ impl Tx {
         meant("a lease holds", 1, met)
     }
 
-    /// Gives a lease back; the action is looked at again at `due`.
+    /// Gives a lease back, if it is still held.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn release_action(&mut self, id: ActionId, fence: i64, due: Time) -> Result<()> {
-        execute!(self, "UPDATE actions SET lease_until = 0, due = $3 WHERE id = $1 AND fence = $2", id, fence, due,)?;
+    pub async fn release_action(&mut self, id: ActionId, fence: i64) -> Result<()> {
+        execute!(self, "UPDATE actions SET lease_until = 0 WHERE id = $1 AND fence = $2", id, fence)?;
         Ok(())
     }
 

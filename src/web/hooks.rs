@@ -1,15 +1,15 @@
 //! `POST /hooks/{forge}`: a delivery is checked on its raw bytes, committed, and only then answered.
 
 use axum::{
-    body::Bytes,
-    extract::{Path, State},
+    body::{Bytes, HttpBody as _},
+    extract::{FromRequest, Path, Request, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 
 use super::Web;
 use crate::{
-    forge::Authentic,
+    forge::{Authentic, Forge},
     model::{DeliveryState, ForgeKind},
     store::{NewDelivery, Taken},
 };
@@ -26,7 +26,7 @@ pub(super) async fn take(
     State(web): State<Web>,
     Path(forge): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Raw(body): Raw,
 ) -> Response {
     let known = forge.parse::<ForgeKind>().ok().and_then(|kind| Some((kind, web.engine.forges.get(&kind)?)));
     let Some((kind, forge)) = known else {
@@ -36,21 +36,41 @@ pub(super) async fn take(
         tracing::warn!(forge = %kind, bytes = body.len(), "delivery refused: wrong or missing signature");
         return (StatusCode::UNAUTHORIZED, "wrong or missing signature\n").into_response();
     };
-    let readable = serde_json::from_slice::<serde::de::IgnoredAny>(&body);
-    let state = match &readable {
-        Ok(_) => DeliveryState::Pending,
-        Err(error) => DeliveryState::Unreadable { reason: format!("the body is not JSON: {error}") },
+    let unreadable = why_not_json(forge.as_ref(), &authentic, &body);
+    let state = match unreadable.clone() {
+        None => DeliveryState::Pending,
+        Some(reason) => DeliveryState::Unreadable { reason },
     };
     let delivery = new_delivery(&web, kind, authentic, &headers, body, state);
-    match (web.engine.store.inbox().take(delivery).await, readable) {
-        (Ok(_), Err(error)) => (StatusCode::BAD_REQUEST, format!("the body is not JSON: {error}\n")).into_response(),
-        (Ok(Taken::New(id)), Ok(_)) => (StatusCode::ACCEPTED, format!("{id}\n")).into_response(),
-        (Ok(Taken::Again), Ok(_)) => (StatusCode::ACCEPTED, "taken before\n").into_response(),
+    match (web.engine.store.inbox().take(delivery).await, unreadable) {
+        (Ok(_), Some(reason)) => (StatusCode::BAD_REQUEST, format!("{reason}\n")).into_response(),
+        (Ok(Taken::New(id)), None) => (StatusCode::ACCEPTED, format!("{id}\n")).into_response(),
+        (Ok(Taken::Again), None) => (StatusCode::ACCEPTED, "taken before\n").into_response(),
         (Err(error), _) => {
             tracing::error!(forge = %kind, %error, "delivery not stored");
             (StatusCode::SERVICE_UNAVAILABLE, "not stored: send it again\n").into_response()
         }
     }
+}
+
+/// A body of at most [`BODY_MAX`] bytes; one that announces more is refused before a byte of it is read.
+pub(super) struct Raw(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Response;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        if request.body().size_hint().lower() > BODY_MAX as u64 {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
+        }
+        Bytes::from_request(request, state).await.map(Self).map_err(IntoResponse::into_response)
+    }
+}
+
+/// Why a body cannot be read, in the forge's own words, which may have a hint; `None` if it is JSON.
+fn why_not_json(forge: &dyn Forge, authentic: &Authentic, body: &[u8]) -> Option<String> {
+    let error = serde_json::from_slice::<serde::de::IgnoredAny>(body).err()?;
+    let words = forge.read(&authentic.event, body).err().map(|unreadable| unreadable.to_string());
+    Some(words.unwrap_or_else(|| format!("the body is not JSON: {error}")))
 }
 
 fn new_delivery(

@@ -29,7 +29,7 @@ use containerops::{
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::mpsc};
 
-use crate::repository::{Worktree, git};
+use crate::harness::repository::{Worktree, git};
 
 /// A Git root, with one repository and someone who pushes to it.
 struct Scene {

@@ -18,4 +18,4 @@ mod pod;
 mod prism;
 mod process_executor;
 mod registry;
-mod repository;
+mod stories;

@@ -17,7 +17,7 @@ use containerops::{
 };
 use tempfile::TempDir;
 
-use crate::repository::{Worktree, git};
+use crate::harness::repository::{Worktree, git};
 
 /// A repository on a forge, and the server's mirrors.
 struct Scene {

@@ -152,7 +152,8 @@ stages:
 "#;
     let story = server.end(server.push(flow).await).await;
     assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Success), "{}", story.told());
-    let times = story.actions.iter().map(|action| (action.row.started.expect("it ran"), action.row.ended.expect("it ended")));
+    let times =
+        story.actions.iter().map(|action| (action.row.started.expect("it ran"), action.row.ended.expect("it ended")));
     let (starts, ends): (Vec<_>, Vec<_>) = times.unzip();
     assert!(starts.iter().max() < ends.iter().min(), "the last starts before the first ends: {starts:?} {ends:?}");
 }

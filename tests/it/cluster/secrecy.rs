@@ -34,10 +34,9 @@ stages:
 async fn nothing_of_a_flow_is_in_the_clusters_objects() {
     let Some(server) = Server::start("secrecy").await else { return };
     let run = server.push(&FLOW.replace("while ! test -e go; do sleep 0.1; done", "sleep 3")).await;
-    server.until("the second stage runs", run, |story| {
-        story.action("second/second").row.state.0.phase() == "running"
-    })
-    .await;
+    server
+        .until("the second stage runs", run, |story| story.action("second/second").row.state.0.phase() == "running")
+        .await;
     let pods = server.cluster.pods().list(&ListParams::default()).await.expect("a list of pods");
     assert!(!pods.items.is_empty(), "a pod runs");
     let secrets: Api<Secret> = server.cluster.secrets();

@@ -9,7 +9,7 @@ use containerops::{
 use tempfile::TempDir;
 
 use super::{NOBODY, Scene, settings};
-use crate::repository::git;
+use crate::harness::repository::git;
 
 #[tokio::test]
 async fn init_may_be_repeated_and_leaves_other_hooks_alone() {

@@ -8,7 +8,7 @@ use containerops::{
 };
 
 use super::{Scene, pushed};
-use crate::repository::git;
+use crate::harness::repository::git;
 
 /// Gives everything below a directory to another user. Only root can.
 fn give_away(path: &Path) -> std::io::Result<()> {

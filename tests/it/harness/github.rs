@@ -30,7 +30,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Notify, task::JoinHandle};
 
 use repository::{Pull, Repository};
-pub(crate) use webhook::{Delivery, fixture, signed};
+pub(crate) use webhook::{Delivery, fixture, signed, signed_with};
 
 /// What the model's webhooks are signed with.
 pub(crate) const WEBHOOK_SECRET: &str = "it's a secret to everybody";

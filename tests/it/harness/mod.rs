@@ -3,10 +3,14 @@
 
 use std::path::PathBuf;
 
+pub(crate) mod agent;
 pub(crate) mod agents;
+pub(crate) mod app;
 pub(crate) mod cluster;
 pub(crate) mod github;
 pub(crate) mod image;
+pub(crate) mod pods;
+pub(crate) mod repository;
 pub(crate) mod server;
 pub(crate) mod story;
 

@@ -18,11 +18,11 @@ use kube::api::ListParams;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime};
 
+use super::repository::Worktree;
 use super::{
     cluster::{Cluster, variable},
     story::Story,
 };
-use crate::repository::Worktree;
 
 /// The longest that anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);

@@ -23,7 +23,12 @@ pub(crate) fn fixture(name: &str) -> Value {
 
 /// A signed delivery of any body.
 pub(crate) fn signed(event: &str, delivery: &str, body: Vec<u8>) -> Delivery {
-    let mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_SECRET.as_bytes()).expect("a key").chain_update(&body);
+    signed_with(WEBHOOK_SECRET, event, delivery, body)
+}
+
+/// The same with another secret.
+pub(crate) fn signed_with(secret: &str, event: &str, delivery: &str, body: Vec<u8>) -> Delivery {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key").chain_update(&body);
     let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
     let mut headers = HeaderMap::new();
     for (name, value) in [
@@ -62,6 +67,32 @@ impl ModelGithub {
         self.signed("push", &body)
     }
 
+    /// The delivery that follows on a tag for a branch's newest commit.
+    pub(crate) fn tag(&self, repository: &str, branch: &str, tag: &str) -> Delivery {
+        let mut body = fixture("push_tag");
+        let commit = self.state().repositories[repository].tip(branch);
+        body["ref"] = json!(format!("refs/tags/{tag}"));
+        body["head_commit"]["id"] = json!(commit);
+        self.place(&mut body, repository);
+        self.signed("push", &body)
+    }
+
+    /// The delivery with which a merge queue asks about a branch of its own, to be merged into `base`.
+    pub(crate) fn merge_group(&self, repository: &str, branch: &str, base: &str) -> Delivery {
+        let mut body = fixture("merge_group_checks_requested");
+        let (head, before) = {
+            let state = self.state();
+            (state.repositories[repository].tip(branch), state.repositories[repository].tip(base))
+        };
+        let group = &mut body["merge_group"];
+        group["head_sha"] = json!(head);
+        group["head_ref"] = json!(format!("refs/heads/{branch}"));
+        group["base_sha"] = json!(before);
+        group["base_ref"] = json!(format!("refs/heads/{base}"));
+        self.place(&mut body, repository);
+        self.signed("merge_group", &body)
+    }
+
     /// The delivery about this pull request: `opened`, `synchronize`, …
     pub(crate) fn pull_request(&self, repository: &str, number: u64, action: &str) -> Delivery {
         let mut body = fixture("pull_request_opened");
@@ -88,6 +119,14 @@ impl ModelGithub {
         body["check_run"]["name"] = json!(context);
         self.place(&mut body, repository);
         self.signed("check_run", &body)
+    }
+
+    /// The delivery that follows when someone presses "Re-run all checks" at this commit.
+    pub(crate) fn suite_rerequested(&self, repository: &str, sha: &Sha) -> Delivery {
+        let mut body = fixture("check_suite_rerequested");
+        body["check_suite"]["head_sha"] = json!(sha);
+        self.place(&mut body, repository);
+        self.signed("check_suite", &body)
     }
 
     fn pull(&self, repository: &str, number: u64) -> (Pull, Sha, Sha) {

@@ -1,0 +1,155 @@
+//! An agent whose job does what the story says, over the real agent API.
+
+use std::time::Duration;
+
+use containerops::{
+    agent::protocol::{
+        self, Cause, Chunk, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer, LogSeal, Outputs, Piece,
+        Stream, Work,
+    },
+    model::JobPath,
+};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use secrecy::ExposeSecret as _;
+use sha2::{Digest as _, Sha256};
+
+use super::app::Tester;
+
+/// How long a modelled job works before it ends.
+const WORK: Duration = Duration::from_secs(5);
+
+/// One job's agent, after its claim.
+pub(crate) struct Agent<'t> {
+    t: &'t Tester,
+    /// What it was told to do.
+    pub(crate) work: Work,
+    session: String,
+    token: String,
+    log: Vec<u8>,
+    result: Option<String>,
+}
+
+impl<'t> Agent<'t> {
+    /// Claims for a job. Err: it was told to leave, for this reason.
+    pub(super) async fn claim(t: &'t Tester, job: &str) -> Result<Self, String> {
+        let (path, action) = path(job);
+        let pod = t.pods.newest(&action).unwrap_or_else(|| panic!("there is no pod of {action}"));
+        let run = t.run(pod.run).await;
+        let stages = &run.plan.0.as_ref().expect("a run with pods has a plan").stages;
+        let stage = stages.iter().find(|stage| stage.name == path.stage).expect("a stage of this name");
+        let action = stage.actions.iter().find(|action| action.name == path.action).expect("an action of this name");
+        let place = action.jobs.iter().position(|job| job.name == path.job).expect("a job of this name");
+        let token = pod.containers[place].token.expose_secret().to_owned();
+        // one session for each job, so that a second claim is the same agent's
+        let session = hex::encode(Sha256::digest(&token));
+        match ask_to_start(t, &token, &session).await {
+            ClaimAnswer::Run(work) => Ok(Self { t, work: *work, session, token, log: Vec::new(), result: None }),
+            ClaimAnswer::Leave { reason } => Err(reason),
+            ClaimAnswer::Wait => panic!("{job} was told to wait"),
+        }
+    }
+
+    /// Claims once more, as an agent does that heard no answer.
+    pub(crate) async fn claims_again(&self) {
+        let answer = ask_to_start(self.t, &self.token, &self.session).await;
+        assert_eq!(answer, ClaimAnswer::Run(Box::new(self.work.clone())));
+    }
+
+    /// The job prints this.
+    pub(crate) async fn says(mut self, text: &str) -> Self {
+        let offset = self.log.len();
+        self.log.extend_from_slice(text.as_bytes());
+        self.sends_from(offset).await;
+        self
+    }
+
+    /// Ships the log from this offset, whether the server has it or not.
+    pub(crate) async fn sends_from(&self, offset: usize) {
+        let text = self.log[offset..].to_vec();
+        let piece = Piece { length: text.len() as u64, time: self.t.clock.now(), stream: Stream::Out };
+        let body = Chunk { pieces: vec![piece], text }.encode().expect("a chunk");
+        let answer = self.call(Method::PUT, &format!("log?offset={offset}")).body(body).send().await;
+        let answer: LogAnswer = answer.expect("an answer").json().await.expect("a log's length");
+        assert_eq!(answer.length, self.log.len() as u64);
+    }
+
+    /// The job writes these outputs.
+    pub(crate) async fn writes(self, outputs: &[(&str, &str)]) -> Self {
+        let outputs = outputs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let status = self.call(Method::POST, "outputs").json(&Outputs { outputs }).send().await;
+        assert_eq!(status.expect("an answer").status(), StatusCode::NO_CONTENT);
+        self
+    }
+
+    /// The job says how it went, in the original's way.
+    pub(crate) fn results_in(mut self, value: &str) -> Self {
+        self.result = Some(value.to_owned());
+        self
+    }
+
+    /// What the server wants of it at this moment.
+    pub(crate) async fn hears(&self) -> HeartbeatAnswer {
+        let answer = self.call(Method::POST, "heartbeat?wait=0").send().await.expect("an answer");
+        answer.json().await.expect("a heartbeat's answer")
+    }
+
+    /// The job ends with this code, and the service does what follows.
+    pub(crate) async fn exits(self, code: i32) {
+        self.ends(Cause::Exit { code }).await;
+    }
+
+    /// The job ends like this, and the service does what follows.
+    pub(crate) async fn ends(self, cause: Cause) {
+        self.t.clock.advance(WORK);
+        self.reports(&self.record(cause)).await;
+        self.t.settle().await;
+    }
+
+    /// Sends an end record.
+    pub(crate) async fn reports(&self, record: &EndRecord) {
+        let answer = self.call(Method::POST, "end").json(record).send().await;
+        assert_eq!(answer.expect("an answer").status(), StatusCode::NO_CONTENT);
+    }
+
+    /// The record of such an end.
+    pub(crate) fn record(&self, cause: Cause) -> EndRecord {
+        let lines = self.log.split_inclusive(|&byte| byte == b'\n').count() as u64;
+        let sha256 = hex::encode(Sha256::digest(&self.log));
+        EndRecord {
+            job: self.work.job,
+            cause,
+            started: Some(self.t.clock.now()),
+            ended: self.t.clock.now(),
+            result: self.result.clone(),
+            memory_peak: None,
+            memory_limit: None,
+            oom_kills: 0,
+            log: LogSeal { length: self.log.len() as u64, lines, sha256 },
+        }
+    }
+
+    /// A call of its session.
+    pub(crate) fn call(&self, method: Method, call: &str) -> RequestBuilder {
+        let url = format!("{}/agent/v1/{call}", self.t.url());
+        self.t.http.request(method, url).bearer_auth(&self.session)
+    }
+}
+
+async fn ask_to_start(t: &Tester, token: &str, session: &str) -> ClaimAnswer {
+    let request =
+        ClaimRequest { protocol: protocol::VERSION, version: "story".to_owned(), session: session.to_owned() };
+    let call = t.http.post(format!("{}/agent/v1/claim", t.url())).bearer_auth(token).json(&request);
+    let answer = call.send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::OK);
+    answer.json().await.expect("an answer to a claim")
+}
+
+/// `a.b.c` names a job, `a.b` the only one of an action, `a` the only one of a stage; and the pod's action.
+fn path(job: &str) -> (JobPath, String) {
+    let mut parts = job.split('.').map(str::to_owned);
+    let stage = parts.next().expect("a stage");
+    let action = parts.next().unwrap_or_else(|| stage.clone());
+    let job = parts.next().unwrap_or_else(|| action.clone());
+    let pod = format!("{stage}.{action}");
+    (JobPath { stage, action, job }, pod)
+}

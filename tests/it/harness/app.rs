@@ -1,0 +1,183 @@
+//! The whole service for a story: the real one with its database, its router and the real octocrab, between a modelled
+//! GitHub and modelled pods. Nothing happens by itself: a story delivers, drives until nothing is due, and looks.
+//!
+//! ```ignore
+//! let t = Tester::start().await;
+//! let sha = t.push("main", FLOW).await;
+//! t.claims("test").await.exits(3).await;
+//! assert_snapshot!(t.checks(&sha), @"failure containerops/ci/push: …");
+//! ```
+
+mod assembled;
+mod look;
+
+use std::{collections::BTreeMap, path::Path, sync::Mutex, time::Duration};
+
+use containerops::{
+    app::App,
+    executor::ExecutorKind,
+    model::{Clock, RunId, Sha, Time},
+    store::{RunFilter, RunRow},
+};
+use reqwest::StatusCode;
+
+use super::{
+    agent::Agent,
+    github::{Delivery, ModelGithub, Write},
+    pods::Pods,
+};
+use assembled::Assembled;
+
+/// The repository of the stories.
+pub(crate) const WIDGET: &str = "acme/widget";
+/// The webhook's secret before the one it has now.
+pub(crate) const OLD_SECRET: &str = "what it was last year";
+/// 2026-03-01T12:00:00Z, where the stories' clock begins.
+const NOON: i64 = 1_772_366_400_000;
+/// Longer than the engine leaves an action alone, shorter than any pause that a story is about.
+const MOMENT: Duration = Duration::from_secs(2);
+
+/// What we show GitHub that we are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Identity {
+    App,
+    Token,
+}
+
+/// A service with all that is around it.
+pub(crate) struct Tester {
+    pub(crate) github: ModelGithub,
+    pub(crate) pods: Pods,
+    pub(crate) clock: Clock,
+    pub(crate) http: reqwest::Client,
+    identity: Identity,
+    data: tempfile::TempDir,
+    running: Mutex<Assembled>,
+    /// What GitHub was told last of each context of each commit.
+    shown: Mutex<BTreeMap<(String, String), Write>>,
+}
+
+impl Tester {
+    /// As a GitHub App, on an executor that needs no registry.
+    pub(crate) async fn start() -> Self {
+        Self::start_as(Identity::App, ExecutorKind::Process).await
+    }
+
+    /// As whoever we are, on modelled pods of this kind.
+    pub(crate) async fn start_as(identity: Identity, kind: ExecutorKind) -> Self {
+        let github = ModelGithub::start().await;
+        let pods = Pods::of_kind(kind);
+        let clock = Clock::standing_at(Time::from_millis(NOON));
+        let data = tempfile::tempdir().expect("a folder");
+        let running = Assembled::of(data.path(), &github, identity, &pods, &clock).await;
+        let http = reqwest::Client::new();
+        let shown = Mutex::default();
+        Self { github, pods, clock, http, identity, data, running: Mutex::new(running), shown }
+    }
+
+    /// Drops the service without ceremony, wherever it is, and assembles another on the same data.
+    pub(crate) async fn restart(&self) {
+        let new = Assembled::of(self.data.path(), &self.github, self.identity, &self.pods, &self.clock).await;
+        *self.running.lock().expect("no test panics with it") = new;
+    }
+
+    /// The service as it runs now.
+    pub(crate) fn app(&self) -> App {
+        self.running.lock().expect("no test panics with it").app.clone()
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        self.running.lock().expect("no test panics with it").url.clone()
+    }
+
+    /// The data directory.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Commits this flow file alone, delivers the push, and settles.
+    pub(crate) async fn push(&self, branch: &str, flow: &str) -> Sha {
+        let sha = self.commit(branch, flow);
+        self.deliver(self.github.push(WIDGET, branch)).await;
+        self.settle().await;
+        sha
+    }
+
+    /// Commits this flow file alone; nobody hears of it.
+    pub(crate) fn commit(&self, branch: &str, flow: &str) -> Sha {
+        self.github.commit(WIDGET, branch, &[(".containerops.yml", flow.as_bytes())])
+    }
+
+    /// Delivers as GitHub does; it must be taken.
+    pub(crate) async fn deliver(&self, delivery: Delivery) {
+        let (status, answer) = self.send("github", delivery).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    }
+
+    /// Delivers to a hook, a second after whatever was before.
+    pub(crate) async fn send(&self, forge: &str, delivery: Delivery) -> (StatusCode, String) {
+        self.clock.advance(Duration::from_secs(1));
+        let request = self.http.post(format!("{}/hooks/{forge}", self.url())).headers(delivery.headers);
+        let answer = request.body(delivery.body).send().await.expect("an answer");
+        (answer.status(), answer.text().await.expect("a text"))
+    }
+
+    /// Does all that is due now.
+    pub(crate) async fn drain(&self) {
+        self.app().drain().await.expect("the database is there");
+    }
+
+    /// Does all that is due now and in a moment.
+    pub(crate) async fn settle(&self) {
+        self.drain().await;
+        self.later(MOMENT).await;
+    }
+
+    /// Does all that is due when so much time has passed.
+    pub(crate) async fn later(&self, span: Duration) {
+        self.clock.advance(span);
+        self.app().engine.settle_all().await.expect("the database is there");
+        self.drain().await;
+    }
+
+    /// The agent of this job (`stage.action.job`; `name` is short for `name.name.name`) in its newest pod, which is told
+    /// to start.
+    pub(crate) async fn claims(&self, job: &str) -> Agent<'_> {
+        Agent::claim(self, job).await.unwrap_or_else(|reason| panic!("{job} was told to leave: {reason}"))
+    }
+
+    /// Why the agent of this job is told to leave.
+    pub(crate) async fn leaves(&self, job: &str) -> String {
+        match Agent::claim(self, job).await {
+            Ok(_) => panic!("{job} was told to start"),
+            Err(reason) => reason,
+        }
+    }
+
+    /// Runs a job to its end with this exit code, and settles.
+    pub(crate) async fn run_the_job(&self, job: &str, exit_code: i32) {
+        self.claims(job).await.exits(exit_code).await;
+    }
+
+    /// The newest run.
+    pub(crate) async fn newest_run(&self) -> RunRow {
+        let mut tx = self.app().engine.store.read().await.expect("the database is there");
+        let newest = tx.runs(&RunFilter { limit: 1, ..RunFilter::default() }).await.expect("runs");
+        let id = newest.first().expect("there is a run").id;
+        tx.run(id).await.expect("the database is there").expect("a run")
+    }
+
+    /// The run with this number.
+    pub(crate) async fn run(&self, id: RunId) -> RunRow {
+        let mut tx = self.app().engine.store.read().await.expect("the database is there");
+        tx.run(id).await.expect("the database is there").expect("a run")
+    }
+
+    /// Cancels the newest run, as its page's button does, and settles.
+    pub(crate) async fn cancel(&self, by: &str) {
+        let run = self.newest_run().await.id;
+        assert!(self.app().engine.cancel(run, by).await.expect("the database is there"), "the run was over");
+        self.settle().await;
+    }
+}

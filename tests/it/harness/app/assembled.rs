@@ -1,0 +1,63 @@
+//! One life of the service: from its start to the moment somebody pulls the plug.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use containerops::{
+    app::App,
+    engine,
+    forge::{Forge, github::Github},
+    model::{Clock, ForgeKind},
+    settings::Settings,
+    web,
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use super::{Identity, OLD_SECRET};
+use crate::harness::{github::ModelGithub, pods::Pods};
+
+/// The service, and the task that listens for it.
+pub(super) struct Assembled {
+    pub(super) app: App,
+    pub(super) url: String,
+    server: JoinHandle<()>,
+}
+
+impl Assembled {
+    pub(super) async fn of(data: &Path, github: &ModelGithub, identity: Identity, pods: &Pods, clock: &Clock) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let settings = settings(data);
+        let limits = engine::Settings {
+            public_url: "https://ci.example.com".to_owned(),
+            agent_url: url.clone(),
+            scratch: data.join("scratch"),
+            job_timeout: Duration::from_secs(3600),
+            run_timeout: Duration::from_secs(4 * 3600),
+        };
+        let mut github = match identity {
+            Identity::App => github.settings(),
+            Identity::Token => github.settings_with_token(),
+        };
+        github.webhook_secrets.push(OLD_SECRET.into());
+        let forge: Arc<dyn Forge> = Arc::new(Github::new(github).expect("good settings"));
+        let forges = BTreeMap::from([(ForgeKind::Github, forge)]);
+        let app = App::of_parts(&settings, Arc::new(pods.clone()), forges, limits, clock.clone());
+        let app = app.await.expect("the service can be assembled");
+        let router = web::router(app.engine.clone());
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+        Self { app, url, server }
+    }
+}
+
+impl Drop for Assembled {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn settings(data: &Path) -> Settings {
+    let data = ("CONTAINEROPS_DATA".to_owned(), data.display().to_string());
+    // every image that a story asks a registry for is on this machine
+    let insecure = ("CONTAINEROPS_INSECURE_REGISTRIES".to_owned(), "127.0.0.1".to_owned());
+    Settings::read([data, insecure], None).expect("good settings")
+}

@@ -1,0 +1,159 @@
+//! Pods as a story wants them: placed at once, and dead when it says so. Their agents are the story's own, over HTTP.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use async_trait::async_trait;
+use containerops::{
+    executor::{ContainerEnd, Executor, ExecutorError, ExecutorKind, Hopeless, Observation, Placement},
+    model::{AttemptId, Infrastructure},
+};
+
+/// The modelled executor. Its clones are one.
+#[derive(Clone)]
+pub(crate) struct Pods {
+    kind: ExecutorKind,
+    state: Arc<Mutex<State>>,
+}
+
+/// What goes wrong when a pod is to be placed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    /// Nothing is placed, and it may work later.
+    Away,
+    /// It is placed, but nobody hears of it.
+    LostAnswer,
+    /// It will never work.
+    Refused,
+}
+
+#[derive(Default)]
+struct State {
+    pods: BTreeMap<AttemptId, Pod>,
+    faults: VecDeque<Fault>,
+    /// How often each attempt was placed when there was none of it.
+    placed: BTreeMap<AttemptId, usize>,
+}
+
+struct Pod {
+    placement: Placement,
+    observation: Observation,
+}
+
+impl Pods {
+    pub(crate) fn of_kind(kind: ExecutorKind) -> Self {
+        Self { kind, state: Arc::default() }
+    }
+
+    /// The newest pod of an action (`stage.action`), also one that has ended.
+    pub(crate) fn newest(&self, action: &str) -> Option<Placement> {
+        let state = self.state();
+        state.pods.values().rev().find(|pod| pod.placement.action == action).map(|pod| pod.placement.clone())
+    }
+
+    /// The actions that have pods, by name.
+    pub(crate) fn placed(&self) -> Vec<String> {
+        let mut actions: Vec<_> = self.state().pods.values().map(|pod| pod.placement.action.clone()).collect();
+        actions.sort();
+        actions
+    }
+
+    /// The most often that one attempt was placed.
+    pub(crate) fn most_placed(&self) -> usize {
+        self.state().placed.values().copied().max().unwrap_or(0)
+    }
+
+    /// The next placing goes wrong like this.
+    pub(crate) fn fail_next(&self, fault: Fault) {
+        self.state().faults.push_back(fault);
+    }
+
+    /// An action's newest pod dies from outside.
+    pub(crate) fn dies(&self, action: &str, kind: Infrastructure, message: &str) {
+        self.observe_as(action, |_| Observation::Ended {
+            containers: Vec::new(),
+            infrastructure: Some((kind, message.to_owned())),
+        });
+    }
+
+    /// All containers of an action's newest pod end with this code, and no agent has said a word.
+    pub(crate) fn ends_silently(&self, action: &str, exit_code: i32) {
+        self.observe_as(action, |placement| Observation::Ended {
+            containers: placement.containers.iter().map(|container| silent(container.job, exit_code)).collect(),
+            infrastructure: None,
+        });
+    }
+
+    /// Someone removes an action's newest pod, and nothing is left.
+    pub(crate) fn vanishes(&self, action: &str) {
+        self.observe_as(action, |_| Observation::Absent);
+    }
+
+    /// An action's newest pod waits, for this reason.
+    pub(crate) fn waits(&self, action: &str, message: &str, hopeless: Option<Hopeless>) {
+        let message = message.to_owned();
+        self.observe_as(action, |_| Observation::Waiting { message, hopeless });
+    }
+
+    fn observe_as(&self, action: &str, observation: impl FnOnce(&Placement) -> Observation) {
+        let mut state = self.state();
+        let newest = state.pods.values_mut().rev().find(|pod| pod.placement.action == action);
+        let pod = newest.unwrap_or_else(|| panic!("there is no pod of {action}"));
+        pod.observation = observation(&pod.placement);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no test panics with it")
+    }
+}
+
+fn silent(job: containerops::model::JobId, exit_code: i32) -> ContainerEnd {
+    let reason = "Error".to_owned();
+    ContainerEnd { job, exit_code: Some(exit_code), oom_killed: false, reason, end_record: None }
+}
+
+#[async_trait]
+impl Executor for Pods {
+    fn kind(&self) -> ExecutorKind {
+        self.kind
+    }
+
+    async fn start(&self, placement: &Placement) -> Result<(), ExecutorError> {
+        let (kind, message) = (self.kind, "no route to host".to_owned());
+        let mut state = self.state();
+        let fault = state.faults.pop_front();
+        match fault {
+            Some(Fault::Away) => return Err(ExecutorError::Away { kind, message }),
+            Some(Fault::Refused) => return Err(ExecutorError::Refused { kind, message: "no such class".to_owned() }),
+            Some(Fault::LostAnswer) | None => {}
+        }
+        if !state.pods.contains_key(&placement.attempt) {
+            *state.placed.entry(placement.attempt).or_default() += 1;
+            let pod = Pod { placement: placement.clone(), observation: Observation::Running };
+            state.pods.insert(placement.attempt, pod);
+        }
+        match fault {
+            Some(_) => Err(ExecutorError::Away { kind, message }),
+            None => Ok(()),
+        }
+    }
+
+    async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
+        Ok(self.state().pods.get(&attempt).map_or(Observation::Absent, |pod| pod.observation.clone()))
+    }
+
+    async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {
+        self.state().pods.remove(&attempt);
+        Ok(())
+    }
+
+    async fn attempts(&self) -> Result<Vec<AttemptId>, ExecutorError> {
+        Ok(self.state().pods.keys().copied().collect())
+    }
+
+    async fn changed(&self) {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,18 @@
+//! Stories of the whole service: a webhook in, a check and a page out, and the pods between as the story wants them.
+
+mod control;
+mod events;
+mod forge_away;
+mod green;
+mod hooks;
+mod infrastructure;
+mod red;
+mod registry;
+mod stages;
+mod token;
+
+/// The smallest flow.
+const SMALL: &str = r#"stages: [{name: test, image: "rust:1", run: cargo test}]"#;
+/// The context of its run, and of its action.
+const RUN: &str = "containerops/ci/push";
+const ACTION: &str = "containerops/ci/push/test/test";
