@@ -74,7 +74,7 @@ fn lint_takes_the_files_of_the_folder_or_those_that_are_named() {
     let named = call(&single, &["lint", ".containerops.yml", ".containerops/other.yml"]);
     assert_eq!(code(&named), Some(1));
     assert!(out(&named).contains("--> .containerops/other.yml:3:5"), "{}", out(&named));
-    assert!(out(&named).ends_with("2 files: 1 error, 0 warnings\n"), "{}", out(&named));
+    assert!(out(&named).ends_with("2 files: 2 errors, 0 warnings\n"), "{}", out(&named));
 }
 
 #[test]
@@ -83,7 +83,22 @@ fn lint_shows_the_line_and_a_hint_and_no_colours_to_a_program() {
     let linted =
         containerops(folder.path(), &["lint"]).env("CLICOLOR_FORCE", "1").output().expect("containerops starts");
     assert_eq!(code(&linted), Some(1));
-    assert_snapshot!(out(&linted), @"");
+    assert_snapshot!(out(&linted), @r"
+    error: a job needs an `image`
+      --> .containerops.yml:2:5
+      |
+    2 |   - name: test
+      |     ^^^^
+
+    error: unknown key `imge` in a stage
+      --> .containerops.yml:3:5
+      |
+    3 |     imge: busybox
+      |     ^^^^
+      = hint: did you mean `image`?
+
+    1 file: 2 errors, 0 warnings
+    ");
 }
 
 #[test]

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use containerops::flow;
+use containerops::{
+    flow::{self, Flow},
+    model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Trust},
+};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -34,29 +37,52 @@ fn words(source: &str) -> Vec<&str> {
     source.split('"').skip(1).step_by(2).filter(is_word).collect()
 }
 
+/// The flows of a document, by the word after `yaml`: all its YAML but what is marked as a fragment.
+fn flows(path: &str) -> Vec<(String, Flow)> {
+    let repository = "acme/shop".parse().expect("a repository's name");
+    let read = |(info, line, flow): (String, usize, String)| {
+        let kind = info.strip_prefix("yaml").filter(|kind| *kind != " fragment")?.trim().to_owned();
+        match flow::read(".containerops.yml", &repository, flow.as_bytes()) {
+            Ok(flow) => Some((kind, flow)),
+            Err(wrong) => panic!("{path}:{line}:\n{}", flow::render(path, &wrong)),
+        }
+    };
+    blocks(&text(path)).into_iter().filter_map(read).collect()
+}
+
 #[test]
 fn every_flow_in_the_documents_is_one() {
-    let repository = "acme/shop".parse().expect("a repository's name");
     for path in ["README.md", "docs/flow.md"] {
-        let document = text(path);
-        let flows: Vec<_> = blocks(&document).into_iter().filter(|(info, ..)| info == "yaml").collect();
+        let flows = flows(path);
         assert!(!flows.is_empty(), "{path} has an example");
-        for (_, line, flow) in flows {
-            if let Err(wrong) = flow::read(".containerops.yml", &repository, flow.as_bytes()) {
-                panic!("{path}:{line}:\n{}", flow::render(path, &wrong));
-            }
+        for (kind, flow) in flows {
+            assert_eq!(flow.warnings().is_empty(), kind != "original", "only the original's are odd: {}", flow.uri());
         }
     }
 }
 
 #[test]
-fn every_flow_of_the_original_s_shape_is_read_too() {
+fn what_is_said_to_mean_the_same_does() {
     let repository = "acme/shop".parse().expect("a repository's name");
-    let document = text("docs/flow.md");
-    let original = blocks(&document).into_iter().find(|(info, ..)| info == "yaml original").expect("an example");
-    let flow = flow::read(".containerops.yml", &repository, original.2.as_bytes());
-    let flow = flow.unwrap_or_else(|wrong| panic!("{}", flow::render("docs/flow.md", &wrong)));
-    assert!(!flow.warnings().is_empty(), "it shows what is a warning");
+    let event = push_to_main(repository);
+    let same: Vec<_> = flows("docs/flow.md").into_iter().filter(|(kind, _)| kind == "same").collect();
+    let [(_, hoisted), (_, whole)] = same.as_slice() else { panic!("{} flows mean the same", same.len()) };
+    assert_eq!(hoisted.plan(&event), whole.plan(&event));
+}
+
+fn push_to_main(name: RepositoryName) -> Event {
+    let repository = Repository {
+        forge: ForgeKind::Git,
+        name,
+        default_branch: "main".to_owned(),
+        clone_url: String::new(),
+        web_url: String::new(),
+        installation: None,
+    };
+    let kind = EventKind::Push { branch: "main".to_owned() };
+    let sha = "0".repeat(40).parse().expect("a sha");
+    let (actor, title) = (String::new(), String::new());
+    Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _},
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
 };
@@ -46,7 +47,7 @@ impl Waiting {
     /// All that is printed until it has ended, and its exit code.
     fn end(&mut self) -> (String, Option<i32>) {
         let mut rest = String::new();
-        std::io::Read::read_to_string(&mut self.lines, &mut rest).expect("its last lines");
+        self.lines.read_to_string(&mut rest).expect("its last lines");
         (rest, self.child.wait().expect("an exit code").code())
     }
 
@@ -169,4 +170,20 @@ fn a_reader_that_goes_away_ends_the_run() {
     assert!(err(&ended).starts_with("containerops: standard output is closed"), "{}", err(&ended));
     let job = fs::read_to_string(place).expect("the job's process id");
     assert!(!is_alive(job.trim()), "process {job} outlived its run");
+}
+
+#[test]
+fn ctrl_c_before_the_start_leaves_nothing_behind() {
+    // a git that interrupts whoever asks it for something, and is in no hurry to answer
+    let git = "#!/bin/sh\ncase \"$*\" in *remote*) exit 1;; esac\nkill -INT $PPID\nexec sleep 30\n";
+    let folder = folder(&[(".containerops.yml", super::GOOD), ("bin/git", git)]);
+    let program = folder.path().join("bin/git");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("an executable");
+    let scratch = tempfile::tempdir().expect("a directory");
+    let path = std::env::join_paths([folder.path().join("bin"), "/usr/bin".into(), "/bin".into()]).expect("a PATH");
+    let mut command = containerops(folder.path(), &["run"]);
+    let ended = command.env("PATH", path).env("TMPDIR", scratch.path()).output().expect("containerops starts");
+    assert_eq!(code(&ended), Some(1), "{}", err(&ended));
+    assert_eq!(err(&ended), "containerops: interrupted before anything was started\n");
+    assert_eq!(fs::read_dir(scratch.path()).expect("a directory").count(), 0);
 }
