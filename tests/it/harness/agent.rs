@@ -87,6 +87,15 @@ impl<'t> Agent<'t> {
         self
     }
 
+    /// Sends these outputs and this end, and hears no answer.
+    pub(crate) async fn says_all_again(&self, outputs: &[(&str, &str)], end: &EndRecord) {
+        self.sends_from(0).await;
+        let outputs = outputs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let status = self.call(Method::POST, "outputs").json(&Outputs { outputs }).send().await;
+        assert_eq!(status.expect("an answer").status(), StatusCode::NO_CONTENT);
+        self.reports(end).await;
+    }
+
     /// What the server wants of it at this moment.
     pub(crate) async fn hears(&self) -> HeartbeatAnswer {
         let answer = self.call(Method::POST, "heartbeat?wait=0").send().await.expect("an answer");
