@@ -12,6 +12,7 @@ mod harness;
 mod kubernetes;
 mod mirror;
 mod pages;
+mod pages_http;
 mod pod;
 mod prism;
 mod process_executor;
