@@ -9,8 +9,8 @@ use futures::future::join_all;
 
 use super::{
     Engine, EngineError, Result,
-    settle::{Place, places, verdict_of},
-    verdict::Evidence,
+    settle::{Place, places},
+    verdict::{Evidence, verdict},
 };
 use crate::{
     agent::protocol::EndRecord,
@@ -345,15 +345,17 @@ impl Engine {
         infrastructure: Option<&(Infrastructure, String)>,
     ) -> Result<()> {
         let refusals = self.refusals(attempt.id).await?;
+        let place = Place::of(&mut self.store.read().await?, attempt.id).await?;
         let by_evidence = |job: &JobRow| {
             let container = containers.iter().find(|end| end.job == job.id);
             let record = container.and_then(|end| end.end_record.as_deref()).and_then(|text| record_of(text, job));
-            Some(verdict_of(&Evidence {
+            Some(verdict(&Evidence {
                 record: record.as_ref(),
                 container,
                 infrastructure,
                 refusal: refusals.get(&job.id).map(String::as_str),
-                timeout: self.settings.job_timeout,
+                timeout: place.timeout(self, job.place).unwrap_or(self.settings.job_timeout),
+                log: u64::try_from(job.log_length).unwrap_or(0),
             }))
         };
         self.end_now(action, attempt, by_evidence).await
