@@ -52,7 +52,8 @@ impl<'t> Agent<'t> {
     /// Claims once more, as an agent does that heard no answer.
     pub(crate) async fn claims_again(&self) {
         let answer = ask_to_start(self.t, &self.token, &self.session).await;
-        assert_eq!(answer, ClaimAnswer::Run(Box::new(self.work.clone())));
+        let ClaimAnswer::Run(work) = answer else { panic!("it has its turn: {answer:?}") };
+        assert_eq!((&work.job, &work.start, &work.source), (&self.work.job, &self.work.start, &self.work.source));
     }
 
     /// The job prints this.

@@ -29,8 +29,7 @@ impl Assembled {
         let settings = settings(data);
         let limits = engine::Settings {
             public_url: "https://ci.example.com".to_owned(),
-            // the modelled pods know better: we have another port in each life
-            agent_url: "http://server.example.com".to_owned(),
+            agent_url: url.clone(),
             scratch: data.join("scratch"),
             job_timeout: Duration::from_secs(3600),
             run_timeout: Duration::from_secs(4 * 3600),
