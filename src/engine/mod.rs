@@ -17,6 +17,7 @@ pub mod drive;
 pub mod event;
 pub mod intake;
 pub mod log;
+mod pin;
 mod seal;
 mod settle;
 pub mod source;
@@ -25,6 +26,7 @@ pub mod tell;
 mod token;
 pub mod turn;
 mod verdict;
+mod watch;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
