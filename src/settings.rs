@@ -155,7 +155,11 @@ fn known(name: &str) -> Result<&'static str, SettingsError> {
     if let Some(known) = NAMES.into_iter().find(|known| *known == whole) {
         return Ok(known);
     }
-    let nearest = NAMES.into_iter().map(|known| (strsim::damerau_levenshtein(known, name), known)).min().filter(|(far, _)| *far <= 3);
+    let nearest = NAMES
+        .into_iter()
+        .map(|known| (strsim::damerau_levenshtein(known, name), known))
+        .min()
+        .filter(|(far, _)| *far <= 3);
     Err(SettingsError::Unknown { name: name.chars().take(60).collect(), nearest: nearest.map(|(_, known)| known) })
 }
 

@@ -8,9 +8,7 @@ use async_trait::async_trait;
 
 use super::{check, local};
 use crate::{
-    forge::{
-        Acknowledged, Authentic, FlowFile, Forge, ForgeError, GitCommand, Reading, Source, Unreadable, Wanted,
-    },
+    forge::{Acknowledged, Authentic, FlowFile, Forge, ForgeError, GitCommand, Reading, Source, Unreadable, Wanted},
     model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust},
 };
 
@@ -31,7 +29,8 @@ impl Here {
         let name = local::repository_name(tree).map_or_else(|| "local/repository".parse(), Ok)?;
         let top = git_text(GitCommand::new("rev-parse").arg("--show-toplevel")).await;
         let top = PathBuf::from(top.context("this is no Git repository")?);
-        let objects = git_text(GitCommand::new("rev-parse").arg("--path-format=absolute").args(["--git-path", "objects"]));
+        let objects =
+            git_text(GitCommand::new("rev-parse").arg("--path-format=absolute").args(["--git-path", "objects"]));
         let bare = data.join("here.git");
         let (sha, base) = commit(&top, &bare, Path::new(&objects.await?)).await?;
         let branch = git_text(GitCommand::new("branch").arg("--show-current")).await.unwrap_or_default();
