@@ -8,6 +8,10 @@ use containerops::{agent, command};
 /// A CI service for Git forges, on Kubernetes.
 #[derive(Debug, Parser)]
 #[command(version, about, propagate_version = true)]
+#[command(after_help = "Examples:
+  containerops demo    the whole path of a push on this machine
+  containerops run     the flow of the repository you stand in
+  containerops lint    what is wrong with its flow file")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -22,6 +22,10 @@ const HOLD: Duration = Duration::from_secs(10);
 
 /// `containerops agent …`, and the same for `containerops-agent …`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:
+  containerops agent install /agent    copies it to /agent/containerops-agent
+
+Pods and the process executor call it; nobody else needs to.")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

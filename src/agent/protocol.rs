@@ -7,6 +7,7 @@
 //! | `POST outputs` | [`Outputs`] | 204 |
 //! | `POST heartbeat` | nothing | [`HeartbeatAnswer`]; a long poll |
 //! | `POST end` | [`EndRecord`] | 204 |
+//! | `POST events/{name}?job=…&token=…` | an event of the original's; from the job itself, by its `CO_*` variables | 204 |
 //! | `GET blobs/{digest}` | | the bytes: `tar` in `zstd` |
 //!
 //! The first claim carries a session secret of the agent's own making. From then on the job's token is worth nothing

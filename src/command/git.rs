@@ -18,6 +18,9 @@ pub use init::{Authority, HookSettings, InitError, Made, init};
 
 /// Bare Git repositories on this machine, whose pushes arrive at ContainerOps.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  containerops git init containerops-data/git/team/app.git
+  git clone containerops-data/git/team/app.git")]
 pub struct GitArgs {
     #[command(subcommand)]
     command: GitSubcommand,
@@ -28,10 +31,17 @@ enum GitSubcommand {
     /// Makes a bare repository under the Git root, with the hook that tells ContainerOps of every push.
     Init(InitArgs),
     /// The hook itself: reads what was pushed from its input. Git calls it in the repository.
+    #[command(after_help = "Example, as Git does it in a bare repository:
+  echo OLD NEW refs/heads/main | containerops git hook")]
     Hook,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  containerops git init containerops-data/git/team/app.git
+  containerops git init --root /srv/git --url https://ci.example.com /srv/git/team/app.git
+
+The same command again refreshes the hook of a repository that is there.")]
 struct InitArgs {
     /// The repository's directory, under the Git root: its path from there, without `.git`, is its name.
     path: PathBuf,

@@ -18,11 +18,11 @@ pub(super) fn flow_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     if single.is_file() {
         return Ok(vec![plain(single)]);
     }
-    let entries = match folder.join(".containerops").read_dir() {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
+    let several = folder.join(".containerops");
+    if !several.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = several.read_dir()?;
     let mut files = Vec::new();
     for entry in entries {
         let path = entry?.path();

@@ -7,15 +7,19 @@ mod show;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    pin::pin,
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
+use tokio::net::TcpListener;
 
 use super::{local, serve};
 use crate::{
     app::App,
+    engine::{self, Engine},
     executor::process::Process,
     flow,
     forge::Forge,
@@ -24,6 +28,9 @@ use crate::{
     store::{Change, NewDelivery, RunSummary, Store, Taken},
 };
 use here::Here;
+
+/// Rows are looked at at least this often.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Run the flow of the repository you stand in, as processes of this machine. Takes the files as they are, committed
 /// or not, but for what .gitignore names. The exit code is 0 only if the run succeeded.
@@ -57,32 +64,46 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 async fn run_files(files: &[PathBuf]) -> Result<Vec<Conclusion>> {
+    // heard from the beginning, so that no Ctrl-C leaves a directory or a process behind
+    let mut interrupted = pin!(serve::stop_signal()?);
     let data = tempfile::Builder::new().prefix("containerops-run-").tempdir().context("making a directory")?;
-    let here = Here::of(Path::new("."), files, data.path()).await?;
-    let listener = serve::listen(([127, 0, 0, 1], 0).into()).await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let app = assemble(data.path(), &url, here).await?;
-    let (engine, store) = (app.engine.clone(), app.engine.store.clone());
+    let (app, listener) = tokio::select! {
+        made = set_up(files, data.path()) => made?,
+        () = &mut interrupted => bail!("interrupted before anything was started"),
+    };
+    let engine = app.engine.clone();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(app.serve(listener, async {
         let _ = stopped.await;
     }));
-    let interrupted = serve::stop_signal()?;
-    let watching = async {
-        let runs = begin(&store).await?;
-        show::until_ended(&engine, &runs).await
-    };
-    tokio::pin!(watching);
-    let conclusions = tokio::select! {
-        done = &mut watching => done,
-        () = interrupted => {
-            cancel_all(&engine, &store).await?;
-            watching.await
-        }
-    };
+    let conclusions = watch(&engine, interrupted).await;
+    if conclusions.is_err() {
+        // we cannot show any more what jobs do, and none of them may outlive us
+        stop_all(&engine).await?;
+    }
     let _ = stop.send(());
     serving.await.context("the service panicked")??;
     conclusions
+}
+
+async fn set_up(files: &[PathBuf], data: &Path) -> Result<(App, TcpListener)> {
+    let here = Here::of(Path::new("."), files, data).await?;
+    let listener = serve::listen(([127, 0, 0, 1], 0).into()).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    Ok((assemble(data, &url, here).await?, listener))
+}
+
+/// Starts the runs and shows them to their end, which an interrupt brings about.
+async fn watch(engine: &Engine, interrupted: impl Future<Output = ()>) -> Result<Vec<Conclusion>> {
+    let runs = begin(&engine.store).await?;
+    let mut shown = pin!(show::until_ended(engine, &runs));
+    tokio::select! {
+        done = &mut shown => done,
+        () = interrupted => {
+            cancel_all(engine, "Ctrl-C").await?;
+            shown.await
+        }
+    }
 }
 
 async fn assemble(data: &Path, url: &str, here: Here) -> Result<App> {
@@ -91,7 +112,7 @@ async fn assemble(data: &Path, url: &str, here: Here) -> Result<App> {
     let program = std::env::current_exe().context("finding our own program")?;
     let executor = Arc::new(Process::new(data.join("attempts"), vec![program.into(), "agent".into()]));
     let forges: BTreeMap<ForgeKind, Arc<dyn Forge>> = BTreeMap::from([(ForgeKind::Git, Arc::new(here) as _)]);
-    let limits = crate::engine::Settings {
+    let limits = engine::Settings {
         public_url: url.to_owned(),
         agent_url: url.to_owned(),
         scratch: data.join("scratch"),
@@ -115,7 +136,7 @@ async fn begin(store: &Store) -> Result<Vec<RunSummary>> {
             Some(DeliveryState::Pending) | None => {}
         }
         drop(tx);
-        bell.wait(std::time::Duration::from_millis(200), |change| matches!(change, Change::Run(_))).await;
+        bell.wait(LOOK, |change| matches!(change, Change::Run(_))).await;
     }
 }
 
@@ -132,10 +153,20 @@ fn delivery(now: Time) -> NewDelivery {
     }
 }
 
-async fn cancel_all(engine: &crate::engine::Engine, store: &Store) -> Result<()> {
-    let open: Vec<RunId> = store.read().await?.open_runs().await?;
-    for run in open {
-        engine.cancel(run, "Ctrl-C").await?;
+/// How many runs are still open.
+async fn cancel_all(engine: &Engine, by: &str) -> Result<usize> {
+    let open: Vec<RunId> = engine.store.read().await?.open_runs().await?;
+    for run in &open {
+        engine.cancel(*run, by).await?;
+    }
+    Ok(open.len())
+}
+
+/// Returns when every run has ended, cancelled if need be.
+async fn stop_all(engine: &Engine) -> Result<()> {
+    let mut bell = engine.store.bell().listen();
+    while cancel_all(engine, "containerops run").await? > 0 {
+        bell.wait(LOOK, |change| matches!(change, Change::Run(_))).await;
     }
     Ok(())
 }

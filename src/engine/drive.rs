@@ -3,7 +3,7 @@
 //! Who drives holds a lease with a fencing number. Every step looks first and then does the one thing that is next, so
 //! that a step that was cut short is simply taken again, by whoever claims the action then.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::join_all;
 
@@ -344,6 +344,7 @@ impl Engine {
         containers: &[ContainerEnd],
         infrastructure: Option<&(Infrastructure, String)>,
     ) -> Result<()> {
+        let refusals = self.refusals(attempt.id).await?;
         let by_evidence = |job: &JobRow| {
             let container = containers.iter().find(|end| end.job == job.id);
             let record = container.and_then(|end| end.end_record.as_deref()).and_then(|text| record_of(text, job));
@@ -351,10 +352,21 @@ impl Engine {
                 record: record.as_ref(),
                 container,
                 infrastructure,
+                refusal: refusals.get(&job.id).map(String::as_str),
                 timeout: self.settings.job_timeout,
             }))
         };
         self.end_now(action, attempt, by_evidence).await
+    }
+
+    /// What the jobs of an attempt have posted against themselves.
+    async fn refusals(&self, attempt: AttemptId) -> Result<BTreeMap<JobId, String>> {
+        let mut tx = self.store.read().await?;
+        let mut refusals = BTreeMap::new();
+        for job in tx.jobs(attempt).await? {
+            refusals.extend(super::event::refusal(&mut tx, job.id).await?.map(|refusal| (job.id, refusal)));
+        }
+        Ok(refusals)
     }
 
     async fn end_now(

@@ -14,6 +14,7 @@
 mod advance;
 pub mod control;
 pub mod drive;
+pub mod event;
 pub mod intake;
 pub mod log;
 mod seal;

@@ -54,7 +54,8 @@ impl Engine {
         let now = self.now();
         let tries = i64::try_from(now.since(run.created).as_secs() / 10).unwrap_or(i64::MAX);
         let mut tx = self.store.write().await?;
-        tx.source_postponed(run.id, now.after(backoff(tries)), &format!("waiting for the source: {reason}")).await?;
+        tx.source_postponed(run.id, now.after(backoff(tries)), &format!("the source is away: {reason}")).await?;
+        self.settle(&mut tx, run.id, now).await?;
         Ok(tx.commit().await?)
     }
 

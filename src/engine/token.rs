@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 
 use crate::model::JobId;
 
+/// Keeps the tokens of events apart from those of claims.
+const EVENTS: &[u8] = b"containerops event token\0";
+
 /// The server's own key: 32 bytes that never leave it.
 #[derive(Clone)]
 pub struct Key(SecretSlice<u8>);
@@ -19,12 +22,26 @@ impl Key {
 
     /// The token for a job's first claim.
     pub fn job_token(&self, job: JobId) -> SecretString {
+        SecretString::from(hex::encode(self.mac(b"containerops job token\0", job).finalize().into_bytes()))
+    }
+
+    /// The token of a job's event URLs. It is shown to the job, so it is good for nothing else.
+    pub fn event_token(&self, job: JobId) -> SecretString {
+        SecretString::from(hex::encode(self.mac(EVENTS, job).finalize().into_bytes()))
+    }
+
+    /// Whether this is the token of a job's event URLs; in constant time.
+    pub fn is_event_token(&self, job: JobId, token: &str) -> bool {
+        hex::decode(token).is_ok_and(|token| self.mac(EVENTS, job).verify_slice(&token).is_ok())
+    }
+
+    fn mac(&self, purpose: &[u8], job: JobId) -> Hmac<Sha256> {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()) else {
             unreachable!("HMAC takes keys of any length")
         };
-        mac.update(b"containerops job token\0");
+        mac.update(purpose);
         mac.update(&job.as_i64().to_be_bytes());
-        SecretString::from(hex::encode(mac.finalize().into_bytes()))
+        mac
     }
 }
 

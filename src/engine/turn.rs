@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use secrecy::ExposeSecret as _;
+
 use super::{
     Engine, EngineError, Result,
     settle::{Place, places},
@@ -35,6 +37,9 @@ pub enum Denied {
     /// The chunk does not begin where the log ends: 409, with where it does.
     #[error("the log has {} bytes", .0.length)]
     Gap(LogAnswer),
+    /// An event's body is none: 400.
+    #[error("the event's body is not `{{\"INFO\": {{\"status\": true or false}}}}`: {0}")]
+    Event(String),
     /// More output than a job may have: 413.
     #[error("outputs may have {OUTPUT_VALUE_MAX} bytes each and {OUTPUTS_MAX} in all")]
     TooMuch,
@@ -118,6 +123,7 @@ impl Engine {
             }
         }
         environments.extend(self.variables(place, plan)?);
+        environments.extend(self.event_urls(job.id).into_iter().map(|(name, url)| (name.to_owned(), url)));
         self.started(tx, place, job, now).await?;
         Ok(ClaimAnswer::Run(Box::new(Work {
             job: job.id,
@@ -126,7 +132,7 @@ impl Engine {
             source: place.run.source.clone().filter(|_| job.place == 0),
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
-            masks: Vec::new(),
+            masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
         })))
     }
 
@@ -321,6 +327,8 @@ impl Engine {
         let place = Place::of(&mut tx, job.attempt_id).await?;
         let evidence =
             Evidence { record: Some(record), timeout: place.timeout(self, job.place)?, ..Evidence::default() };
+        let refusal = super::event::refusal(&mut tx, job.id).await?;
+        let evidence = Evidence { refusal: refusal.as_deref(), ..evidence };
         tx.keep_record(job.id, record).await?;
         self.end_job(&mut tx, &job, verdict(&evidence), now).await?;
         tx.hurry_action(place.action.id).await?;

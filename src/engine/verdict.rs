@@ -17,6 +17,8 @@ pub struct Evidence<'a> {
     pub container: Option<&'a ContainerEnd>,
     /// What ended the whole attempt from outside.
     pub infrastructure: Option<&'a (Infrastructure, String)>,
+    /// What the job's own `CO_TASK_STATUS` said against it.
+    pub refusal: Option<&'a str>,
     /// The job's time limit.
     pub timeout: Duration,
 }
@@ -32,7 +34,7 @@ pub fn verdict(evidence: &Evidence<'_>) -> Verdict {
 fn by_record(record: &EndRecord, evidence: &Evidence<'_>) -> Verdict {
     let out_of_memory = Verdict::OutOfMemory { limit: record.memory_limit, peak: record.memory_peak };
     match &record.cause {
-        Cause::Exit { code: 0 } => exit_zero(record),
+        Cause::Exit { code: 0 } => exit_zero(record, evidence.refusal),
         Cause::Exit { .. } | Cause::Signal { .. } if record.oom_kills > 0 => out_of_memory,
         // a pod that is taken away gets a SIGTERM first: what the job makes of it is not the author's doing
         Cause::Exit { .. } | Cause::Signal { .. } if evidence.infrastructure.is_some() => without_record(evidence),
@@ -47,7 +49,10 @@ fn by_record(record: &EndRecord, evidence: &Evidence<'_>) -> Verdict {
     }
 }
 
-fn exit_zero(record: &EndRecord) -> Verdict {
+fn exit_zero(record: &EndRecord, refusal: Option<&str>) -> Verdict {
+    if let Some(result) = refusal {
+        return Verdict::StatusFalse { result: result.to_owned() };
+    }
     match &record.result {
         Some(value) if !value.trim().eq_ignore_ascii_case("true") => Verdict::ResultFalse { value: value.clone() },
         Some(_) | None if record.oom_kills > 0 => {

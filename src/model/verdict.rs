@@ -30,6 +30,11 @@ pub enum Verdict {
         /// What it was, cut at 200 characters.
         value: String,
     },
+    /// Exit code 0, but it posted a `CO_TASK_STATUS` with `status: false`.
+    StatusFalse {
+        /// The event's `result`, cut at 200 characters.
+        result: String,
+    },
     /// Killed because it used more memory than its limit.
     OutOfMemory {
         /// The limit in bytes, where there was one.
@@ -125,6 +130,7 @@ impl Verdict {
             Self::Exit { .. }
             | Self::Signal { .. }
             | Self::ResultFalse { .. }
+            | Self::StatusFalse { .. }
             | Self::OutOfMemory { .. }
             | Self::CannotStart { .. }
             | Self::ImageNotFound { .. } => Conclusion::Failure,
@@ -145,6 +151,8 @@ impl fmt::Display for Verdict {
             Self::Exit { code } => write!(f, "exit code {code}"),
             Self::Signal { signal } => write!(f, "killed by signal {signal}"),
             Self::ResultFalse { value } => write!(f, "CO_RESULT = {value}"),
+            Self::StatusFalse { result } if result.is_empty() => f.write_str("CO_TASK_STATUS = false"),
+            Self::StatusFalse { result } => write!(f, "CO_TASK_STATUS = false: {result}"),
             Self::OutOfMemory { limit, peak } => {
                 f.write_str("out of memory")?;
                 match (peak, limit) {

@@ -326,6 +326,40 @@ impl Tx {
         rows!(self, OutputRow, "SELECT * FROM outputs WHERE job_id = $1 ORDER BY name", job)
     }
 
+    /// Keeps one event of a job, unless it has `most` already.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn keep_event(&mut self, job: JobId, name: &str, body: &str, most: i64, now: Time) -> Result<bool> {
+        let met = execute!(
+            self,
+            "INSERT INTO job_events (job_id, number, name, received, body) \
+             SELECT $1, n, $2, $3, $4 FROM (SELECT COUNT(*) + 1 AS n FROM job_events WHERE job_id = $1) AS events \
+             WHERE n <= $5",
+            job,
+            name,
+            now,
+            body,
+            most,
+        )?;
+        Ok(met == 1)
+    }
+
+    /// The bodies of a job's events of one name, in the order of their coming.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn events(&mut self, job: JobId, name: &str) -> Result<Vec<String>> {
+        let found: Vec<(String,)> = rows!(
+            self,
+            (String,),
+            "SELECT body FROM job_events WHERE job_id = $1 AND name = $2 ORDER BY number",
+            job,
+            name,
+        )?;
+        Ok(found.into_iter().map(|(body,)| body).collect())
+    }
+
     /// The value of one output in one run, from the newest attempt that wrote it. The places are the plan's.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use super::Web;
 use crate::{
     agent::protocol::{self, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer, Outputs},
     engine::turn::Denied,
+    model::JobId,
 };
 
 /// A chunk's text may be incompressible, and its index comes on top.
@@ -33,6 +34,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/heartbeat", post(heartbeat))
         .route("/end", post(end).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
         .route("/blobs/{digest}", get(blob))
+        .route("/events/{name}", post(event).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
 }
 
 /// The bearer token of a call.
@@ -51,7 +53,7 @@ impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         let status = match &self {
             Self::Unknown => StatusCode::UNAUTHORIZED,
-            Self::Protocol(_) | Self::Chunk(_) => StatusCode::BAD_REQUEST,
+            Self::Protocol(_) | Self::Chunk(_) | Self::Event(_) => StatusCode::BAD_REQUEST,
             Self::Gap(answer) => return (StatusCode::CONFLICT, Json(*answer)).into_response(),
             Self::TooMuch => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Engine(error) => {
@@ -114,6 +116,23 @@ async fn end(
     Json(record): Json<EndRecord>,
 ) -> Result<StatusCode, Denied> {
     web.engine.end(&session, &record).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+#[derive(serde::Deserialize)]
+struct EventToken {
+    job: JobId,
+    token: String,
+}
+
+/// What a job posts to one of its `CO_*` URLs. The token is in the URL, because that is all that the original's
+/// components know.
+async fn event(
+    State(web): State<Web>,
+    Path(name): Path<String>,
+    Query(by): Query<EventToken>,
+    body: String,
+) -> Result<StatusCode, Denied> {
+    web.engine.take_event(&name, by.job, &by.token, &body).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// Streams the snapshot of the session's own run, and nothing else.

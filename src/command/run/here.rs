@@ -28,7 +28,7 @@ impl Here {
     pub(super) async fn of(tree: &Path, files: &[PathBuf], data: &Path) -> Result<Self> {
         let name = local::repository_name(tree).map_or_else(|| "local/repository".parse(), Ok)?;
         let top = git_text(GitCommand::new("rev-parse").arg("--show-toplevel")).await;
-        let top = PathBuf::from(top.context("this is no Git repository")?);
+        let top = PathBuf::from(top.context("this is no Git repository: go to one, or make one with `git init`")?);
         let objects =
             git_text(GitCommand::new("rev-parse").arg("--path-format=absolute").args(["--git-path", "objects"]));
         let bare = data.join("here.git");

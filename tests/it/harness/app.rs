@@ -11,7 +11,7 @@
 mod assembled;
 mod look;
 
-use std::{collections::BTreeMap, path::Path, sync::Mutex, time::Duration};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use containerops::{
     app::App,
@@ -89,11 +89,6 @@ impl Tester {
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
         self.running.lock().expect("no test panics with it").url.clone()
-    }
-
-    /// The data directory.
-    pub(crate) fn data(&self) -> &Path {
-        self.data.path()
     }
 
     /// Commits this flow file alone, delivers the push, and settles.

@@ -89,6 +89,23 @@ async fn a_delivery_waits_for_a_github_that_is_away() {
 }
 
 #[tokio::test]
+async fn a_run_waits_for_its_source_and_says_so() {
+    let t = Tester::start().await;
+    let sha = t.commit("main", SMALL);
+    let repository = format!("{}/{WIDGET}.git", t.github.url().trim_start_matches("file://"));
+    std::fs::rename(&repository, format!("{repository}-away")).expect("it is there");
+    t.deliver(t.github.push(WIDGET, "main")).await;
+    t.settle().await;
+    let away = t.check(&sha, RUN);
+    assert_eq!(away.state, "queued");
+    assert!(away.title.starts_with("Waiting: the source is away: "), "{}", away.title);
+    std::fs::rename(format!("{repository}-away"), &repository).expect("it is there");
+    t.later(Duration::from_secs(60)).await;
+    t.run_the_job("test", 0).await;
+    assert_eq!(t.check(&sha, RUN).state, "success");
+}
+
+#[tokio::test]
 async fn a_refusal_does_not_hold_up_the_run() {
     let t = Tester::start().await;
     let sha = t.push("main", SMALL).await;

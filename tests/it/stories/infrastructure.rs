@@ -78,7 +78,7 @@ async fn the_last_attempt_is_not_made_at_once() {
     }
     assert!(t.pods.placed().is_empty(), "there is a pause");
     assert_snapshot!(t.checks(&sha), @r"
-    queued containerops/ci/push: Waiting to start
+    queued containerops/ci/push: Waiting: infrastructure: pod deleted: nothing is left of it on the executor; attempt 3 of 3 follows
     queued containerops/ci/push/test/test: Waiting: infrastructure: pod deleted: nothing is left of it on the executor; attempt 3 of 3 follows
     ");
     t.later(RETRY_PAUSE).await;
@@ -126,7 +126,7 @@ async fn a_pod_that_is_never_scheduled_waits_with_its_reason_then_is_an_error() 
     t.pods.waits("test.test", "0/3 nodes are available: 3 Insufficient memory", None);
     t.settle().await;
     assert_snapshot!(t.checks(&sha), @r"
-    queued containerops/ci/push: Waiting to start
+    queued containerops/ci/push: Waiting: 0/3 nodes are available: 3 Insufficient memory
     queued containerops/ci/push/test/test: Waiting: 0/3 nodes are available: 3 Insufficient memory
     ");
     for _ in 0..3 {
@@ -149,7 +149,7 @@ async fn an_executor_that_is_away_is_waited_for() {
     t.deliver(t.github.push(WIDGET, "main")).await;
     t.drain().await;
     assert_snapshot!(t.checks(&sha), @r"
-    queued containerops/ci/push: Waiting to start
+    queued containerops/ci/push: Waiting: no route to host
     queued containerops/ci/push/test/test: Waiting: no route to host
     ");
     t.settle().await;

@@ -21,7 +21,7 @@ async fn an_image_whose_entrypoint_nobody_knows_waits() {
     let sha = t.push("main", &flow).await;
     t.later(Duration::from_secs(3600)).await;
     assert_snapshot!(t.checks(&sha).replace(&image, "IMAGE"), @r"
-    queued containerops/ci/push: Waiting to start
+    queued containerops/ci/push: Waiting: the registry of IMAGE cannot be asked: error sending request: client error (Connect): tcp connect error: Con…
     queued containerops/ci/push/test/test: Waiting: the registry of IMAGE cannot be asked: error sending request: client error (Connect): tcp connect error: Con…
     ");
     assert!(t.pods.placed().is_empty());

@@ -64,6 +64,25 @@ impl Tester {
         deliveries.iter().rev().map(line).collect()
     }
 
+    /// The whole log of every job of the newest run, one after another.
+    pub(crate) async fn logs(&self) -> String {
+        let (run, engine) = (self.newest_run().await.id, self.app().engine);
+        let mut tx = engine.store.read().await.expect("the database is there");
+        let mut out = Vec::new();
+        for action in tx.actions(run).await.expect("actions") {
+            for attempt in tx.attempts(action.id).await.expect("attempts") {
+                for job in tx.jobs(attempt.id).await.expect("jobs") {
+                    let mut at = 0;
+                    while let Some(frame) = engine.frame_at_offset(job.id, at).await.expect("the log is whole") {
+                        at = frame.start + frame.text.len() as u64;
+                        out.extend(frame.text);
+                    }
+                }
+            }
+        }
+        String::from_utf8(out).expect("text")
+    }
+
     /// Every attempt of the newest run with its jobs: `stage/action attempt: job verdict (bytes of log)`.
     pub(crate) async fn attempts(&self) -> String {
         let run = self.newest_run().await;

@@ -1,0 +1,199 @@
+//! `containerops run`: a whole run on this machine, by its exit code, its lines, and what it leaves behind.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+use super::{BROKEN, call, code, containerops, err, folder, git, out};
+
+/// A repository with these files, none of which is committed.
+fn repository(files: &[(&str, &str)]) -> TempDir {
+    let folder = folder(files);
+    git(folder.path(), &["init", "--quiet", "--initial-branch=main"]);
+    folder
+}
+
+/// A flow whose job says its process id, and then does nothing for longer than any test may take.
+const ENDLESS: &str = "stages:\n  - name: wait\n    image: busybox\n    run: |\n      echo $$\n      exec sleep 3600\n";
+
+/// A `containerops run` of [`ENDLESS`], once its job runs.
+struct Waiting {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+    job: String,
+    /// Where it keeps its files.
+    scratch: TempDir,
+}
+
+impl Waiting {
+    fn start(folder: &TempDir) -> Self {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let mut command = containerops(folder.path(), &["run"]);
+        let mut child =
+            command.env("TMPDIR", scratch.path()).stdout(Stdio::piped()).spawn().expect("containerops starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("standard output"));
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("a line");
+        let job = line.trim().strip_prefix("wait | ").expect("the job's process id").to_owned();
+        Self { child, lines, job, scratch }
+    }
+
+    /// All that is printed until it has ended, and its exit code.
+    fn end(&mut self) -> (String, Option<i32>) {
+        let mut rest = String::new();
+        self.lines.read_to_string(&mut rest).expect("its last lines");
+        (rest, self.child.wait().expect("an exit code").code())
+    }
+
+    fn assert_nothing_is_left(&self) {
+        assert!(!is_alive(&self.job), "process {} outlived its run", self.job);
+        let left: Vec<_> = fs::read_dir(self.scratch.path()).expect("a directory").flatten().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+fn is_alive(process: &str) -> bool {
+    let about = fs::read_to_string(Path::new("/proc").join(process).join("stat")).unwrap_or_default();
+    // a zombie has ended, and waits for the machine's first process to notice
+    about.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim_start().starts_with('Z'))
+}
+
+fn interrupt(process: u32) {
+    let done = Command::new("sh").args(["-c", &format!("kill -INT {process}")]).status().expect("a shell");
+    assert!(done.success());
+}
+
+#[test]
+fn a_green_run_prints_the_jobs_lines_and_exits_with_0() {
+    let flow = "stages:\n  - name: test\n    image: busybox\n    run: cat greeting; printf 'no newline'\n";
+    let folder = repository(&[(".containerops.yml", flow), ("greeting", "hello\n"), (".gitignore", "secret\n")]);
+    let run = call(&folder, &["run"]);
+    assert_eq!(code(&run), Some(0), "{}{}", out(&run), err(&run));
+    let text = out(&run);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(&lines[..2], ["test | hello", "test | no newline"]);
+    assert!(lines[2].starts_with("test ✔ | success in "), "{text}");
+    assert_eq!(lines[3..], ["✔ ci: success"]);
+    assert!(!text.contains('\u{1b}'), "colours are for terminals: {text:?}");
+    assert_eq!(err(&run), "");
+}
+
+#[test]
+fn a_job_sees_the_files_as_they_lie_there_but_for_the_ignored_ones() {
+    let flow = "image: busybox\nrun: ls; git status --short; git log --format=%s\n";
+    let folder = repository(&[(".containerops.yml", flow), ("new", ""), ("secret", ""), (".gitignore", "secret\n")]);
+    let run = call(&folder, &["run"]);
+    assert_eq!(code(&run), Some(0), "{}{}", out(&run), err(&run));
+    let lines: Vec<String> =
+        out(&run).lines().filter_map(|line| Some(line.strip_prefix("ci | ")?.to_owned())).collect();
+    assert_eq!(lines, ["new", "The files as they are"]);
+}
+
+#[test]
+fn a_red_run_says_why_and_exits_with_1() {
+    let flow = "stages:\n  - name: test\n    image: busybox\n    run: exit 3\n  - name: later\n    image: busybox\n    run: echo no\n";
+    let folder = repository(&[(".containerops.yml", flow)]);
+    let run = call(&folder, &["run"]);
+    assert_eq!(code(&run), Some(1));
+    assert!(out(&run).starts_with("test ✘ | exit code 3 in "), "{}", out(&run));
+    assert!(out(&run).ends_with("✘ ci: failure\n"), "{}", out(&run));
+    assert!(!out(&run).contains("no\n"), "{}", out(&run));
+}
+
+#[test]
+fn a_job_that_is_only_an_image_says_that_images_are_not_used_here() {
+    let folder = repository(&[(".containerops.yml", "image: busybox\n")]);
+    let run = call(&folder, &["run"]);
+    assert_eq!(code(&run), Some(1));
+    let words = "ci ✘ | cannot start: the image: it has no program of its own, or images are not used here; \
+                 give the job `run:` or `command:`";
+    assert!(out(&run).contains(words), "{}", out(&run));
+}
+
+#[test]
+fn of_several_flows_each_must_succeed() {
+    let red = "image: busybox\nrun: exit 1\n";
+    let green = "image: busybox\nrun: echo green\n";
+    let tags = "on: tag\nimage: busybox\nrun: echo tag\n";
+    let files = [(".containerops/a.yml", green), (".containerops/b.yml", red), (".containerops/c.yml", tags)];
+    let folder = repository(&files);
+    let run = call(&folder, &["run"]);
+    assert_eq!(code(&run), Some(1), "{}", err(&run));
+    for line in ["a | green\n", "✔ a: success\n", "✘ b: failure\n"] {
+        assert!(out(&run).contains(line), "{line} is not in {}", out(&run));
+    }
+    assert!(!out(&run).contains("tag"), "a push does not start it: {}", out(&run));
+    let one = call(&folder, &["run", ".containerops/a.yml"]);
+    assert_eq!(code(&one), Some(0), "{}", err(&one));
+}
+
+#[test]
+fn outside_of_a_repository_it_says_what_to_do() {
+    let folder = folder(&[(".containerops.yml", super::GOOD)]);
+    let run = call(&folder, &["run"]);
+    assert_eq!((code(&run), out(&run).as_str()), (Some(1), ""));
+    let words = "containerops: this is no Git repository: go to one, or make one with `git init`: ";
+    assert!(err(&run).starts_with(words), "{}", err(&run));
+}
+
+#[test]
+fn a_broken_flow_starts_nothing_and_shows_its_mistakes() {
+    let folder = repository(&[(".containerops.yml", BROKEN)]);
+    let run = call(&folder, &["run"]);
+    assert_eq!((code(&run), out(&run).as_str()), (Some(1), ""));
+    assert!(err(&run).starts_with("containerops: the flow file has mistakes\n"), "{}", err(&run));
+    assert!(err(&run).contains("--> .containerops.yml:3:5"), "{}", err(&run));
+}
+
+#[test]
+fn ctrl_c_cancels_and_leaves_nothing_behind() {
+    let folder = repository(&[(".containerops.yml", ENDLESS)]);
+    let mut run = Waiting::start(&folder);
+    interrupt(run.child.id());
+    let (rest, code) = run.end();
+    assert_eq!(code, Some(1), "{rest}");
+    assert!(rest.contains("cancelled by Ctrl-C"), "{rest}");
+    assert!(rest.ends_with("– ci: cancelled: cancelled by Ctrl-C\n"), "{rest}");
+    run.assert_nothing_is_left();
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run() {
+    let talks = "image: busybox\nrun: |\n  echo $$ > \"$PLACE\"\n  while :; do echo line; done\n";
+    let scratch = tempfile::tempdir().expect("a directory");
+    let place = scratch.path().join("job");
+    let flow = format!("environments: {{PLACE: {}}}\n{talks}", place.display());
+    let folder = repository(&[(".containerops.yml", &flow)]);
+    let mut command = containerops(folder.path(), &["run"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("containerops starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("standard output")).read_line(&mut line).expect("a line");
+    assert_eq!(line, "ci | line\n");
+    let ended = child.wait_with_output().expect("an end");
+    assert_eq!(code(&ended), Some(1));
+    assert!(err(&ended).starts_with("containerops: standard output is closed"), "{}", err(&ended));
+    let job = fs::read_to_string(place).expect("the job's process id");
+    assert!(!is_alive(job.trim()), "process {job} outlived its run");
+}
+
+#[test]
+fn ctrl_c_before_the_start_leaves_nothing_behind() {
+    // a git that interrupts whoever asks it for something, and is in no hurry to answer
+    let git = "#!/bin/sh\ncase \"$*\" in *remote*) exit 1;; esac\nkill -INT $PPID\nexec sleep 30\n";
+    let folder = folder(&[(".containerops.yml", super::GOOD), ("bin/git", git)]);
+    let program = folder.path().join("bin/git");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("an executable");
+    let scratch = tempfile::tempdir().expect("a directory");
+    let path = std::env::join_paths([folder.path().join("bin"), "/usr/bin".into(), "/bin".into()]).expect("a PATH");
+    let mut command = containerops(folder.path(), &["run"]);
+    let ended = command.env("PATH", path).env("TMPDIR", scratch.path()).output().expect("containerops starts");
+    assert_eq!(code(&ended), Some(1), "{}", err(&ended));
+    assert_eq!(err(&ended), "containerops: interrupted before anything was started\n");
+    assert_eq!(fs::read_dir(scratch.path()).expect("a directory").count(), 0);
+}

@@ -1,0 +1,4 @@
+//! What the engine decides without doing anything: pure functions, by table and by chance.
+
+mod advance;
+mod verdict;

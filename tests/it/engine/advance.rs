@@ -1,0 +1,190 @@
+//! Runs of any shape, with any ends, in any order.
+
+use containerops::{
+    engine::{Move, Seat, Seen, Stop, advance, worst},
+    model::{ActionId, ActionPlan, ActionState, Conclusion, Plan, Sequencing, StageKind, StagePlan},
+};
+use proptest::{collection::vec, prelude::*, sample::Index};
+
+/// More steps than any of these runs can take.
+const STEPS: usize = 500;
+
+/// A run that is played: its plan, its board, and what somebody wants.
+struct Played {
+    plan: Plan,
+    seats: Vec<Seat>,
+    stop: Option<Stop<'static>>,
+    ended: Option<Conclusion>,
+}
+
+impl Played {
+    fn new(plan: Plan) -> Self {
+        let places = plan.stages.iter().enumerate();
+        let places = places.flat_map(|(stage, plan)| (0..plan.actions.len()).map(move |place| (stage, place)));
+        let seat = |(id, (stage, place))| Seat {
+            id: ActionId::from_i64(id),
+            stage,
+            place,
+            state: ActionState::Waiting,
+            stopping: false,
+        };
+        let seats = (1..).zip(places).map(seat).collect();
+        Self { plan, seats, stop: None, ended: None }
+    }
+
+    fn moves(&self) -> Vec<Move> {
+        advance(&Seen { plan: &self.plan, actions: self.seats.clone(), stop: self.stop })
+    }
+
+    /// Makes all moves that are due, each of which must be one that may be made.
+    fn advance(&mut self) {
+        let moves = self.moves();
+        assert_eq!(moves, self.moves(), "what is seen alone decides");
+        for step in moves {
+            self.make(step);
+        }
+        if self.ended.is_none() {
+            assert_eq!(self.moves(), [], "no move is made twice");
+        }
+    }
+
+    fn make(&mut self, step: Move) {
+        assert_eq!(self.ended, None, "nothing moves after the end: {step:?}");
+        match step {
+            Move::Queue(id) => {
+                self.assert_may_start(id);
+                self.seat(id).state = ActionState::Queued;
+            }
+            Move::End(id, conclusion, reason) => {
+                assert!(!reason.is_empty(), "whoever never starts is told why");
+                assert_eq!(self.seat(id).state, ActionState::Waiting);
+                self.seat(id).state = ActionState::Ended(conclusion);
+            }
+            Move::Stop(id, _) => {
+                assert!(!self.seat(id).stopping && self.under_way().contains(&id));
+                self.seat(id).stopping = true;
+            }
+            Move::EndRun(conclusion, _) => {
+                assert!(self.seats.iter().all(|seat| seat.state.conclusion().is_some()), "it ends when all have");
+                self.ended = Some(conclusion);
+            }
+        }
+    }
+
+    fn assert_may_start(&mut self, id: ActionId) {
+        assert_eq!((self.seat(id).state.clone(), self.stop), (ActionState::Waiting, None));
+        let stage = self.seat(id).stage;
+        for need in self.needed_by(stage) {
+            for seat in self.seats.iter().filter(|seat| seat.stage == need) {
+                let end = seat.state.conclusion();
+                assert!(end.is_some_and(Conclusion::lets_go_on), "stage {stage} needs {need}, which is {end:?}");
+            }
+        }
+        let turns = self.plan.stages[stage].sequencing == Sequencing::Sequence;
+        let busy = self.seats.iter().any(|seat| seat.stage == stage && seat.state == ActionState::Running);
+        assert!(!(turns && busy), "in a sequence one runs at a time");
+    }
+
+    /// All that a stage needs, and all that those need.
+    fn needed_by(&self, stage: usize) -> Vec<usize> {
+        let mut all = self.plan.stages[stage].needs.clone();
+        let further: Vec<_> = all.iter().flat_map(|&need| self.needed_by(need)).collect();
+        all.extend(further);
+        all
+    }
+
+    fn seat(&mut self, id: ActionId) -> &mut Seat {
+        self.seats.iter_mut().find(|seat| seat.id == id).expect("a seat")
+    }
+
+    fn under_way(&self) -> Vec<ActionId> {
+        let live = |seat: &&Seat| matches!(seat.state, ActionState::Queued | ActionState::Running);
+        self.seats.iter().filter(live).map(|seat| seat.id).collect()
+    }
+
+    /// Something happens to one of the actions that are under way: it starts, or it ends.
+    fn happens(&mut self, which: Index, conclusion: Conclusion) {
+        let id = *which.get(&self.under_way());
+        let seat = self.seat(id);
+        seat.state = match (seat.stopping, seat.state == ActionState::Queued) {
+            (true, _) => ActionState::Ended(Conclusion::Cancelled),
+            (false, true) => ActionState::Running,
+            (false, false) => ActionState::Ended(conclusion),
+        };
+    }
+}
+
+fn stage(index: usize) -> impl Strategy<Value = StagePlan> {
+    let sequencing = prop_oneof![Just(Sequencing::Sequence), Just(Sequencing::Parallel)];
+    let needs = proptest::sample::subsequence((0..index).collect::<Vec<_>>(), 0..=index);
+    (sequencing, needs, any::<bool>(), 0..4_usize).prop_map(move |(sequencing, needs, fail_fast, actions)| StagePlan {
+        name: format!("s{index}"),
+        title: String::new(),
+        kind: if actions == 0 { StageKind::Start } else { StageKind::Normal },
+        sequencing,
+        needs,
+        fail_fast,
+        actions: (0..actions).map(action).collect(),
+    })
+}
+
+fn action(place: usize) -> ActionPlan {
+    ActionPlan { name: format!("a{place}"), title: String::new(), allow_failure: false, jobs: Vec::new() }
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let stages = (1..6_usize).prop_flat_map(|count| (0..count).map(stage).collect::<Vec<_>>());
+    stages.prop_map(|stages| Plan {
+        flow: "ci".to_owned(),
+        uri: "acme/widget/ci".to_owned(),
+        title: String::new(),
+        timeout: None,
+        stages,
+    })
+}
+
+fn conclusion() -> impl Strategy<Value = Conclusion> {
+    prop_oneof![
+        6 => Just(Conclusion::Success),
+        1 => Just(Conclusion::Warning),
+        1 => Just(Conclusion::Failure),
+        1 => Just(Conclusion::TimedOut),
+        1 => Just(Conclusion::Error),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_run_ends_and_every_action_once(
+        plan in plan(),
+        happenings in vec((any::<Index>(), conclusion()), STEPS),
+        stopped_at in proptest::option::of(0..20_usize),
+    ) {
+        let mut run = Played::new(plan);
+        run.advance();
+        for (step, (which, conclusion)) in happenings.into_iter().enumerate() {
+            if run.ended.is_some() {
+                break;
+            }
+            if stopped_at == Some(step) {
+                run.stop = Some(Stop::Cancelled("ada"));
+            } else {
+                run.happens(which, conclusion);
+            }
+            run.advance();
+        }
+        prop_assert!(run.ended.is_some(), "it ends");
+        let red = run.seats.iter().any(|seat| seat.state.conclusion() == Some(Conclusion::Failure));
+        prop_assert!(!red || run.ended == Some(Conclusion::Failure), "a failure is never hidden");
+    }
+}
+
+#[test]
+fn the_worst_end_counts_and_a_skip_the_least() {
+    use Conclusion::{Cancelled, Error, Failure, Skipped, Success, TimedOut, Warning};
+    let order = [Skipped, Success, Warning, Cancelled, Error, TimedOut, Failure];
+    for (place, end) in order.into_iter().enumerate() {
+        assert_eq!(worst(order[..=place].iter().copied()), end);
+    }
+    assert_eq!(worst([]), Success);
+}

@@ -1,0 +1,124 @@
+//! "How a job ends", row by row.
+
+use std::time::Duration;
+
+use containerops::{
+    agent::protocol::{Cause, EndRecord, LogSeal},
+    engine::{Evidence, verdict},
+    executor::ContainerEnd,
+    model::{Conclusion, Infrastructure, JobId, Time},
+};
+use insta::assert_snapshot;
+
+fn record(cause: Cause) -> EndRecord {
+    EndRecord {
+        job: JobId::from_i64(1),
+        cause,
+        started: None,
+        ended: Time::from_millis(0),
+        result: None,
+        memory_peak: Some(60 << 20),
+        memory_limit: Some(64 << 20),
+        oom_kills: 0,
+        log: LogSeal::default(),
+    }
+}
+
+fn exit(code: i32) -> EndRecord {
+    record(Cause::Exit { code })
+}
+
+fn resulting_in(value: &str) -> EndRecord {
+    EndRecord { result: Some(value.to_owned()), ..exit(0) }
+}
+
+fn killed_for_memory(cause: Cause) -> EndRecord {
+    EndRecord { oom_kills: 1, ..record(cause) }
+}
+
+fn container(exit_code: i32, oom_killed: bool) -> ContainerEnd {
+    let reason = "Error".to_owned();
+    ContainerEnd { job: JobId::from_i64(1), exit_code: Some(exit_code), oom_killed, reason, end_record: None }
+}
+
+fn by(record: &EndRecord) -> String {
+    said(&Evidence { record: Some(record), timeout: Duration::from_secs(60), ..Evidence::default() })
+}
+
+fn said(evidence: &Evidence<'_>) -> String {
+    let verdict = verdict(evidence);
+    format!("{}: {verdict}", verdict.conclusion())
+}
+
+#[test]
+fn the_agents_record_is_the_first_witness() {
+    let all = [
+        by(&exit(0)),
+        by(&exit(1)),
+        by(&exit(75)),
+        by(&resulting_in("true")),
+        by(&resulting_in(" TRUE ")),
+        by(&resulting_in("false")),
+        by(&resulting_in("")),
+        by(&EndRecord { result: Some("true".to_owned()), ..exit(1) }),
+        by(&record(Cause::Signal { signal: 11 })),
+        by(&killed_for_memory(Cause::Signal { signal: 9 })),
+        by(&killed_for_memory(Cause::Exit { code: 137 })),
+        by(&killed_for_memory(Cause::Exit { code: 0 })),
+        by(&record(Cause::TimedOut)),
+        by(&record(Cause::Cancelled { by: "ada".to_owned() })),
+        by(&record(Cause::CannotStart { message: "make: no such file".to_owned() })),
+        by(&record(Cause::NotPrepared { message: "the disk is full".to_owned() })),
+    ];
+    assert_snapshot!(all.join("\n"), @r"
+    success: success
+    failure: exit code 1
+    failure: exit code 75 (temporary failure)
+    success: success
+    success: success
+    failure: CO_RESULT = false
+    failure: CO_RESULT = 
+    failure: exit code 1
+    failure: killed by signal 11
+    failure: out of memory (peak 60 of 64 MiB)
+    failure: out of memory (peak 60 of 64 MiB)
+    success: success, but 1 of its processes were killed for memory
+    timed out: timed out after 1 min 0 s
+    cancelled: cancelled by ada
+    failure: cannot start: make: no such file
+    infrastructure: infrastructure: executor failed: the disk is full
+    ");
+}
+
+#[test]
+fn without_a_record_nothing_is_a_success() {
+    let evicted = (Infrastructure::Evicted, "low on memory".to_owned());
+    let (silent, killed) = (container(0, false), container(137, true));
+    let all = [
+        said(&Evidence::default()),
+        said(&Evidence { container: Some(&silent), ..Evidence::default() }),
+        said(&Evidence { container: Some(&killed), ..Evidence::default() }),
+        said(&Evidence { infrastructure: Some(&evicted), ..Evidence::default() }),
+        said(&Evidence { infrastructure: Some(&evicted), container: Some(&silent), ..Evidence::default() }),
+    ];
+    assert_snapshot!(all.join("\n"), @r"
+    infrastructure: infrastructure: agent lost: the container is gone, and its agent left no end record
+    infrastructure: infrastructure: agent lost: the container ended with code 0 (Error) without the agent's end record
+    failure: out of memory
+    infrastructure: infrastructure: evicted: low on memory
+    infrastructure: infrastructure: evicted: low on memory
+    ");
+}
+
+#[test]
+fn what_a_job_made_of_its_pods_end_is_not_its_authors_doing() {
+    let evicted = (Infrastructure::Evicted, "low on memory".to_owned());
+    let with = |record: &EndRecord| {
+        let record = Some(record);
+        verdict(&Evidence { record, infrastructure: Some(&evicted), ..Evidence::default() }).conclusion()
+    };
+    assert_eq!(with(&exit(143)), Conclusion::Error);
+    assert_eq!(with(&record(Cause::Signal { signal: 15 })), Conclusion::Error);
+    assert_eq!(with(&exit(0)), Conclusion::Success, "it was over before");
+    assert_eq!(with(&killed_for_memory(Cause::Signal { signal: 9 })), Conclusion::Failure);
+}

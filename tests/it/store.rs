@@ -1,0 +1,179 @@
+//! The database's own promises.
+
+use std::time::Duration;
+
+use containerops::{
+    model::{ActionId, DeliveryId, DeliveryState, ForgeKind, Time},
+    store::{Change, NewDelivery, Store, StoreError, Taken},
+};
+use futures::future::join_all;
+use sqlx::SqlitePool;
+
+use crate::harness::{
+    app::{Tester, WIDGET},
+    pods::Fault,
+};
+
+const NOW: Time = Time::from_millis(1_772_366_400_000);
+
+/// A database in a folder of its own.
+struct Scene {
+    folder: tempfile::TempDir,
+    store: Store,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&url(&folder)).await.expect("a database");
+        Self { folder, store }
+    }
+
+    /// The same file, past the store.
+    async fn sql(&self, statement: &'static str) {
+        let pool = SqlitePool::connect(&url(&self.folder)).await.expect("a database");
+        sqlx::query(statement).execute(&pool).await.expect("good SQL");
+        pool.close().await;
+    }
+
+    async fn take(&self, event: &str, delivery: &str) -> Result<Taken, StoreError> {
+        self.store.inbox().take(new(event, delivery)).await
+    }
+
+    async fn count(&self) -> usize {
+        let mut tx = self.store.read().await.expect("the database is there");
+        tx.deliveries(None, 1000).await.expect("deliveries").len()
+    }
+}
+
+fn url(folder: &tempfile::TempDir) -> String {
+    format!("sqlite:{}", folder.path().join("test.db").display())
+}
+
+fn new(event: &str, delivery: &str) -> NewDelivery {
+    NewDelivery {
+        forge: ForgeKind::Github,
+        hook: "1".to_owned(),
+        delivery: delivery.to_owned(),
+        event: event.to_owned(),
+        headers: Vec::new(),
+        body: bytes::Bytes::from_static(b"{}"),
+        received: NOW,
+        state: DeliveryState::Pending,
+    }
+}
+
+#[tokio::test]
+async fn deliveries_that_wait_together_are_each_taken_once() {
+    let scene = Scene::new().await;
+    let names: Vec<String> = (0..300).map(|n| (n % 100).to_string()).collect();
+    let taken = join_all(names.iter().map(|name| scene.take("push", name))).await;
+    let new = taken.iter().filter(|taken| matches!(taken, Ok(Taken::New(_)))).count();
+    let again = taken.iter().filter(|taken| matches!(taken, Ok(Taken::Again))).count();
+    assert_eq!((new, again, scene.count().await), (100, 200, 100));
+}
+
+#[tokio::test]
+async fn one_bad_delivery_does_not_take_others_with_it() {
+    let scene = Scene::new().await;
+    scene
+        .sql("CREATE TRIGGER bad BEFORE INSERT ON deliveries WHEN NEW.event = 'bad' BEGIN SELECT RAISE(ABORT, 'bad'); END")
+        .await;
+    let deliveries = [("push", "1"), ("bad", "2"), ("push", "3"), ("push", "1")];
+    let taken = join_all(deliveries.map(|(event, name)| scene.take(event, name))).await;
+    let said: Vec<_> = taken.iter().map(|taken| taken.as_ref().map(|taken| *taken == Taken::Again).ok()).collect();
+    assert_eq!(said, [Some(false), None, Some(false), Some(true)]);
+    assert_eq!(scene.count().await, 2);
+}
+
+#[tokio::test]
+async fn a_view_refuses_changes() {
+    let scene = Scene::new().await;
+    let mut view = scene.store.read().await.expect("the database is there");
+    view.hurry_action(ActionId::from_i64(1)).await.expect_err("it is read-only");
+}
+
+#[tokio::test]
+async fn what_is_not_committed_has_not_happened_and_does_not_ring() {
+    let scene = Scene::new().await;
+    let id = match scene.take("push", "1").await {
+        Ok(Taken::New(id)) => id,
+        other => panic!("{other:?}"),
+    };
+    let mut bell = scene.store.bell().listen();
+    let mut tx = scene.store.write().await.expect("the database is there");
+    tx.ring(Change::Delivery);
+    tx.delivery_handled(id, &DeliveryState::Started { runs: 1 }).await.expect("it is pending");
+    drop(tx);
+    assert_eq!(state(&scene.store, id).await, DeliveryState::Pending);
+    let rang = tokio::time::timeout(Duration::ZERO, bell.wait(Duration::MAX, |_| true)).await;
+    assert!(rang.is_err(), "nothing rang");
+    let mut tx = scene.store.write().await.expect("the database is there");
+    tx.ring(Change::Delivery);
+    tx.commit().await.expect("a commit");
+    bell.wait(Duration::MAX, |change| change == Change::Delivery).await;
+}
+
+#[tokio::test]
+async fn a_delivery_is_handled_once() {
+    let scene = Scene::new().await;
+    let Ok(Taken::New(id)) = scene.take("push", "1").await else { panic!("it is new") };
+    let mut tx = scene.store.write().await.expect("the database is there");
+    tx.delivery_handled(id, &DeliveryState::Started { runs: 1 }).await.expect("it is pending");
+    let again = tx.delivery_handled(id, &DeliveryState::Started { runs: 1 }).await;
+    assert!(matches!(again, Err(StoreError::Rows { meant: 1, met: 0, .. })), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_database_is_opened_again_with_all_that_is_in_it() {
+    let scene = Scene::new().await;
+    let Ok(Taken::New(id)) = scene.take("push", "1").await else { panic!("it is new") };
+    scene.store.close().await;
+    let again = Store::open(&url(&scene.folder)).await.expect("the same database");
+    assert_eq!(state(&again, id).await, DeliveryState::Pending);
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_release_is_left_alone() {
+    let scene = Scene::new().await;
+    scene.store.close().await;
+    scene
+        .sql("INSERT INTO _sqlx_migrations VALUES (99999999999999, 'from the future', CURRENT_TIMESTAMP, 1, x'00', 1)")
+        .await;
+    let refused = Store::open(&url(&scene.folder)).await;
+    assert!(matches!(refused, Err(StoreError::Schema(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_url_of_no_known_database_is_refused_without_its_password() {
+    let refused = Store::open("mysql://root:hunter2@db/ci").await.expect_err("unknown");
+    assert_eq!(refused.to_string(), "`mysql` is no database that this version knows: sqlite:PATH is");
+}
+
+#[tokio::test]
+async fn a_lease_is_held_by_one_and_its_number_fences_off_the_others() {
+    let t = Tester::start().await;
+    t.pods.fail_next(Fault::Away);
+    t.commit("main", r#"stages: [{name: test, image: "rust:1", run: cargo test}]"#);
+    t.deliver(t.github.push(WIDGET, "main")).await;
+    t.drain().await;
+    t.read_writes();
+    let (run, store) = (t.newest_run().await.id, t.app().engine.store.clone());
+    let (now, minute) = (t.clock.now(), Duration::from_secs(60));
+    let mut tx = store.write().await.expect("the database is there");
+    let id = tx.actions(run).await.expect("actions")[0].id;
+    let first = tx.claim_action(id, now, now.after(minute), now).await.expect("no trouble").expect("it is free");
+    assert!(tx.claim_action(id, now, now.after(minute), now).await.expect("no trouble").is_none(), "it is taken");
+    let later = now.after(minute);
+    let second = tx.claim_action(id, later, later.after(minute), now).await.expect("no trouble").expect("it is over");
+    tx.hold_lease(id, first.fence, later).await.expect_err("the first has lost it");
+    tx.release_action(id, first.fence).await.expect("that changes nothing");
+    tx.hold_lease(id, second.fence, later.after(minute)).await.expect("the second has it");
+    tx.release_action(id, second.fence).await.expect("it gives it back");
+    assert!(tx.claim_action(id, later, later.after(minute), now).await.expect("no trouble").is_some());
+}
+
+async fn state(store: &Store, id: DeliveryId) -> DeliveryState {
+    let mut tx = store.read().await.expect("the database is there");
+    tx.delivery(id).await.expect("no trouble").expect("a delivery").state.0
+}
