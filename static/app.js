@@ -83,32 +83,33 @@ function marked() {
   return from ? [Number(from), Number(to ?? from)].sort((a, b) => a - b) : null;
 }
 
-function mark(scroll) {
-  for (const line of $$(".here", log)) line.classList.remove("here");
+// marks the lines that the address names; false if it names none
+function mark(place) {
   const range = marked();
   if (!range) return false;
-  const first = document.getElementById(`L${range[0]}`);
-  if (!first) {
-    // a line outside the window: the server does not see what follows the #
-    if (scroll) location.replace(`${log.dataset.log}${log.dataset.query}line=${range[0]}${location.hash}`);
-    return true;
+  for (const line of $$(".here", log)) line.classList.remove("here");
+  const lines = $$("li", log).filter((line) => range[0] <= numberOf(line) && numberOf(line) <= range[1]);
+  for (const line of lines) line.classList.add("here");
+  if (place === "go to") {
+    if (lines.length) lines[0].scrollIntoView();
+    // outside the window: the server does not see what follows the #
+    else location.replace(`${log.dataset.log}${log.dataset.query}line=${range[0]}${location.hash}`);
   }
-  for (let line = first; line && Number(line.id.slice(1)) <= range[1]; line = line.nextElementSibling) line.classList.add("here");
-  if (scroll) first.scrollIntoView({ block: "center" });
   return true;
 }
 
-// shift and a second number mark all between
+const numberOf = (line) => Number(line.id.slice(1));
+
+// a number makes the address one of its line, and with shift of all between; the page stays where it is
 function choose(event) {
   const number = event.target.closest("a.n");
-  if (!number) return;
-  const range = marked();
-  if (event.shiftKey && range) {
-    event.preventDefault();
-    const ends = [range[0], Number(number.textContent)].sort((a, b) => a - b);
-    history.replaceState(null, "", `#L${ends[0]}-L${ends[1]}`);
-    mark(false);
-  }
+  if (!number || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  const line = numberOf(number.parentElement);
+  const other = (event.shiftKey && marked()?.[0]) || line;
+  const [from, to] = [Math.min(other, line), Math.max(other, line)];
+  history.replaceState(null, "", from === to ? `#L${from}` : `#L${from}-L${to}`);
+  mark("stay");
 }
 
 function append(html) {
@@ -120,6 +121,7 @@ function append(html) {
   }
   while (below && log.childElementCount > KEEP) log.firstElementChild.remove();
   $("p.empty")?.remove();
+  if (log.lastElementChild) $(".seal").textContent = `${numberOf(log.lastElementChild)} lines so far`;
   if (below) window.scrollTo(0, document.body.scrollHeight);
 }
 
@@ -147,32 +149,35 @@ function paging() {
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries) if (entry.isIntersecting) more(entry.target);
   }, { rootMargin: "600px" });
-  // not before the page has settled at its line
-  setTimeout(() => { for (const link of $$("a.earlier, a.later")) seen.observe(link); }, 500);
+  // not before someone scrolls: whoever opens a page sees its head first
+  const start = () => { for (const link of $$("a.earlier, a.later")) seen.observe(link); };
+  setTimeout(() => addEventListener("scroll", start, { once: true, passive: true }), 500);
   async function more(link) {
     seen.unobserve(link);
     if (log.childElementCount > KEEP) return;
-    const earlier = link.classList.contains("earlier");
     const page = await fetched(link.href).catch(() => null);
     if (!page) return;
+    const earlier = link.classList.contains("earlier");
     const lines = $$(".log > li", page).filter((line) => !document.getElementById(line.id));
-    const before = document.body.scrollHeight;
-    if (earlier) log.prepend(...lines.map((line) => document.adoptNode(line)));
-    else log.append(...lines.map((line) => document.adoptNode(line)));
-    if (earlier) window.scrollBy(0, document.body.scrollHeight - before);
+    const below = document.body.scrollHeight - window.scrollY;
+    log[earlier ? "prepend" : "append"](...lines.map((line) => document.adoptNode(line)));
+    mark("stay");
     const next = $(earlier ? "a.earlier" : "a.later", page);
-    if (!next) return link.parentElement.remove();
-    link.href = next.href;
-    seen.observe(link);
+    if (next) link.href = next.href;
+    else link.parentElement.remove();
+    // what is read stays where it is
+    if (earlier) window.scrollTo(0, document.body.scrollHeight - below);
+    if (next) seen.observe(link);
   }
 }
 
 function open() {
-  const opened = !mark(true) && log.dataset.open && document.getElementById(`L${log.dataset.open}`);
+  if (mark("go to")) return;
+  const opened = log.dataset.open && document.getElementById(`L${log.dataset.open}`);
   if (opened) {
     opened.classList.add("here");
-    opened.scrollIntoView({ block: "center" });
-  } else if (!marked() && log.dataset.stream) {
+    opened.scrollIntoView();
+  } else if (log.dataset.stream) {
     window.scrollTo(0, document.body.scrollHeight);
   }
 }
@@ -181,9 +186,10 @@ tick();
 setInterval(tick, 1000);
 if ($("main[data-live]")) setTimeout(refresh, 2000);
 if (log) {
+  log.classList.add("scripted");
   open();
   follow();
   paging();
   log.addEventListener("click", choose);
-  addEventListener("hashchange", () => mark(false));
+  addEventListener("hashchange", () => mark("go to"));
 }

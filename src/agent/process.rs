@@ -24,6 +24,8 @@ use super::{
 const SWEEP_ROUNDS: u32 = 100;
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 const SHELL: &str = "/bin/sh";
+const NO_ENTRYPOINT: &str =
+    "the image: it has no program of its own, or images are not used here; give the job `run:` or `command:`";
 
 /// A job's running process.
 pub(super) struct Process {
@@ -92,11 +94,12 @@ impl Process {
 fn command_line<'a>(start: &Start, workspace: &'a Path) -> Result<(String, Vec<String>, Option<&'a Path>), String> {
     let split = |words: &[String]| match words.split_first() {
         Some((program, arguments)) if !program.is_empty() => Ok((program.clone(), arguments.to_vec())),
-        Some(_) | None => Err("there is no program to start: the command is empty".to_owned()),
+        Some(_) | None => Err("anything: the command is empty".to_owned()),
     };
     match start {
         Start::Script(text) => Ok((SHELL.to_owned(), vec!["-ec".to_owned(), text.clone()], Some(workspace))),
         Start::Command(words) => split(words).map(|(program, arguments)| (program, arguments, Some(workspace))),
+        Start::Entrypoint(words) if words.is_empty() => Err(NO_ENTRYPOINT.to_owned()),
         Start::Entrypoint(words) => split(words).map(|(program, arguments)| (program, arguments, None)),
     }
 }

@@ -24,18 +24,41 @@ pub struct Frame {
     pub pieces: Vec<Piece>,
 }
 
+impl Frame {
+    /// The offset after its last byte.
+    pub fn end(&self) -> u64 {
+        self.start + self.text.len() as u64
+    }
+
+    /// Without the bytes before `offset`.
+    fn from(mut self, offset: u64) -> Self {
+        let skipped = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        let rest = self.text.split_off(skipped.min(self.text.len()));
+        let before = std::mem::replace(&mut self.text, rest);
+        self.line += memchr::memchr_iter(b'\n', &before).count() as u64;
+        self.start += before.len() as u64;
+        let mut skipped = before.len() as u64;
+        for piece in &mut self.pieces {
+            let less = skipped.min(piece.length);
+            piece.length -= less;
+            skipped -= less;
+        }
+        self
+    }
+}
+
 impl Engine {
-    /// The part of a log that holds byte `offset`; `None` at the log's end.
+    /// What a part of a log holds from byte `offset` on; `None` at the log's end.
     ///
     /// # Errors
     /// If the database or the blobs are away, or the log is damaged.
     pub async fn frame_at_offset(&self, job: JobId, offset: u64) -> Result<Option<Frame>> {
-        let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+        let start = i64::try_from(offset).unwrap_or(i64::MAX);
         let mut tx = self.store.read().await?;
-        let chunk = tx.chunks_from_offset(job, offset, 1).await?.into_iter().next();
+        let chunk = tx.chunks_from_offset(job, start, 1).await?.into_iter().next();
         let row = tx.job(job).await?;
         drop(tx);
-        self.unpack(row, chunk).await
+        Ok(self.unpack(row, chunk).await?.map(|frame| frame.from(offset)))
     }
 
     /// The part of a log in which line `line` (from 0) begins, or the one before if it begins just where that ends;

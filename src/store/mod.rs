@@ -4,6 +4,7 @@
 //! One SQL text serves both databases ([`Db`]); a transaction ([`Tx`]) is the only thing that runs statements, so what
 //! belongs together is together. After a commit the [`Bell`] rings: a hint for whoever waits, never the truth.
 
+mod action;
 mod attempt;
 mod bell;
 mod delivery;
@@ -20,13 +21,14 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub use action::ActionRow;
 pub use attempt::{AttemptRow, JobRow, NewJob, OutputRow, Tail};
 pub use bell::{Bell, Change, Listener};
 pub use delivery::{DeliveryRow, DeliverySummary};
 pub use inbox::{Inbox, NewDelivery, Taken};
 pub use log::{ChunkRow, NewChunk};
 pub use report::{NewReport, ReportRow};
-pub use run::{ActionRow, NewRun, Pin, Pins, RepositoryRow, RunFilter, RunRow, RunSummary};
+pub use run::{NewRun, Pin, Pins, RepositoryRow, RunFilter, RunRow, RunSummary};
 pub use types::Json;
 
 /// The schema's history; it only grows.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Change, Json, Result, Tx, execute, meant, row, rows};
 use crate::model::{
-    ActionId, ActionState, DeliveryId, Diagnostic, Event, ForgeKind, Plan, PlanDigest, Repository, RepositoryId,
-    RepositoryName, RunId, RunState, Sha, Time,
+    DeliveryId, Diagnostic, Event, ForgeKind, Plan, PlanDigest, Repository, RepositoryId, RepositoryName, RunId,
+    RunState, Sha, Time,
 };
 
 /// A repository that has had an event.
@@ -120,33 +120,6 @@ pub struct RunFilter {
     pub limit: i64,
 }
 
-/// An action of a run.
-#[derive(Debug, Clone, sqlx::FromRow)]
-pub struct ActionRow {
-    /// Ours.
-    pub id: ActionId,
-    /// Whose.
-    pub run_id: RunId,
-    /// Its stage's place in the plan.
-    pub stage: i64,
-    /// Its own place in the stage.
-    pub place: i64,
-    /// How far it is.
-    pub state: Json<ActionState>,
-    /// Why it waits, or how it ended, in words.
-    pub reason: String,
-    /// Who wants it stopped.
-    pub cancelled_by: Option<String>,
-    /// How many attempts were begun.
-    pub attempts: i64,
-    /// Counts the claims: who holds an older number has lost it.
-    pub fence: i64,
-    /// When its first job started.
-    pub started: Option<Time>,
-    /// When no attempt would follow.
-    pub ended: Option<Time>,
-}
-
 /// A run to be made.
 #[derive(Debug)]
 pub struct NewRun<'a> {
@@ -257,26 +230,6 @@ impl Tx {
         }
         self.ring(Change::Run(id));
         Ok(id)
-    }
-
-    async fn insert_actions(&mut self, run: RunId, plan: Option<&Plan>, now: Time) -> Result<()> {
-        let stages = plan.map_or(&[][..], |plan| &plan.stages);
-        for (stage, stage_plan) in stages.iter().enumerate() {
-            for place in 0..stage_plan.actions.len() {
-                execute!(
-                    self,
-                    "INSERT INTO actions (id, run_id, stage, place, phase, state, reason, attempts, due, lease_until, \
-                     fence) VALUES ($1, $2, $3, $4, $5, $6, '', 0, 0, 0, 0)",
-                    ActionId::mint(now),
-                    run,
-                    column(stage),
-                    column(place),
-                    ActionState::Waiting.phase(),
-                    Json(ActionState::Waiting),
-                )?;
-            }
-        }
-        Ok(())
     }
 
     /// One run.
@@ -428,148 +381,6 @@ impl Tx {
         )?;
         self.ring(Change::Run(run));
         Ok(met == 1)
-    }
-
-    /// A run's actions, in the plan's order.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn actions(&mut self, run: RunId) -> Result<Vec<ActionRow>> {
-        rows!(self, ActionRow, "SELECT * FROM actions WHERE run_id = $1 ORDER BY stage, place", run)
-    }
-
-    /// One action.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError); also if there is none, for rows never go.
-    pub async fn action(&mut self, id: ActionId) -> Result<ActionRow> {
-        row!(self, ActionRow, "SELECT * FROM actions WHERE id = $1", id)?.ok_or_else(|| sqlx::Error::RowNotFound.into())
-    }
-
-    /// Actions that want a driver now and have none.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn due_actions(&mut self, now: Time, limit: i64) -> Result<Vec<ActionId>> {
-        let found: Vec<(ActionId,)> = rows!(
-            self,
-            (ActionId,),
-            "SELECT id FROM actions WHERE phase IN ('queued', 'running') AND due <= $1 AND lease_until <= $1 \
-             ORDER BY due, id LIMIT $2",
-            now,
-            limit,
-        )?;
-        Ok(found.into_iter().map(|(id,)| id).collect())
-    }
-
-    /// Takes the lease of an action until `until`. `None`: someone else has it, or it wants none. The action is looked
-    /// at again at `due`, unless what happens under the lease says otherwise.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn claim_action(&mut self, id: ActionId, now: Time, until: Time, due: Time) -> Result<Option<ActionRow>> {
-        row!(
-            self,
-            ActionRow,
-            "UPDATE actions SET lease_until = $3, due = $4, fence = fence + 1 \
-             WHERE id = $1 AND phase IN ('queued', 'running') AND lease_until <= $2 RETURNING *",
-            id,
-            now,
-            until,
-            due,
-        )
-    }
-
-    /// Errs unless the lease with this number still holds: what follows in the transaction is then nobody else's.
-    ///
-    /// # Errors
-    /// [`StoreError::Rows`](super::StoreError::Rows) if someone else has claimed the action since.
-    pub async fn hold_lease(&mut self, id: ActionId, fence: i64, until: Time) -> Result<()> {
-        let met = execute!(self, "UPDATE actions SET lease_until = $3 WHERE id = $1 AND fence = $2", id, fence, until)?;
-        meant("a lease holds", 1, met)
-    }
-
-    /// Gives a lease back, if it is still held.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn release_action(&mut self, id: ActionId, fence: i64) -> Result<()> {
-        execute!(self, "UPDATE actions SET lease_until = 0 WHERE id = $1 AND fence = $2", id, fence)?;
-        Ok(())
-    }
-
-    /// Whoever drives this action should look now.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn hurry_action(&mut self, id: ActionId) -> Result<()> {
-        execute!(self, "UPDATE actions SET due = 0 WHERE id = $1", id)?;
-        Ok(())
-    }
-
-    /// An action moved. An ended action stays as it is.
-    ///
-    /// # Errors
-    /// [`StoreError::Rows`](super::StoreError::Rows) if it has ended.
-    pub async fn set_action_state(&mut self, id: ActionId, state: &ActionState, reason: &str, now: Time) -> Result<()> {
-        let started = (*state == ActionState::Running).then_some(now);
-        let ended = state.conclusion().map(|_| now);
-        let met = execute!(
-            self,
-            "UPDATE actions SET phase = $2, state = $3, reason = $4, started = COALESCE(started, $5), ended = $6 \
-             WHERE id = $1 AND phase <> 'ended'",
-            id,
-            state.phase(),
-            Json(state),
-            reason,
-            started,
-            ended,
-        )?;
-        meant("an action moves", 1, met)
-    }
-
-    /// Says why an action waits, without moving it.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn set_action_reason(&mut self, action: &ActionRow, reason: &str) -> Result<()> {
-        if action.reason != reason {
-            execute!(self, "UPDATE actions SET reason = $2 WHERE id = $1 AND phase <> 'ended'", action.id, reason)?;
-            self.ring(Change::Run(action.run_id));
-        }
-        Ok(())
-    }
-
-    /// Someone wants a running action stopped. The first one's name is kept.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn cancel_action(&mut self, id: ActionId, by: &str) -> Result<()> {
-        execute!(
-            self,
-            "UPDATE actions SET cancelled_by = $2, due = 0 WHERE id = $1 AND phase <> 'ended' \
-             AND cancelled_by IS NULL",
-            id,
-            by,
-        )?;
-        Ok(())
-    }
-
-    /// An action that will be attempted again: queued, with its next attempt not before `due`.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn requeue_action(&mut self, id: ActionId, due: Time, reason: &str) -> Result<()> {
-        let met = execute!(
-            self,
-            "UPDATE actions SET phase = $2, state = $3, reason = $4, due = $5 WHERE id = $1 AND phase <> 'ended'",
-            id,
-            ActionState::Queued.phase(),
-            Json(ActionState::Queued),
-            reason,
-            due,
-        )?;
-        meant("an action is tried again", 1, met)
     }
 }
 

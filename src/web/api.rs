@@ -10,14 +10,15 @@ use axum::{
     routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Web,
-    pages::{Failure, JobPlace, Moment, Place, Route, RunPlace, same_site},
+    pages::{Failure, JobPlace, Moment, Place, Route, RunPlace, log_text, same_site},
 };
 use crate::{
-    model::{DeliveryId, ForgeKind, JobPath, RepositoryName, RunId, Time},
+    engine::EngineError,
+    model::{DeliveryId, ForgeKind, JobId, JobPath, RepositoryName, RunId, Time},
     store::{ActionRow, JobRow, RunFilter, RunRow, RunSummary, Tx},
 };
 
@@ -65,6 +66,8 @@ pub(super) fn routes() -> Router<Web> {
         .route("/runs/{id}", get(run))
         .route("/runs/{id}/cancel", post(cancel))
         .route("/runs/{id}/rerun", post(rerun))
+        .route("/jobs/{id}", get(job))
+        .route("/jobs/{id}/log", get(job_log))
         .route("/deliveries", get(deliveries))
         .route("/deliveries/{id}", get(delivery))
         .fallback(async || Problem(Failure::Missing))
@@ -114,6 +117,27 @@ async fn rerun(
     Ok((StatusCode::CREATED, Json(whole(&mut tx, &run).await?)))
 }
 
+async fn job(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+    let mut tx = web.engine.store.read().await?;
+    let job = find_job(&mut tx, &id).await?;
+    let broken = || Failure::from(EngineError::Broken(format!("job {} is of no attempt", job.id)));
+    let attempt = tx.attempt(job.attempt_id).await?.ok_or_else(broken)?;
+    let action = tx.action(attempt.action_id).await?;
+    let run = tx.run(action.run_id).await?.ok_or_else(broken)?;
+    let route = route_of(&mut tx, &run).await?;
+    let outputs = outputs(&mut tx, job.id).await?;
+    let mut value = job_value(&run, &route, &action, &job, outputs);
+    value["run"] = json!(run.id);
+    value["attempt"] = json!(attempt.number);
+    Ok(Json(value))
+}
+
+/// Text, with ranges.
+async fn job_log(State(web): State<Web>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let job = find_job(&mut web.engine.store.read().await?, &id).await?;
+    Ok(log_text(&web.engine, &job, &headers)?)
+}
+
 async fn deliveries(
     State(web): State<Web>,
     query: Result<Query<DeliveriesQuery>, axum::extract::rejection::QueryRejection>,
@@ -146,6 +170,23 @@ async fn find(tx: &mut Tx, id: &str) -> Result<RunRow, Problem> {
     Ok(tx.run(id).await?.ok_or(Failure::Missing)?)
 }
 
+async fn find_job(tx: &mut Tx, id: &str) -> Result<JobRow, Problem> {
+    let id: JobId = id.parse().map_err(|_| Failure::Missing)?;
+    Ok(tx.job(id).await?.ok_or(Failure::Missing)?)
+}
+
+async fn outputs(tx: &mut Tx, job: JobId) -> Result<Map<String, Value>, Problem> {
+    let rows = tx.outputs(job).await?;
+    Ok(rows.into_iter().map(|output| (output.name, Value::String(output.value))).collect())
+}
+
+/// The run's page.
+async fn route_of(tx: &mut Tx, run: &RunRow) -> Result<Route, Problem> {
+    let repository = tx.repository(run.repository_id).await?;
+    let place = Place::Run(run.number.cast_unsigned(), RunPlace::Page);
+    Ok(Route { forge: repository.forge, repository: repository.name, place })
+}
+
 fn summary(row: &RunSummary) -> Value {
     let place = Place::Run(row.number.cast_unsigned(), RunPlace::Page);
     let url = Route { forge: row.forge, repository: row.name.clone(), place }.to_string();
@@ -158,9 +199,7 @@ fn summary(row: &RunSummary) -> Value {
 
 /// A run with its stages, actions and the jobs of each action's newest attempt.
 async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
-    let repository = tx.repository(run.repository_id).await?;
-    let place = Place::Run(run.number.cast_unsigned(), RunPlace::Page);
-    let route = Route { forge: repository.forge, repository: repository.name.clone(), place };
+    let route = route_of(tx, run).await?;
     let rows = tx.actions(run.id).await?;
     let mut stages = Vec::new();
     for (at, stage) in run.plan.iter().flat_map(|plan| &plan.stages).enumerate() {
@@ -171,7 +210,7 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
         stages.push(json!({"name": stage.name, "kind": stage.kind, "actions": actions}));
     }
     Ok(json!({
-        "id": run.id, "forge": repository.forge, "repository": repository.name, "number": run.number,
+        "id": run.id, "forge": route.forge, "repository": route.repository, "number": run.number,
         "flow": run.flow, "path": run.path, "sha": run.sha, "event": run.event.0, "status": run.state.0,
         "reason": run.reason, "cancelled_by": run.cancelled_by, "rerun_of": run.rerun_of,
         "delivery": run.delivery_id, "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
@@ -188,8 +227,8 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
     };
     let mut shown = Vec::with_capacity(jobs.len());
     for job in &jobs {
-        let outputs = tx.outputs(job.id).await?.into_iter().map(|output| (output.name, Value::String(output.value)));
-        shown.push(job_value(run, route, row, job, outputs.collect()));
+        let outputs = outputs(tx, job.id).await?;
+        shown.push(job_value(run, route, row, job, outputs));
     }
     let plan = run.plan.as_ref().and_then(|plan| plan.action(row.stage as usize, row.place as usize));
     Ok(json!({
@@ -199,13 +238,7 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
     }))
 }
 
-fn job_value(
-    run: &RunRow,
-    route: &Route,
-    action: &ActionRow,
-    job: &JobRow,
-    outputs: serde_json::Map<String, Value>,
-) -> Value {
+fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outputs: Map<String, Value>) -> Value {
     let plan = run.plan.as_ref();
     let stage = plan.and_then(|plan| plan.stages.get(action.stage as usize));
     let action = stage.and_then(|stage| stage.actions.get(action.place as usize));

@@ -11,6 +11,7 @@ use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
     http::StatusCode,
+    middleware,
     routing::{get, post},
 };
 
@@ -26,13 +27,14 @@ pub struct Web {
 /// All routes.
 pub fn router(engine: Engine) -> Router {
     let web = Web { engine };
+    let dress = middleware::from_fn_with_state(web.clone(), pages::dress);
     Router::new()
         .route("/hooks/{forge}", post(hooks::take).layer(DefaultBodyLimit::max(hooks::BODY_MAX)))
         .nest("/agent/v1", agent::routes())
-        .nest("/api/v1", api::routes())
+        .nest("/api/v1", api::routes().layer(dress.clone()))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .merge(pages::routes(web.clone()))
+        .merge(pages::routes().layer(dress))
         .with_state(web)
 }
 

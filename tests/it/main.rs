@@ -17,6 +17,7 @@ mod kubernetes;
 mod layers;
 mod mirror;
 mod pages;
+mod pages_http;
 mod pod;
 mod prism;
 mod process_executor;

@@ -1,7 +1,7 @@
 //! What pages are made of: paths, ranges, lines and colours of logs.
 
 use containerops::{
-    agent::protocol::{Chunk, Piece, Stream},
+    agent::protocol::{Piece, Stream},
     model::{ForgeKind, JobPath, Time},
     web::{
         log::{
@@ -133,15 +133,14 @@ proptest! {
     }
 }
 
-fn chunk(text: &[u8]) -> Chunk {
-    let piece = Piece { length: text.len() as u64, time: Time::from_millis(0), stream: Stream::Out };
-    Chunk { pieces: vec![piece], text: text.to_vec() }
+fn piece(text: &[u8]) -> Piece {
+    Piece { length: text.len() as u64, time: Time::from_millis(0), stream: Stream::Out }
 }
 
 fn collect<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Vec<Line> {
     let mut collector = Collector::new(1, 0, 1..u64::MAX);
     for part in parts {
-        collector.push(&chunk(part));
+        collector.push(part, &[piece(part)]);
     }
     collector.finish()
 }
@@ -158,7 +157,8 @@ fn a_line_of_megabytes_is_cut_and_counted_and_a_progress_bar_is_shown_as_it_ende
 #[test]
 fn only_the_wanted_lines_are_kept_and_reading_can_go_on() {
     let mut collector = Collector::new(1, 0, 2..4);
-    collector.push(&chunk(b"one\ntwo\nthree\nfour\n"));
+    let text = b"one\ntwo\nthree\nfour\n";
+    collector.push(text, &[piece(text)]);
     assert!(collector.is_done());
     assert_eq!(collector.resume(), 14);
     let lines: Vec<(u64, Vec<u8>)> = collector.finish().into_iter().map(|line| (line.number, line.text)).collect();

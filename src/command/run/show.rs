@@ -73,9 +73,8 @@ impl Shown {
     async fn look_at_job(&mut self, engine: &Engine, name: &str, job: &JobRow) -> Result<()> {
         let printed = self.logs.entry(job.id).or_default();
         while let Some(frame) = engine.frame_at_offset(job.id, printed.offset).await? {
-            let skip = usize::try_from(printed.offset - frame.start).unwrap_or(0);
-            printed.offset = frame.start + frame.text.len() as u64;
-            printed.rest.extend_from_slice(&frame.text[skip..]);
+            printed.offset = frame.end();
+            printed.rest.extend_from_slice(&frame.text);
             print_lines(name, &mut printed.rest)?;
         }
         if let (Some(verdict), false) = (job.state.verdict(), printed.ended) {

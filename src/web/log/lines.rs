@@ -1,9 +1,9 @@
-//! Takes the wanted lines out of chunks that come one after another.
+//! Takes the wanted lines out of a log's parts that come one after another.
 
 use std::ops::Range;
 
 use crate::{
-    agent::protocol::{Chunk, Stream},
+    agent::protocol::{Piece, Stream},
     model::Time,
 };
 
@@ -45,10 +45,10 @@ impl Collector {
         Self { next, begins: offset, offset, wanted, open: None, lines: Vec::new() }
     }
 
-    /// The next chunk's bytes. A chunk whose pieces do not cover its text is read as far as they do.
-    pub fn push(&mut self, chunk: &Chunk) {
-        let mut rest = chunk.text.as_slice();
-        for piece in &chunk.pieces {
+    /// The next bytes, and which of them came when. Text that no piece covers is not read.
+    pub fn push(&mut self, text: &[u8], pieces: &[Piece]) {
+        let mut rest = text;
+        for piece in pieces {
             let length = usize::try_from(piece.length).unwrap_or(usize::MAX).min(rest.len());
             let (text, after) = rest.split_at(length);
             rest = after;

@@ -1,11 +1,14 @@
-//! A window of lines out of a log of any length: only the chunks that hold them are read, one at a time.
+//! A window of lines out of a log of any length: only the parts that hold them are read, one at a time.
 
 use std::ops::Range;
 
 use super::{
     fault::{Fault, fault},
     lines::{Collector, Line},
-    reader::{LogReader, ReadError},
+};
+use crate::{
+    engine::{Engine, EngineError},
+    model::JobId,
 };
 
 /// How many lines a page shows at once.
@@ -24,57 +27,55 @@ pub struct Window {
     pub resume: u64,
 }
 
-impl LogReader {
-    /// The lines numbered `wanted` (from 1), as far as they are there.
+impl Window {
+    /// The lines of a job's log that are numbered `wanted` (from 1), as far as they are there.
     ///
     /// # Errors
-    /// [`ReadError`].
-    pub async fn window(&self, wanted: Range<u64>) -> Result<Window, ReadError> {
-        let Some(mut loaded) = self.at_line(wanted.start).await? else { return Ok(Window::default()) };
-        let mut collector = Collector::new(loaded.line, loaded.offset, wanted);
+    /// If the log cannot be read.
+    pub async fn read(engine: &Engine, job: JobId, wanted: Range<u64>) -> Result<Self, EngineError> {
+        let first = wanted.start.saturating_sub(1);
+        let Some(mut frame) = engine.frame_at_line(job, first).await? else { return Ok(Self::default()) };
+        let mut collector = Collector::new(frame.line + 1, frame.start, wanted);
         let mut budget = READ_MAX;
         loop {
-            collector.push(&loaded.chunk);
-            budget = budget.saturating_sub(loaded.chunk.text.len() as u64);
+            collector.push(&frame.text, &frame.pieces);
+            budget = budget.saturating_sub(frame.text.len() as u64);
             if collector.is_done() || budget == 0 {
                 break;
             }
-            match self.at_offset(loaded.end()).await? {
-                Some(next) => loaded = next,
+            match engine.frame_at_offset(job, frame.end()).await? {
+                Some(next) => frame = next,
                 None => break,
             }
         }
         let resume = collector.resume();
-        Ok(Window { lines: collector.finish(), resume })
+        Ok(Self { lines: collector.finish(), resume })
     }
+}
 
-    /// The number of the line that looks most like the fault in a log of `length` bytes: the first certain one, else
-    /// the first that mentions one.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub async fn first_fault(&self, length: u64) -> Result<Option<u64>, ReadError> {
-        let from = length.saturating_sub(SEARCH_MAX);
-        let Some(mut loaded) = self.at_offset(from).await? else { return Ok(None) };
-        let mut collector = Collector::new(loaded.line, loaded.offset, 1..u64::MAX);
-        let mut mention = None;
-        loop {
-            collector.push(&loaded.chunk);
-            for line in collector.take() {
-                match fault(&line.text) {
-                    Some(Fault::Certain) => return Ok(Some(line.number)),
-                    Some(Fault::Mention) => mention = mention.or(Some(line.number)),
-                    None => {}
-                }
-            }
-            match self.at_offset(loaded.end()).await? {
-                Some(next) => loaded = next,
-                None => break,
+/// The number of the line that looks most like the fault in a log of `length` bytes: the first certain one, else the
+/// first that mentions one.
+///
+/// # Errors
+/// If the log cannot be read.
+pub async fn first_fault(engine: &Engine, job: JobId, length: u64) -> Result<Option<u64>, EngineError> {
+    let mut at = length.saturating_sub(SEARCH_MAX);
+    let mut collector = None;
+    let mut mention = None;
+    while let Some(frame) = engine.frame_at_offset(job, at).await? {
+        at = frame.end();
+        let collector = collector.get_or_insert_with(|| Collector::new(frame.line + 1, frame.start, 1..u64::MAX));
+        collector.push(&frame.text, &frame.pieces);
+        for line in collector.take() {
+            match fault(&line.text) {
+                Some(Fault::Certain) => return Ok(Some(line.number)),
+                Some(Fault::Mention) => mention = mention.or(Some(line.number)),
+                None => {}
             }
         }
-        let last = collector.finish().into_iter().find(|line| fault(&line.text).is_some());
-        Ok(mention.or(last.map(|line| line.number)))
     }
+    let rest = collector.map(Collector::finish).unwrap_or_default();
+    Ok(mention.or(rest.iter().find(|line| fault(&line.text).is_some()).map(|line| line.number)))
 }
 
 /// `WINDOW` lines around `line`, a third of them before it; all within 1 to `lines`.

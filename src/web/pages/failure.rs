@@ -7,11 +7,7 @@ use axum::{
 };
 
 use super::{Chrome, Mark, route::NoRoute};
-use crate::{
-    engine::EngineError,
-    store::StoreError,
-    web::{Web, log::reader::ReadError},
-};
+use crate::{engine::EngineError, store::StoreError, web::Web};
 
 /// Why a request was not answered as it hoped.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +15,9 @@ pub enum Failure {
     /// No such thing.
     #[error("there is nothing here")]
     Missing,
+    /// A job of which there is no attempt.
+    #[error("this job has not started")]
+    NotStarted,
     /// There is, but not for this method.
     #[error("this cannot be asked in this way")]
     Method,
@@ -56,7 +55,7 @@ macro_rules! ours {
         }
     )*};
 }
-ours! { StoreError EngineError ReadError askama::Error }
+ours! { StoreError EngineError askama::Error }
 
 impl From<NoRoute> for Failure {
     fn from(_: NoRoute) -> Self {
@@ -68,7 +67,7 @@ impl Failure {
     /// The status for it.
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::Missing => StatusCode::NOT_FOUND,
+            Self::Missing | Self::NotStarted => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Query => StatusCode::BAD_REQUEST,
             Self::CrossSite => StatusCode::FORBIDDEN,

@@ -1,9 +1,13 @@
-//! One job's log. It opens where it matters: at the first error of a failed job, at the end of a running one.
+//! One job's log. It opens where it matters: at the first error of a failed job, at the end of a running one, and at
+//! the beginning of one that went well.
 
 use std::ops::Range;
 
 use askama::Template;
-use axum::{http::Uri, response::Response};
+use axum::{
+    http::Uri,
+    response::{IntoResponse, Redirect, Response},
+};
 use serde::Deserialize;
 
 use super::{
@@ -18,7 +22,6 @@ use crate::{
         log::{
             ansi::Renderer,
             lines::Line,
-            reader::LogReader,
             window::{self, WINDOW, Window},
         },
     },
@@ -101,27 +104,34 @@ pub(super) struct Rows {
     pub(super) raw: String,
 }
 
-/// `GET …/{stage}/{action}/{job}`.
+/// `GET …/{stage}/{action}/{job}`. Of a job that has not started, its run's page tells why.
 pub(super) async fn page(web: &Web, route: &Route, run: u64, path: &JobPath, uri: &Uri) -> Result<Response, Failure> {
     let asked: JobQuery = query(uri)?;
-    let found = find(web, route, run, path, asked.attempt).await?;
-    let reader = LogReader { store: web.engine.store.clone(), blobs: web.engine.blobs.clone(), job: found.job.id };
-    let lines = found.job.log_lines().cast_unsigned();
-    let failed = found.job.state.verdict().is_some_and(|verdict| !verdict.conclusion().lets_go_on());
-    let fault = if failed { reader.first_fault(found.job.log_length.cast_unsigned()).await? } else { None };
-    let wanted = wanted(&asked, fault, lines);
-    let window = reader.window(wanted.clone()).await?;
-    let opened = asked.line.or(fault).filter(|_| asked.from.is_none());
+    let found = match find(web, route, run, path, asked.attempt).await {
+        Err(Failure::NotStarted) => return Ok(Redirect::temporary(&run_url(route, run)).into_response()),
+        found => found?,
+    };
+    let job = &found.job;
+    let failed = job.state.verdict().is_some_and(|verdict| !verdict.conclusion().lets_go_on());
+    let length = job.log_length.cast_unsigned();
+    let fault = if failed { window::first_fault(&web.engine, job.id, length).await? } else { None };
+    // where nothing reads like an error, it is likely at the end
+    let last = failed.then(|| job.log_lines().cast_unsigned());
+    let open_at = asked.line.or(fault).or(last);
+    let wanted = wanted(&asked, open_at, job);
+    let window = Window::read(&web.engine, job.id, wanted.clone()).await?;
     let page = LogPage::new(web, route, run, path, found, (wanted, window));
-    render(&LogPage { fault, open_at: opened, ..page })
+    render(&LogPage { fault, open_at: open_at.filter(|_| asked.from.is_none()), ..page })
 }
 
 /// Which lines to show first.
-fn wanted(asked: &JobQuery, fault: Option<u64>, lines: u64) -> Range<u64> {
-    match (asked.from, asked.line.or(fault)) {
-        (Some(from), _) => window::from(from, lines),
-        (None, Some(line)) => window::around(line, lines),
-        (None, None) => window::around(lines, lines),
+fn wanted(asked: &JobQuery, open_at: Option<u64>, job: &JobRow) -> Range<u64> {
+    let lines = job.log_lines().cast_unsigned();
+    match (asked.from, open_at, &job.state.0) {
+        (Some(from), ..) => window::from(from, lines),
+        (None, Some(line), _) => window::around(line, lines),
+        (None, None, JobState::Ended(_)) => window::from(1, lines),
+        (None, None, JobState::Waiting | JobState::Running) => window::around(lines, lines),
     }
 }
 
@@ -223,6 +233,9 @@ pub(super) async fn find(
     let (stage, action, job) = places(plan, path).ok_or(Failure::Missing)?;
     let image = plan.job(stage, action, job).map(|job| job.image.clone()).unwrap_or_default();
     let attempts = attempts(&mut tx, &run, (stage, action)).await?;
+    if attempts.is_empty() {
+        return Err(Failure::NotStarted);
+    }
     let chosen = attempts.iter().rfind(|row| attempt.is_none_or(|wanted| wanted == row.number));
     let chosen = chosen.ok_or(Failure::Missing)?;
     let jobs = tx.jobs(chosen.id).await?;

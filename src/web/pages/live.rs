@@ -1,10 +1,10 @@
 //! A log as it is, with ranges, and as it comes, by server-sent events whose id is the offset to go on from.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, ops::Range, time::Duration};
 
 use axum::{
     body::Body,
-    http::{StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::{
         IntoResponse, Response, Sse,
         sse::{Event, KeepAlive},
@@ -20,15 +20,15 @@ use super::{
     query,
 };
 use crate::{
-    model::{JobPath, JobState},
-    store::{Change, Listener},
+    engine::{Engine, EngineError, log::Frame},
+    model::{JobId, JobPath, JobState},
+    store::{Change, JobRow, Listener},
     web::{
         Web,
         log::{
             ansi::Renderer,
             lines::Collector,
             range::{self, Wanted},
-            reader::{Loaded, LogReader, ReadError},
         },
     },
 };
@@ -64,9 +64,16 @@ pub(super) async fn raw(
 ) -> Result<Response, Failure> {
     let asked: JobQuery = query(&request.uri)?;
     let found = find(web, route, run, path, asked.attempt).await?;
-    let reader = LogReader { store: web.engine.store.clone(), blobs: web.engine.blobs.clone(), job: found.job.id };
-    let length = found.job.log_length.cast_unsigned();
-    let header = request.headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+    log_text(&web.engine, &found.job, &request.headers)
+}
+
+/// A job's log as it is, or the part of it that `Range` asks for.
+///
+/// # Errors
+/// None that a request could cause.
+pub fn log_text(engine: &Engine, job: &JobRow, headers: &HeaderMap) -> Result<Response, Failure> {
+    let length = job.log_length.cast_unsigned();
+    let header = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let (status, bytes) = match range::parse(header, length) {
         Wanted::Whole => (StatusCode::OK, 0..length),
         Wanted::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
@@ -81,24 +88,23 @@ pub(super) async fn raw(
         (header::CONTENT_LENGTH, (bytes.end - bytes.start).to_string()),
     ];
     let part = format!("bytes {}-{}/{length}", bytes.start, bytes.end.saturating_sub(1));
-    let mut response = (status, headers, Body::from_stream(text(reader, bytes))).into_response();
+    let mut response = (status, headers, Body::from_stream(text(engine.clone(), job.id, bytes))).into_response();
     if status == StatusCode::PARTIAL_CONTENT {
         response.headers_mut().insert(header::CONTENT_RANGE, part.parse().map_err(|_| Failure::Missing)?);
     }
     Ok(response)
 }
 
-/// These bytes of a log, a chunk at a time.
-fn text(reader: LogReader, bytes: std::ops::Range<u64>) -> impl Stream<Item = Result<Bytes, ReadError>> {
-    stream::try_unfold((reader, bytes), async |(reader, bytes)| {
+/// These bytes of a log, a part at a time.
+fn text(engine: Engine, job: JobId, bytes: Range<u64>) -> impl Stream<Item = Result<Bytes, EngineError>> {
+    stream::try_unfold((engine, job, bytes), async |(engine, job, bytes)| {
         if bytes.is_empty() {
             return Ok(None);
         }
-        let Some(loaded) = reader.at_offset(bytes.start).await? else { return Ok(None) };
-        let mut text = loaded.chunk.text;
+        let Some(Frame { mut text, .. }) = engine.frame_at_offset(job, bytes.start).await? else { return Ok(None) };
         text.truncate(usize::try_from(bytes.end - bytes.start).unwrap_or(usize::MAX));
         let start = bytes.start + text.len() as u64;
-        Ok(Some((Bytes::from(text), (reader, start..bytes.end))))
+        Ok(Some((Bytes::from(text), (engine, job, start..bytes.end))))
     })
 }
 
@@ -119,7 +125,8 @@ pub(super) async fn stream(
     let follow = Follow {
         // it listens before it looks, so that no change falls between
         listener: web.engine.store.bell().listen(),
-        reader: LogReader { store: web.engine.store.clone(), blobs: web.engine.blobs.clone(), job: found.job.id },
+        engine: web.engine.clone(),
+        job: found.job.id,
         offset: last.or(asked.offset).unwrap_or(0),
         form: asked.form,
         collector: None,
@@ -133,7 +140,8 @@ pub(super) async fn stream(
 /// Follows one log to its end.
 struct Follow {
     listener: Listener,
-    reader: LogReader,
+    engine: Engine,
+    job: JobId,
     /// The next byte to read.
     offset: u64,
     form: Form,
@@ -150,19 +158,19 @@ impl Follow {
         }
         loop {
             let over = self.is_over().await?;
-            match self.reader.at_offset(self.offset).await {
-                Ok(Some(loaded)) => {
-                    if let Some(event) = self.event(loaded, over) {
+            match self.engine.frame_at_offset(self.job, self.offset).await {
+                Ok(Some(frame)) => {
+                    if let Some(event) = self.event(&frame, over) {
                         return Some(event);
                     }
                 }
                 Ok(None) if over => return Some(self.end()),
                 Ok(None) => {
-                    let job = self.reader.job;
+                    let job = self.job;
                     self.listener.wait(LOOK, |change| change == Change::Log(job)).await;
                 }
                 Err(error) => {
-                    tracing::error!(%error, job = %self.reader.job, "a log's stream broke off");
+                    tracing::error!(%error, job = %self.job, "a log's stream broke off");
                     return None;
                 }
             }
@@ -171,30 +179,30 @@ impl Follow {
 
     /// Whether all of the log is there: asked before it is read, so that what comes between is read too.
     async fn is_over(&self) -> Option<bool> {
-        let mut tx = self.reader.store.read().await.ok()?;
-        let job = tx.job(self.reader.job).await.ok()??;
+        let mut tx = self.engine.store.read().await.ok()?;
+        let job = tx.job(self.job).await.ok()??;
         Some(matches!(job.state.0, JobState::Ended(_)))
     }
 
-    fn event(&mut self, loaded: Loaded, over: bool) -> Option<Event> {
-        let end = loaded.end();
+    fn event(&mut self, frame: &Frame, over: bool) -> Option<Event> {
+        let end = frame.end();
         match self.form {
             Form::Html => {
-                let fresh = || Collector::new(loaded.line, loaded.offset, 1..u64::MAX);
+                let fresh = || Collector::new(frame.line + 1, frame.start, 1..u64::MAX);
                 let collector = self.collector.get_or_insert_with(fresh);
-                collector.push(&loaded.chunk);
+                collector.push(&frame.text, &frame.pieces);
                 self.offset = end;
                 let (resume, lines) = (collector.resume(), collector.take());
                 let html: String = lines.into_iter().map(|line| self.rows.row(line).to_string()).collect();
                 (!html.is_empty()).then(|| event("html", &html, resume))
             }
             Form::Text => {
-                let text = whole_characters(&loaded.chunk.text, over);
-                self.offset = loaded.offset + text.len() as u64;
+                let text = whole_characters(&frame.text, over);
+                self.offset = frame.start + text.len() as u64;
                 if text.is_empty() {
                     // the rest of a character is on its way, in a chunk that has not come
                     self.offset = end;
-                    return Some(event("text", &String::from_utf8_lossy(&loaded.chunk.text), end));
+                    return Some(event("text", &String::from_utf8_lossy(&frame.text), end));
                 }
                 Some(event("text", &String::from_utf8_lossy(text), self.offset))
             }

@@ -15,12 +15,13 @@ use axum::{
     Router,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, Uri, header},
-    middleware::{self, Next},
+    middleware::Next,
     response::{Html, IntoResponse, Redirect, Response},
     routing::get,
 };
 
 pub use failure::Failure;
+pub use live::log_text;
 pub use mark::{Mark, Moment, Took, elapsed};
 pub use route::{JobPlace, NoRoute, Place, Route, RunPlace};
 
@@ -46,14 +47,13 @@ pub struct Chrome {
 }
 
 /// The pages' routes. Whatever no other route takes is looked for under the forges' names.
-pub(super) fn routes(web: Web) -> Router<Web> {
+pub(super) fn routes() -> Router<Web> {
     Router::new()
         .route("/", get(runs::all))
         .route("/deliveries", get(delivery::list))
         .route("/deliveries/{id}", get(delivery::one))
         .route("/static/{digest}/{name}", get(assets::serve))
         .fallback(place)
-        .layer(middleware::from_fn_with_state(web, dress))
 }
 
 async fn place(State(web): State<Web>, request: Request) -> Result<Response, Failure> {
@@ -83,8 +83,8 @@ async fn place(State(web): State<Web>, request: Request) -> Result<Response, Fai
     }
 }
 
-/// Headers that all pages have; and a failure becomes a page.
-async fn dress(State(web): State<Web>, request: Request, next: Next) -> Response {
+/// Headers that all pages have, and whatever else a browser may be led to; and a page's failure becomes a page.
+pub(super) async fn dress(State(web): State<Web>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<failure::Problem>() {
         response = problem.page(&web);

@@ -14,7 +14,7 @@ use crate::{
         Severity, StageKind, StagePlan, Time, Trust, UntrustedReason,
     },
     store::{ActionRow, JobRow, RunRow, Tx},
-    web::Web,
+    web::{Web, log::ansi::Renderer},
 };
 
 /// A longer output is cut on the page.
@@ -93,6 +93,7 @@ struct JobView {
     url: Option<String>,
     took: Option<Took>,
     outputs: Vec<(String, String)>,
+    /// As HTML.
     tail: Vec<String>,
 }
 
@@ -191,11 +192,12 @@ impl Making<'_> {
         let url = self.job_url(JobPath { stage: stage.to_owned(), action: plan.name.clone(), job: first });
         let several = attempts.len() > 1;
         let view = |number: i64| AttemptView { number, url: format!("{url}?attempt={number}") };
+        let said_below = jobs.iter().any(|job| job.mark.word == row.reason);
         Ok(ActionView {
             name: plan.name.clone(),
             title: plan.title.clone(),
             mark: Mark::from(&row.state.0),
-            reason: row.reason.clone(),
+            reason: if said_below { String::new() } else { row.reason.clone() },
             allow_failure: plan.allow_failure,
             took: Took::of(row.started, row.ended, self.now),
             jobs,
@@ -206,6 +208,7 @@ impl Making<'_> {
     async fn job(&self, tx: &mut Tx, path: JobPath, plan: &JobPlan, row: &JobRow) -> Result<JobView, Failure> {
         let shown = |value: &str| -> String { value.chars().take(OUTPUT_SHOWN).collect() };
         let outputs = tx.outputs(row.id).await?;
+        let last = &row.tail.lines[row.tail.lines.len().saturating_sub(TAIL_SHOWN)..];
         Ok(JobView {
             name: plan.name.clone(),
             image: plan.image.clone(),
@@ -213,13 +216,18 @@ impl Making<'_> {
             url: (row.started.is_some() || row.log_length > 0).then(|| self.job_url(path)),
             took: Took::of(row.started, row.ended, self.now),
             outputs: outputs.iter().map(|output| (output.name.clone(), shown(&output.value))).collect(),
-            tail: row.tail.lines[row.tail.lines.len().saturating_sub(TAIL_SHOWN)..].to_vec(),
+            tail: last.iter().map(|line| html(line)).collect(),
         })
     }
 
     fn job_url(&self, path: JobPath) -> String {
         Route { place: Place::Job(self.run, path, JobPlace::Page), ..self.route.clone() }.to_string()
     }
+}
+
+/// Whatever a job printed, without what it would do to the page.
+fn html(line: &str) -> String {
+    Renderer::default().line(line.as_bytes())
 }
 
 /// A job of an action that has no attempt.

@@ -107,6 +107,16 @@ fn a_red_run_says_why_and_exits_with_1() {
 }
 
 #[test]
+fn a_job_that_is_only_an_image_says_that_images_are_not_used_here() {
+    let folder = repository(&[(".containerops.yml", "image: busybox\n")]);
+    let run = call(&folder, &["run"]);
+    assert_eq!(code(&run), Some(1));
+    let words = "ci ✘ | cannot start: the image: it has no program of its own, or images are not used here; \
+                 give the job `run:` or `command:`";
+    assert!(out(&run).contains(words), "{}", out(&run));
+}
+
+#[test]
 fn of_several_flows_each_must_succeed() {
     let red = "image: busybox\nrun: exit 1\n";
     let green = "image: busybox\nrun: echo green\n";

@@ -1,0 +1,109 @@
+//! Logs as bytes and as they come.
+
+use containerops::agent::protocol::Cause;
+use reqwest::{Method, Response, StatusCode, header};
+use serde_json::Value;
+
+use super::{JOB, SMALL};
+use crate::harness::app::Tester;
+
+/// An event of a stream: its id, its name if it is no message, and its data.
+type Event = (String, String, Value);
+
+#[tokio::test]
+async fn a_log_is_served_in_ranges_while_it_grows_and_after_it_is_sealed() {
+    let t = Tester::start().await;
+    t.push("main", SMALL).await;
+    let agent = t.claims("test").await.says("0123456789\n").await;
+    ranges(&t, 11).await;
+    let agent = agent.says("abc\n").await;
+    ranges(&t, 15).await;
+    agent.exits(0).await;
+    ranges(&t, 15).await;
+}
+
+async fn ranges(t: &Tester, length: usize) {
+    let (whole, part) = (StatusCode::OK, StatusCode::PARTIAL_CONTENT);
+    for (range, status, text) in [
+        (None, whole, &"0123456789\nabc\n"[..length]),
+        (Some("bytes=2-4"), part, "234"),
+        (Some("bytes=9-11"), part, &"9\na"[..3.min(length - 9)]),
+        (Some("bytes=0-0"), part, "0"),
+        (Some("lines=1-2"), whole, &"0123456789\nabc\n"[..length]),
+    ] {
+        let answer = ask(t, Method::GET, range).await;
+        assert_eq!(answer.status(), status, "{range:?}");
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/plain; charset=utf-8");
+        assert_eq!(answer.text().await.expect("text"), text, "{range:?}");
+    }
+    let last = ask(t, Method::GET, Some("bytes=-3")).await;
+    let place = format!("bytes {}-{}/{length}", length - 3, length - 1);
+    assert_eq!(last.headers()[header::CONTENT_RANGE], place);
+    let beyond = ask(t, Method::GET, Some("bytes=100-")).await;
+    assert_eq!(beyond.status(), StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(beyond.headers()[header::CONTENT_RANGE], format!("bytes */{length}"));
+    let head = ask(t, Method::HEAD, None).await;
+    assert_eq!((head.status(), &head.headers()[header::CONTENT_LENGTH]), (whole, &length.into()));
+    assert_eq!(head.text().await.expect("nothing"), "");
+}
+
+async fn ask(t: &Tester, method: Method, range: Option<&str>) -> Response {
+    let request = t.ask(method, &format!("{JOB}/log.txt"));
+    let request = range.into_iter().fold(request, |request, range| request.header(header::RANGE, range));
+    request.send().await.expect("an answer")
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_from_the_last_event_and_ends_with_the_log() {
+    let t = Tester::start().await;
+    t.push("main", SMALL).await;
+    let agent = t.claims("test").await.says("one\ntw").await;
+    let mut stream = Stream::of(&t, "as=html&offset=0", None).await;
+    let (id, name, data) = stream.next().await.expect("an event");
+    assert_eq!((id.as_str(), name.as_str()), ("4", ""), "whole lines alone count");
+    assert!(data["html"].as_str().expect("rows").contains("<li id=\"L1\""), "{data}");
+    let agent = agent.says("o\n<three>").await;
+    let (id, _, data) = stream.next().await.expect("an event");
+    assert_eq!(id, "8");
+    assert!(data["html"].as_str().expect("rows").contains("id=\"L2\""), "{data}");
+    agent.ends(Cause::Exit { code: 0 }).await;
+    let (id, name, data) = stream.next().await.expect("an event");
+    assert_eq!((id.as_str(), name.as_str()), ("15", "end"));
+    assert!(data["html"].as_str().expect("rows").contains("&lt;three&gt;"), "{data}");
+    assert_eq!(stream.next().await, None, "nothing comes after the end");
+    let mut again = Stream::of(&t, "offset=0", Some("8")).await;
+    assert_eq!(again.next().await.expect("an event").2["text"], "<three>");
+    assert_eq!(again.next().await.expect("an event").1, "end");
+}
+
+/// A stream of server-sent events.
+struct Stream {
+    answer: Response,
+    text: String,
+}
+
+impl Stream {
+    async fn of(t: &Tester, query: &str, last: Option<&str>) -> Self {
+        let request = t.ask(Method::GET, &format!("{JOB}/log/stream?{query}"));
+        let request = last.into_iter().fold(request, |request, id| request.header("last-event-id", id));
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/event-stream");
+        Self { answer, text: String::new() }
+    }
+
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| {
+                    let line = event.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+                    line.unwrap_or_default().to_owned()
+                };
+                let (id, name, data) = (field("id"), field("event"), field("data"));
+                self.text = rest.to_owned();
+                return Some((id, name, serde_json::from_str(&data).expect("JSON")));
+            }
+            let chunk = self.answer.chunk().await.expect("no trouble")?;
+            self.text.push_str(std::str::from_utf8(&chunk).expect("text"));
+        }
+    }
+}
