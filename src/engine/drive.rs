@@ -9,17 +9,17 @@ use futures::future::join_all;
 
 use super::{
     Engine, EngineError, Result,
+    pin::Unpinned,
     settle::{Place, places, verdict_of},
     verdict::Evidence,
 };
 use crate::{
     agent::protocol::EndRecord,
-    executor::{Container, ContainerEnd, ExecutorError, Hopeless, Observation, Placement, registry::RegistryError},
+    executor::{Container, ContainerEnd, ExecutorError, Hopeless, Observation, Placement},
     model::{
-        ActionId, ActionState, AttemptId, AttemptState, Conclusion, Infrastructure, JobId, JobState, Program,
-        Resources, Verdict,
+        ActionId, ActionState, AttemptId, AttemptState, Conclusion, Infrastructure, JobId, JobState, Resources, Verdict,
     },
-    store::{ActionRow, AttemptRow, Change, JobRow, NewJob, Pin, Pins, RunRow},
+    store::{ActionRow, AttemptRow, Change, JobRow, NewJob, Pins, RunRow},
 };
 
 /// A lease outlives the longest single step: a registry's and an executor's time limits together.
@@ -27,8 +27,6 @@ const LEASE: Duration = Duration::from_secs(60);
 /// From one step to the next an action is left alone for this long, unless something hurries it or the step itself says
 /// when: what waits must not be asked without pause.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// An image's registry may take this long before an action without need of its answer starts without it.
-const PIN_PATIENCE: Duration = Duration::from_secs(2);
 /// How long an agent that was told to stop may stay silent before it is taken away.
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
 /// Added to the jobs' own limits: for pulling, scheduling and unpacking.
@@ -44,9 +42,28 @@ impl Engine {
     /// # Errors
     /// If the database is away; an action's own trouble is its own.
     pub async fn drive(&self) -> Result<usize> {
-        let due = self.store.read().await?.due_actions(self.now(), BATCH).await?;
+        let due = self.actions_due().await?;
         let done = join_all(due.into_iter().map(|id| self.drive_one(id))).await;
         Ok(done.into_iter().filter(|done| *done).count())
+    }
+
+    /// The actions that someone should take a step with now.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn actions_due(&self) -> Result<Vec<ActionId>> {
+        Ok(self.store.read().await?.due_actions(self.now(), BATCH).await?)
+    }
+
+    /// Takes one step with one action. True if there was something to do.
+    pub async fn drive_one(&self, id: ActionId) -> bool {
+        match self.step(id).await {
+            Ok(done) => done,
+            Err(error) => {
+                tracing::error!(action.id = %id, %error, "action not driven");
+                false
+            }
+        }
     }
 
     /// Removes what is left of ended attempts. How many there were.
@@ -109,17 +126,6 @@ impl Engine {
         let mut tx = self.store.write().await?;
         tx.set_attempt_state(id, &AttemptState::Removed, self.now()).await?;
         Ok(tx.commit().await?)
-    }
-
-    /// True if there was something to do.
-    async fn drive_one(&self, id: ActionId) -> bool {
-        match self.step(id).await {
-            Ok(done) => done,
-            Err(error) => {
-                tracing::error!(action.id = %id, %error, "action not driven");
-                false
-            }
-        }
     }
 
     async fn step(&self, id: ActionId) -> Result<bool> {
@@ -213,37 +219,6 @@ impl Engine {
             NewJob { id, token_hash: super::hash(self.key.job_token(id).expose_secret()) }
         };
         Ok(std::iter::repeat_n((), count).map(new).collect())
-    }
-
-    /// Asks the registries what the action's images are, as far as the run does not know yet.
-    async fn pin_images(&self, action: &ActionRow, run: &RunRow) -> Result<Pins, Unpinned> {
-        let mut pins = Pins::new();
-        let plan = plan_of(action, run).map_err(|error| Unpinned::Wait(error.to_string()))?;
-        if self.executor.kind() == crate::executor::ExecutorKind::Process {
-            return Ok(pins);
-        }
-        for job in &plan.jobs {
-            if run.pins.contains_key(&job.image) || pins.contains_key(&job.image) {
-                continue;
-            }
-            if let Some(pin) = self.pin(&job.image, &job.program).await? {
-                pins.insert(job.image.clone(), pin);
-            }
-        }
-        Ok(pins)
-    }
-
-    async fn pin(&self, image: &str, program: &Program) -> Result<Option<Pin>, Unpinned> {
-        match program {
-            Program::Script(_) | Program::Command(_) => {
-                let asked = tokio::time::timeout(PIN_PATIENCE, self.registry.pin(image)).await;
-                Ok(asked.ok().and_then(Result::ok).map(|pin| Pin { image: pin.image, entrypoint: pin.entrypoint }))
-            }
-            Program::Entrypoint => match self.registry.pin(image).await {
-                Ok(pin) => Ok(Some(Pin { image: pin.image, entrypoint: pin.entrypoint })),
-                Err(error) => Err(unpinned(error)),
-            },
-        }
     }
 
     /// Ends an action before it has an attempt to end.
@@ -394,21 +369,6 @@ impl Engine {
     }
 }
 
-enum Unpinned {
-    Wait(String),
-    Never(Verdict),
-}
-
-fn unpinned(error: RegistryError) -> Unpinned {
-    match error {
-        RegistryError::Away { .. } => {
-            Unpinned::Wait(format!("{error}; with `command:` the image's own entrypoint need not be known"))
-        }
-        RegistryError::Invalid { .. } => Unpinned::Never(Verdict::CannotStart { message: error.to_string() }),
-        RegistryError::NotFound { image, message } => Unpinned::Never(Verdict::ImageNotFound { image, message }),
-    }
-}
-
 fn hopeless_verdict(hopeless: Hopeless) -> Verdict {
     match hopeless {
         Hopeless::ImageNotFound { image, message } => Verdict::ImageNotFound { image, message },
@@ -422,7 +382,7 @@ fn record_of(text: &str, job: &JobRow) -> Option<EndRecord> {
     serde_json::from_str::<EndRecord>(text).ok().filter(|record| record.job == job.id)
 }
 
-fn plan_of<'a>(action: &ActionRow, run: &'a RunRow) -> Result<&'a crate::model::ActionPlan> {
+pub(super) fn plan_of<'a>(action: &ActionRow, run: &'a RunRow) -> Result<&'a crate::model::ActionPlan> {
     let (stage, place) = places(action);
     let found = run.plan.0.as_ref().and_then(|plan| plan.action(stage, place));
     found.ok_or_else(|| EngineError::Broken(format!("action {} is not in its run's plan", action.id)))
