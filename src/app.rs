@@ -1,7 +1,7 @@
 //! Puts the parts together and keeps the loops going. Nothing else knows everything.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     future::Future,
     io::Write as _,
     net::SocketAddr,
@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
@@ -158,7 +159,6 @@ impl App {
         let mut add = |name, pause, wakes: fn(Change) -> bool, tick: Tick| {
             loops.spawn(keep_going(name, self.clone(), stopped.clone(), pause, wakes, tick));
         };
-        let run_moved = |change| matches!(change, Change::Run(_) | Change::Attempt(_) | Change::Executor);
         add(
             "intake",
             LOOK,
@@ -171,7 +171,6 @@ impl App {
             |change| matches!(change, Change::Run(_)),
             |app| Box::pin(async move { Ok(app.engine.make_sources().await?) }),
         );
-        add("drive", LOOK, run_moved, |app| Box::pin(async move { Ok(app.engine.drive().await?) }));
         add(
             "sweep",
             LOOK,
@@ -212,6 +211,7 @@ impl App {
                 })
             },
         );
+        loops.spawn(keep_driving(self.engine.clone(), stopped.clone()));
         let (app, mut stopped) = (self.clone(), stopped.clone());
         loops.spawn(async move {
             tokio::select! {
@@ -250,6 +250,37 @@ async fn keep_going(
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
     }
+}
+
+/// Drives every action at its own pace: a registry that does not answer holds up no action but its own. At the end the
+/// steps that were begun are taken to theirs, so that no lease stays behind.
+async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
+    let moved = |change| matches!(change, Change::Run(_) | Change::Attempt(_) | Change::Executor);
+    let mut bell = engine.store.bell().listen();
+    let (mut under_way, mut steps) = (HashSet::new(), FuturesUnordered::new());
+    while !*stopped.borrow() {
+        let due = engine.actions_due().await.unwrap_or_else(|error| {
+            tracing::error!(loop.name = "drive", %error, "round failed");
+            Vec::new()
+        });
+        for id in due.into_iter().filter(|id| under_way.insert(*id)) {
+            let engine = &engine;
+            steps.push(async move { (id, engine.drive_one(id).await) });
+        }
+        loop {
+            tokio::select! {
+                Some((id, done)) = steps.next() => {
+                    under_way.remove(&id);
+                    if done {
+                        break;
+                    }
+                }
+                () = bell.wait(LOOK, moved) => break,
+                _ = stopped.wait_for(|stopped| *stopped) => break,
+            }
+        }
+    }
+    steps.for_each(|_| std::future::ready(())).await;
 }
 
 async fn executor(settings: &Settings) -> Result<Arc<dyn Executor>> {

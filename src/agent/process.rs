@@ -53,6 +53,7 @@ impl Process {
         let mut command = Command::new(&program);
         command.args(arguments).envs(&work.environments).env("CO_WORKSPACE", workspace).env("CO_OUTPUT", output);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        trust_workspace(&mut command, work, workspace);
         if let Some(dir) = dir {
             command.current_dir(dir);
         }
@@ -87,6 +88,15 @@ impl Process {
             let _ = timeout(SWEEP_PAUSE, self.children.recv()).await;
         }
         sleep(SWEEP_PAUSE).await;
+    }
+}
+
+/// Git refuses to read a repository that belongs to another user, and the images of one workspace may run as several.
+/// Whoever configures git by the same variables knows better.
+fn trust_workspace(command: &mut Command, work: &Work, workspace: &Path) {
+    const COUNT: &str = "GIT_CONFIG_COUNT";
+    if !work.environments.contains_key(COUNT) && std::env::var_os(COUNT).is_none() {
+        command.env(COUNT, "1").env("GIT_CONFIG_KEY_0", "safe.directory").env("GIT_CONFIG_VALUE_0", workspace);
     }
 }
 

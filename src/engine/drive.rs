@@ -36,9 +36,28 @@ impl Engine {
     /// # Errors
     /// If the database is away; an action's own trouble is its own.
     pub async fn drive(&self) -> Result<usize> {
-        let due = self.store.read().await?.due_actions(self.now(), BATCH).await?;
+        let due = self.actions_due().await?;
         let done = join_all(due.into_iter().map(|id| self.drive_one(id))).await;
         Ok(done.into_iter().filter(|done| *done).count())
+    }
+
+    /// The actions that someone should take a step with now.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn actions_due(&self) -> Result<Vec<ActionId>> {
+        Ok(self.store.read().await?.due_actions(self.now(), BATCH).await?)
+    }
+
+    /// Takes one step with one action. True if there was something to do.
+    pub async fn drive_one(&self, id: ActionId) -> bool {
+        match self.step(id).await {
+            Ok(done) => done,
+            Err(error) => {
+                tracing::error!(action.id = %id, %error, "action not driven");
+                false
+            }
+        }
     }
 
     /// Removes what is left of ended attempts. How many there were.
@@ -101,17 +120,6 @@ impl Engine {
         let mut tx = self.store.write().await?;
         tx.set_attempt_state(id, &AttemptState::Removed, self.now()).await?;
         Ok(tx.commit().await?)
-    }
-
-    /// True if there was something to do.
-    async fn drive_one(&self, id: ActionId) -> bool {
-        match self.step(id).await {
-            Ok(done) => done,
-            Err(error) => {
-                tracing::error!(action.id = %id, %error, "action not driven");
-                false
-            }
-        }
     }
 
     async fn step(&self, id: ActionId) -> Result<bool> {

@@ -6,6 +6,7 @@
 //!
 //! - [`intake`]: a delivery becomes events, an event runs;
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
+//! - `pin`: what its images are, by digest;
 //! - [`turn`]: what agents ask and tell;
 //! - [`source`]: snapshots of commits, which pods stream;
 //! - [`control`]: what people ask: cancel, run again;

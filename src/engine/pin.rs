@@ -1,55 +1,71 @@
-//! Asks registries what an action's images are, so that a whole run, and every re-run of it, uses the same bytes.
+//! What an action's images are, by digest, and what they start: asked of their registries when the action begins, so
+//! that a re-run uses the same bytes.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
+
+use futures::future::try_join_all;
 
 use super::{Engine, drive::plan_of};
 use crate::{
-    executor::registry::RegistryError,
+    executor::{ExecutorKind, registry::RegistryError},
     model::{Program, Verdict},
     store::{ActionRow, Pin, Pins, RunRow},
 };
 
 /// An image's registry may take this long before an action without need of its answer starts without it.
-const PIN_PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Why an action cannot have its images yet, or ever.
+/// An action cannot start yet, or never.
 pub(super) enum Unpinned {
-    /// The registry is away, in its words.
+    /// Ask again; this is why.
     Wait(String),
-    /// The author's mistake.
+    /// It has ended.
     Never(Verdict),
+}
+
+/// What a registry's answer is to an action.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    /// It pins the image; without it the image's name does.
+    Welcome,
+    /// Without it nobody knows what to start.
+    Necessary,
+}
+
+impl Need {
+    fn of(program: &Program) -> Self {
+        match program {
+            Program::Script(_) | Program::Command(_) => Self::Welcome,
+            Program::Entrypoint => Self::Necessary,
+        }
+    }
 }
 
 impl Engine {
     /// Asks the registries what the action's images are, as far as the run does not know yet.
     pub(super) async fn pin_images(&self, action: &ActionRow, run: &RunRow) -> Result<Pins, Unpinned> {
-        let mut pins = Pins::new();
         let plan = plan_of(action, run).map_err(|error| Unpinned::Wait(error.to_string()))?;
-        if self.executor.kind() == crate::executor::ExecutorKind::Process {
-            return Ok(pins);
+        if self.executor.kind() == ExecutorKind::Process {
+            return Ok(Pins::new());
         }
-        for job in &plan.jobs {
-            if run.pins.contains_key(&job.image) || pins.contains_key(&job.image) {
-                continue;
-            }
-            if let Some(pin) = self.pin(&job.image, &job.program).await? {
-                pins.insert(job.image.clone(), pin);
-            }
+        let mut wanted: BTreeMap<&String, Need> = BTreeMap::new();
+        for job in plan.jobs.iter().filter(|job| !run.pins.contains_key(&job.image)) {
+            let need = wanted.entry(&job.image).or_insert(Need::Welcome);
+            *need = Need::of(&job.program).max(*need);
         }
-        Ok(pins)
+        let asked = wanted.iter().map(|(image, need)| self.pin(image, *need));
+        let answers = try_join_all(asked).await?;
+        let known = wanted.into_keys().zip(answers);
+        Ok(known.filter_map(|(image, pin)| Some((image.clone(), pin?))).collect())
     }
 
-    async fn pin(&self, image: &str, program: &Program) -> Result<Option<Pin>, Unpinned> {
-        match program {
-            Program::Script(_) | Program::Command(_) => {
-                let asked = tokio::time::timeout(PIN_PATIENCE, self.registry.pin(image)).await;
-                Ok(asked.ok().and_then(Result::ok).map(|pin| Pin { image: pin.image, entrypoint: pin.entrypoint }))
-            }
-            Program::Entrypoint => match self.registry.pin(image).await {
-                Ok(pin) => Ok(Some(Pin { image: pin.image, entrypoint: pin.entrypoint })),
-                Err(error) => Err(unpinned(error)),
-            },
-        }
+    async fn pin(&self, image: &str, need: Need) -> Result<Option<Pin>, Unpinned> {
+        let asked = self.registry.pin(image);
+        let pin = match need {
+            Need::Welcome => tokio::time::timeout(PATIENCE, asked).await.ok().and_then(Result::ok),
+            Need::Necessary => Some(asked.await.map_err(unpinned)?),
+        };
+        Ok(pin.map(|pin| Pin { image: pin.image, entrypoint: pin.entrypoint }))
     }
 }
 

@@ -17,7 +17,7 @@ mod types;
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    ConnectOptions as _, Connection as _, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -219,6 +219,14 @@ fn scheme(url: &str) -> String {
     url.split_once(':').map_or("(no scheme)", |(scheme, _)| scheme).chars().take(20).collect()
 }
 
+/// A SQLite database is one process's, so whoever held a lease is gone: nobody need wait until it is over. Should that
+/// process live on for a moment, its leases' fencing numbers stop it.
+async fn forget_leases(options: &SqliteConnectOptions) -> Result<()> {
+    let mut alone = options.connect().await?;
+    sqlx::query("UPDATE actions SET lease_until = 0 WHERE lease_until > 0").execute(&mut alone).await?;
+    Ok(alone.close().await?)
+}
+
 async fn open_sqlite(path: &Path) -> Result<Db> {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -234,6 +242,7 @@ async fn open_sqlite(path: &Path) -> Result<Db> {
     let migrated = MIGRATIONS.run(&migrating).await;
     migrating.close().await;
     migrated?;
+    forget_leases(&options).await?;
     let for_writer =
         options.clone().pragma("cache_size", SQLITE_WRITER_CACHE).pragma("wal_autocheckpoint", SQLITE_CHECKPOINT);
     let writer = one().connect_with(for_writer).await?;

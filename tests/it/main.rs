@@ -6,6 +6,7 @@ mod blob;
 mod cluster;
 mod commands;
 mod cout;
+mod deploy;
 mod docs;
 mod engine;
 mod flow;

@@ -69,7 +69,9 @@ stages:
     );
     let run = server.push(&flow).await;
     let pod = server.pod_of("build.compile").await;
-    let image = pod.spec.expect("a spec").containers[0].image.clone().expect("an image");
+    let containers = pod.spec.expect("a spec").containers;
+    let job = containers.iter().find(|container| container.name == "job-0").expect("the job's container");
+    let image = job.image.as_deref().expect("an image");
     assert!(image.ends_with(&format!("/test/original-jar@{jar_digest}")), "pinned by digest: {image}");
     let story = server.end(run).await;
     insta::assert_snapshot!(story.told(), @r"
@@ -102,9 +104,7 @@ async fn an_image_with_nothing_but_a_program_is_a_component() {
     alone/alone: success
       alone: success
     ");
-    insta::assert_snapshot!(server.text(&story, "alone/alone/alone").await, @r"
-    alone, without a shell
-    ");
+    insta::assert_snapshot!(server.text(&story, "alone/alone/alone").await, @"alone, without a shell");
 }
 
 #[tokio::test]
@@ -120,10 +120,11 @@ stages:
       - {name: entrypoint, image: "127.0.0.1:5000/no/such:tag"}
 "#;
     let story = server.end(server.push(flow).await).await;
-    insta::assert_snapshot!(story.action("check/entrypoint").row.reason, @"");
+    insta::assert_snapshot!(story.action("check/entrypoint").row.reason, @"image 127.0.0.1:5000/no/such:tag not found: 127.0.0.1:5000 says MANIFEST_UNKNOWN: manifest unknown");
     let reason = &story.action("check/run").row.reason;
     assert!(reason.starts_with("image 127.0.0.1:5000/no/such:tag not found: "), "{reason}");
     assert!(reason.ends_with("127.0.0.1:5000/no/such:tag: not found"), "the cluster's words: {reason}");
+    // a kubelet that was too busy to tell what the registry said asks it again after 10 s, and after 20 s more
     let took = story.run.ended.expect("it ended").since(story.run.created);
-    assert!(took.as_secs() < 20, "it took {took:?}");
+    assert!(took.as_secs() < 45, "it took {took:?}:\n{}", story.told());
 }

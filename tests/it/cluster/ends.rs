@@ -1,8 +1,8 @@
 //! How runs end.
 
-use containerops::model::Conclusion;
+use containerops::model::{ActionState, Conclusion};
 
-use crate::harness::server::Server;
+use crate::harness::{image::Image, server::Server, story::Story};
 
 #[tokio::test]
 async fn a_push_becomes_a_green_run_with_its_log_and_its_note() {
@@ -23,7 +23,7 @@ async fn a_push_becomes_a_green_run_with_its_log_and_its_note() {
     ");
     let note = server.notes(&story).await.replace(&server.url(), "…");
     insta::assert_snapshot!(stable(&note), @r"
-    success  containerops/ci/push  N actions in N s  …/git/acme/shop/runs/1
+    success  containerops/ci/push  N action in N s  …/git/acme/shop/runs/1
     success  containerops/ci/push/test/test  success in N s  …/git/acme/shop/runs/1/test/test/test
     ");
     server.until_nothing_is_left().await;
@@ -103,8 +103,8 @@ stages:
       build: success
     ship/ship: success
       ship: success
-    wants/wants: failure (cannot start: it subscribes to ship.ship.ship[NOTHING], which ship.ship.ship did not write; with `optional: true` it would run without)
-      wants: cannot start: it subscribes to ship.ship.ship[NOTHING], which ship.ship.ship did not write; with `optional: true` it would run without
+    wants/wants: failure (cannot start: ship.ship.ship did not write NOTHING, which it subscribes to; with `optional: true` it would run without)
+      wants: cannot start: ship.ship.ship did not write NOTHING, which it subscribes to; with `optional: true` it would run without
     ");
     assert_eq!(server.text(&story, "ship/ship/ship").await, "1.2=3 / two words\n");
 }
@@ -112,15 +112,20 @@ stages:
 #[tokio::test]
 async fn jobs_of_three_images_and_users_share_one_workspace() {
     let Some(server) = Server::start("share").await else { return };
-    let other = crate::harness::image::Image::with_shell().set("User", "1234:1234".into());
+    let other = Image::with_shell().set("User", "1234:1234".into());
     let (other, _) = other.push("test/other-user").await;
     let flow = r#"
 stages:
   - name: make
     jobs:
       - {name: one, image: busybox, run: "mkdir out; echo from busybox > out/list"}
-      - {name: two, image: OTHER, run: "id -u; cat README >> out/list; echo by 1234 > mine"}
-      - {name: three, image: "debian:bookworm", run: "cat out/list mine; git log --format=%s"}
+      - {name: two, image: OTHER, run: "echo by $(id -u) > mine; cat out/list mine >> README"}
+      - name: three
+        image: debian:bookworm
+        run: |
+          cat README
+          git log --format=%s
+          HOME=/tmp setpriv --reuid=1234 --regid=1234 --clear-groups git status --short
 "#;
     let story = server.end(server.push(&flow.replace("OTHER", &other)).await).await;
     insta::assert_snapshot!(story.told(), @r"
@@ -131,31 +136,33 @@ stages:
       three: success
     ");
     insta::assert_snapshot!(server.text(&story, "make/make/three").await, @r"
-    from busybox
     a file of the repository
+    from busybox
     by 1234
     Change the flow
+     M README
+    ?? mine
+    ?? out/
     ");
 }
 
 #[tokio::test]
-async fn parallel_actions_overlap_in_time() {
+async fn parallel_actions_run_at_the_same_time() {
     let Some(server) = Server::start("parallel").await else { return };
     let flow = r#"
 stages:
   - name: check
     sequencing: parallel
     actions:
-      - {name: a, image: busybox, run: "sleep 3"}
-      - {name: b, image: busybox, run: "sleep 3"}
-      - {name: c, image: busybox, run: "sleep 3"}
+      - {name: a, image: busybox, run: "exec sleep 600"}
+      - {name: b, image: busybox, run: "exec sleep 600"}
+      - {name: c, image: busybox, run: "exec sleep 600"}
 "#;
-    let story = server.end(server.push(flow).await).await;
-    assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Success), "{}", story.told());
-    let times =
-        story.actions.iter().map(|action| (action.row.started.expect("it ran"), action.row.ended.expect("it ended")));
-    let (starts, ends): (Vec<_>, Vec<_>) = times.unzip();
-    assert!(starts.iter().max() < ends.iter().min(), "the last starts before the first ends: {starts:?} {ends:?}");
+    let run = server.push(flow).await;
+    let all_run = |story: &Story| story.actions.iter().all(|action| action.row.state.0 == ActionState::Running);
+    server.until("all run at once", run, all_run).await;
+    server.app().engine.cancel(run, "ada").await.expect("it can be cancelled");
+    assert_eq!(server.end(run).await.run.state.0.conclusion(), Some(Conclusion::Cancelled));
 }
 
 #[tokio::test]

@@ -44,9 +44,6 @@ stages:
     assert_eq!(log, b"a\xff\xfe\0b\r\x1b[31mred\n\nno newline \x80", "{}", story.told());
     assert_eq!(story.job("odd/odd/odd").log_lines(), 3);
     let page = format!("{}/git/acme/shop/runs/1/odd/odd/odd/log.txt", server.url());
-    if let Ok(answer) = reqwest::get(&page).await {
-        if answer.status().is_success() {
-            assert_eq!(answer.bytes().await.expect("a body").as_ref(), log.as_slice());
-        }
-    }
+    let raw = reqwest::get(&page).await.expect("the server answers").error_for_status().expect("there is such a page");
+    assert_eq!(raw.bytes().await.expect("a body").as_ref(), log.as_slice());
 }

@@ -1,20 +1,21 @@
 //! What of a flow is in the cluster: nothing that it says.
 
-use k8s_openapi::api::core::v1::{Event, Secret};
-use kube::{Api, api::ListParams};
+use containerops::agent::protocol::{ClaimRequest, VERSION};
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::api::ListParams;
+use reqwest::StatusCode;
 
 use crate::harness::server::Server;
 
-/// In every place of a flow where an author may write something secret, and in what the job does with it.
+/// A marker stands in every place where an author may write a secret, and in what the jobs do with it. A token is
+/// written backwards, for no log shows one that it knows.
 const FLOW: &str = r#"
 environments: {FLOW_VARIABLE: marker-flow}
 stages:
   - name: first
     image: busybox
     environments: {CO_DATA: marker-data}
-    run: |
-      echo "[COUT] KEY=marker-output"
-      echo marker-script marker-log
+    run: echo "[COUT] KEY=marker-output"
     outputs: [KEY]
   - name: second
     jobs:
@@ -23,33 +24,73 @@ stages:
         subscriptions: [{"first.first.first[KEY]": SUBSCRIBED}]
         run: |
           echo "marker-script $SUBSCRIBED"
-          cat /containerops/token/token > stolen
-          while ! test -e go; do sleep 0.1; done
+          cat /containerops/token/token
+          echo
+          rev /containerops/token/token
+          echo
+          while ! test -e /workspace/go; do sleep 0.1; done
       - name: two
         image: busybox
-        command: [sh, -c, "ls /containerops; cat /containerops/token/token; echo; cat stolen; true marker-command"]
+        command: [sh, -c, "rev /containerops/token/token; echo; true marker-command"]
+  - {name: third, image: busybox, run: "echo marker-third"}
 "#;
 
 #[tokio::test]
-async fn nothing_of_a_flow_is_in_the_clusters_objects() {
+async fn nothing_of_a_flow_is_in_the_clusters_objects_and_tokens_are_worth_nothing() {
     let Some(server) = Server::start("secrecy").await else { return };
-    let run = server.push(&FLOW.replace("while ! test -e go; do sleep 0.1; done", "sleep 3")).await;
-    server
-        .until("the second stage runs", run, |story| story.action("second/second").row.state.0.phase() == "running")
-        .await;
-    let pods = server.cluster.pods().list(&ListParams::default()).await.expect("a list of pods");
-    assert!(!pods.items.is_empty(), "a pod runs");
-    let secrets: Api<Secret> = server.cluster.secrets();
-    let secrets = secrets.list(&ListParams::default()).await.expect("a list of Secrets");
-    let events: Api<Event> = server.cluster.api();
-    let events = events.list(&ListParams::default()).await.expect("a list of events");
-    let seen = serde_json::to_string(&(pods, secrets, events)).expect("JSON");
-    assert!(!seen.contains("marker"), "{}", around(&seen, "marker"));
+    let flow = FLOW.replace("while ! test -e /workspace/go; do sleep 0.1; done", "sleep 4");
+    let run = server.push(&flow).await;
+    let story = server.until("the job writes its token", run, |story| story.has_lines("second/second/one", 3)).await;
+    assert!(!server.objects().await.contains("marker"), "{}", server.objects().await);
+    let pod = server.pod_of("second.second").await;
+    each_container_has_only_its_own_token(&pod);
+
+    let log = server.text_so_far(&story, "second/second/one").await;
+    let token: String = log.lines().nth(2).expect("the third line").chars().rev().collect();
+    assert!(token.len() > 20 && !log.contains(&token), "the token itself is hidden: {log}");
+    assert_eq!(server.claim(&token).await, StatusCode::UNAUTHORIZED, "another agent has used it");
+
     let story = server.end(run).await;
     assert!(story.told().starts_with("run: success"), "{}", story.told());
+    let other = server.text(&story, "second/second/two").await;
+    assert_ne!(other.trim().chars().rev().collect::<String>(), token, "each job has its own");
 }
 
-fn around<'a>(text: &'a str, word: &str) -> &'a str {
-    let at = text.find(word).unwrap_or(0);
-    &text[at.saturating_sub(300)..(at + 300).min(text.len())]
+fn each_container_has_only_its_own_token(pod: &Pod) {
+    let spec = pod.spec.as_ref().expect("a spec");
+    for container in spec.containers.iter().filter(|container| container.name.starts_with("job-")) {
+        let mounts = container.volume_mounts.iter().flatten().filter(|mount| mount.name.starts_with("token-"));
+        let mounted: Vec<_> = mounts.map(|mount| mount.name.as_str()).collect();
+        assert_eq!(mounted, [format!("token-{}", container.name)]);
+        assert!(container.env.is_none() && container.env_from.is_none(), "no environment: {container:?}");
+    }
+    for volume in spec.volumes.iter().flatten() {
+        let Some(secret) = &volume.secret else { continue };
+        let keys: Vec<_> = secret.items.iter().flatten().map(|item| format!("token-{}", item.key)).collect();
+        assert_eq!(keys, std::slice::from_ref(&volume.name), "one key of the Secret");
+    }
+}
+
+impl Server {
+    /// All objects of the namespace that a run leaves traces in, as text.
+    async fn objects(&self) -> String {
+        let all = ListParams::default();
+        let pods = self.cluster.pods().list(&all).await.expect("a list of pods");
+        assert!(!pods.items.is_empty(), "a pod runs");
+        let secrets = self.cluster.secrets().list(&all).await.expect("a list of Secrets");
+        // their values are in base64
+        let values = secrets.iter().flat_map(|secret| secret.data.iter().flatten());
+        let values: String =
+            values.map(|(key, value)| format!("{key}: {}\n", String::from_utf8_lossy(&value.0))).collect();
+        let events = self.cluster.api::<Event>().list(&all).await.expect("a list of events");
+        serde_json::to_string_pretty(&(pods, secrets, events)).expect("JSON") + &values
+    }
+
+    /// What the server says to someone who comes with this token.
+    async fn claim(&self, token: &str) -> StatusCode {
+        let request =
+            ClaimRequest { protocol: VERSION, version: "a thief".to_owned(), session: "0123456789abcdef".repeat(4) };
+        let claim = reqwest::Client::new().post(format!("{}/agent/v1/claim", self.url())).bearer_auth(token);
+        claim.json(&request).send().await.expect("the server answers").status()
+    }
 }

@@ -15,6 +15,7 @@ use containerops::{
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime};
 
@@ -63,7 +64,7 @@ impl Server {
 
     /// Starts it, again on the same data and address.
     pub(crate) async fn resume(&mut self) {
-        let listener = TcpListener::bind(self.address).await.expect("the address is free");
+        let listener = listen(self.address).await;
         self.address = listener.local_addr().expect("a bound socket has an address");
         let listener = listener.into_std().expect("it can be handed over");
         let (settings, address) = (self.settings(), self.address);
@@ -125,16 +126,27 @@ impl Server {
         found.unwrap_or_else(|| panic!("{what}: not within {PATIENCE:?}; last seen:\n{}", last.unwrap_or_default()))
     }
 
-    /// The bytes of a job's log, which must be all that its agent has counted.
+    /// The bytes of an ended job's log, which must be all that its agent has counted.
     pub(crate) async fn log(&self, story: &Story, job: &str) -> Vec<u8> {
-        let row = story.job(job);
+        let log = self.log_so_far(story, job).await;
+        if let Some(record) = &story.job(job).record {
+            assert_eq!(record.log.length, log.len() as u64, "the log is complete");
+            assert_eq!(record.log.sha256, hex::encode(Sha256::digest(&log)), "the log is what the agent sent");
+        }
+        log
+    }
+
+    /// The same of a job that may still run.
+    pub(crate) async fn text_so_far(&self, story: &Story, job: &str) -> String {
+        String::from_utf8(self.log_so_far(story, job).await).expect("this log is text")
+    }
+
+    async fn log_so_far(&self, story: &Story, job: &str) -> Vec<u8> {
+        let (engine, job) = (&self.app().engine, story.job(job).id);
         let mut log = Vec::new();
-        while let Some(frame) = self.app().engine.frame_at_offset(row.id, log.len() as u64).await.expect("a log") {
+        while let Some(frame) = engine.frame_at_offset(job, log.len() as u64).await.expect("a log") {
             assert_eq!(frame.start, log.len() as u64, "nothing is missing between parts");
             log.extend_from_slice(&frame.text);
-        }
-        if let Some(record) = &row.record {
-            assert_eq!(record.log.length, log.len() as u64, "the log is complete");
         }
         log
     }
@@ -228,6 +240,19 @@ impl Server {
         ];
         let variables = variables.map(|(name, value)| (format!("CONTAINEROPS_{name}"), value));
         Settings::read(variables, None).expect("good settings")
+    }
+}
+
+/// Listens there. The address of a server that was killed is free once its last thread is gone.
+async fn listen(address: SocketAddr) -> TcpListener {
+    let mut pause = tokio::time::interval(LOOK);
+    let begun = Instant::now();
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{address}: {error}"),
+        }
+        pause.tick().await;
     }
 }
 

@@ -52,6 +52,12 @@ impl Story {
         found.unwrap_or_else(|| panic!("there is no {path} in\n{}", self.told()))
     }
 
+    /// Whether a job's log has so many lines.
+    pub(crate) fn has_lines(&self, job: &str, lines: i64) -> bool {
+        let begun = self.actions.iter().any(|action| job.starts_with(&action.name) && !action.attempts.is_empty());
+        begun && self.job(job).log_lines() >= lines
+    }
+
     /// The action of this name: `stage/action`.
     pub(crate) fn action(&self, name: &str) -> &Chapter {
         self.actions.iter().find(|action| action.name == name).expect("there is such an action")
@@ -59,9 +65,9 @@ impl Story {
 
     /// All of it as a person would tell it: a line for the run, for each action, for each job of each attempt.
     pub(crate) fn told(&self) -> String {
-        let mut told = line("", "run", self.run.state.0.label(), &self.run.reason);
+        let mut told = line("run", self.run.state.0.label(), &self.run.reason);
         for action in &self.actions {
-            told += &line("", &action.name, action.row.state.0.label(), &action.row.reason);
+            told += &line(&action.name, action.row.state.0.label(), &action.row.reason);
             for (attempt, jobs) in &action.attempts {
                 for (name, job) in action.jobs.iter().zip(jobs) {
                     let end = match &job.state.0 {
@@ -84,9 +90,9 @@ fn chapter(plan: &Plan, row: ActionRow, attempts: Vec<(AttemptRow, Vec<JobRow>)>
     Chapter { name: format!("{}/{}", stage.name, action.name), row, attempts, jobs }
 }
 
-fn line(indent: &str, name: &str, state: &str, reason: &str) -> String {
+fn line(name: &str, state: &str, reason: &str) -> String {
     let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-    format!("{indent}{name}: {state}{reason}\n")
+    format!("{name}: {state}{reason}\n")
 }
 
 fn again(attempt: i64) -> String {

@@ -1,0 +1,220 @@
+//! `deploy/kubernetes` as an operator applies it, with an image made from this build, and a push through it.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::{kubeconfig, required};
+
+const NAMESPACE: &str = "containerops";
+/// The longest that a run may take, with the first start of everything.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What pushes, inside of the service's pod: the way that deploy/ offers for trying it out.
+const PUSH: &str = r#"
+set -e
+containerops git init /data/git/acme/shop.git --url http://127.0.0.1:8080 --root /data/git
+git init --quiet --initial-branch=main /tmp/ada
+cd /tmp/ada
+printf 'stages:\n  - {name: test, image: busybox, run: echo from the cluster}\n' > .containerops.yml
+git add --all
+git -c user.name=Ada -c user.email=ada@example.org commit --quiet --message=Begin
+git push --quiet /data/git/acme/shop.git main
+"#;
+
+/// A disk for the volume claim: this cluster has no provisioner.
+const VOLUME: &str = "
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: containerops-test}
+spec:
+  accessModes: [ReadWriteOnce]
+  capacity: {storage: 20Gi}
+  claimRef: {namespace: containerops, name: containerops}
+  persistentVolumeReclaimPolicy: Retain
+  hostPath: {path: FOLDER}
+";
+
+/// The deployment; it goes when this is dropped.
+struct Deployment {
+    kubeconfig: PathBuf,
+    directory: TempDir,
+}
+
+#[test]
+fn what_is_in_deploy_takes_a_push_to_a_green_run() {
+    let Some(deployment) = Deployment::apply() else { return };
+    deployment.kubectl(&["-n", NAMESPACE, "rollout", "status", "deployment/containerops", "--timeout=120s"]);
+    deployment.exec(PUSH);
+    let run = deployment.ended_run();
+    assert_eq!(run["status"]["conclusion"], "success", "{run:#}");
+    let log = deployment.get(&format!("{}/test/test/test/log.txt", run["url"].as_str().expect("a URL")));
+    assert_eq!(log, "from the cluster\n");
+    let notes = deployment.exec("cd /data/git/acme/shop.git; git log --notes=containerops main");
+    assert!(notes.contains("success  containerops/ci/push"), "{notes}");
+    deployment.has_no_right_too_many();
+}
+
+impl Deployment {
+    /// Applies it, as deploy/kubernetes/kustomization.yaml says.
+    fn apply() -> Option<Self> {
+        let kubeconfig = kubeconfig()?;
+        let image = required("kubernetes", "CONTAINEROPS_TEST_SERVER_IMAGE")?;
+        let new = Self { kubeconfig, directory: TempDir::new().expect("a directory for tests can be made") };
+        new.remove();
+        let manifests = new.manifests(&image);
+        let manifests = manifests.to_str().expect("a path that is text");
+        new.kubectl(&["apply", "-f", &format!("{manifests}/namespace.yaml")]);
+        new.kubectl(&[
+            "-n",
+            NAMESPACE,
+            "create",
+            "secret",
+            "generic",
+            "containerops-settings",
+            "--from-literal=CONTAINEROPS_PUBLIC_URL=https://ci.example",
+        ]);
+        new.kubectl(&["apply", "-k", manifests]);
+        Some(new)
+    }
+
+    /// A copy with the image named, and with a disk.
+    fn manifests(&self, image: &str) -> PathBuf {
+        let copy = self.directory.path().join("kubernetes");
+        std::fs::create_dir(&copy).expect("ours");
+        for file in Path::new("deploy/kubernetes").read_dir().expect("the manifests") {
+            let file = file.expect("a manifest");
+            std::fs::copy(file.path(), copy.join(file.file_name())).expect("ours");
+        }
+        let (name, tag) = image.rsplit_once(':').expect("name:tag");
+        let kustomization = copy.join("kustomization.yaml");
+        let text = std::fs::read_to_string(&kustomization).expect("ours");
+        let text =
+            text.replace("registry.example/containerops", name).replace("newTag: 0.1.0", &format!("newTag: {tag}"));
+        assert!(text.contains(&format!("newName: {name}")) && text.contains(&format!("newTag: {tag}")), "{text}");
+        std::fs::write(&kustomization, text.replace("  - volume.yaml", "  - volume.yaml\n  - disk.yaml"))
+            .expect("ours");
+        let disk = self.directory.path().join("disk");
+        std::fs::create_dir(&disk).expect("ours");
+        std::fs::set_permissions(&disk, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("ours");
+        std::fs::set_permissions(self.directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("ours");
+        let volume = VOLUME.replace("FOLDER", disk.to_str().expect("a path that is text"));
+        std::fs::write(copy.join("disk.yaml"), volume).expect("ours");
+        copy
+    }
+
+    /// The only run, once it has ended.
+    fn ended_run(&self) -> Value {
+        let begun = Instant::now();
+        loop {
+            let runs: Value = serde_json::from_str(&self.get("/api/v1/runs")).expect("JSON");
+            let run = &runs["runs"][0];
+            if run["status"]["state"] == "ended" {
+                return run.clone();
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{runs:#}\n{}",
+                self.kubectl(&["-n", NAMESPACE, "get", "pods", "-o", "yaml"])
+            );
+        }
+    }
+
+    /// A page, asked for through the Service.
+    fn get(&self, path: &str) -> String {
+        self.exec(&format!(
+            "curl --silent --show-error --fail http://$CONTAINEROPS_SERVICE_HOST:$CONTAINEROPS_SERVICE_PORT{path}"
+        ))
+    }
+
+    /// What the service account may do besides what it has just done.
+    fn has_no_right_too_many(&self) {
+        let account = format!("--as=system:serviceaccount:{NAMESPACE}:containerops");
+        let may = |words: &[&str]| {
+            let words = [&["auth", "can-i", "--quiet", &account], words].concat();
+            self.command(&words).status().expect("kubectl is installed").success()
+        };
+        assert!(may(&["create", "pods", "-n", NAMESPACE]), "the question is asked well");
+        let secrets: [&[&str]; 3] = [&["get", "secrets"], &["list", "secrets"], &["watch", "secrets"]];
+        let pods: [&[&str]; 3] =
+            [&["create", "pods", "--subresource=exec"], &["update", "pods"], &["deletecollection", "pods"]];
+        for words in secrets.into_iter().chain(pods) {
+            assert!(!may(&[words, &["-n", NAMESPACE]].concat()), "{words:?}");
+        }
+        for words in [["list", "pods"], ["create", "pods"], ["watch", "pods"], ["create", "secrets"]] {
+            assert!(!may(&[words.as_slice(), &["-n", "default"]].concat()), "{words:?} elsewhere");
+        }
+    }
+
+    /// Runs a script in the service's pod.
+    fn exec(&self, script: &str) -> String {
+        let mut command = self.command(&["-n", NAMESPACE, "exec", "-i", "deployment/containerops", "--", "sh", "-s"]);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut running = command.spawn().expect("kubectl is installed");
+        running.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("it reads");
+        printed(script, &running.wait_with_output().expect("it ends"))
+    }
+
+    fn kubectl(&self, words: &[&str]) -> String {
+        printed(&words.join(" "), &self.command(words).output().expect("kubectl is installed"))
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut kubectl = Command::new("kubectl");
+        kubectl.arg("--kubeconfig").arg(&self.kubeconfig).args(words);
+        kubectl
+    }
+
+    /// Takes away all of it. The service goes first, so that it does not make new pods; our finalizer would hold those
+    /// that it has made.
+    fn remove(&self) {
+        let tries: [&[&str]; 4] = [
+            &["-n", NAMESPACE, "delete", "deployment", "--all", "--ignore-not-found"],
+            &["delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false"],
+            &[
+                "-n",
+                NAMESPACE,
+                "wait",
+                "--for=delete",
+                "pod",
+                "-l",
+                "app.kubernetes.io/name=containerops",
+                "--timeout=60s",
+            ],
+            &["delete", "pv", "containerops-test", "--ignore-not-found", "--wait=false"],
+        ];
+        for words in tries {
+            let _ = self.command(words).output();
+        }
+        let names =
+            self.command(&["-n", NAMESPACE, "get", "pods", "-o", "name"]).output().expect("kubectl is installed");
+        for pod in String::from_utf8_lossy(&names.stdout).lines() {
+            let release = r#"{"metadata":{"finalizers":null}}"#;
+            let _ = self.command(&["-n", NAMESPACE, "patch", pod, "--type=merge", "-p", release]).output();
+        }
+        let _ = self.command(&["wait", "--for=delete", "namespace", NAMESPACE, "--timeout=60s"]).output();
+    }
+}
+
+impl Drop for Deployment {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let logs = self.command(&["-n", NAMESPACE, "logs", "deployment/containerops", "--tail=50"]).output();
+            eprintln!("{}", logs.map(|logs| String::from_utf8_lossy(&logs.stdout).into_owned()).unwrap_or_default());
+        }
+        self.remove();
+    }
+}
+
+fn printed(what: &str, output: &std::process::Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{what}: {said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
