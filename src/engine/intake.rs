@@ -5,7 +5,7 @@ use std::{pin::pin, time::Duration};
 
 use futures::{StreamExt, stream};
 
-use super::{Engine, Result};
+use super::{Engine, EngineError, Result};
 use crate::{
     flow::{self, Decision},
     forge::{FlowFile, Forge, ForgeError, Reading},
@@ -78,9 +78,21 @@ impl Engine {
         }
         let mut written = Ok(());
         for one in outcomes {
-            written = written.and(self.write(std::slice::from_ref(one)).await);
+            if let Err(error) = self.write(std::slice::from_ref(one)).await {
+                written = written.and(self.set_aside(&one.1, &error).await);
+            }
         }
         written
+    }
+
+    /// What cannot be written is a bug of ours or a database in trouble: the delivery waits its turn behind others,
+    /// longer each time, and its page says why.
+    async fn set_aside(&self, delivery: &DeliveryRow, error: &EngineError) -> Result<()> {
+        tracing::error!(delivery.id = %delivery.id, forge = %delivery.forge, %error, "delivery not written");
+        let due = self.now().after(backoff(delivery.tries));
+        let mut tx = self.store.write().await?;
+        tx.delivery_postponed(delivery.id, due, "the server could not write what it came to; it tries again").await?;
+        Ok(tx.commit().await?)
     }
 
     async fn write(&self, outcomes: &[(Outcome, DeliveryRow)]) -> Result<()> {

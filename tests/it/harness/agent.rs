@@ -52,10 +52,9 @@ impl<'t> Agent<'t> {
 
     /// Claims once more, as an agent does that heard no answer.
     pub(crate) async fn claims_again(&self) {
-        match ask_to_start(self.t, &self.token, &self.session).await {
-            ClaimAnswer::Run(work) => assert_eq!(lasting(*work), lasting(self.work.clone())),
-            other @ (ClaimAnswer::Wait | ClaimAnswer::Leave { .. }) => panic!("it runs, and was answered {other:?}"),
-        }
+        let answer = ask_to_start(self.t, &self.token, &self.session).await;
+        let ClaimAnswer::Run(work) = answer else { panic!("it runs, and was answered {answer:?}") };
+        assert_eq!(lasting(*work), lasting(self.work.clone()));
     }
 
     /// The job prints this.
