@@ -3,23 +3,19 @@
 //! Who drives holds a lease with a fencing number. Every step looks first and then does the one thing that is next, so
 //! that a step that was cut short is simply taken again, by whoever claims the action then.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use futures::future::join_all;
 
 use super::{
     Engine, EngineError, Result,
-    pin::Unpinned,
-    settle::{Place, places, verdict_of},
-    verdict::Evidence,
+    pin::{Unpinned, merged},
+    settle::{Place, places},
 };
 use crate::{
-    agent::protocol::EndRecord,
-    executor::{Container, ContainerEnd, ExecutorError, Hopeless, Observation, Placement},
-    model::{
-        ActionId, ActionState, AttemptId, AttemptState, Conclusion, Infrastructure, JobId, JobState, Resources, Verdict,
-    },
-    store::{ActionRow, AttemptRow, Change, JobRow, NewJob, Pins, RunRow},
+    executor::{Container, ExecutorError, Observation, Placement},
+    model::{ActionId, ActionState, AttemptId, AttemptState, Conclusion, JobId, Resources, Verdict},
+    store::{ActionRow, AttemptRow, Change, JobRow, NewJob, RunRow},
 };
 
 /// A lease outlives the longest single step: a registry's and an executor's time limits together.
@@ -27,8 +23,6 @@ const LEASE: Duration = Duration::from_secs(60);
 /// From one step to the next an action is left alone for this long, unless something hurries it or the step itself says
 /// when: what waits must not be asked without pause.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How long an agent that was told to stop may stay silent before it is taken away.
-const STOP_PATIENCE: Duration = Duration::from_secs(60);
 /// Added to the jobs' own limits: for pulling, scheduling and unpacking.
 const PLACING: Duration = Duration::from_secs(3600);
 /// Changes on the executor closer together than this are one.
@@ -275,76 +269,7 @@ impl Engine {
         })
     }
 
-    /// Looks what became of a placed attempt.
-    async fn watch(&self, action: &ActionRow, attempt: &AttemptRow) -> Result<()> {
-        if let Some(by) = &action.cancelled_by
-            && self.may_be_taken_away(attempt).await?
-        {
-            let verdict = Verdict::Cancelled { by: by.clone() };
-            return self.end_now(action, attempt, |_| Some(verdict.clone())).await;
-        }
-        match self.executor.observe(attempt.id).await {
-            Ok(Observation::Waiting { hopeless: Some(hopeless), .. }) => {
-                let verdict = hopeless_verdict(hopeless);
-                self.end_now(action, attempt, |_| Some(verdict.clone())).await
-            }
-            Ok(Observation::Waiting { message, hopeless: None }) => self.say(action, &message).await,
-            Ok(Observation::Running) => Ok(()),
-            Ok(Observation::Absent) => {
-                let gone = (Infrastructure::Deleted, "nothing is left of it on the executor".to_owned());
-                self.end_by_evidence(action, attempt, &[], Some(&gone)).await
-            }
-            Ok(Observation::Ended { containers, infrastructure }) => {
-                self.end_by_evidence(action, attempt, &containers, infrastructure.as_ref()).await
-            }
-            Err(ExecutorError::Away { message, .. } | ExecutorError::Refused { message, .. }) => {
-                tracing::warn!(attempt.id = %attempt.id, message, "attempt not observed");
-                Ok(())
-            }
-        }
-    }
-
-    /// A cancelled attempt whose agents never came, or have been silent for long, need not be asked to stop.
-    async fn may_be_taken_away(&self, attempt: &AttemptRow) -> Result<bool> {
-        let now = self.now();
-        let jobs = self.store.read().await?.jobs(attempt.id).await?;
-        let running = jobs.iter().find(|job| job.state.0 == JobState::Running);
-        Ok(running.is_none_or(|job| job.heard.is_none_or(|heard| now.since(heard) > STOP_PATIENCE)))
-    }
-
-    async fn end_by_evidence(
-        &self,
-        action: &ActionRow,
-        attempt: &AttemptRow,
-        containers: &[ContainerEnd],
-        infrastructure: Option<&(Infrastructure, String)>,
-    ) -> Result<()> {
-        let refusals = self.refusals(attempt.id).await?;
-        let by_evidence = |job: &JobRow| {
-            let container = containers.iter().find(|end| end.job == job.id);
-            let record = container.and_then(|end| end.end_record.as_deref()).and_then(|text| record_of(text, job));
-            Some(verdict_of(&Evidence {
-                record: record.as_ref(),
-                container,
-                infrastructure,
-                refusal: refusals.get(&job.id).map(String::as_str),
-                timeout: self.settings.job_timeout,
-            }))
-        };
-        self.end_now(action, attempt, by_evidence).await
-    }
-
-    /// What the jobs of an attempt have posted against themselves.
-    async fn refusals(&self, attempt: AttemptId) -> Result<BTreeMap<JobId, String>> {
-        let mut tx = self.store.read().await?;
-        let mut refusals = BTreeMap::new();
-        for job in tx.jobs(attempt).await? {
-            refusals.extend(super::event::refusal(&mut tx, job.id).await?.map(|refusal| (job.id, refusal)));
-        }
-        Ok(refusals)
-    }
-
-    async fn end_now(
+    pub(super) async fn end_now(
         &self,
         action: &ActionRow,
         attempt: &AttemptRow,
@@ -358,7 +283,7 @@ impl Engine {
     }
 
     /// Says why an action waits: on its page, in its check.
-    async fn say(&self, action: &ActionRow, reason: &str) -> Result<()> {
+    pub(super) async fn say(&self, action: &ActionRow, reason: &str) -> Result<()> {
         if action.reason == reason || reason.is_empty() {
             return Ok(());
         }
@@ -369,31 +294,10 @@ impl Engine {
     }
 }
 
-fn hopeless_verdict(hopeless: Hopeless) -> Verdict {
-    match hopeless {
-        Hopeless::ImageNotFound { image, message } => Verdict::ImageNotFound { image, message },
-        Hopeless::CannotStart { message } => Verdict::CannotStart { message },
-        Hopeless::Infrastructure(kind, message) => Verdict::Infrastructure { kind, message },
-    }
-}
-
-/// A termination message is an end record only if it is this job's.
-fn record_of(text: &str, job: &JobRow) -> Option<EndRecord> {
-    serde_json::from_str::<EndRecord>(text).ok().filter(|record| record.job == job.id)
-}
-
 pub(super) fn plan_of<'a>(action: &ActionRow, run: &'a RunRow) -> Result<&'a crate::model::ActionPlan> {
     let (stage, place) = places(action);
     let found = run.plan.0.as_ref().and_then(|plan| plan.action(stage, place));
     found.ok_or_else(|| EngineError::Broken(format!("action {} is not in its run's plan", action.id)))
-}
-
-/// What other actions of the run have learnt meanwhile wins: one image is one digest in a whole run.
-fn merged(run: Option<RunRow>, mut pins: Pins) -> Pins {
-    if let Some(run) = run {
-        pins.extend(run.pins.0);
-    }
-    pins
 }
 
 impl Place {

@@ -27,6 +27,7 @@ pub mod tell;
 mod token;
 pub mod turn;
 mod verdict;
+mod watch;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 

@@ -1,5 +1,4 @@
-//! What an action's images are, by digest, and what they start: asked of their registries when the action begins, so
-//! that a re-run uses the same bytes.
+//! Asks registries what an action's images are, so that a whole run, and every re-run of it, uses the same bytes.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,19 +6,19 @@ use futures::future::try_join_all;
 
 use super::{Engine, drive::plan_of};
 use crate::{
-    executor::{ExecutorKind, registry::RegistryError},
+    executor::registry::RegistryError,
     model::{Program, Verdict},
     store::{ActionRow, Pin, Pins, RunRow},
 };
 
 /// An image's registry may take this long before an action without need of its answer starts without it.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PIN_PATIENCE: Duration = Duration::from_secs(2);
 
-/// An action cannot start yet, or never.
+/// Why an action cannot have its images yet, or ever.
 pub(super) enum Unpinned {
-    /// Ask again; this is why.
+    /// The registry is away, in its words.
     Wait(String),
-    /// It has ended.
+    /// The author's mistake.
     Never(Verdict),
 }
 
@@ -32,20 +31,11 @@ enum Need {
     Necessary,
 }
 
-impl Need {
-    fn of(program: &Program) -> Self {
-        match program {
-            Program::Script(_) | Program::Command(_) => Self::Welcome,
-            Program::Entrypoint => Self::Necessary,
-        }
-    }
-}
-
 impl Engine {
     /// Asks the registries what the action's images are, as far as the run does not know yet.
     pub(super) async fn pin_images(&self, action: &ActionRow, run: &RunRow) -> Result<Pins, Unpinned> {
         let plan = plan_of(action, run).map_err(|error| Unpinned::Wait(error.to_string()))?;
-        if self.executor.kind() == ExecutorKind::Process {
+        if self.executor.kind() == crate::executor::ExecutorKind::Process {
             return Ok(Pins::new());
         }
         let mut wanted: BTreeMap<&String, Need> = BTreeMap::new();
@@ -53,19 +43,27 @@ impl Engine {
             let need = wanted.entry(&job.image).or_insert(Need::Welcome);
             *need = Need::of(&job.program).max(*need);
         }
-        let asked = wanted.iter().map(|(image, need)| self.pin(image, *need));
-        let answers = try_join_all(asked).await?;
-        let known = wanted.into_keys().zip(answers);
-        Ok(known.filter_map(|(image, pin)| Some((image.clone(), pin?))).collect())
+        let answers = try_join_all(wanted.iter().map(|(image, need)| self.pin(image, *need))).await?;
+        let answered = wanted.into_keys().zip(answers);
+        Ok(answered.filter_map(|(image, pin)| Some((image.clone(), pin?))).collect())
     }
 
     async fn pin(&self, image: &str, need: Need) -> Result<Option<Pin>, Unpinned> {
         let asked = self.registry.pin(image);
         let pin = match need {
-            Need::Welcome => tokio::time::timeout(PATIENCE, asked).await.ok().and_then(Result::ok),
+            Need::Welcome => tokio::time::timeout(PIN_PATIENCE, asked).await.ok().and_then(Result::ok),
             Need::Necessary => Some(asked.await.map_err(unpinned)?),
         };
         Ok(pin.map(|pin| Pin { image: pin.image, entrypoint: pin.entrypoint }))
+    }
+}
+
+impl Need {
+    const fn of(program: &Program) -> Self {
+        match program {
+            Program::Script(_) | Program::Command(_) => Self::Welcome,
+            Program::Entrypoint => Self::Necessary,
+        }
     }
 }
 
@@ -77,4 +75,12 @@ fn unpinned(error: RegistryError) -> Unpinned {
         RegistryError::Invalid { .. } => Unpinned::Never(Verdict::CannotStart { message: error.to_string() }),
         RegistryError::NotFound { image, message } => Unpinned::Never(Verdict::ImageNotFound { image, message }),
     }
+}
+
+/// What other actions of the run have learnt meanwhile wins: one image is one digest in a whole run.
+pub(super) fn merged(run: Option<RunRow>, mut pins: Pins) -> Pins {
+    if let Some(run) = run {
+        pins.extend(run.pins.0);
+    }
+    pins
 }

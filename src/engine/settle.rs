@@ -1,11 +1,7 @@
 //! Brings a run up to date after anything in it changed: what may start is queued, what cannot any more is ended,
 //! and the forge's reports are wanted. Always in the transaction of the change itself, so that no crash comes between.
 
-use super::{
-    Engine, EngineError, Move, Result, Seat, Seen, Stop, advance, tell,
-    verdict::{Evidence, verdict},
-    worst,
-};
+use super::{Engine, EngineError, Move, Result, Seat, Seen, Stop, advance, tell, worst};
 use crate::{
     model::{
         ActionPlan, ActionState, AttemptId, AttemptState, Conclusion, JobState, Plan, RunId, RunState, Time, Verdict,
@@ -137,11 +133,6 @@ impl Place {
 /// An action's places in its plan.
 pub(super) fn places(action: &ActionRow) -> (usize, usize) {
     (usize::try_from(action.stage).unwrap_or(usize::MAX), usize::try_from(action.place).unwrap_or(usize::MAX))
-}
-
-/// A verdict by what the executor alone can say.
-pub(super) fn verdict_of(evidence: &Evidence<'_>) -> Verdict {
-    verdict(evidence)
 }
 
 fn seats(actions: &[ActionRow]) -> Vec<Seat> {

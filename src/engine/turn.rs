@@ -328,7 +328,7 @@ impl Engine {
         let evidence =
             Evidence { record: Some(record), timeout: place.timeout(self, job.place)?, ..Evidence::default() };
         let refusal = super::event::refusal(&mut tx, job.id).await?;
-        let evidence = Evidence { refusal: refusal.as_deref(), ..evidence };
+        let evidence = Evidence { refusal: refusal.as_deref(), log: length_of(&job), ..evidence };
         tx.keep_record(job.id, record).await?;
         self.end_job(&mut tx, &job, verdict(&evidence), now).await?;
         tx.hurry_action(place.action.id).await?;

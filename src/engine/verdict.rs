@@ -21,6 +21,8 @@ pub struct Evidence<'a> {
     pub refusal: Option<&'a str>,
     /// The job's time limit.
     pub timeout: Duration,
+    /// How many bytes of its log have arrived.
+    pub log: u64,
 }
 
 /// The end's name.
@@ -34,7 +36,7 @@ pub fn verdict(evidence: &Evidence<'_>) -> Verdict {
 fn by_record(record: &EndRecord, evidence: &Evidence<'_>) -> Verdict {
     let out_of_memory = Verdict::OutOfMemory { limit: record.memory_limit, peak: record.memory_peak };
     match &record.cause {
-        Cause::Exit { code: 0 } => exit_zero(record, evidence.refusal),
+        Cause::Exit { code: 0 } => exit_zero(record, evidence),
         Cause::Exit { .. } | Cause::Signal { .. } if record.oom_kills > 0 => out_of_memory,
         // a pod that is taken away gets a SIGTERM first: what the job makes of it is not the author's doing
         Cause::Exit { .. } | Cause::Signal { .. } if evidence.infrastructure.is_some() => without_record(evidence),
@@ -49,16 +51,23 @@ fn by_record(record: &EndRecord, evidence: &Evidence<'_>) -> Verdict {
     }
 }
 
-fn exit_zero(record: &EndRecord, refusal: Option<&str>) -> Verdict {
-    if let Some(result) = refusal {
+fn exit_zero(record: &EndRecord, evidence: &Evidence<'_>) -> Verdict {
+    if let Some(result) = evidence.refusal {
         return Verdict::StatusFalse { result: result.to_owned() };
     }
     match &record.result {
         Some(value) if !value.trim().eq_ignore_ascii_case("true") => Verdict::ResultFalse { value: value.clone() },
-        Some(_) | None if record.oom_kills > 0 => {
-            Verdict::Success { warning: Some(format!("{} of its processes were killed for memory", record.oom_kills)) }
-        }
-        Some(_) | None => Verdict::success(),
+        Some(_) | None => Verdict::Success { warning: warning(record, evidence.log) },
+    }
+}
+
+/// What people should know of a success: a record may come without the end of the log, by the executor alone.
+fn warning(record: &EndRecord, arrived: u64) -> Option<String> {
+    let missing = record.log.length.saturating_sub(arrived);
+    match record.oom_kills {
+        0 if missing == 0 => None,
+        0 => Some(format!("the last {missing} bytes of its log are missing")),
+        kills => Some(format!("{kills} of its processes were killed for memory")),
     }
 }
 

@@ -35,6 +35,12 @@ pub use types::Json;
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 /// Readers of SQLite: pages and loops look at the same time, and WAL lets them.
 const SQLITE_READERS: u32 = 8;
+/// The writer's page cache, in KiB: the index of delivery ids is hit at random places, and its pages must not be read
+/// again for every delivery. Memory is used as pages come in.
+const SQLITE_WRITER_CACHE: &str = "-16384";
+/// The write-ahead log is copied into the database after so many pages: a page that is written again and again is
+/// then copied once. 16 MiB of it are read again at a start after a crash.
+const SQLITE_CHECKPOINT: &str = "4096";
 /// How long a statement waits for another process's lock (a backup, say) before it is an error.
 const SQLITE_BUSY: Duration = Duration::from_secs(10);
 
@@ -237,7 +243,9 @@ async fn open_sqlite(path: &Path) -> Result<Db> {
     migrating.close().await;
     migrated?;
     forget_leases(&options).await?;
-    let writer = one().connect_with(options.clone()).await?;
+    let for_writer =
+        options.clone().pragma("cache_size", SQLITE_WRITER_CACHE).pragma("wal_autocheckpoint", SQLITE_CHECKPOINT);
+    let writer = one().connect_with(for_writer).await?;
     let readers =
         SqlitePoolOptions::new().max_connections(SQLITE_READERS).connect_with(options.read_only(true)).await?;
     Ok(Db::Sqlite { writer, readers })

@@ -24,6 +24,8 @@ const JOB: &str = "/github/acme/widget/runs/1/test/test/test";
 impl Tester {
     /// Asks for a path as a browser does, but follows no redirect.
     fn ask(&self, method: Method, path: &str) -> RequestBuilder {
+        // what the forge hears is for other stories to tell
+        self.read_writes();
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
         client.expect("a client").request(method, format!("{}{path}", self.url()))
     }
@@ -74,7 +76,7 @@ async fn a_green_run_from_the_list_to_the_log() {
     assert!(!run.contains("/cancel"), "there is nothing to cancel");
     assert!(!run.contains("data-live"), "nothing will change");
     let log = t.page("/github/acme/widget/runs/1/build/build/build").await;
-    holds(&log, &["<li id=\"L1\" class=\"out\">", "cc -o widget</span>", "complete, 1 lines, 13 bytes, sha256 "]);
+    holds(&log, &["<li id=\"L1\" class=\"out\">", "cc -o widget</span>", "complete, 1 line, 13 bytes, sha256 "]);
     assert!(!log.contains("data-stream"), "nothing will come");
 }
 
@@ -114,7 +116,7 @@ async fn a_run_that_waits_has_no_log_yet_and_can_be_cancelled() {
     holds(&t.page(RUN).await, &["<span class=\"mark cancelled\"", "someone on the run&#39;s page"]);
     let again = t.ask(Method::POST, &format!("{RUN}/rerun")).send().await.expect("an answer");
     assert_eq!(again.headers()[header::LOCATION], "/github/acme/widget/runs/2");
-    assert_eq!(t.runs().await, "#1 push cancelled\n#2 push queued\n");
+    assert_eq!(t.runs().await, "#1 push cancelled: cancelled by someone on the run's page\n#2 push queued\n");
 }
 
 #[tokio::test]

@@ -204,18 +204,22 @@ impl Rows {
 
 /// What is known of the whole log.
 fn seal(job: &JobRow) -> String {
-    let (length, lines) = (job.log_length.cast_unsigned(), job.log_lines());
+    let length = job.log_length.cast_unsigned();
+    let lines = match job.log_lines() {
+        1 => "1 line".to_owned(),
+        lines => format!("{lines} lines"),
+    };
     match (&job.record, &job.state.0) {
         (Some(record), _) if record.log.length == length => {
-            format!("complete, {lines} lines, {length} bytes, sha256 {}", record.log.sha256)
+            format!("complete, {lines}, {length} bytes, sha256 {}", record.log.sha256)
         }
         (Some(record), _) => format!("the log has a gap: {length} of {} bytes arrived", record.log.length),
         (None, JobState::Ended(_)) if length > 0 => {
-            format!("the agent sent no end record: {lines} lines arrived, and there may have been more")
+            format!("the agent sent no end record: {lines} arrived, and there may have been more")
         }
         (None, JobState::Ended(_)) => String::new(),
         (None, JobState::Waiting) => "the job has not started".to_owned(),
-        (None, JobState::Running) => format!("{lines} lines so far"),
+        (None, JobState::Running) => format!("{lines} so far"),
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use containerops::{
+    agent::protocol::EndRecord,
     executor::{ContainerEnd, Executor, ExecutorError, ExecutorKind, Hopeless, Observation, Placement},
     model::{AttemptId, Infrastructure},
 };
@@ -82,6 +83,15 @@ impl Pods {
     pub(crate) fn ends_silently(&self, action: &str, exit_code: i32) {
         self.observe_as(action, |placement| Observation::Ended {
             containers: placement.containers.iter().map(|container| silent(container.job, exit_code)).collect(),
+            infrastructure: None,
+        });
+    }
+
+    /// The only container of an action's newest pod ends, and its agent has left this record with it alone.
+    pub(crate) fn ends_with(&self, action: &str, record: &EndRecord) {
+        let end_record = serde_json::to_string(record).ok();
+        self.observe_as(action, |placement| Observation::Ended {
+            containers: vec![ContainerEnd { end_record, ..silent(placement.containers[0].job, 0) }],
             infrastructure: None,
         });
     }

@@ -54,7 +54,7 @@ async fn a_tag_is_built_at_its_commit() {
 async fn a_pull_request_and_the_push_of_its_branch_are_one_run() {
     let t = Tester::start().await;
     t.commit("main", SMALL);
-    let sha = t.commit("idea", SMALL);
+    let sha = t.commit("idea", &format!("# an idea\n{SMALL}"));
     let number = t.github.open_pull_request(WIDGET, "main", WIDGET, "idea");
     t.deliver(t.github.push(WIDGET, "idea")).await;
     t.deliver(t.github.pull_request(WIDGET, number, "opened")).await;
@@ -76,7 +76,7 @@ async fn a_pull_request_and_the_push_of_its_branch_are_one_run() {
 async fn the_code_of_a_fork_is_not_run() {
     let t = Tester::start().await;
     t.commit("main", SMALL);
-    let sha = t.github.commit("mallory/widget", "main", &[(".containerops.yml", SMALL.as_bytes())]);
+    let sha = t.github.commit("mallory/widget", "main", &[(".containerops.yml", b"stages: []")]);
     let number = t.github.open_pull_request(WIDGET, "main", "mallory/widget", "main");
     t.deliver(t.github.pull_request(WIDGET, number, "opened")).await;
     t.settle().await;

@@ -107,6 +107,43 @@ async fn a_container_that_ends_without_a_word_is_never_green() {
 }
 
 #[tokio::test]
+async fn an_end_that_only_the_pod_can_tell_is_believed() {
+    let t = Tester::start().await;
+    let sha = t.push("main", &SMALL.replace("}]", ", timeout: 20m}]")).await;
+    let agent = t.claims("test").await.says("all is well\n").await;
+    t.pods.ends_with("test.test", &agent.record(Cause::TimedOut));
+    t.settle().await;
+    assert_eq!(t.check(&sha, RUN).title, "timed out in test/test: after 20 min 0 s");
+}
+
+#[tokio::test]
+async fn a_success_with_half_its_log_says_so() {
+    let t = Tester::start().await;
+    let sha = t.push("main", SMALL).await;
+    let agent = t.claims("test").await.says("half of it\n").await;
+    let mut record = agent.record(Cause::Exit { code: 0 });
+    record.log.length += 12;
+    t.pods.ends_with("test.test", &record);
+    t.settle().await;
+    assert_snapshot!(t.checks(&sha), @r"
+    neutral containerops/ci/push: warning: 1 action in 0 ms
+    neutral containerops/ci/push/test/test: warning: success, but the last 12 bytes of its log are missing
+    ");
+}
+
+#[tokio::test]
+async fn a_record_of_another_job_proves_nothing() {
+    let t = Tester::start().await;
+    let sha = t.push("main", SMALL).await;
+    let agent = t.claims("test").await;
+    let mut record = agent.record(Cause::Exit { code: 0 });
+    record.job = containerops::model::JobId::from_i64(7);
+    t.pods.ends_with("test.test", &record);
+    t.settle().await;
+    assert_eq!(t.check(&sha, RUN).state, "in_progress", "it is tried again");
+}
+
+#[tokio::test]
 async fn a_job_whose_source_did_not_come_is_tried_again() {
     let t = Tester::start().await;
     t.push("main", SMALL).await;
