@@ -1,4 +1,5 @@
-//! Asks registries what an action's images are, so that a whole run, and every re-run of it, uses the same bytes.
+//! What an action's images are, by digest, and what they start: asked of their registries when the action begins, so
+//! that a re-run uses the same bytes.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,19 +7,19 @@ use futures::future::try_join_all;
 
 use super::{Engine, drive::plan_of};
 use crate::{
-    executor::registry::RegistryError,
+    executor::{ExecutorKind, registry::RegistryError},
     model::{Program, Verdict},
     store::{ActionRow, Pin, Pins, RunRow},
 };
 
 /// An image's registry may take this long before an action without need of its answer starts without it.
-const PIN_PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Why an action cannot have its images yet, or ever.
+/// An action cannot start yet, or never.
 pub(super) enum Unpinned {
-    /// The registry is away, in its words.
+    /// Ask again; this is why.
     Wait(String),
-    /// The author's mistake.
+    /// It has ended.
     Never(Verdict),
 }
 
@@ -31,11 +32,20 @@ enum Need {
     Necessary,
 }
 
+impl Need {
+    fn of(program: &Program) -> Self {
+        match program {
+            Program::Script(_) | Program::Command(_) => Self::Welcome,
+            Program::Entrypoint => Self::Necessary,
+        }
+    }
+}
+
 impl Engine {
     /// Asks the registries what the action's images are, as far as the run does not know yet.
     pub(super) async fn pin_images(&self, action: &ActionRow, run: &RunRow) -> Result<Pins, Unpinned> {
         let plan = plan_of(action, run).map_err(|error| Unpinned::Wait(error.to_string()))?;
-        if self.executor.kind() == crate::executor::ExecutorKind::Process {
+        if self.executor.kind() == ExecutorKind::Process {
             return Ok(Pins::new());
         }
         let mut wanted: BTreeMap<&String, Need> = BTreeMap::new();
@@ -43,27 +53,19 @@ impl Engine {
             let need = wanted.entry(&job.image).or_insert(Need::Welcome);
             *need = Need::of(&job.program).max(*need);
         }
-        let answers = try_join_all(wanted.iter().map(|(image, need)| self.pin(image, *need))).await?;
-        let answered = wanted.into_keys().zip(answers);
-        Ok(answered.filter_map(|(image, pin)| Some((image.clone(), pin?))).collect())
+        let asked = wanted.iter().map(|(image, need)| self.pin(image, *need));
+        let answers = try_join_all(asked).await?;
+        let known = wanted.into_keys().zip(answers);
+        Ok(known.filter_map(|(image, pin)| Some((image.clone(), pin?))).collect())
     }
 
     async fn pin(&self, image: &str, need: Need) -> Result<Option<Pin>, Unpinned> {
         let asked = self.registry.pin(image);
         let pin = match need {
-            Need::Welcome => tokio::time::timeout(PIN_PATIENCE, asked).await.ok().and_then(Result::ok),
+            Need::Welcome => tokio::time::timeout(PATIENCE, asked).await.ok().and_then(Result::ok),
             Need::Necessary => Some(asked.await.map_err(unpinned)?),
         };
         Ok(pin.map(|pin| Pin { image: pin.image, entrypoint: pin.entrypoint }))
-    }
-}
-
-impl Need {
-    const fn of(program: &Program) -> Self {
-        match program {
-            Program::Script(_) | Program::Command(_) => Self::Welcome,
-            Program::Entrypoint => Self::Necessary,
-        }
     }
 }
 
