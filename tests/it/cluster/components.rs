@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::harness::{image::Image, server::Server};
+use crate::harness::{
+    image::{Image, registry},
+    server::Server,
+};
 
 /// A component in the original's manner: it reads `CO_DATA` and other variables and says what it did by `[COUT]`.
 const JAR: &str = r#"#!/bin/sh
@@ -110,20 +113,22 @@ async fn an_image_with_nothing_but_a_program_is_a_component() {
 #[tokio::test]
 async fn an_image_that_does_not_exist_fails_soon_and_says_so() {
     let Some(server) = Server::start("noimage").await else { return };
+    let image = format!("{}/no/such:tag", registry());
     let flow = r#"
 stages:
   - name: check
     sequencing: parallel
     fail-fast: false
     actions:
-      - {name: run, image: "127.0.0.1:5000/no/such:tag", run: "true"}
-      - {name: entrypoint, image: "127.0.0.1:5000/no/such:tag"}
+      - {name: run, image: "IMAGE", run: "true"}
+      - {name: entrypoint, image: "IMAGE"}
 "#;
-    let story = server.end(server.push(flow).await).await;
-    insta::assert_snapshot!(story.action("check/entrypoint").row.reason, @"image 127.0.0.1:5000/no/such:tag not found: 127.0.0.1:5000 says MANIFEST_UNKNOWN: manifest unknown");
+    let story = server.end(server.push(&flow.replace("IMAGE", &image)).await).await;
+    let reason = story.action("check/entrypoint").row.reason.replace(&registry(), "…");
+    insta::assert_snapshot!(reason, @"image …/no/such:tag not found: … says MANIFEST_UNKNOWN: manifest unknown");
     let reason = &story.action("check/run").row.reason;
-    assert!(reason.starts_with("image 127.0.0.1:5000/no/such:tag not found: "), "{reason}");
-    assert!(reason.ends_with("127.0.0.1:5000/no/such:tag: not found"), "the cluster's words: {reason}");
+    assert!(reason.starts_with(&format!("image {image} not found: ")), "{reason}");
+    assert!(reason.ends_with(&format!("{image}: not found")), "the cluster's words: {reason}");
     // a kubelet that was too busy to tell what the registry said asks it again after 10 s, and after 20 s more
     let took = story.run.ended.expect("it ended").since(story.run.created);
     assert!(took.as_secs() < 45, "it took {took:?}:\n{}", story.told());

@@ -52,7 +52,7 @@ impl Image {
 
     /// Pushes it under this name; returns the image as flows name it, and its digest.
     pub(crate) async fn push(self, name: &str) -> (String, String) {
-        let registry = variable("CONTAINEROPS_TEST_REGISTRY", "CLUSTER_REGISTRY");
+        let registry = registry();
         let to = format!("http://{registry}/v2/{name}");
         let layer = self.layer.into_inner().expect("memory takes all");
         let digest = digest(&layer);
@@ -71,6 +71,11 @@ impl Image {
         assert!(answer.status().is_success(), "{answer:?}");
         (format!("{registry}/{name}:latest"), digest)
     }
+}
+
+/// The cluster's own registry: `host:port`, without TLS.
+pub(crate) fn registry() -> String {
+    variable("CONTAINEROPS_TEST_REGISTRY", "CLUSTER_REGISTRY")
 }
 
 /// Uploads one blob; returns its descriptor.

@@ -20,10 +20,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use super::repository::Worktree;
-use super::{
-    cluster::{Cluster, variable},
-    story::Story,
-};
+use super::{cluster::Cluster, image::registry, story::Story};
 
 /// The longest that anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -236,7 +233,7 @@ impl Server {
             ("KUBERNETES_NAMESPACE", self.cluster.namespace.clone()),
             ("KUBERNETES_AGENT_IMAGE", self.cluster.agent_image.clone()),
             ("KUBERNETES_KUBECONFIG", self.cluster.kubeconfig.display().to_string()),
-            ("KUBERNETES_INSECURE_REGISTRIES", variable("CONTAINEROPS_TEST_REGISTRY", "CLUSTER_REGISTRY")),
+            ("KUBERNETES_INSECURE_REGISTRIES", registry()),
         ];
         let variables = variables.map(|(name, value)| (format!("CONTAINEROPS_{name}"), value));
         Settings::read(variables, None).expect("good settings")
