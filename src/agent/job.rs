@@ -211,7 +211,8 @@ impl Job {
             }
             Stop::Terminated => {
                 self.say("the container was told to stop");
-                Ok(otherwise)
+                // a job that ends well in the time that it is given has done its work
+                Ok(if otherwise == (Cause::Exit { code: 0 }) { otherwise } else { Cause::Terminated })
             }
             Stop::Gone => Err(Unrecorded),
         }
@@ -356,6 +357,7 @@ fn exit_code(cause: &Cause) -> u8 {
         Cause::NotPrepared { .. } => 125,
         Cause::CannotStart { .. } => 127,
         Cause::Cancelled { .. } => 130,
+        Cause::Terminated => 143,
     };
     u8::try_from(code).unwrap_or(u8::MAX)
 }

@@ -223,6 +223,9 @@ pub enum Cause {
         /// Who or what wanted it.
         by: String,
     },
+    /// The container was told to stop from outside, as when its pod is deleted or its node drained, and the job did not
+    /// end well in the time that it was given. Not the author's doing.
+    Terminated,
     /// We could not prepare it: the snapshot did not come or does not fit on the disk. Not the author's doing.
     NotPrepared {
         /// What went wrong.

@@ -45,6 +45,11 @@ fn by_record(record: &EndRecord, evidence: &Evidence<'_>) -> Verdict {
         Cause::CannotStart { message } => Verdict::CannotStart { message: message.clone() },
         Cause::TimedOut => Verdict::TimedOut { after: evidence.timeout },
         Cause::Cancelled { by } => Verdict::Cancelled { by: by.clone() },
+        Cause::Terminated if evidence.infrastructure.is_some() => without_record(evidence),
+        Cause::Terminated => Verdict::Infrastructure {
+            kind: Infrastructure::Deleted,
+            message: "the container was told to stop from outside".to_owned(),
+        },
         Cause::NotPrepared { message } => {
             Verdict::Infrastructure { kind: Infrastructure::Executor, message: message.clone() }
         }

@@ -119,6 +119,10 @@ fn what_a_job_made_of_its_pods_end_is_not_its_authors_doing() {
     };
     assert_eq!(with(&exit(143)), Conclusion::Error);
     assert_eq!(with(&record(Cause::Signal { signal: 15 })), Conclusion::Error);
+    assert_eq!(with(&record(Cause::Terminated)), Conclusion::Error);
+    let alone = record(Cause::Terminated);
+    let told = verdict(&Evidence { record: Some(&alone), ..Evidence::default() });
+    assert_eq!(told.to_string(), "infrastructure: pod deleted: the container was told to stop from outside");
     assert_eq!(with(&exit(0)), Conclusion::Success, "it was over before");
     assert_eq!(with(&killed_for_memory(Cause::Signal { signal: 9 })), Conclusion::Failure);
 }
