@@ -36,6 +36,8 @@ struct Load {
     per_second: f64,
     median: Duration,
     p99: Duration,
+    /// Processor time of sender and server, for one delivery.
+    cost: Duration,
     /// Answered with 202, the start included.
     taken: usize,
 }
@@ -56,7 +58,7 @@ fn main() {
     figure::print(&figures, &method);
 }
 
-fn figures((what, loads): (&str, &Vec<Load>)) -> [Figure; 3] {
+fn figures((what, loads): (&str, &Vec<Load>)) -> [Figure; 4] {
     let figure = |name: &str, target, unit, value: fn(&Load) -> f64| Figure {
         name: format!("{name}, {what}"),
         target,
@@ -67,6 +69,7 @@ fn figures((what, loads): (&str, &Vec<Load>)) -> [Figure; 3] {
         figure("durable 2xx a second", "≥ 5,000", "", |load| load.per_second),
         figure("an answer's p99", "< 50 ms", "ms", |load| ms(load.p99)),
         figure("an answer's median", "–", "ms", |load| ms(load.median)),
+        figure("processor time of sender and server for one", "–", "ms", |load| ms(load.cost)),
     ]
 }
 
@@ -84,7 +87,7 @@ fn without_loops() -> Load {
         tokio::spawn(async move { axum::serve(listener, web::router(app.engine)).await });
         address
     });
-    let load = load(address);
+    let load = load(address, &[std::process::id()]);
     drop(runtime);
     check(&data, &load);
     load
@@ -92,7 +95,7 @@ fn without_loops() -> Load {
 
 fn whole_server() -> Load {
     let server = Server::start(&settings());
-    let load = load(server.address());
+    let load = load(server.address(), &[std::process::id(), server.pid()]);
     check(&server.kill(), &load);
     load
 }
@@ -112,8 +115,10 @@ fn check(data: &tempfile::TempDir, load: &Load) {
     assert_eq!(stored, load.taken, "deliveries in the database, and those that were answered");
 }
 
-/// Sends for a round, on a thread of its own.
-fn load(address: SocketAddr) -> Load {
+/// Sends for a round, on a thread of its own; `processes` are sender and server.
+fn load(address: SocketAddr, processes: &[u32]) -> Load {
+    let cpu_time = || processes.iter().map(|pid| figure::cpu_time(*pid)).sum::<Duration>();
+    let before = cpu_time();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let request = request();
     let counted_from = Instant::now() + START;
@@ -128,6 +133,7 @@ fn load(address: SocketAddr) -> Load {
         per_second: waits.len() as f64 / ROUND.as_secs_f64(),
         median: median(&waits),
         p99: percentile(&waits, 99),
+        cost: (cpu_time() - before) / u32::try_from(answers.len()).expect("a count"),
         taken: answers.len(),
     }
 }

@@ -73,6 +73,11 @@ impl Server {
         self.status("VmHWM:")
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it as a power cut would, as far as a process can tell, and gives back what it has left on the disk.
     pub(crate) fn kill(mut self) -> tempfile::TempDir {
         self.end();
@@ -131,6 +136,16 @@ pub(crate) fn percentile<T: PartialOrd + Copy>(values: &[T], percent: usize) -> 
     sorted[rank - 1]
 }
 
+/// The processor time that a process has used so far.
+pub(crate) fn cpu_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+    // the program's name comes first and may hold anything; user and system time are the 12th and 13th after it
+    let (_, fields) = stat.rsplit_once(") ").expect("a name in parentheses");
+    let ticks: u64 = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+    // Linux counts in hundredths of a second, whatever its own tick is
+    Duration::from_millis(ticks * 10)
+}
+
 /// Milliseconds.
 pub(crate) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
@@ -149,5 +164,9 @@ pub(crate) fn print(figures: &[Figure], method: &str) {
 
 /// Three digits tell enough.
 fn short(value: f64) -> String {
-    if value.abs() < 100.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+    match value.abs() {
+        small if small < 1.0 => format!("{value:.3}"),
+        medium if medium < 100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
 }

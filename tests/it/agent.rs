@@ -149,7 +149,7 @@ async fn a_deleted_pods_job_hears_of_it_and_ends_as_it_likes() {
     let pid = child.id().expect("it runs").to_string();
     std::process::Command::new("kill").arg(pid).status().expect("kill");
     let ran = server.finish(child).await;
-    assert_eq!(cause(&ran), &Cause::Exit { code: 4 });
+    assert_eq!(cause(&ran), &Cause::Terminated);
 }
 
 #[tokio::test]
