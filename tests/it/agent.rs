@@ -141,15 +141,22 @@ async fn a_cancelled_job_may_clean_up() {
 }
 
 #[tokio::test]
-async fn a_deleted_pods_job_hears_of_it_and_ends_as_it_likes() {
-    let server = Server::with(script("trap 'exit 4' TERM; echo begun; while :; do sleep 0.05; done")).await;
+async fn a_deleted_pods_job_hears_of_it_and_is_not_blamed() {
+    for (ends, cause_told) in [(4, Cause::Terminated), (0, Cause::Exit { code: 0 })] {
+        assert_eq!(cause(&told_to_stop(ends).await), &cause_told, "it ended with {ends}");
+    }
+}
+
+/// A job that ends with this code when its pod is deleted.
+async fn told_to_stop(code: i32) -> Ran {
+    let server =
+        Server::with(script(&format!("trap 'exit {code}' TERM; echo begun; while :; do sleep 0.05; done"))).await;
     let dir = dir();
     let child = server.agent(dir.path()).spawn().expect("the agent starts");
     server.logged().await;
     let pid = child.id().expect("it runs").to_string();
     std::process::Command::new("kill").arg(pid).status().expect("kill");
-    let ran = server.finish(child).await;
-    assert_eq!(cause(&ran), &Cause::Terminated);
+    server.finish(child).await
 }
 
 #[tokio::test]
