@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use futures::{FutureExt as _, future::BoxFuture};
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
@@ -156,61 +157,9 @@ impl App {
 
     fn start_loops(&self, stopped: &watch::Receiver<bool>) -> JoinSet<()> {
         let mut loops = JoinSet::new();
-        let mut add = |name, pause, wakes: fn(Change) -> bool, tick: Tick| {
-            loops.spawn(keep_going(name, self.clone(), stopped.clone(), pause, wakes, tick));
-        };
-        add(
-            "intake",
-            LOOK,
-            |change| change == Change::Delivery,
-            |app| Box::pin(async move { Ok(app.engine.intake().await?) }),
-        );
-        add(
-            "sources",
-            LOOK,
-            |change| matches!(change, Change::Run(_)),
-            |app| Box::pin(async move { Ok(app.engine.make_sources().await?) }),
-        );
-        add(
-            "sweep",
-            LOOK,
-            |change| matches!(change, Change::Attempt(_)),
-            |app| {
-                Box::pin(async move {
-                    app.engine.sweep().await?;
-                    Ok(0)
-                })
-            },
-        );
-        add("seal", LOOK, |_| false, |app| Box::pin(async move { Ok(app.engine.seal_logs().await?) }));
-        add(
-            "report",
-            LOOK,
-            |change| change == Change::Report,
-            |app| Box::pin(async move { Ok(app.reporter.tell().await?) }),
-        );
-        add(
-            "settle",
-            SETTLE,
-            |_| false,
-            |app| {
-                Box::pin(async move {
-                    app.engine.settle_all().await?;
-                    Ok(0)
-                })
-            },
-        );
-        add(
-            "forgotten",
-            FORGOTTEN,
-            |_| false,
-            |app| {
-                Box::pin(async move {
-                    app.engine.sweep_forgotten().await?;
-                    Ok(0)
-                })
-            },
-        );
+        for round in ROUNDS {
+            loops.spawn(keep_going(round, self.clone(), stopped.clone()));
+        }
         loops.spawn(keep_driving(self.engine.clone(), stopped.clone()));
         let (app, mut stopped) = (self.clone(), stopped.clone());
         loops.spawn(async move {
@@ -223,30 +172,78 @@ impl App {
     }
 }
 
-/// One round of a loop: how much there was to do.
-type Tick = fn(App) -> std::pin::Pin<Box<dyn Future<Output = Result<usize>> + Send>>;
+/// Something that is done again and again.
+struct Round {
+    /// For log lines.
+    name: &'static str,
+    /// How long to wait when there was nothing to do.
+    pause: Duration,
+    /// Which changes end the wait early.
+    wakes: fn(Change) -> bool,
+    /// Does what is due, and says how much that was.
+    tick: fn(App) -> BoxFuture<'static, Result<usize>>,
+}
+
+/// All but driving, where each action goes at its own pace.
+const ROUNDS: [Round; 7] = [
+    Round {
+        name: "intake",
+        pause: LOOK,
+        wakes: |change| change == Change::Delivery,
+        tick: |app| async move { Ok(app.engine.intake().await?) }.boxed(),
+    },
+    Round {
+        name: "sources",
+        pause: LOOK,
+        wakes: |change| matches!(change, Change::Run(_)),
+        tick: |app| async move { Ok(app.engine.make_sources().await?) }.boxed(),
+    },
+    Round {
+        name: "sweep",
+        pause: LOOK,
+        wakes: |change| matches!(change, Change::Attempt(_)),
+        tick: |app| async move { Ok(app.engine.sweep().await?) }.boxed(),
+    },
+    Round {
+        name: "seal",
+        pause: LOOK,
+        wakes: |_| false,
+        tick: |app| async move { Ok(app.engine.seal_logs().await?) }.boxed(),
+    },
+    Round {
+        name: "report",
+        pause: LOOK,
+        wakes: |change| change == Change::Report,
+        tick: |app| async move { Ok(app.reporter.tell().await?) }.boxed(),
+    },
+    Round {
+        name: "settle",
+        pause: SETTLE,
+        wakes: |_| false,
+        tick: |app| async move { Ok(app.engine.settle_all().await.map(|()| 0)?) }.boxed(),
+    },
+    Round {
+        name: "forgotten",
+        pause: FORGOTTEN,
+        wakes: |_| false,
+        tick: |app| async move { Ok(app.engine.sweep_forgotten().await.map(|()| 0)?) }.boxed(),
+    },
+];
 
 /// Repeats a round: at once while there is something to do, else when a change wakes it or the pause is over.
-async fn keep_going(
-    name: &'static str,
-    app: App,
-    mut stopped: watch::Receiver<bool>,
-    pause: Duration,
-    wakes: fn(Change) -> bool,
-    tick: Tick,
-) {
+async fn keep_going(round: Round, app: App, mut stopped: watch::Receiver<bool>) {
     let mut bell = app.engine.store.bell().listen();
     while !*stopped.borrow() {
-        let pause = match tick(app.clone()).await {
-            Ok(0) => pause,
+        let pause = match (round.tick)(app.clone()).await {
+            Ok(0) => round.pause,
             Ok(_) => continue,
             Err(error) => {
-                tracing::error!(loop.name = name, error = format!("{error:#}"), "round failed");
+                tracing::error!(loop.name = round.name, error = format!("{error:#}"), "round failed");
                 TROUBLE
             }
         };
         tokio::select! {
-            () = bell.wait(pause, wakes) => {}
+            () = bell.wait(pause, round.wakes) => {}
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
     }
