@@ -16,7 +16,7 @@ use containerops::{
 };
 use insta::assert_snapshot;
 
-use crate::harness::github::ModelGithub;
+use crate::harness::{github::ModelGithub, required};
 
 /// Stands before Prism and notes each call with its answer, since some refusals are no errors to us: 404 means that
 /// there is no flow file.
@@ -54,18 +54,6 @@ async fn pass_on(
         answer: answer.clone(),
     });
     Response::builder().status(status).body(Body::from(answer)).expect("an answer")
-}
-
-/// Prism's URL, if there is one. If not, it is said aloud that the test skips; it fails instead if
-/// `CONTAINEROPS_TEST_REQUIRE` names `prism`.
-fn prism() -> Option<String> {
-    let prism = std::env::var("CONTAINEROPS_TEST_PRISM").ok();
-    if prism.is_none() {
-        let required = std::env::var("CONTAINEROPS_TEST_REQUIRE").unwrap_or_default();
-        assert!(!required.contains("prism"), "CONTAINEROPS_TEST_REQUIRE wants Prism: set CONTAINEROPS_TEST_PRISM");
-        eprintln!("SKIPPED: no Prism, because CONTAINEROPS_TEST_PRISM is not set");
-    }
-    prism
 }
 
 /// Starts the witness; its URL.
@@ -118,7 +106,7 @@ async fn make_every_call(github: &Github, repository: &Repository, sha: &Sha) {
 
 #[tokio::test]
 async fn githubs_own_description_takes_every_call() {
-    let Some(prism) = prism() else { return };
+    let Some(prism) = required("prism", "CONTAINEROPS_TEST_PRISM") else { return };
     let model = ModelGithub::start().await;
     let (url, seen) = witness(prism).await;
     let sha = model.commit("acme/widget", "main", &[("a", b"1")]);

@@ -8,7 +8,7 @@ use containerops::{
 };
 
 use super::{Scene, pushed};
-use crate::harness::repository::git;
+use crate::harness::{repository::git, say_skipped};
 
 /// Gives everything below a directory to another user. Only root can.
 fn give_away(path: &Path) -> std::io::Result<()> {
@@ -25,7 +25,7 @@ fn give_away(path: &Path) -> std::io::Result<()> {
 async fn a_repository_may_belong_to_another_user() {
     let (scene, event) = pushed(&[(".containerops.yml", vec![])]).await;
     if let Err(error) = give_away(&scene.bare) {
-        eprintln!("skipped: only root can give files away: {error}");
+        say_skipped("a file of another user", &format!("only root can give files away: {error}"));
         return;
     }
     assert_eq!(scene.forge.flow_files(&event.repository, &event.sha).await.expect("it is readable").len(), 1);

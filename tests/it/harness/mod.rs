@@ -1,7 +1,7 @@
 //! What the tests stand on: a real cluster for those who have one, and models of the outside: small, strict, and able
 //! to fail.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, io::Write as _, path::PathBuf, sync::Mutex};
 
 pub(crate) mod agent;
 pub(crate) mod agents;
@@ -27,6 +27,15 @@ pub(crate) fn required(thing: &str, variable: &str) -> Option<String> {
     }
     let must = std::env::var("CONTAINEROPS_TEST_REQUIRE").unwrap_or_default();
     assert!(!must.split([',', ' ']).any(|name| name == thing), "{thing} is required, but {variable} is not set");
-    eprintln!("SKIPPED: {thing} is not there; set {variable}");
+    say_skipped(thing, &format!("set {variable}"));
     None
+}
+
+/// Says that tests skip, once for each thing that they lack, and to the terminal itself: what a test prints by
+/// `eprintln!` is kept from everybody if it passes.
+pub(crate) fn say_skipped(thing: &str, remedy: &str) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if SAID.lock().expect("nobody panics here").insert(thing.to_owned()) {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: what needs {thing}, which is not there; {remedy}");
+    }
 }
