@@ -7,7 +7,8 @@ use reqwest::StatusCode;
 
 use crate::harness::server::Server;
 
-/// A marker stands in every place where an author may write a secret, and in what the jobs do with it. A token is
+/// A marker stands in every place where an author may write a secret, in what the jobs do with it, and in the
+/// credentials of the forge that the server holds. A token is
 /// written backwards, for no log shows one that it knows.
 const FLOW: &str = r#"
 environments: {FLOW_VARIABLE: marker-flow}
@@ -41,7 +42,12 @@ async fn nothing_of_a_flow_is_in_the_clusters_objects_and_tokens_are_worth_nothi
     let flow = FLOW.replace("while ! test -e /workspace/go; do sleep 0.1; done", "sleep 4");
     let run = server.push(&flow).await;
     let story = server.until("the job writes its token", run, |story| story.has_lines("second/second/one", 3)).await;
-    assert!(!server.objects().await.contains("marker"), "{}", server.objects().await);
+    let objects = server.objects().await;
+    assert!(!objects.contains("marker"), "{objects}");
+    for own in ["git-webhook-secret", "secret-key"] {
+        let secret = std::fs::read_to_string(server.data().join(own)).expect("a secret of the server");
+        assert!(!objects.contains(secret.trim()), "{own} is in the cluster: {objects}");
+    }
     let pod = server.pod_of("second.second").await;
     each_container_has_only_its_own_token(&pod);
 

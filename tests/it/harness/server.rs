@@ -220,7 +220,8 @@ impl Server {
         self.ada.git(&["remote", "add", "origin", &made.path.display().to_string()]);
     }
 
-    fn data(&self) -> PathBuf {
+    /// The data directory.
+    pub(crate) fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
 
@@ -234,6 +235,9 @@ impl Server {
             ("KUBERNETES_AGENT_IMAGE", self.cluster.agent_image.clone()),
             ("KUBERNETES_KUBECONFIG", self.cluster.kubeconfig.display().to_string()),
             ("KUBERNETES_INSECURE_REGISTRIES", registry()),
+            // credentials of a forge, which must be seen nowhere else
+            ("GITHUB_TOKEN", "marker-forge-token".to_owned()),
+            ("GITHUB_WEBHOOK_SECRET", "marker-webhook-secret".to_owned()),
         ];
         let variables = variables.map(|(name, value)| (format!("CONTAINEROPS_{name}"), value));
         Settings::read(variables, None).expect("good settings")
