@@ -274,8 +274,8 @@ impl Values {
     }
 }
 
-/// The image of this very release.
-const AGENT_IMAGE: &str = concat!("ghcr.io/containerops/containerops:", env!("CARGO_PKG_VERSION"));
+/// The image of this very release, by the name under which `deploy/` builds it.
+const AGENT_IMAGE: &str = concat!("containerops:", env!("CARGO_PKG_VERSION"));
 
 #[cfg(test)]
 mod tests {

@@ -241,9 +241,12 @@ impl Attempt {
     }
 }
 
+/// Puts a token in place as a whole: when a start is repeated, the agent of the first may be reading just then.
 fn write_token(path: &Path, token: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(token.as_bytes())
+    let half = path.with_extension("token-half");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
+    file.write_all(token.as_bytes())?;
+    fs::rename(half, path)
 }
 
 /// A small file's text; none if there is none or it is empty. Jobs may write there, so no more than a bound is read.
