@@ -1,6 +1,10 @@
 //! A namespace of a real cluster, for one test.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use containerops::executor::kubernetes::{Kubernetes, KubernetesSettings};
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
@@ -11,6 +15,9 @@ use kube::{
 };
 
 use super::{agents::Agents, kubeconfig};
+
+/// Counts the namespaces of this process, so that tests of one name do not share theirs.
+static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// Marks our namespaces with the process that made them.
 const TEST: &str = "containerops.io/test-process";
@@ -37,7 +44,7 @@ impl Cluster {
         let host = variable("CONTAINEROPS_TEST_HOST_IP", "CLUSTER_HOST_IP");
         let client = connect(kubeconfig.clone()).await;
         remove_stale(&client).await;
-        let namespace = format!("co-test-{}-{test}", std::process::id());
+        let namespace = format!("co-test-{}-{}-{test}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         create(&client, &namespace).await;
         Some(Self { namespace, agents: Agents::listen(&host).await, host, kubeconfig, agent_image, client })
     }
