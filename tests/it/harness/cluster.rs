@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -33,12 +34,33 @@ pub(crate) struct Cluster {
     pub(crate) kubeconfig: PathBuf,
     pub(crate) agent_image: String,
     client: Client,
+    /// Held until the namespace is gone.
+    _use: File,
+}
+
+/// How a test uses the cluster, among all tests of this machine.
+#[derive(Debug, Clone, Copy)]
+enum Use {
+    /// Beside others.
+    Shared,
+    /// With nobody beside it.
+    Alone,
 }
 
 impl Cluster {
     /// A fresh namespace for the test of this name; `None` where tests may use no cluster.
     pub(crate) async fn get(test: &str) -> Option<Self> {
+        Self::used(test, Use::Shared).await
+    }
+
+    /// The same for a test that stops parts of the cluster or fills its node: no other test runs meanwhile.
+    pub(crate) async fn alone(test: &str) -> Option<Self> {
+        Self::used(test, Use::Alone).await
+    }
+
+    async fn used(test: &str, how: Use) -> Option<Self> {
         let kubeconfig = kubeconfig()?;
+        let lock = tokio::task::spawn_blocking(move || lock(how)).await.expect("the lock's thread ends");
         let agent_image = std::env::var("CONTAINEROPS_TEST_AGENT_IMAGE")
             .expect("CONTAINEROPS_TEST_AGENT_IMAGE names the image that .ci/agent-image made");
         let host = variable("CONTAINEROPS_TEST_HOST_IP", "CLUSTER_HOST_IP");
@@ -46,7 +68,7 @@ impl Cluster {
         remove_stale(&client).await;
         let namespace = format!("co-test-{}-{}-{test}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         create(&client, &namespace).await;
-        Some(Self { namespace, agents: Agents::listen(&host).await, host, kubeconfig, agent_image, client })
+        Some(Self { namespace, agents: Agents::listen(&host).await, host, kubeconfig, agent_image, client, _use: lock })
     }
 
     /// An executor of its own, as a newly started process has it.
@@ -107,6 +129,18 @@ impl Drop for Cluster {
             eprintln!("the namespace {} was not removed", self.namespace);
         }
     }
+}
+
+/// Waits until the cluster may be used like this. The lock is the file's, so it holds between processes, too.
+fn lock(how: Use) -> File {
+    let path = std::env::temp_dir().join("containerops-test-cluster.lock");
+    let file = File::options().create(true).append(true).open(path).expect("the lock can be opened");
+    match how {
+        Use::Shared => file.lock_shared(),
+        Use::Alone => file.lock(),
+    }
+    .expect("the lock can be had");
+    file
 }
 
 async fn connect(kubeconfig: PathBuf) -> Client {

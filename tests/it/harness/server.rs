@@ -49,14 +49,22 @@ struct Running {
 impl Server {
     /// A fresh server for the test of this name; `None` where tests may use no cluster.
     pub(crate) async fn start(test: &str) -> Option<Self> {
-        let cluster = Cluster::get(test).await?;
+        Some(Self::on(Cluster::get(test).await?).await)
+    }
+
+    /// The same for a test that breaks the cluster: no other test uses it meanwhile.
+    pub(crate) async fn start_alone(test: &str) -> Option<Self> {
+        Some(Self::on(Cluster::alone(test).await?).await)
+    }
+
+    async fn on(cluster: Cluster) -> Self {
         let directory = TempDir::new().expect("a directory for tests can be made");
         let ada = Worktree::new(directory.path().join("ada"));
         let any = format!("{}:0", cluster.host).parse().expect("an address");
         let mut new = Self { cluster, address: any, ada, directory, running: None };
         new.resume().await;
         new.make_repository().await;
-        Some(new)
+        new
     }
 
     /// Starts it, again on the same data and address.
