@@ -13,6 +13,7 @@
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
 
 mod advance;
+mod append;
 pub mod control;
 pub mod drive;
 pub mod event;
@@ -28,6 +29,7 @@ mod token;
 pub mod turn;
 mod verdict;
 mod watch;
+pub mod whole;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -84,6 +86,8 @@ pub struct Settings {
     pub job_timeout: Duration,
     /// The most time a run may take, and one that asks for none.
     pub run_timeout: Duration,
+    /// The most bytes of a log.
+    pub log_limit: u64,
 }
 
 /// Something went wrong that is not the author's doing: the loop logs it and tries again.

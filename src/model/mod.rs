@@ -6,6 +6,7 @@
 mod event;
 mod id;
 mod name;
+mod number;
 mod plan;
 mod report;
 mod state;
@@ -15,6 +16,7 @@ mod verdict;
 pub use event::{Event, EventKind, PullRequest, Repository, Rerun, Trust, UntrustedReason};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
+pub use number::{Counted, Grouped, Size};
 pub use plan::{
     ActionPlan, Diagnostic, JobPlan, Output, Plan, PlanDigest, Program, Resources, Sequencing, Severity, StageKind,
     StagePlan, Subscription,

@@ -26,7 +26,7 @@ pub use attempt::{AttemptRow, JobRow, NewJob, OutputRow, Tail};
 pub use bell::{Bell, Change, Listener};
 pub use delivery::{DeliveryRow, DeliverySummary};
 pub use inbox::{Inbox, NewDelivery, Taken};
-pub use log::{ChunkRow, NewChunk};
+pub use log::{Check, ChunkRow, NewChunk};
 pub use report::{NewReport, ReportRow};
 pub use run::{NewRun, Pin, Pins, RepositoryRow, RunFilter, RunRow, RunSummary};
 pub use types::Json;
