@@ -6,6 +6,7 @@
 //!
 //! - [`intake`]: a delivery becomes events, an event runs;
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
+//! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
 //! - `pin`: what its images are, by digest;
 //! - [`turn`]: what agents ask and tell;
 //! - [`source`]: snapshots of commits, which pods stream;
@@ -20,6 +21,7 @@ pub mod event;
 pub mod intake;
 pub mod log;
 mod pin;
+pub mod queue;
 mod seal;
 mod settle;
 pub mod source;
@@ -27,6 +29,7 @@ mod tail;
 pub mod tell;
 mod token;
 pub mod turn;
+mod turns;
 mod verdict;
 mod watch;
 pub mod whole;
@@ -43,6 +46,7 @@ use crate::{
 
 pub use advance::{Move, Seat, Seen, Stop, advance, worst};
 pub use token::{Key, hash};
+pub use turns::waiting;
 pub use verdict::{Evidence, verdict};
 
 /// All that the engine works with. Cheap to clone.
