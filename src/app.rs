@@ -76,6 +76,7 @@ impl App {
             scratch: settings.data.join("scratch"),
             job_timeout: settings.job_timeout,
             run_timeout: settings.run_timeout,
+            contact_timeout: settings.contact_timeout,
         };
         Self::of_parts(settings, executor, forges, limits, Clock::System).await
     }
@@ -143,7 +144,8 @@ impl App {
     /// If the database is away.
     pub async fn drain(&self) -> Result<()> {
         loop {
-            let mut done = self.engine.intake().await?;
+            let mut done = self.engine.keep_contact().await?;
+            done += self.engine.intake().await?;
             done += self.engine.make_sources().await?;
             done += self.engine.drive().await?;
             done += self.engine.sweep().await?;
@@ -185,7 +187,7 @@ struct Round {
 }
 
 /// All but driving, where each action goes at its own pace.
-const ROUNDS: [Round; 7] = [
+const ROUNDS: [Round; 8] = [
     Round {
         name: "intake",
         pause: LOOK,
@@ -215,6 +217,12 @@ const ROUNDS: [Round; 7] = [
         pause: LOOK,
         wakes: |change| change == Change::Report,
         tick: |app| async move { Ok(app.reporter.tell().await?) }.boxed(),
+    },
+    Round {
+        name: "contact",
+        pause: SETTLE,
+        wakes: |_| false,
+        tick: |app| async move { Ok(app.engine.keep_contact().await.map(|_| 0)?) }.boxed(),
     },
     Round {
         name: "settle",
