@@ -135,7 +135,8 @@ impl App {
     /// If the database is away.
     pub async fn drain(&self) -> Result<()> {
         loop {
-            let mut done = self.engine.intake().await?;
+            let mut done = self.engine.keep_contact().await?;
+            done += self.engine.intake().await?;
             done += self.engine.make_sources().await?;
             done += self.engine.drive().await?;
             done += self.engine.sweep().await?;
@@ -174,6 +175,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         job_timeout: settings.job_timeout,
         run_timeout: settings.run_timeout,
         log_limit: settings.log_limit,
+        contact_timeout: settings.contact_timeout,
     }
 }
 
@@ -190,7 +192,7 @@ struct Round {
 }
 
 /// All but driving, where each action goes at its own pace.
-const ROUNDS: [Round; 7] = [
+const ROUNDS: [Round; 8] = [
     Round {
         name: "intake",
         pause: LOOK,
@@ -220,6 +222,12 @@ const ROUNDS: [Round; 7] = [
         pause: LOOK,
         wakes: |change| change == Change::Report,
         tick: |app| async move { Ok(app.reporter.tell().await?) }.boxed(),
+    },
+    Round {
+        name: "contact",
+        pause: SETTLE,
+        wakes: |_| false,
+        tick: |app| async move { Ok(app.engine.keep_contact().await.map(|_| 0)?) }.boxed(),
     },
     Round {
         name: "settle",

@@ -146,10 +146,18 @@ fn run_title(story: &Story) -> String {
         RunState::Queued => format!("Waiting: {}", run.reason),
         RunState::Running => {
             let ended = story.actions.iter().filter(|c| c.action.state.conclusion().is_some()).count();
-            format!("Running: {ended} of {} actions have ended", story.actions.len())
+            let odd = odd_of_running(story).unwrap_or_default();
+            format!("Running: {ended} of {} actions have ended{odd}", story.actions.len())
         }
         RunState::Ended(conclusion) => ended_title(story, conclusion),
     }
+}
+
+/// What people should know of an action that runs.
+fn odd_of_running(story: &Story) -> Option<String> {
+    let running = story.actions.iter().filter(|chapter| chapter.action.state.0 == ActionState::Running);
+    let odd = running.into_iter().find(|chapter| !chapter.action.reason.is_empty())?;
+    Some(format!("; {}/{}: {}", odd.stage, odd.name, odd.action.reason))
 }
 
 fn ended_title(story: &Story, conclusion: Conclusion) -> String {
@@ -174,7 +182,8 @@ fn action_title(chapter: &Chapter) -> String {
         (ActionState::Waiting, _) => "Waiting for what comes before".to_owned(),
         (ActionState::Queued, "") => "Waiting to start".to_owned(),
         (ActionState::Queued, reason) => format!("Waiting: {reason}"),
-        (ActionState::Running, _) => "Running".to_owned(),
+        (ActionState::Running, "") => "Running".to_owned(),
+        (ActionState::Running, reason) => format!("Running: {reason}"),
         (ActionState::Ended(conclusion), "") => match took(action.started, action.ended) {
             Some(span) => format!("{conclusion} in {span}"),
             None => conclusion.to_string(),

@@ -7,6 +7,7 @@
 mod action;
 mod attempt;
 mod bell;
+mod contact;
 mod delivery;
 mod inbox;
 mod log;
@@ -25,6 +26,7 @@ use sqlx::{
 pub use action::ActionRow;
 pub use attempt::{AttemptRow, JobRow, NewJob, OutputRow, Tail};
 pub use bell::{Bell, Change, Listener};
+pub use contact::SilenceRow;
 pub use delivery::{DeliveryRow, DeliverySummary};
 pub use inbox::{Inbox, NewDelivery, Taken};
 pub use log::{Check, ChunkRow, NewChunk};

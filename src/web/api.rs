@@ -129,6 +129,7 @@ async fn job(State(web): State<Web>, Path(id): Path<String>) -> Answer {
     let mut value = job_value(&run, &route, &action, &job, outputs);
     value["run"] = json!(run.id);
     value["attempt"] = json!(attempt.number);
+    value["silences"] = silences(&mut tx, job.id).await?;
     Ok(Json(value))
 }
 
@@ -180,6 +181,12 @@ async fn outputs(tx: &mut Tx, job: JobId) -> Result<Map<String, Value>, Problem>
     Ok(rows.into_iter().map(|output| (output.name, Value::String(output.value))).collect())
 }
 
+/// When a job's agent should have spoken and did not.
+async fn silences(tx: &mut Tx, job: JobId) -> Result<Value, Problem> {
+    let rows = tx.silences(job, PAGE).await?;
+    Ok(rows.iter().map(|row| json!({"since": time(row.since), "until": row.until.map(time)})).collect())
+}
+
 /// The run's page.
 async fn route_of(tx: &mut Tx, run: &RunRow) -> Result<Route, Problem> {
     let repository = tx.repository(run.repository_id).await?;
@@ -228,7 +235,9 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
     let mut shown = Vec::with_capacity(jobs.len());
     for job in &jobs {
         let outputs = outputs(tx, job.id).await?;
-        shown.push(job_value(run, route, row, job, outputs));
+        let mut value = job_value(run, route, row, job, outputs);
+        value["silences"] = silences(tx, job.id).await?;
+        shown.push(value);
     }
     let plan = run.plan.as_ref().and_then(|plan| plan.action(row.stage as usize, row.place as usize));
     Ok(json!({
