@@ -10,15 +10,18 @@
 //! - [`turn`]: what agents ask and tell;
 //! - [`source`]: snapshots of commits, which pods stream;
 //! - [`control`]: what people ask: cancel, run again;
+//! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
 
 mod advance;
 pub mod control;
 pub mod drive;
+pub mod dry_run;
 pub mod event;
 pub mod intake;
 pub mod log;
 mod pin;
+mod replay;
 mod seal;
 mod settle;
 pub mod source;

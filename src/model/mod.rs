@@ -4,6 +4,7 @@
 //! [`Event`] at one commit. What a run will do is its [`Plan`], fixed when the run is made.
 
 mod event;
+mod header;
 mod id;
 mod name;
 mod plan;
@@ -13,6 +14,7 @@ mod time;
 mod verdict;
 
 pub use event::{Event, EventKind, PullRequest, Repository, Rerun, Trust, UntrustedReason};
+pub use header::{HIDDEN, is_secret_header};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use plan::{
@@ -20,6 +22,6 @@ pub use plan::{
     StagePlan, Subscription,
 };
 pub use report::{Conclusion, Context, Progress, Report};
-pub use state::{ActionState, AttemptState, DeliveryState, JobState, RunState};
+pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
 pub use verdict::{Infrastructure, Span, Verdict};
