@@ -12,6 +12,7 @@
 //! - `contact`: what it means that an agent is silent;
 //! - [`source`]: snapshots of commits, which pods stream;
 //! - [`control`]: what people ask: cancel, run again;
+//! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
 
 mod advance;
@@ -20,11 +21,13 @@ mod claim;
 mod contact;
 pub mod control;
 pub mod drive;
+pub mod dry_run;
 pub mod event;
 pub mod intake;
 pub mod log;
 mod pin;
 pub mod queue;
+mod replay;
 mod seal;
 mod settle;
 pub mod source;

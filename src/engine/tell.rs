@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{Result, settle::places};
 use crate::{
     model::{
-        ActionState, Conclusion, Context, Diagnostic, JobState, Progress, Report, Repository, RunState, Severity, Span,
-        Time, Verdict,
+        ActionState, Conclusion, Context, DeliveryId, Diagnostic, JobState, Progress, Report, Repository, RunState,
+        Severity, Span, Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
@@ -25,6 +25,8 @@ pub struct Story {
     pub actions: Vec<Chapter>,
     /// The run's page.
     pub url: String,
+    /// If a replay started it: the original delivery, and its page.
+    pub replay_of: Option<(DeliveryId, String)>,
 }
 
 /// One action of a [`Story`].
@@ -68,7 +70,12 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         });
     }
     let url = run_url(public_url, &repository, run.number);
-    Ok(Story { run, repository, actions, url })
+    let original = match run.delivery_id {
+        Some(delivery) => tx.replayed_by(delivery).await?,
+        None => None,
+    };
+    let replay_of = original.map(|id| (id, format!("{public_url}/deliveries/{id}")));
+    Ok(Story { run, repository, actions, url, replay_of })
 }
 
 /// Wants all contexts of a run shown.
@@ -219,6 +226,9 @@ fn run_summary(story: &Story) -> String {
     }
     if let Some(bad) = first_bad(story) {
         out += &failed_job(story, bad);
+    }
+    if let Some((id, url)) = &story.replay_of {
+        let _ = write!(out, "\nReplay of [delivery {id}]({url})\n");
     }
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
     out

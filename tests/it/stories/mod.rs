@@ -3,6 +3,7 @@
 mod component_events;
 mod contact;
 mod control;
+mod deliveries;
 mod events;
 mod forge_away;
 mod green;
