@@ -68,11 +68,15 @@ impl Room {
 
 fn full(calls: i64, states: i64, is_final: bool) -> Option<String> {
     if calls >= states {
-        return Some(format!("the forge takes {states} states of one context on one commit, and has them; it shows an old one"));
+        return Some(format!(
+            "the forge takes {states} states of one context on one commit, and has them; it shows an old one"
+        ));
     }
     let kept = states / KEPT_OF_STATES;
     (!is_final && calls >= states - kept).then(|| {
-        format!("the forge takes {states} states of one context on one commit: the last {kept} are kept for final states")
+        format!(
+            "the forge takes {states} states of one context on one commit: the last {kept} are kept for final states"
+        )
     })
 }
 

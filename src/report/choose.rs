@@ -6,7 +6,12 @@ use std::{
     time::Duration,
 };
 
-use super::{Reporter, budget::{Decision, Room}, call::Call, look::Look};
+use super::{
+    Reporter,
+    budget::{Decision, Room},
+    call::Call,
+    look::Look,
+};
 use crate::{
     forge::{Allowance, Forge},
     model::{ForgeKind, RepositoryId, Sha, Time},

@@ -83,13 +83,7 @@ impl Reporter {
 }
 
 impl Look {
-    async fn settle(
-        &self,
-        tx: &mut Tx,
-        row: &ReportRow,
-        shown: Option<&[Shown]>,
-        now: Time,
-    ) -> Result<(), StoreError> {
+    async fn settle(&self, tx: &mut Tx, row: &ReportRow, shown: Option<&[Shown]>, now: Time) -> Result<(), StoreError> {
         let wanted =
             Wanted { repository: &self.repository.facts, sha: &row.sha, context: &row.context, report: &row.wanted };
         let expected = self.forge.expected(&wanted);

@@ -79,8 +79,12 @@ impl Tx {
             "SELECT id FROM reports WHERE look_at IS NOT NULL AND look_at <= $1 AND called_at IS NULL LIMIT 1",
             now,
         )?;
-        let unheard: Option<(ReportId,)> =
-            row!(self, (ReportId,), "SELECT id FROM reports WHERE called_at IS NOT NULL AND called_at <= $1 LIMIT 1", lost)?;
+        let unheard: Option<(ReportId,)> = row!(
+            self,
+            (ReportId,),
+            "SELECT id FROM reports WHERE called_at IS NOT NULL AND called_at <= $1 LIMIT 1",
+            lost
+        )?;
         Ok(untold.or(unseen).or(unheard).is_some())
     }
 
@@ -136,7 +140,8 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn calls_under_way(&mut self) -> Result<Vec<(RepositoryRow, i64)>> {
-        self.counted("SELECT repository_id, COUNT(*) FROM reports WHERE called_at IS NOT NULL GROUP BY repository_id").await
+        self.counted("SELECT repository_id, COUNT(*) FROM reports WHERE called_at IS NOT NULL GROUP BY repository_id")
+            .await
     }
 
     async fn counted(&mut self, sql: &'static str) -> Result<Vec<(RepositoryRow, i64)>> {

@@ -62,7 +62,9 @@ mod tests {
 
     #[test]
     fn every_annotation_is_in_one_batch() {
-        for (count, batches) in [(0, vec![]), (50, vec![50]), (51, vec![50, 1]), (120, vec![50, 50, 20]), (999, vec![50; 4])] {
+        for (count, batches) in
+            [(0, vec![]), (50, vec![50]), (51, vec![50, 1]), (120, vec![50, 50, 20]), (999, vec![50; 4])]
+        {
             let all = annotations(count);
             let (mut known, mut sizes, mut lines) = (0, Vec::new(), Vec::new());
             while known < sent(&all).len() {

@@ -169,7 +169,8 @@ impl Forge for Github {
 fn nobody() -> ForgeError {
     refused(
         0,
-        "reports need an App (CONTAINEROPS_GITHUB_APP_ID and _PRIVATE_KEY_FILE) or CONTAINEROPS_GITHUB_TOKEN".to_owned(),
+        "reports need an App (CONTAINEROPS_GITHUB_APP_ID and _PRIVATE_KEY_FILE) or CONTAINEROPS_GITHUB_TOKEN"
+            .to_owned(),
     )
 }
 

@@ -35,6 +35,7 @@ async fn an_end_that_comes_while_github_is_away_is_told_alone() {
     t.github.fail_next(2, 502);
     t.drain().await;
     agent.exits(0).await;
+    t.later(Duration::from_secs(5)).await;
     assert_eq!(t.read_writes(), 2, "one for the run and one for the action: `in_progress` is no news any more");
 }
 

@@ -3,13 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    body::Body,
-    extract::Request,
-    http::Method,
-    middleware::Next,
-    response::Response,
-};
+use axum::{body::Body, extract::Request, http::Method, middleware::Next, response::Response};
 use containerops::model::{Clock, Time};
 use tokio::sync::oneshot;
 
@@ -45,7 +39,11 @@ impl Budget {
         let now = self.clock.now();
         let within = |seconds: u64| self.taken.iter().filter(|at| now.since(**at).as_secs() < seconds).count();
         let takes = within(60) < self.per_minute && within(3600) < self.per_hour;
-        if takes { self.taken.push(now) } else { self.refused += 1 }
+        if takes {
+            self.taken.push(now)
+        } else {
+            self.refused += 1
+        }
         takes
     }
 }

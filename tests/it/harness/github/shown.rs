@@ -75,9 +75,7 @@ async fn status(
     let state = world.state();
     let of_commit = state.statuses.iter().filter(|status| status.sha == sha);
     let newest: BTreeMap<_, _> = of_commit.map(|status| (&status.context, status)).collect();
-    let listed = |status: &Write| {
-        json!({"context": status.context, "state": status.state, "description": status.title, "target_url": status.url})
-    };
+    let listed = |status: &Write| json!({"context": status.context, "state": status.state, "description": status.title, "target_url": status.url});
     let all: Vec<Value> = newest.into_values().map(listed).collect();
     Json(json!({"state": "pending", "total_count": all.len(), "statuses": page.of(all)}))
 }
