@@ -154,6 +154,7 @@ impl App {
             loops.spawn(keep_going(round, self.clone(), stopped.clone()));
         }
         loops.spawn(keep_driving(self.engine.clone(), stopped.clone()));
+        loops.spawn(keep_telling(self.clone(), stopped.clone()));
         let (app, mut stopped) = (self.clone(), stopped.clone());
         loops.spawn(async move {
             tokio::select! {
@@ -191,8 +192,8 @@ struct Round {
     tick: fn(App) -> BoxFuture<'static, Result<usize>>,
 }
 
-/// All but driving, where each action goes at its own pace.
-const ROUNDS: [Round; 8] = [
+/// All but driving and telling, where each action and each call goes at its own pace.
+const ROUNDS: [Round; 7] = [
     Round {
         name: "intake",
         pause: LOOK,
@@ -216,12 +217,6 @@ const ROUNDS: [Round; 8] = [
         pause: LOOK,
         wakes: |change| matches!(change, Change::Attempt(_)),
         tick: |app| async move { Ok(app.engine.seal_logs().await?) }.boxed(),
-    },
-    Round {
-        name: "report",
-        pause: LOOK,
-        wakes: |change| change == Change::Report,
-        tick: |app| async move { Ok(app.reporter.tell().await?) }.boxed(),
     },
     Round {
         name: "contact",
@@ -291,6 +286,26 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
         }
     }
     steps.for_each(|_| std::future::ready(())).await;
+}
+
+/// Tells forges, each call at its own pace: a forge that does not answer holds up no other. Calls that are under way at
+/// the end get a moment; what is not heard by then is asked for at the next start.
+async fn keep_telling(app: App, mut stopped: watch::Receiver<bool>) {
+    let mut bell = app.engine.store.bell().listen();
+    let mut calls = FuturesUnordered::new();
+    let failed = |error| tracing::error!(loop.name = "report", %error, "round failed");
+    while !*stopped.borrow() {
+        match app.reporter.errands().await {
+            Ok(errands) => calls.extend(errands.into_iter().map(|errand| app.reporter.run(errand))),
+            Err(error) => failed(error),
+        }
+        tokio::select! {
+            Some(done) = calls.next() => done.unwrap_or_else(failed),
+            () = bell.wait(LOOK, |change| change == Change::Report) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+    }
+    let _ = tokio::time::timeout(GRACE, calls.for_each(|_| std::future::ready(()))).await;
 }
 
 async fn executor(settings: &Settings) -> Result<Arc<dyn Executor>> {
