@@ -155,3 +155,29 @@ async fn a_pod_that_died_is_not_called_silent() {
     ");
     t.read_writes();
 }
+
+#[tokio::test]
+async fn the_next_attempt_begins_when_nothing_is_left_of_the_one_before() {
+    let t = Tester::start().await;
+    t.push("main", SMALL).await;
+    let _silent = t.claims("test").await;
+    t.pods.hold();
+    t.pods.dies("test.test", Infrastructure::NodeLost, "node-1 is gone");
+    t.settle().await;
+    assert_eq!(t.pods.placed(), ["test.test"], "the one before may still run");
+    t.pods.release();
+    t.settle().await;
+    assert_eq!(t.pods.placed(), ["test.test"]);
+    let _second = t.claims("test").await;
+    t.pods.hold();
+    t.pods.dies("test.test", Infrastructure::NodeLost, "node-1 is gone again");
+    t.settle().await;
+    t.later(Duration::from_secs(40)).await;
+    assert_eq!(t.pods.placed(), ["test.test", "test.test"], "nobody can confirm it, and the run must end");
+    assert_snapshot!(t.attempts().await, @r"
+    test/test 1: infrastructure: node lost: node-1 is gone (0 bytes)
+    test/test 2: infrastructure: node lost: node-1 is gone again (0 bytes)
+    test/test 3: waiting (0 bytes)
+    ");
+    t.read_writes();
+}
