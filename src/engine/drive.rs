@@ -155,7 +155,9 @@ impl Engine {
             self.settle(&mut tx, run, self.now()).await?;
             tx.commit().await?;
         }
-        Ok(())
+        let mut tx = self.store.write().await?;
+        self.settle_queues(&mut tx, self.now()).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Hurries whatever the executor sees change, for as long as it is polled; first of all everything, because nobody

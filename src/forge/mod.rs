@@ -13,7 +13,7 @@ use crate::model::{Context, Event, ForgeKind, Report, Repository, Rerun, Sha};
 pub use git_command::{GitCommand, GitCommandError};
 
 /// One forge. Every call to the outside has a time limit and may be repeated; none is made from the request that
-/// caused it.
+/// caused it, but for a dry run's, which somebody waits for.
 #[async_trait]
 pub trait Forge: Send + Sync {
     /// Which.

@@ -3,11 +3,13 @@
 mod component_events;
 mod contact;
 mod control;
+mod deliveries;
 mod events;
 mod forge_away;
 mod green;
 mod hooks;
 mod infrastructure;
+mod queue;
 mod red;
 mod registry;
 mod stages;
