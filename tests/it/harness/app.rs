@@ -90,11 +90,6 @@ impl Tester {
         self.restart().await;
     }
 
-    /// The data directory.
-    pub(crate) fn data(&self) -> &std::path::Path {
-        self.data.path()
-    }
-
     /// The service as it runs now.
     pub(crate) fn app(&self) -> App {
         self.running.lock().expect("no test panics with it").app.clone()
