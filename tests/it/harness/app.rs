@@ -11,7 +11,7 @@
 mod assembled;
 mod look;
 
-use std::{collections::BTreeMap, path::Path, sync::Mutex, time::Duration};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use containerops::{
     app::App,
@@ -81,14 +81,20 @@ impl Tester {
         *self.running.lock().expect("no test panics with it") = new;
     }
 
+    /// Writes the operator's file of settings, and starts again with it.
+    pub(crate) async fn set_up(&self, settings: &str) {
+        std::fs::write(self.data().join("containerops.toml"), settings).expect("it can be written");
+        self.restart().await;
+    }
+
+    /// The data directory.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
     /// The service as it runs now.
     pub(crate) fn app(&self) -> App {
         self.running.lock().expect("no test panics with it").app.clone()
-    }
-
-    /// Where its data lie.
-    pub(crate) fn data(&self) -> &Path {
-        self.data.path()
     }
 
     /// Where it listens.
