@@ -124,6 +124,7 @@ async fn job(State(web): State<Web>, Path(id): Path<String>) -> Answer {
     let mut value = job_value(&run, &route, &action, &job, outputs);
     value["run"] = json!(run.id);
     value["attempt"] = json!(attempt.number);
+    value["silences"] = silences(&mut tx, job.id).await?;
     Ok(Json(value))
 }
 
@@ -146,6 +147,12 @@ async fn find_job(tx: &mut Tx, id: &str) -> Result<JobRow, Problem> {
 async fn outputs(tx: &mut Tx, job: JobId) -> Result<Map<String, Value>, Problem> {
     let rows = tx.outputs(job).await?;
     Ok(rows.into_iter().map(|output| (output.name, Value::String(output.value))).collect())
+}
+
+/// When a job's agent should have spoken and did not.
+async fn silences(tx: &mut Tx, job: JobId) -> Result<Value, Problem> {
+    let rows = tx.silences(job, PAGE).await?;
+    Ok(rows.iter().map(|row| json!({"since": time(row.since), "until": row.until.map(time)})).collect())
 }
 
 /// The run's page.
@@ -205,7 +212,9 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
     let mut shown = Vec::with_capacity(jobs.len());
     for job in &jobs {
         let outputs = outputs(tx, job.id).await?;
-        shown.push(job_value(run, route, row, job, outputs));
+        let mut value = job_value(run, route, row, job, outputs);
+        value["silences"] = silences(tx, job.id).await?;
+        shown.push(value);
     }
     let plan = run.plan.as_ref().and_then(|plan| plan.action(row.stage as usize, row.place as usize));
     Ok(json!({

@@ -37,6 +37,9 @@ const NOON: i64 = 1_772_366_400_000;
 /// Longer than the engine leaves an action alone, shorter than any pause that a story is about.
 const MOMENT: Duration = Duration::from_secs(2);
 
+/// Shorter than the service may stand still without thinking so.
+const STEP: Duration = Duration::from_secs(20);
+
 /// What we show GitHub that we are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Identity {
@@ -85,11 +88,6 @@ impl Tester {
     pub(crate) async fn set_up(&self, settings: &str) {
         std::fs::write(self.data().join("containerops.toml"), settings).expect("it can be written");
         self.restart().await;
-    }
-
-    /// The data directory.
-    pub(crate) fn data(&self) -> &std::path::Path {
-        self.data.path()
     }
 
     /// The service as it runs now.
@@ -145,6 +143,14 @@ impl Tester {
         self.clock.advance(span);
         self.app().engine.settle_all().await.expect("the database is there");
         self.drain().await;
+    }
+
+    /// Lets so much time pass as it does where loops run: in small steps, with a look after each.
+    pub(crate) async fn passes(&self, span: Duration) {
+        let steps = span.as_secs().div_ceil(STEP.as_secs());
+        for _ in 0..steps {
+            self.later(STEP).await;
+        }
     }
 
     /// The agent of this job (`stage.action.job`; `name` is short for `name.name.name`) in its newest pod, which is told
