@@ -11,7 +11,7 @@
 mod assembled;
 mod look;
 
-use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Mutex, time::Duration};
 
 use containerops::{
     app::App,
@@ -93,6 +93,11 @@ impl Tester {
     /// The service as it runs now.
     pub(crate) fn app(&self) -> App {
         self.running.lock().expect("no test panics with it").app.clone()
+    }
+
+    /// Where its data lie.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// Where it listens.
