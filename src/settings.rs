@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use secrecy::SecretString;
 
 /// Every name that is known.
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 24] = [
     "listen",
     "public_url",
     "agent_url",
@@ -29,6 +29,7 @@ const NAMES: [&str; 23] = [
     "git_webhook_secret",
     "job_timeout",
     "run_timeout",
+    "sweep_interval",
     "config",
 ];
 const PREFIX: &str = "CONTAINEROPS_";
@@ -72,6 +73,8 @@ pub struct Settings {
     pub job_timeout: std::time::Duration,
     /// The most time a run may take.
     pub run_timeout: std::time::Duration,
+    /// How long after a look for what webhooks did not bring the next one follows; zero: there is none.
+    pub sweep_interval: std::time::Duration,
 }
 
 /// An executor by name.
@@ -214,6 +217,10 @@ impl Values {
         Ok(std::time::Duration::from_secs(self.parse::<u32>(name)?.map_or(default, u64::from) * 3600))
     }
 
+    fn minutes(&self, name: &'static str, default: u64) -> Result<std::time::Duration, SettingsError> {
+        Ok(std::time::Duration::from_secs(self.parse::<u32>(name)?.map_or(default, u64::from) * 60))
+    }
+
     fn executor(&self) -> Result<Option<ExecutorChoice>, SettingsError> {
         match self.get("executor") {
             None => Ok(None),
@@ -269,6 +276,7 @@ impl Values {
             git_webhook_secrets: self.secrets("git_webhook_secret"),
             job_timeout: self.hours("job_timeout", 24)?,
             run_timeout: self.hours("run_timeout", 24 * 7)?,
+            sweep_interval: self.minutes("sweep_interval", 5)?,
             data,
         })
     }

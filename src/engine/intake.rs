@@ -30,6 +30,18 @@ enum Outcome {
 }
 
 impl Outcome {
+    fn nothing(reason: String) -> Self {
+        Self::Handled(DeliveryState::Nothing { reason })
+    }
+
+    const fn is_runs(&self) -> bool {
+        matches!(self, Self::Runs(..))
+    }
+
+    const fn is_postponed(&self) -> bool {
+        matches!(self, Self::Postponed { .. })
+    }
+
     /// A repository's hook and an App's may both tell of one event: it runs once. What becomes of the later telling,
     /// if that would start something.
     fn after(&self, twin: DeliveryId) -> Option<Self> {
@@ -96,10 +108,19 @@ impl Engine {
     }
 
     async fn write(&self, outcomes: &[(Outcome, DeliveryRow)]) -> Result<()> {
+        let moved: Vec<_> = outcomes.iter().map(|(_, delivery)| self.moved(delivery)).collect();
         let mut tx = self.store.write().await?;
-        for (outcome, delivery) in outcomes {
-            let repeated = tx.twin_of(delivery).await?.and_then(|twin| outcome.after(twin));
-            self.write_one(&mut tx, repeated.as_ref().unwrap_or(outcome), delivery).await?;
+        for ((outcome, delivery), moved) in outcomes.iter().zip(&moved) {
+            let moved = moved.as_ref();
+            let repeated = match tx.twin_of(delivery).await?.and_then(|twin| outcome.after(twin)) {
+                None if outcome.is_runs() => self.ran_already(&mut tx, delivery, moved).await?.map(Outcome::nothing),
+                repeated => repeated,
+            };
+            let outcome = repeated.as_ref().unwrap_or(outcome);
+            self.write_one(&mut tx, outcome, delivery).await?;
+            if !outcome.is_postponed() {
+                self.arrived(&mut tx, delivery, moved).await?;
+            }
         }
         Ok(tx.commit().await?)
     }

@@ -5,6 +5,7 @@
 //! transaction with all that follows from it ([`settle`]).
 //!
 //! - [`intake`]: a delivery becomes events, an event runs;
+//! - [`recover`]: what webhooks did not bring becomes deliveries, late;
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
 //! - `pin`: what its images are, by digest;
 //! - [`turn`]: what agents ask and tell;
@@ -19,6 +20,7 @@ pub mod event;
 pub mod intake;
 pub mod log;
 mod pin;
+pub mod recover;
 mod seal;
 mod settle;
 pub mod source;
@@ -84,6 +86,8 @@ pub struct Settings {
     pub job_timeout: Duration,
     /// The most time a run may take, and one that asks for none.
     pub run_timeout: Duration,
+    /// How long after a look for what webhooks did not bring the next one follows; zero: there is none.
+    pub sweep_interval: Duration,
 }
 
 /// Something went wrong that is not the author's doing: the loop logs it and tries again.

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{Result, settle::places};
 use crate::{
     model::{
-        ActionState, Conclusion, Context, Diagnostic, JobState, Progress, Report, Repository, RunState, Severity, Span,
-        Time, Verdict,
+        ActionState, Conclusion, Context, Diagnostic, JobState, Late, Progress, Report, Repository, RunState, Severity,
+        Span, Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
@@ -25,6 +25,8 @@ pub struct Story {
     pub actions: Vec<Chapter>,
     /// The run's page.
     pub url: String,
+    /// How late its delivery was, if the sweep has brought it.
+    pub late: Option<Late>,
 }
 
 /// One action of a [`Story`].
@@ -68,7 +70,8 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         });
     }
     let url = run_url(public_url, &repository, run.number);
-    Ok(Story { run, repository, actions, url })
+    let late = tx.late(run.delivery_id).await?;
+    Ok(Story { run, repository, actions, url, late })
 }
 
 /// Wants all contexts of a run shown.
@@ -209,7 +212,7 @@ fn first_bad(story: &Story) -> Option<&Chapter> {
 }
 
 fn run_summary(story: &Story) -> String {
-    let mut out = String::new();
+    let mut out = story.late.map_or_else(String::new, |late| format!("{late}: its webhook did not come in time\n\n"));
     if !story.run.diagnostics.is_empty() {
         out += &crate::flow::markdown(&story.run.path, &story.run.diagnostics);
         out.push('\n');

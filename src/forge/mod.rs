@@ -4,6 +4,7 @@ pub mod git;
 mod git_command;
 pub mod github;
 pub mod mirror;
+mod recall;
 
 use async_trait::async_trait;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use crate::model::{Context, Event, ForgeKind, Report, Repository, Rerun, Sha};
 
 pub use git_command::{GitCommand, GitCommandError};
+pub use recall::{AttemptsPage, DeliveryAttempt, Head, Heads, Hooks, Moved, Recall, Webhook};
 
 /// One forge. Every call to the outside has a time limit and may be repeated; none is made from the request that
 /// caused it.
@@ -44,6 +46,11 @@ pub trait Forge: Send + Sync {
     /// # Errors
     /// [`ForgeError`]; the row is tried again unless it is [`ForgeError::Refused`].
     async fn report(&self, wanted: &Wanted<'_>, known: Option<&str>) -> Result<Acknowledged, ForgeError>;
+
+    /// How to find what its webhooks did not bring. None: it cannot be asked afterwards.
+    fn recall(&self) -> Option<&dyn Recall> {
+        None
+    }
 }
 
 /// What a signature proved, with the names that make a delivery unique.

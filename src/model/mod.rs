@@ -5,6 +5,7 @@
 
 mod event;
 mod id;
+mod late;
 mod name;
 mod plan;
 mod report;
@@ -14,6 +15,7 @@ mod verdict;
 
 pub use event::{Event, EventKind, PullRequest, Repository, Rerun, Trust, UntrustedReason};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
+pub use late::Late;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use plan::{
     ActionPlan, Diagnostic, JobPlan, Output, Plan, PlanDigest, Program, Resources, Sequencing, Severity, StageKind,

@@ -10,8 +10,10 @@ mod bell;
 mod delivery;
 mod inbox;
 mod log;
+mod recovery;
 mod report;
 mod run;
+mod sweep;
 mod types;
 
 use std::{path::Path, time::Duration};
@@ -27,8 +29,10 @@ pub use bell::{Bell, Change, Listener};
 pub use delivery::{DeliveryRow, DeliverySummary};
 pub use inbox::{Inbox, NewDelivery, Taken};
 pub use log::{ChunkRow, NewChunk};
+pub use recovery::{Lost, NewRecovery, RecoveryRow};
 pub use report::{NewReport, ReportRow};
 pub use run::{NewRun, Pin, Pins, RepositoryRow, RunFilter, RunRow, RunSummary};
+pub use sweep::{HeadRow, SweepRow};
 pub use types::Json;
 
 /// The schema's history; it only grows.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     engine::EngineError,
-    model::{DeliveryId, ForgeKind, JobId, JobPath, RepositoryName, RunId, Time},
+    model::{DeliveryId, ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time},
     store::{ActionRow, JobRow, RunFilter, RunRow, RunSummary, Tx},
 };
 
@@ -157,9 +157,10 @@ async fn delivery(State(web): State<Web>, Path(id): Path<String>) -> Answer {
     let mut tx = web.engine.store.read().await?;
     let row = tx.delivery(id).await?.ok_or(Failure::Missing)?;
     let runs = tx.runs_of_delivery(id).await?;
+    let late = tx.late(Some(id)).await?;
     Ok(Json(json!({
         "id": row.id, "forge": row.forge, "delivery": row.delivery, "event": row.event,
-        "received": time(row.received), "state": row.state.0, "trouble": row.trouble,
+        "received": time(row.received), "state": row.state.0, "trouble": row.trouble, "recovered": late.map(recovered),
         "headers": row.headers.0, "body": String::from_utf8_lossy(&row.body),
         "runs": runs.iter().map(summary).collect::<Vec<_>>(),
     })))
@@ -209,11 +210,12 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
         }
         stages.push(json!({"name": stage.name, "kind": stage.kind, "actions": actions}));
     }
+    let late = tx.late(run.delivery_id).await?;
     Ok(json!({
         "id": run.id, "forge": route.forge, "repository": route.repository, "number": run.number,
         "flow": run.flow, "path": run.path, "sha": run.sha, "event": run.event.0, "status": run.state.0,
         "reason": run.reason, "cancelled_by": run.cancelled_by, "rerun_of": run.rerun_of,
-        "delivery": run.delivery_id, "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
+        "delivery": run.delivery_id, "recovered": late.map(recovered), "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
         "url": route.to_string(), "created": time(run.created), "started": run.started.map(time),
         "ended": run.ended.map(time), "stages": stages,
     }))
@@ -264,6 +266,10 @@ fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outp
             "stream": path.map(|path| url(path, JobPlace::Stream)),
         },
     })
+}
+
+fn recovered(late: Late) -> Value {
+    json!({"late_seconds": late.0.as_secs(), "words": late.to_string()})
 }
 
 fn time(time: Time) -> impl Serialize {

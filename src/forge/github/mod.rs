@@ -9,8 +9,11 @@ mod call;
 mod check;
 mod credentials;
 mod cut;
+mod deliveries;
 mod files;
+mod heads;
 mod installation;
+mod moved;
 mod payload;
 mod signature;
 mod status;
@@ -27,8 +30,11 @@ use self::{
     api::{Api, Identity},
     call::refused,
 };
-use super::{Acknowledged, Authentic, FlowFile, Forge, ForgeError, Reading, Source, Unreadable, Wanted};
-use crate::model::{Event, EventKind, ForgeKind, Repository, Sha};
+use super::{
+    Acknowledged, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hooks, Moved, Reading, Recall,
+    Source, Unreadable, Wanted, Webhook,
+};
+use crate::model::{Event, EventKind, ForgeKind, Repository, Sha, Time};
 
 /// What is needed to talk with GitHub.
 #[derive(Debug, Clone)]
@@ -131,6 +137,55 @@ impl Forge for Github {
             )),
         }
     }
+
+    fn recall(&self) -> Option<&dyn Recall> {
+        match self.api.identity() {
+            Identity::App(_) | Identity::Token(_) => Some(self),
+            // sixty calls an hour are not enough
+            Identity::Nobody => None,
+        }
+    }
+}
+
+#[async_trait]
+impl Recall for Github {
+    fn hooks(&self) -> Hooks {
+        match self.api.identity() {
+            Identity::App(_) => Hooks::OfAll,
+            Identity::Token(_) => Hooks::OfEach,
+            Identity::Nobody => Hooks::None,
+        }
+    }
+
+    async fn attempts(
+        &self,
+        of: Option<&Repository>,
+        url: &str,
+        page: Option<&str>,
+    ) -> Result<AttemptsPage, ForgeError> {
+        deliveries::attempts(&self.api, of, url, page).await
+    }
+
+    async fn deliver_again(&self, of: Option<&Repository>, attempt: &str) -> Result<(), ForgeError> {
+        deliveries::deliver_again(&self.api, of, attempt).await
+    }
+
+    async fn heads(&self, repository: &Repository) -> Result<Heads, ForgeError> {
+        heads::heads(&self.api, repository).await
+    }
+
+    async fn webhook(&self, repository: &Repository, head: &Head, before: &Sha) -> Result<Webhook, ForgeError> {
+        heads::webhook(&self.api, repository, head, before).await
+    }
+
+    fn moved(&self, event: &str, body: &[u8]) -> Option<Moved> {
+        moved::moved(event, body)
+    }
+}
+
+/// A moment as GitHub writes it.
+fn time(moment: jiff::Timestamp) -> Time {
+    Time::from_millis(moment.as_millisecond())
 }
 
 async fn open_pull_request(api: &Api, repository: &Repository, branch: &str) -> Result<Option<u64>, ForgeError> {

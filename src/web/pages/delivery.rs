@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{Chrome, Failure, Mark, Moment, query, render, runs::RunLine};
 use crate::{
-    model::{DeliveryId, DeliveryState, ForgeKind, Time},
+    model::{DeliveryId, DeliveryState, ForgeKind, Late, Time},
     web::Web,
 };
 
@@ -32,6 +32,7 @@ struct DeliveryView {
     delivery: String,
     reason: String,
     received: Moment,
+    late: Option<Late>,
 }
 
 #[derive(Template)]
@@ -70,6 +71,7 @@ pub(super) async fn list(State(web): State<Web>, uri: Uri) -> Result<Response, F
         event: row.event,
         delivery: row.delivery,
         received: Moment(row.received),
+        late: None,
     };
     render(&DeliveriesPage {
         chrome: Chrome::new(&web, "Deliveries".to_owned(), &Mark::none()).live(before.is_some()),
@@ -85,6 +87,7 @@ pub(super) async fn one(State(web): State<Web>, Path(id): Path<String>) -> Resul
     let id: DeliveryId = id.parse().map_err(|_| Failure::Missing)?;
     let mut tx = web.engine.store.read().await?;
     let row = tx.delivery(id).await?.ok_or(Failure::Missing)?;
+    let late = tx.late(Some(id)).await?;
     let now: Time = web.engine.clock.now();
     let runs = tx.runs_of_delivery(id).await?.iter().map(|run| RunLine::new(run, now)).collect();
     let mark = Mark::from(&row.state.0);
@@ -104,6 +107,7 @@ pub(super) async fn one(State(web): State<Web>, Path(id): Path<String>) -> Resul
             delivery: row.delivery,
             reason: reason(&row.state, &row.trouble),
             received: Moment(row.received),
+            late,
         },
     })
 }

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     engine::worst,
     model::{
-        ActionPlan, ActionState, Conclusion, Diagnostic, Event, EventKind, ForgeKind, JobPath, JobPlan, Sequencing,
-        Severity, StageKind, StagePlan, Time, Trust, UntrustedReason,
+        ActionPlan, ActionState, Conclusion, Diagnostic, Event, EventKind, ForgeKind, JobPath, JobPlan, Late,
+        Sequencing, Severity, StageKind, StagePlan, Time, Trust, UntrustedReason,
     },
     store::{ActionRow, JobRow, RunRow, Tx},
     web::{Web, log::ansi::Renderer},
@@ -45,6 +45,7 @@ struct RunPage {
     digest: String,
     path: String,
     delivery_url: Option<String>,
+    late: Option<Late>,
     cancelled_by: Option<String>,
     diagnostics: Vec<DiagnosticView>,
     stages: Vec<StageView>,
@@ -113,6 +114,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
     let (repository, run) = find_run(&mut tx, route, number).await?;
     let making = Making { route, run: number, now: web.engine.clock.now() };
     let stages = making.stages(&mut tx, &run).await?;
+    let late = tx.late(run.delivery_id).await?;
     let facts = &repository.facts.0;
     let mark = Mark::from(&run.state.0);
     let ended = run.state.conclusion().is_some();
@@ -136,6 +138,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         took: Took::of(run.started, run.ended, making.now),
         digest: run.digest.to_string(),
         delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
+        late,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
         stages,
         flow: run.flow,

@@ -11,6 +11,7 @@
 
 mod app;
 mod git_http;
+mod recall;
 mod repository;
 mod routes;
 mod webhook;
@@ -30,8 +31,8 @@ use containerops::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Notify, task::JoinHandle};
 
-use repository::{Pull, Repository};
 pub(crate) use app::private_pem;
+use repository::{Pull, Repository};
 pub(crate) use webhook::{Delivery, fixture, signed, signed_with};
 
 /// What the model's webhooks are signed with.
@@ -75,6 +76,7 @@ struct State {
     calls: Vec<String>,
     faults: VecDeque<Fault>,
     delay: Duration,
+    memory: recall::Memory,
 }
 
 /// What goes wrong with a call.
@@ -176,7 +178,7 @@ impl ModelGithub {
     pub(crate) fn commit(&self, repository: &str, branch: &str, files: &[(&str, &[u8])]) -> Sha {
         let path = self.path(repository);
         let mut state = self.state();
-        let id = state.next_id();
+        let (id, now) = (state.next_id(), state.memory.now());
         let here =
             state.repositories.entry(repository.to_owned()).or_insert_with(|| Repository { id, ..Default::default() });
         let tree = files.iter().map(|&(path, content)| (path.to_owned(), content.to_vec())).collect();
@@ -184,6 +186,7 @@ impl ModelGithub {
         let sha = repository::commit(&path, branch, parent, &tree);
         here.trees.insert(sha.clone(), tree);
         here.branches.entry(branch.to_owned()).or_default().push(sha.clone());
+        state.memory.made.insert(sha.clone(), now);
         sha
     }
 
