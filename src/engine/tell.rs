@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{Result, settle::places};
 use crate::{
     model::{
-        ActionState, Conclusion, Context, Diagnostic, JobState, Late, Progress, Report, Repository, RunState, Severity,
-        Span, Time, Verdict,
+        ActionState, Conclusion, Context, DeliveryId, Diagnostic, JobState, Late, Progress, Report, Repository,
+        RunState, Severity, Span, Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
@@ -25,6 +25,8 @@ pub struct Story {
     pub actions: Vec<Chapter>,
     /// The run's page.
     pub url: String,
+    /// If a replay started it: the original delivery, and its page.
+    pub replay_of: Option<(DeliveryId, String)>,
     /// How late its delivery was, if the sweep has brought it.
     pub late: Option<Late>,
 }
@@ -70,8 +72,13 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         });
     }
     let url = run_url(public_url, &repository, run.number);
+    let original = match run.delivery_id {
+        Some(delivery) => tx.replayed_by(delivery).await?,
+        None => None,
+    };
+    let replay_of = original.map(|id| (id, format!("{public_url}/deliveries/{id}")));
     let late = tx.late(run.delivery_id).await?;
-    Ok(Story { run, repository, actions, url, late })
+    Ok(Story { run, repository, actions, url, replay_of, late })
 }
 
 /// Wants all contexts of a run shown.
@@ -145,24 +152,22 @@ fn of_action(story: &Story, chapter: &Chapter) -> Report {
 fn run_title(story: &Story) -> String {
     let run = &story.run;
     match run.state.0 {
-        RunState::Queued => match why_it_waits(story) {
-            Some(reason) => format!("Waiting: {reason}"),
-            None => "Waiting to start".to_owned(),
-        },
+        RunState::Queued if run.reason.is_empty() => "Waiting to start".to_owned(),
+        RunState::Queued => format!("Waiting: {}", run.reason),
         RunState::Running => {
             let ended = story.actions.iter().filter(|c| c.action.state.conclusion().is_some()).count();
-            format!("Running: {ended} of {} actions have ended", story.actions.len())
+            let odd = odd_of_running(story).unwrap_or_default();
+            format!("Running: {ended} of {} actions have ended{odd}", story.actions.len())
         }
         RunState::Ended(conclusion) => ended_title(story, conclusion),
     }
 }
 
-/// What a run waits for that has not started: its source, or whatever its first actions wait for.
-fn why_it_waits(story: &Story) -> Option<&str> {
-    let source = Some(story.run.source_note.as_str()).filter(|_| story.run.source.is_none());
-    let queued = story.actions.iter().filter(|chapter| chapter.action.state.0 == ActionState::Queued);
-    let reasons = queued.map(|chapter| chapter.action.reason.as_str());
-    source.into_iter().chain(reasons).find(|reason| !reason.is_empty())
+/// What people should know of an action that runs.
+fn odd_of_running(story: &Story) -> Option<String> {
+    let running = story.actions.iter().filter(|chapter| chapter.action.state.0 == ActionState::Running);
+    let odd = running.into_iter().find(|chapter| !chapter.action.reason.is_empty())?;
+    Some(format!("; {}/{}: {}", odd.stage, odd.name, odd.action.reason))
 }
 
 fn ended_title(story: &Story, conclusion: Conclusion) -> String {
@@ -187,7 +192,8 @@ fn action_title(chapter: &Chapter) -> String {
         (ActionState::Waiting, _) => "Waiting for what comes before".to_owned(),
         (ActionState::Queued, "") => "Waiting to start".to_owned(),
         (ActionState::Queued, reason) => format!("Waiting: {reason}"),
-        (ActionState::Running, _) => "Running".to_owned(),
+        (ActionState::Running, "") => "Running".to_owned(),
+        (ActionState::Running, reason) => format!("Running: {reason}"),
         (ActionState::Ended(conclusion), "") => match took(action.started, action.ended) {
             Some(span) => format!("{conclusion} in {span}"),
             None => conclusion.to_string(),
@@ -223,6 +229,9 @@ fn run_summary(story: &Story) -> String {
     }
     if let Some(bad) = first_bad(story) {
         out += &failed_job(story, bad);
+    }
+    if let Some((id, url)) = &story.replay_of {
+        let _ = write!(out, "\nReplay of [delivery {id}]({url})\n");
     }
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
     out

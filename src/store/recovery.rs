@@ -159,6 +159,7 @@ impl Tx {
             (DeliveryId, Time),
             "SELECT d.id, r.noticed FROM recoveries r \
              JOIN deliveries d ON d.forge = r.forge AND d.delivery = r.delivery AND d.phase = 'started' \
+             AND d.replays IS NULL \
              WHERE r.repository_id = $1 AND r.name = $2 AND r.sha = $3 ORDER BY r.noticed DESC LIMIT 1",
             repository,
             name,
@@ -176,7 +177,7 @@ impl Tx {
             (Time, Time),
             "SELECT d.received, r.happened FROM deliveries d \
              JOIN recoveries r ON r.forge = d.forge AND r.delivery = d.delivery AND (r.attempt = '' OR r.asks > 0) \
-             WHERE d.id = $1",
+             WHERE d.id = $1 AND d.replays IS NULL",
             delivery,
         )?;
         Ok(found.map(|(received, happened)| Late(received.since(happened))))

@@ -50,8 +50,11 @@ impl Engine {
         Ok(())
     }
 
-    /// The head that a delivery tells of. Pure.
+    /// The head that a delivery tells of. A replay tells of none: it is somebody's wish. Pure.
     pub(in crate::engine) fn moved(&self, delivery: &DeliveryRow) -> Option<Moved> {
+        if delivery.replays.is_some() {
+            return None;
+        }
         self.recall(delivery.forge)?.moved(&delivery.event, &delivery.body)
     }
 }

@@ -190,6 +190,13 @@ impl ModelGithub {
         sha
     }
 
+    /// Lets a branch point to an older commit of its own again.
+    pub(crate) fn reset(&self, repository: &str, branch: &str, to: &Sha) {
+        let mut state = self.state();
+        let here = state.repositories.get_mut(repository).expect("a repository");
+        here.branches.get_mut(branch).expect("a branch").push(to.clone());
+    }
+
     /// Opens a pull request from a branch of `head`, which may be the repository itself or a fork, into `base`.
     pub(crate) fn open_pull_request(&self, repository: &str, base: &str, head: &str, branch: &str) -> u64 {
         let mut state = self.state();
