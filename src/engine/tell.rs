@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{Result, settle::places};
 use crate::{
     model::{
-        ActionState, Conclusion, Context, DeliveryId, Diagnostic, JobState, Late, Progress, Report, Repository,
-        RunState, Severity, Span, Time, Verdict,
+        ActionState, Annotation, Conclusion, Context, DeliveryId, Diagnostic, JobState, Late, Progress, Rank, Report,
+        Repository, RunState, Severity, Span, Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
@@ -72,10 +72,7 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         });
     }
     let url = run_url(public_url, &repository, run.number);
-    let original = match run.delivery_id {
-        Some(delivery) => tx.replayed_by(delivery).await?,
-        None => None,
-    };
+    let original = tx.replay_of(&run).await?;
     let replay_of = original.map(|id| (id, format!("{public_url}/deliveries/{id}")));
     let late = tx.late(run.delivery_id).await?;
     Ok(Story { run, repository, actions, url, replay_of, late })
@@ -83,12 +80,13 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
 
 /// Wants all contexts of a run shown.
 pub(super) async fn want(tx: &mut Tx, story: &Story, now: Time) -> Result<()> {
-    for (context, report) in reports(story) {
+    for (at, (context, report)) in reports(story).into_iter().enumerate() {
         tx.want(&NewReport {
             repository: story.run.repository_id,
             sha: &story.run.sha,
             context: &context,
             generation: story.run.id,
+            rank: if at == 0 { Rank::Run } else { Rank::Action },
             report: &report,
             now,
         })
@@ -102,7 +100,7 @@ pub fn run_url(public_url: &str, repository: &Repository, number: i64) -> String
     format!("{public_url}/{}/{}/runs/{number}", repository.forge, repository.name)
 }
 
-/// Every context of a run with what the forge is to show there. Pure.
+/// Every context of a run with what the forge is to show there, the run's own first. Pure.
 pub fn reports(story: &Story) -> Vec<(Context, Report)> {
     let suffix = story.run.event.context_suffix();
     let mut all = vec![(Context::of_run(&story.run.flow, suffix), of_run(story))];
@@ -128,6 +126,21 @@ fn of_run(story: &Story) -> Report {
         external_id: run.id.to_string(),
         started: run.started,
         ended: run.ended,
+        annotations: run.diagnostics.iter().map(|diagnostic| annotation(&run.path, diagnostic)).collect(),
+    }
+}
+
+/// What is wrong with the flow file, for the margin of its line.
+fn annotation(path: &str, diagnostic: &Diagnostic) -> Annotation {
+    let Diagnostic { severity, message, line, column, length, source: _, hint } = diagnostic;
+    let hint = hint.as_ref().map_or_else(String::new, |hint| format!("\n{hint}"));
+    Annotation {
+        path: path.to_owned(),
+        line: *line,
+        column: *column,
+        length: *length,
+        severity: *severity,
+        message: format!("{message}{hint}"),
     }
 }
 
@@ -146,6 +159,7 @@ fn of_action(story: &Story, chapter: &Chapter) -> Report {
         external_id: story.run.id.to_string(),
         started: action.started,
         ended: action.ended,
+        annotations: Vec::new(),
     }
 }
 

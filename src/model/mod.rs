@@ -27,7 +27,7 @@ pub use plan::{
     ActionPlan, Diagnostic, JobPlan, Output, Plan, PlanDigest, Program, Resources, Sequencing, Severity, StageKind,
     StagePlan, Subscription,
 };
-pub use report::{Conclusion, Context, Progress, Report};
+pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
 pub use verdict::{Infrastructure, Span, Verdict};

@@ -22,8 +22,8 @@ use secrecy::SecretString;
 
 use self::delivery::{Commit, DELIVERY_HEADER, Delivery, EVENT_HEADER, SIGNATURE_HEADER};
 use super::{
-    Acknowledged, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, GitCommandError, Head, Heads, Hooks, Moved,
-    Reading, Recall, Source, Unreadable, Wanted, Webhook,
+    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, GitCommandError, Head, Heads, Hooks, Moved,
+    Reading, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
 };
 use crate::model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust};
 
@@ -113,12 +113,24 @@ impl Forge for Git {
         Ok(Source { url, header: None, refs, merge_ref: None })
     }
 
-    async fn report(&self, wanted: &Wanted<'_>, _: Option<&str>) -> Result<Acknowledged, ForgeError> {
+    fn allowance(&self, repository: &Repository) -> Allowance {
+        Allowance { account: format!("git/{}", repository.name), writes: None, states: None }
+    }
+
+    async fn report(&self, wanted: &Wanted<'_>, _: Option<&str>) -> Result<Told, ForgeError> {
         let directory = self.directory(&wanted.repository.name)?;
         let lock = self.lock(&wanted.repository.name);
         let _alone = lock.lock().await;
         notes::write(&directory, wanted).await?;
-        Ok(Acknowledged::default())
+        Ok(Told::Whole { known: None })
+    }
+
+    fn expected(&self, wanted: &Wanted<'_>) -> Shown {
+        notes::expected(wanted)
+    }
+
+    async fn shown(&self, repository: &Repository, sha: &Sha) -> Result<Option<Vec<Shown>>, ForgeError> {
+        notes::shown(&self.directory(&repository.name)?, sha).await.map(Some)
     }
 
     fn recall(&self) -> Option<&dyn Recall> {
