@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Result, settle::places};
 use crate::{
     model::{
-        ActionState, Annotation, Conclusion, Context, DeliveryId, Diagnostic, JobState, Progress, Rank, Report,
+        ActionState, Annotation, Conclusion, Context, DeliveryId, Diagnostic, JobState, Late, Progress, Rank, Report,
         Repository, RunState, Severity, Span, Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
@@ -27,6 +27,8 @@ pub struct Story {
     pub url: String,
     /// If a replay started it: the original delivery, and its page.
     pub replay_of: Option<(DeliveryId, String)>,
+    /// How late its delivery was, if the sweep has brought it.
+    pub late: Option<Late>,
 }
 
 /// One action of a [`Story`].
@@ -72,7 +74,8 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
     let url = run_url(public_url, &repository, run.number);
     let original = tx.replay_of(&run).await?;
     let replay_of = original.map(|id| (id, format!("{public_url}/deliveries/{id}")));
-    Ok(Story { run, repository, actions, url, replay_of })
+    let late = tx.late(run.delivery_id).await?;
+    Ok(Story { run, repository, actions, url, replay_of, late })
 }
 
 /// Wants all contexts of a run shown.
@@ -229,7 +232,7 @@ fn first_bad(story: &Story) -> Option<&Chapter> {
 }
 
 fn run_summary(story: &Story) -> String {
-    let mut out = String::new();
+    let mut out = story.late.map_or_else(String::new, |late| format!("{late}: its webhook did not come in time\n\n"));
     if !story.run.diagnostics.is_empty() {
         out += &crate::flow::markdown(&story.run.path, &story.run.diagnostics);
         out.push('\n');

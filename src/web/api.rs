@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     engine::{EngineError, whole::Whole},
-    model::{ForgeKind, JobId, JobPath, RepositoryName, RunId, Time},
+    model::{ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time},
     store::{ActionRow, JobRow, RunFilter, RunRow, RunSummary, Tx},
 };
 
@@ -190,11 +190,12 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
         stages.push(json!({"name": stage.name, "kind": stage.kind, "actions": actions}));
     }
     let replay_of = tx.replay_of(run).await?;
+    let late = tx.late(run.delivery_id).await?;
     Ok(json!({
         "id": run.id, "forge": route.forge, "repository": route.repository, "number": run.number,
         "flow": run.flow, "path": run.path, "sha": run.sha, "event": run.event.0, "status": run.state.0,
         "reason": run.reason, "cancelled_by": run.cancelled_by, "rerun_of": run.rerun_of,
-        "delivery": run.delivery_id, "replay_of": replay_of, "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
+        "delivery": run.delivery_id, "replay_of": replay_of, "recovered": late.map(recovered), "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
         "url": route.to_string(), "created": time(run.created), "started": run.started.map(time),
         "ended": run.ended.map(time), "stages": stages,
     }))
@@ -249,6 +250,10 @@ fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outp
             "stream": path.map(|path| url(path, JobPlace::Stream)),
         },
     })
+}
+
+fn recovered(late: Late) -> Value {
+    json!({"late_seconds": late.0.as_secs(), "words": late.to_string()})
 }
 
 fn time(time: Time) -> impl Serialize {

@@ -11,7 +11,7 @@ use crate::{
     engine::worst,
     model::{
         ActionPlan, ActionState, Conclusion, DeliveryId, Diagnostic, Event, EventKind, ForgeKind, JobPath, JobPlan,
-        Sequencing, Severity, StageKind, StagePlan, Time, Trust, UntrustedReason,
+        Late, Sequencing, Severity, StageKind, StagePlan, Time, Trust, UntrustedReason,
     },
     store::{ActionRow, JobRow, RunRow, Tx},
     web::{Web, log::ansi::Renderer},
@@ -46,6 +46,7 @@ struct RunPage {
     path: String,
     delivery_url: Option<String>,
     replay_of: Option<DeliveryId>,
+    late: Option<Late>,
     cancelled_by: Option<String>,
     diagnostics: Vec<DiagnosticView>,
     stages: Vec<StageView>,
@@ -118,6 +119,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
     let making = Making { route, run: number, now: web.engine.clock.now() };
     let stages = making.stages(&mut tx, &run).await?;
     let replay_of = tx.replay_of(&run).await?;
+    let late = tx.late(run.delivery_id).await?;
     let facts = &repository.facts.0;
     let mark = Mark::from(&run.state.0);
     let ended = run.state.conclusion().is_some();
@@ -142,6 +144,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         digest: run.digest.to_string(),
         delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
         replay_of,
+        late,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
         stages,
         flow: run.flow,
