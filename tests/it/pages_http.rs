@@ -2,6 +2,7 @@
 
 mod api;
 mod logs;
+mod queue;
 mod trust;
 
 use containerops::executor::ExecutorKind;
