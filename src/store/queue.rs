@@ -16,8 +16,8 @@ pub struct QueuedRun {
     pub state: Json<RunState>,
     /// When it was let go; `None`: it is held.
     pub released: Option<Time>,
-    /// The run that it repeats.
-    pub rerun_of: Option<RunId>,
+    /// Whether it repeats another run, or what an earlier delivery started.
+    pub repeats: bool,
     /// Who cancelled it.
     pub cancelled_by: Option<String>,
     /// Why it waits.
@@ -42,8 +42,9 @@ impl Tx {
         rows!(
             self,
             QueuedRun,
-            "SELECT id, number, concurrency, state, released, rerun_of, cancelled_by, reason FROM runs \
-             WHERE repository_id = $1 AND queue = $2 AND queue IS NOT NULL AND turn IS NOT NULL AND phase <> 'ended' \
+            "SELECT id, number, concurrency, state, released, cancelled_by, reason, (rerun_of IS NOT NULL OR EXISTS \
+             (SELECT 1 FROM deliveries WHERE deliveries.id = runs.delivery_id AND replays IS NOT NULL)) AS repeats \
+             FROM runs WHERE repository_id = $1 AND queue = $2 AND queue IS NOT NULL AND turn IS NOT NULL AND phase <> 'ended' \
              ORDER BY turn, id",
             repository,
             queue,
