@@ -18,9 +18,12 @@ impl Engine {
     /// that it came after this one's commit, the delivery was late, and its run stands before that one.
     pub(super) async fn take_turn(&self, tx: &mut Tx, run: &RunRow, queue: &str) -> Result<()> {
         let own = run.id.as_i64();
-        // what is wanted once more is wanted now, whatever its code's age
-        let turn = if repeats(tx, run).await? { None } else { late_turn(tx, run, queue).await? };
-        Ok(tx.set_turn(run.id, turn.unwrap_or(own)).await?)
+        let turn = match (run.rerun_of, tx.replay_of(run).await?) {
+            // wanted now, whatever its code's age
+            (Some(_), _) | (_, Some(_)) => own,
+            (None, None) => late_turn(tx, run, queue).await?.unwrap_or(own),
+        };
+        Ok(tx.set_turn(run.id, turn).await?)
     }
 
     /// Lets go, ends and holds the runs of a group. Those that are to be settled because of it.
@@ -95,16 +98,11 @@ fn member(run: &QueuedRun) -> Option<Member> {
         // a held run that was cancelled ends in the transaction that is under way, and starts nothing
         (_, Some(_)) => Standing::Leaving,
     };
-    let origin = if run.repeats { Origin::Repeat } else { Origin::Event };
+    let origin = match (run.rerun_of, run.replay_of) {
+        (None, None) => Origin::Event,
+        (Some(_), _) | (_, Some(_)) => Origin::Repeat,
+    };
     Some(Member { number: run.number, concurrency: run.concurrency.0.clone()?, standing, origin })
-}
-
-async fn repeats(tx: &mut Tx, run: &RunRow) -> Result<bool> {
-    Ok(match (run.rerun_of, run.delivery_id) {
-        (Some(_), _) => true,
-        (None, Some(delivery)) => tx.replayed_by(delivery).await?.is_some(),
-        (None, None) => false,
-    })
 }
 
 /// The turn before that of the first run that came after this one's commit. A branch may return to a commit, so a run
