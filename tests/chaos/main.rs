@@ -112,7 +112,12 @@ fn report(account: &Account, absences: &[Duration], weather: Weather, took: Dura
         absence(sorted.len().saturating_sub(1)),
         weather.unanswered,
     );
-    println!("  {} runs, {} exact lines of logs, settled {} s after the storm", account.runs, account.log_lines, took.as_secs());
+    println!(
+        "  {} runs, {} exact lines of logs, settled {} s after the storm",
+        account.runs,
+        account.log_lines,
+        took.as_secs()
+    );
     for fault in account.faults.iter().take(20) {
         println!("  FAULT: {fault}");
     }

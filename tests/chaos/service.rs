@@ -55,7 +55,11 @@ impl Service {
     }
 
     /// Kills it every two to four seconds, until `calm` says true. The service, and how long each absence was.
-    pub(crate) async fn killed_until(mut self, mut calm: watch::Receiver<bool>, mut dice: Dice) -> (Self, Vec<Duration>) {
+    pub(crate) async fn killed_until(
+        mut self,
+        mut calm: watch::Receiver<bool>,
+        mut dice: Dice,
+    ) -> (Self, Vec<Duration>) {
         let mut absences = Vec::new();
         while !*calm.borrow() {
             let life = Duration::from_millis(dice.between(2000, 4000));
@@ -71,7 +75,11 @@ impl Service {
         let url = format!("http://{}/readyz", self.setup.address);
         while reqwest::get(&url).await.and_then(reqwest::Response::error_for_status).is_err() {
             assert!(began.elapsed() < START, "it did not answer within {START:?}");
-            assert!(self.child.try_wait().expect("it is ours").is_none(), "it ended; see {}", log_path(&self.setup.data).display());
+            assert!(
+                self.child.try_wait().expect("it is ours").is_none(),
+                "it ended; see {}",
+                log_path(&self.setup.data).display()
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -1,5 +1,6 @@
 //! A flow file becomes a plan, or its author hears of every mistake in it.
 
+mod digests;
 mod mistakes;
 mod originals;
 mod plans;
@@ -75,6 +76,7 @@ fn pull_request(branch: &str, base: &str) -> EventKind {
         head_repository: Some(repository()),
         author: "ada".to_owned(),
         draft: false,
+        before: None,
     })
 }
 

@@ -36,10 +36,9 @@ async fn serve(State(root): State<Arc<Path>>, request: Request) -> Response {
     environment(&mut git, &parts.uri, &parts.headers, &body);
     let mut child = git.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("git is installed");
     let mut stdin = child.stdin.take().expect("a pipe");
-    let (written, output) = tokio::join!(
-        async move { stdin.write_all(&body).await },
-        async { child.wait_with_output().await.expect("git ends") }
-    );
+    let (written, output) = tokio::join!(async move { stdin.write_all(&body).await }, async {
+        child.wait_with_output().await.expect("git ends")
+    });
     // a fetch that has all it wants need not be read to its end
     drop(written);
     answer(output.stdout)
