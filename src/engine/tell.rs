@@ -244,9 +244,7 @@ fn run_summary(story: &Story) -> String {
     if let Some(bad) = first_bad(story) {
         out += &failed_job(story, bad);
     }
-    if let Some((id, url)) = &story.replay_of {
-        let _ = write!(out, "\nReplay of [delivery {id}]({url})\n");
-    }
+    out += &replay(story);
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
     out
 }
@@ -263,6 +261,7 @@ fn action_summary(story: &Story, chapter: &Chapter) -> String {
         let _ = writeln!(out, "| [{}]({}) | {state} | {span} |", cell(name), job_url(story, chapter, name));
     }
     out += &failed_job(story, chapter);
+    out += &replay(story);
     out
 }
 
@@ -312,6 +311,12 @@ fn first_failed(chapter: &Chapter) -> Option<(&str, &JobRow, &Verdict)> {
         let bad = matches!(verdict.conclusion(), Conclusion::Failure | Conclusion::TimedOut | Conclusion::Error);
         bad.then_some((name.as_str(), job, verdict))
     })
+}
+
+/// What was replayed, if a replay started the run.
+fn replay(story: &Story) -> String {
+    let line = |(id, url): &(DeliveryId, String)| format!("\nReplay of [delivery {id}]({url})\n");
+    story.replay_of.as_ref().map(line).unwrap_or_default()
 }
 
 /// A fence longer than any run of backticks in the text, so that a log cannot end it.
