@@ -9,7 +9,8 @@
 //! - `pin`: what its images are, by digest;
 //! - [`turn`]: what agents ask and tell;
 //! - [`source`]: snapshots of commits, which pods stream;
-//! - [`control`]: what people ask: cancel, run again;
+//! - [`control`]: what people ask: cancel;
+//! - [`rerun`]: once more, wholly or in part;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
 
 mod advance;
@@ -19,6 +20,7 @@ pub mod event;
 pub mod intake;
 pub mod log;
 mod pin;
+pub mod rerun;
 mod seal;
 mod settle;
 pub mod source;

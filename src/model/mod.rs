@@ -8,11 +8,12 @@ mod id;
 mod name;
 mod plan;
 mod report;
+mod rerun;
 mod state;
 mod time;
 mod verdict;
 
-pub use event::{Event, EventKind, PullRequest, Repository, Rerun, Trust, UntrustedReason};
+pub use event::{Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use plan::{
@@ -20,6 +21,7 @@ pub use plan::{
     StagePlan, Subscription,
 };
 pub use report::{Conclusion, Context, Progress, Report};
+pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
 pub use state::{ActionState, AttemptState, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
 pub use verdict::{Infrastructure, Span, Verdict};

@@ -21,12 +21,16 @@ use secrecy::SecretString;
 
 use self::delivery::{Commit, DELIVERY_HEADER, Delivery, EVENT_HEADER, SIGNATURE_HEADER};
 use super::{
-    Acknowledged, Authentic, FlowFile, Forge, ForgeError, GitCommandError, Reading, Source, Unreadable, Wanted,
+    Acknowledged, Authentic, FlowFile, Forge, ForgeError, GitCommand, GitCommandError, Reading, Source, Unreadable,
+    Wanted,
 };
 use crate::model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust};
 
 pub(crate) use secret::read as read_secret;
 pub use secret::{SecretError, secret, secret_file};
+
+/// For a list of branches.
+const REFS_MOST: usize = 1 << 20;
 
 /// The bare repositories under one directory.
 #[derive(Debug)]
@@ -101,6 +105,10 @@ impl Forge for Git {
         Ok(None)
     }
 
+    async fn branch_head(&self, repository: &Repository, branch: &str) -> Result<Option<Sha>, ForgeError> {
+        branch_head(&self.directory(&repository.name)?, branch).await
+    }
+
     async fn source(&self, event: &Event) -> Result<Source, ForgeError> {
         let url = self.directory(&event.repository.name)?.to_string_lossy().into_owned();
         let refs = match &event.kind {
@@ -153,6 +161,16 @@ fn reading(root: &Path, delivery: Delivery) -> Reading {
         title: title.lines().next().unwrap_or_default().chars().take(200).collect(),
         trust: Trust::Trusted,
     })
+}
+
+async fn branch_head(directory: &Path, branch: &str) -> Result<Option<Sha>, ForgeError> {
+    let list = GitCommand::new("for-each-ref").git_dir(directory).args(["--format=%(objectname) %(refname)"]);
+    let name = format!("refs/heads/{branch}");
+    let list = list.args(["--", name.as_str()]).run(REFS_MOST).await.map_err(failed)?;
+    // a pattern is also met by what stands below it
+    let found =
+        str::from_utf8(&list).unwrap_or_default().lines().find_map(|line| line.strip_suffix(&format!(" {name}")));
+    Ok(found.and_then(|sha| sha.parse().ok()))
 }
 
 fn refused(message: String) -> ForgeError {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     api::Api,
+    button,
     call::{Answer, Call},
     cut::{said, summary},
 };
@@ -14,6 +15,9 @@ use crate::{
     forge::{Acknowledged, ForgeError, Wanted},
     model::{Conclusion, Progress, Time},
 };
+
+/// GitHub shows no more at a check.
+const BUTTONS_MOST: usize = 3;
 
 /// Creates the check run, or updates the one that `known` names. A completed one may go back to `in_progress`: a
 /// re-run keeps its check.
@@ -52,6 +56,7 @@ fn body(wanted: &Wanted<'_>) -> Value {
         "external_id": report.external_id,
         "details_url": report.url,
         "status": status(report.progress),
+        "actions": report.buttons.iter().take(BUTTONS_MOST).map(button::shown).collect::<Vec<_>>(),
         "output": { "title": said(report.progress, &report.title), "summary": summary(report) },
     });
     if let Some(started) = report.started {

@@ -108,6 +108,8 @@ pub(crate) struct Write {
     pub(crate) url: String,
     pub(crate) external_id: String,
     pub(crate) times: Times,
+    /// The identifiers of its buttons.
+    pub(crate) buttons: Vec<String>,
 }
 
 /// `started_at` and `completed_at`.
@@ -220,6 +222,11 @@ impl ModelGithub {
     /// Tokens live so long from now on, instead of an hour.
     pub(crate) fn tokens_live(&self, life: SignedDuration) {
         self.state().token_life = Some(life);
+    }
+
+    /// A branch is deleted; nobody is told.
+    pub(crate) fn delete_branch(&self, repository: &str, branch: &str) {
+        self.state().repositories.get_mut(repository).expect("a repository").branches.remove(branch);
     }
 
     /// All checks are gone, as when GitHub's retention has removed them.

@@ -9,6 +9,7 @@ mod hooks;
 mod infrastructure;
 mod red;
 mod registry;
+mod rerun;
 mod stages;
 mod token;
 
