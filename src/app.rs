@@ -76,6 +76,7 @@ impl App {
             scratch: settings.data.join("scratch"),
             job_timeout: settings.job_timeout,
             run_timeout: settings.run_timeout,
+            log_limit: settings.log_limit,
         };
         Self::of_parts(settings, executor, forges, limits, Clock::System).await
     }
@@ -207,7 +208,7 @@ const ROUNDS: [Round; 7] = [
     Round {
         name: "seal",
         pause: LOOK,
-        wakes: |_| false,
+        wakes: |change| matches!(change, Change::Attempt(_)),
         tick: |app| async move { Ok(app.engine.seal_logs().await?) }.boxed(),
     },
     Round {

@@ -5,7 +5,7 @@
 //! | `POST claim` | [`ClaimRequest`], with the job's token | [`ClaimAnswer`]; a long poll |
 //! | `PUT log?offset=N` | a [`Chunk`] | [`LogAnswer`]; 409 if the server has less than N bytes |
 //! | `POST outputs` | [`Outputs`] | 204 |
-//! | `POST heartbeat` | nothing | [`HeartbeatAnswer`]; a long poll |
+//! | `POST heartbeat` | nothing, or [`Heartbeat`] | [`HeartbeatAnswer`]; a long poll |
 //! | `POST end` | [`EndRecord`] | 204 |
 //! | `POST events/{name}?job=…&token=…` | an event of the original's; from the job itself, by its `CO_*` variables | 204 |
 //! | `GET blobs/{digest}` | | the bytes: `tar` in `zstd` |
@@ -26,6 +26,8 @@ pub const VERSION: u32 = 1;
 pub const LONG_POLL: Duration = Duration::from_secs(20);
 /// The most text in one chunk, in bytes.
 pub const CHUNK_TEXT_MAX: usize = 1 << 20;
+/// The most bytes of a log, unless the server says otherwise. Of a longer one the first and the last half of it are kept.
+pub const LOG_LIMIT: u64 = 200_000_000;
 /// The most bytes in one output's value.
 pub const OUTPUT_VALUE_MAX: usize = 1 << 20;
 /// The most bytes in all of a job's outputs.
@@ -74,6 +76,14 @@ pub struct Work {
     pub outputs: Vec<String>,
     /// Texts that must not leave the pod.
     pub masks: Vec<String>,
+    /// The most bytes of the log that are kept, not counting a line that says what was left out. A server that does not
+    /// say means [`LOG_LIMIT`].
+    #[serde(default = "log_limit")]
+    pub log_limit: u64,
+}
+
+const fn log_limit() -> u64 {
+    LOG_LIMIT
 }
 
 /// What to start, and where.
@@ -150,6 +160,24 @@ pub struct Outputs {
     pub outputs: BTreeMap<String, String>,
 }
 
+/// `POST heartbeat`, where there is something to say; else its body is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// What is held back of the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Held>,
+}
+
+/// What an agent does not send yet, because the log has filled the first half of its limit: the last of it will be sent
+/// when the job has ended, and the rest left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Held {
+    /// Bytes.
+    pub bytes: u64,
+    /// Newlines in them.
+    pub lines: u64,
+}
+
 /// What a heartbeat hears.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
@@ -195,6 +223,28 @@ pub struct LogSeal {
     pub lines: u64,
     /// SHA-256 of the bytes, hexadecimal.
     pub sha256: String,
+    /// What the job wrote besides; it is in none of the numbers above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
+    /// Bytes that the pod's disk did not take; they are in none of the numbers above, and lines of the log say where.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A part of a log that was over its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The line of the log that says so, from 1: what is left out was in its place.
+    pub line: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Newlines in them.
+    pub lines: u64,
 }
 
 /// How a job's process ended.

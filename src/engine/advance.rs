@@ -43,6 +43,8 @@ pub struct Seat {
 pub enum Stop<'a> {
     /// Somebody's wish.
     Cancelled(&'a str),
+    /// The newer run of this number takes its place.
+    Superseded(i64),
     /// It is over its time.
     Overdue,
 }
@@ -106,6 +108,10 @@ impl Seat {
     fn name<'p>(&self, stage: &'p StagePlan) -> &'p str {
         stage.actions.get(self.place).map_or("", |action| &action.name)
     }
+}
+
+fn superseded(by: i64) -> String {
+    format!("superseded by run #{by}")
 }
 
 /// Whether a stage's actions may start.
@@ -176,6 +182,10 @@ impl Board {
         for seat in self.seats.clone() {
             match stop {
                 Stop::Cancelled(by) => self.stop(seat.id, Conclusion::Cancelled, by, &format!("cancelled by {by}")),
+                Stop::Superseded(number) => {
+                    let by = format!("run #{number}, which supersedes it");
+                    self.stop(seat.id, Conclusion::Cancelled, &by, &superseded(number));
+                }
                 Stop::Overdue => self.stop(seat.id, Conclusion::TimedOut, "the run's time limit", OVERDUE),
             }
         }
@@ -244,7 +254,9 @@ impl Board {
         let (conclusion, reason) = match stop {
             // what was over before anybody's wish could reach it keeps its own end
             _ if end == Conclusion::Failure => (end, String::new()),
-            Some(Stop::Cancelled(by)) => (Conclusion::Cancelled, format!("cancelled by {by}")),
+            Some(Stop::Cancelled(_) | Stop::Superseded(_)) if end != Conclusion::Cancelled => (end, String::new()),
+            Some(Stop::Cancelled(by)) => (end, format!("cancelled by {by}")),
+            Some(Stop::Superseded(number)) => (end, superseded(number)),
             Some(Stop::Overdue) => (Conclusion::TimedOut, OVERDUE.to_owned()),
             None => (end, String::new()),
         };

@@ -99,7 +99,9 @@ impl Engine {
             self.settle(&mut tx, run, self.now()).await?;
             tx.commit().await?;
         }
-        Ok(())
+        let mut tx = self.store.write().await?;
+        self.settle_queues(&mut tx, self.now()).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Rings for every change that the executor sees, for as long as it is polled.

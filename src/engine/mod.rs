@@ -6,6 +6,7 @@
 //!
 //! - [`intake`]: a delivery becomes events, an event runs;
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
+//! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
 //! - `pin`: what its images are, by digest;
 //! - [`turn`]: what agents ask and tell;
 //! - [`source`]: snapshots of commits, which pods stream;
@@ -14,12 +15,14 @@
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
 
 mod advance;
+mod append;
 pub mod control;
 pub mod drive;
 pub mod event;
 pub mod intake;
 pub mod log;
 mod pin;
+pub mod queue;
 pub mod rerun;
 mod seal;
 mod settle;
@@ -28,8 +31,10 @@ mod tail;
 pub mod tell;
 mod token;
 pub mod turn;
+mod turns;
 mod verdict;
 mod watch;
+pub mod whole;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -43,6 +48,7 @@ use crate::{
 
 pub use advance::{Move, Seat, Seen, Stop, advance, worst};
 pub use token::{Key, hash};
+pub use turns::waiting;
 pub use verdict::{Evidence, verdict};
 
 /// All that the engine works with. Cheap to clone.
@@ -86,6 +92,8 @@ pub struct Settings {
     pub job_timeout: Duration,
     /// The most time a run may take, and one that asks for none.
     pub run_timeout: Duration,
+    /// The most bytes of a log.
+    pub log_limit: u64,
 }
 
 /// Something went wrong that is not the author's doing: the loop logs it and tries again.

@@ -169,24 +169,14 @@ fn buttons(story: &Story) -> Vec<Button> {
 fn run_title(story: &Story) -> String {
     let run = &story.run;
     match run.state.0 {
-        RunState::Queued => match why_it_waits(story) {
-            Some(reason) => format!("Waiting: {reason}"),
-            None => "Waiting to start".to_owned(),
-        },
+        RunState::Queued if run.reason.is_empty() => "Waiting to start".to_owned(),
+        RunState::Queued => format!("Waiting: {}", run.reason),
         RunState::Running => {
             let ended = story.actions.iter().filter(|c| c.action.state.conclusion().is_some()).count();
             format!("Running: {ended} of {} actions have ended", story.actions.len())
         }
         RunState::Ended(conclusion) => ended_title(story, conclusion),
     }
-}
-
-/// What a run waits for that has not started: its source, or whatever its first actions wait for.
-fn why_it_waits(story: &Story) -> Option<&str> {
-    let source = Some(story.run.source_note.as_str()).filter(|_| story.run.source.is_none());
-    let queued = story.actions.iter().filter(|chapter| chapter.action.state.0 == ActionState::Queued);
-    let reasons = queued.map(|chapter| chapter.action.reason.as_str());
-    source.into_iter().chain(reasons).find(|reason| !reason.is_empty())
 }
 
 fn ended_title(story: &Story, conclusion: Conclusion) -> String {

@@ -11,15 +11,15 @@ use super::{
 };
 use crate::{
     agent::protocol::{
-        self, Chunk, ChunkError, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX,
-        OUTPUTS_MAX, Outputs, Start, Work,
+        self, ChunkError, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer,
+        OUTPUT_VALUE_MAX, OUTPUTS_MAX, Outputs, Start, Work,
     },
     blob::{Blob, Digest},
     model::{
         ActionState, AttemptState, EventKind, JobPath, JobPlan, JobState, Program, RunState, Subscription, Time,
         Verdict,
     },
-    store::{Change, JobRow, NewChunk, Tx},
+    store::{Change, JobRow, Tx},
 };
 
 /// An agent is not answered as it would like.
@@ -123,6 +123,7 @@ impl Engine {
             }
         }
         environments.extend(self.variables(place, plan)?);
+        let log_limit = job.log_limit.map_or(self.settings.log_limit, i64::cast_unsigned);
         environments.extend(self.event_urls(job.id).into_iter().map(|(name, url)| (name.to_owned(), url)));
         self.started(tx, place, job, now).await?;
         Ok(ClaimAnswer::Run(Box::new(Work {
@@ -133,6 +134,7 @@ impl Engine {
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
+            log_limit,
         })))
     }
 
@@ -149,6 +151,7 @@ impl Engine {
         if job.state.0 == JobState::Running {
             return Ok(());
         }
+        tx.promise_log_limit(job.id, self.settings.log_limit.cast_signed()).await?;
         tx.set_job_state(job.id, &JobState::Running, now).await?;
         if place.attempt.state.0 == AttemptState::Starting {
             tx.set_attempt_state(place.attempt.id, &AttemptState::Running, now).await?;
@@ -212,37 +215,6 @@ impl Engine {
         self.store.read().await?.job_by_session(&super::hash(session)).await?.ok_or(Denied::Unknown)
     }
 
-    /// Appends to a job's log; what the log has already is not appended again.
-    ///
-    /// # Errors
-    /// [`Denied`]; [`Denied::Gap`] says from where to send.
-    pub async fn append_log(&self, session: &str, offset: u64, body: &[u8]) -> Result<LogAnswer, Denied> {
-        let job = self.job_of_session(session).await?;
-        let (index, frame) = Chunk::parts(body)?;
-        let chunk = Chunk::decode(body)?;
-        let length = i64::try_from(chunk.text.len()).unwrap_or(i64::MAX);
-        let start = i64::try_from(offset).unwrap_or(i64::MAX);
-        if job.state.verdict().is_some() || start.saturating_add(length) <= job.log_length {
-            return Ok(LogAnswer { length: length_of(&job).max(offset + chunk.text.len() as u64) });
-        }
-        let mut tx = self.store.write().await?;
-        let new = NewChunk {
-            job: job.id,
-            start,
-            length,
-            newlines: i64::try_from(memchr::memchr_iter(b'\n', &chunk.text).count()).unwrap_or(i64::MAX),
-            open: chunk.text.last() != Some(&b'\n'),
-            pieces: index,
-            data: frame,
-        };
-        if !tx.append_log(&new).await? {
-            let now = tx.job(job.id).await?.map_or(0, |job| length_of(&job));
-            return Err(Denied::Gap(LogAnswer { length: now }));
-        }
-        tx.commit().await?;
-        Ok(LogAnswer { length: offset + chunk.text.len() as u64 })
-    }
-
     /// Keeps a job's outputs, those that its plan names.
     ///
     /// # Errors
@@ -267,12 +239,20 @@ impl Engine {
     ///
     /// # Errors
     /// [`Denied`].
-    pub async fn heartbeat(&self, session: &str, patience: Duration) -> Result<HeartbeatAnswer, Denied> {
+    pub async fn heartbeat(
+        &self,
+        session: &str,
+        said: Heartbeat,
+        patience: Duration,
+    ) -> Result<HeartbeatAnswer, Denied> {
         let deadline = tokio::time::Instant::now() + patience;
         let mut bell = self.store.bell().listen();
         let job = self.job_of_session(session).await?;
         let mut tx = self.store.write().await?;
         tx.job_heard(job.id, self.now()).await?;
+        if let Some(held) = said.log.filter(|held| job.log_held.as_deref() != Some(held)) {
+            tx.keep_log_held(job.id, &held).await?;
+        }
         tx.commit().await?;
         loop {
             let wish = self.wish_to_stop(&job).await?;
@@ -318,26 +298,22 @@ impl Engine {
         let now = self.now();
         let mut tx = self.store.write().await?;
         let job = tx.job_by_session(&super::hash(session)).await?.ok_or(Denied::Unknown)?;
-        if job.state.verdict().is_some() {
-            return Ok(());
-        }
         if record.job != job.id {
             return Err(Denied::Unknown);
+        }
+        if job.state.verdict().is_some() {
+            return Ok(self.keep_late_record(tx, &job, record).await?);
         }
         let place = Place::of(&mut tx, job.attempt_id).await?;
         let evidence =
             Evidence { record: Some(record), timeout: place.timeout(self, job.place)?, ..Evidence::default() };
         let refusal = super::event::refusal(&mut tx, job.id).await?;
-        let evidence = Evidence { refusal: refusal.as_deref(), log: length_of(&job), ..evidence };
+        let evidence = Evidence { refusal: refusal.as_deref(), log: super::log::length_of(&job), ..evidence };
         tx.keep_record(job.id, record).await?;
         self.end_job(&mut tx, &job, verdict(&evidence), now).await?;
         tx.hurry_action(place.action.id).await?;
         Ok(tx.commit().await?)
     }
-}
-
-fn length_of(job: &JobRow) -> u64 {
-    u64::try_from(job.log_length).unwrap_or(0)
 }
 
 fn start(plan: &JobPlan, place: &Place) -> Start {

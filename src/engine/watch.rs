@@ -62,6 +62,7 @@ impl Engine {
         containers: &[ContainerEnd],
         infrastructure: Option<&(Infrastructure, String)>,
     ) -> Result<()> {
+        self.keep_records(attempt.id, containers).await?;
         let refusals = self.refusals(attempt.id).await?;
         let place = Place::of(&mut self.store.read().await?, attempt.id).await?;
         let by_evidence = |job: &JobRow| {
@@ -99,6 +100,6 @@ fn hopeless_verdict(hopeless: Hopeless) -> Verdict {
 }
 
 /// A termination message is an end record only if it is this job's.
-fn record_of(text: &str, job: &JobRow) -> Option<EndRecord> {
+pub(super) fn record_of(text: &str, job: &JobRow) -> Option<EndRecord> {
     serde_json::from_str::<EndRecord>(text).ok().filter(|record| record.job == job.id)
 }

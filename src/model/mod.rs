@@ -3,9 +3,11 @@
 //! A *flow* has *stages*, a stage has *actions*, an action has *jobs*; a *run* is one execution of a flow for one
 //! [`Event`] at one commit. What a run will do is its [`Plan`], fixed when the run is made.
 
+mod concurrency;
 mod event;
 mod id;
 mod name;
+mod number;
 mod plan;
 mod report;
 mod rerun;
@@ -13,9 +15,11 @@ mod state;
 mod time;
 mod verdict;
 
+pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
+pub use number::{Counted, Grouped, Size};
 pub use plan::{
     ActionPlan, Diagnostic, JobPlan, Output, Plan, PlanDigest, Program, Resources, Sequencing, Severity, StageKind,
     StagePlan, Subscription,

@@ -18,7 +18,7 @@ use super::{
     pages::{Failure, JobPlace, Moment, Place, Route, RunPlace, log_text, same_site},
 };
 use crate::{
-    engine::{EngineError, rerun::Begun},
+    engine::{EngineError, rerun::Begun, whole::Whole},
     model::{DeliveryId, FlowChoice, ForgeKind, JobId, JobPath, RepositoryName, RunId, Time, What, Wish},
     store::{ActionRow, JobRow, RunFilter, RunRow, RunSummary, Tx},
 };
@@ -274,6 +274,7 @@ fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outp
         action: action.name.clone(),
         job: job.name.clone(),
     });
+    let whole = Whole::of(job);
     let url = |path: JobPath, place| {
         let place = Place::Job(run.number.cast_unsigned(), path, place);
         Route { place, ..route.clone() }.to_string()
@@ -283,7 +284,8 @@ fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outp
         "status": job.state.0, "words": job.state.verdict().map(ToString::to_string), "outputs": outputs,
         "started": job.started.map(time), "ended": job.ended.map(time),
         "log": {
-            "length": job.log_length, "lines": job.log_lines(),
+            "length": job.log_length, "lines": job.log_lines(), "state": whole.state.label(), "words": whole.to_string(),
+            "left_out": whole.left_out,
             "sha256": job.record.as_ref().map(|record| &record.log.sha256),
             "page": path.clone().map(|path| url(path, JobPlace::Page)),
             "text": path.clone().map(|path| url(path, JobPlace::Raw)),

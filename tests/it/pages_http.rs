@@ -3,6 +3,7 @@
 mod api;
 mod logs;
 mod trust;
+mod whole;
 
 use containerops::executor::ExecutorKind;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
@@ -76,7 +77,7 @@ async fn a_green_run_from_the_list_to_the_log() {
     assert!(!run.contains("/cancel"), "there is nothing to cancel");
     assert!(!run.contains("data-live"), "nothing will change");
     let log = t.page("/github/acme/widget/runs/1/build/build/build").await;
-    holds(&log, &["<li id=\"L1\" class=\"out\">", "cc -o widget</span>", "complete, 1 line, 13 bytes, sha256 "]);
+    holds(&log, &["<li id=\"L1\" class=\"out\">", "cc -o widget</span>", "complete, 1 line, sha256 ", ", 13 bytes"]);
     assert!(!log.contains("data-stream"), "nothing will come");
 }
 

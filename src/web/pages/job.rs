@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     agent::protocol::Stream,
+    engine::whole::{State, Whole},
     model::{JobPath, JobState, Plan, Time},
     store::{AttemptRow, JobRow, RunRow, Tx},
     web::{
@@ -75,7 +76,7 @@ struct LogPage {
     total: u64,
     follow: Option<u64>,
     open_at: Option<u64>,
-    seal: String,
+    seal: Whole,
 }
 
 struct AttemptView {
@@ -136,6 +137,11 @@ fn wanted(asked: &JobQuery, open_at: Option<u64>, job: &JobRow) -> Range<u64> {
 }
 
 impl LogPage {
+    /// Whether the server still has to say that the log is what its agent wrote.
+    fn is_pending(&self) -> bool {
+        self.seal.state == State::Arrived
+    }
+
     fn new(web: &Web, route: &Route, run: u64, path: &JobPath, found: Found, shown: (Range<u64>, Window)) -> Self {
         let (wanted, window) = shown;
         let at = |place| Route { place: Place::Job(run, path.clone(), place), ..route.clone() }.to_string();
@@ -175,7 +181,7 @@ impl LogPage {
             total,
             follow: (!ended && wanted.end > total).then_some(window.resume),
             open_at: None,
-            seal: seal(&found.job),
+            seal: Whole::of(&found.job),
             flow: found.run.flow,
             image: found.image,
         }
@@ -199,27 +205,6 @@ impl Rows {
             cut: line.cut,
             raw: self.raw.clone(),
         }
-    }
-}
-
-/// What is known of the whole log.
-fn seal(job: &JobRow) -> String {
-    let length = job.log_length.cast_unsigned();
-    let lines = match job.log_lines() {
-        1 => "1 line".to_owned(),
-        lines => format!("{lines} lines"),
-    };
-    match (&job.record, &job.state.0) {
-        (Some(record), _) if record.log.length == length => {
-            format!("complete, {lines}, {length} bytes, sha256 {}", record.log.sha256)
-        }
-        (Some(record), _) => format!("the log has a gap: {length} of {} bytes arrived", record.log.length),
-        (None, JobState::Ended(_)) if length > 0 => {
-            format!("the agent sent no end record: {lines} arrived, and there may have been more")
-        }
-        (None, JobState::Ended(_)) => String::new(),
-        (None, JobState::Waiting) => "the job has not started".to_owned(),
-        (None, JobState::Running) => format!("{lines} so far"),
     }
 }
 

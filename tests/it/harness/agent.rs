@@ -135,7 +135,7 @@ impl<'t> Agent<'t> {
             memory_peak: None,
             memory_limit: None,
             oom_kills: 0,
-            log: LogSeal { length: self.log.len() as u64, lines, sha256 },
+            log: LogSeal { length: self.log.len() as u64, lines, sha256, ..LogSeal::default() },
         }
     }
 

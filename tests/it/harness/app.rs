@@ -81,6 +81,17 @@ impl Tester {
         *self.running.lock().expect("no test panics with it") = new;
     }
 
+    /// Writes the operator's file of settings, and starts again with it.
+    pub(crate) async fn set_up(&self, settings: &str) {
+        std::fs::write(self.data().join("containerops.toml"), settings).expect("it can be written");
+        self.restart().await;
+    }
+
+    /// The data directory.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
     /// The service as it runs now.
     pub(crate) fn app(&self) -> App {
         self.running.lock().expect("no test panics with it").app.clone()

@@ -10,6 +10,7 @@
 //! ```
 
 mod app;
+mod git_http;
 mod repository;
 mod routes;
 mod webhook;
@@ -29,11 +30,12 @@ use containerops::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Notify, task::JoinHandle};
 
+pub(crate) use app::private_pem;
 use repository::{Pull, Repository};
 pub(crate) use webhook::{Delivery, fixture, signed, signed_with};
 
 /// What the model's webhooks are signed with.
-pub(crate) const WEBHOOK_SECRET: &str = "it's a secret to everybody";
+pub(crate) const WEBHOOK_SECRET: &str = "it-is-a-secret-to-everybody";
 /// The App's one installation.
 pub(crate) const INSTALLATION: u64 = 2_311_213;
 /// The personal token that the model takes.
@@ -46,6 +48,8 @@ pub(crate) struct ModelGithub {
     world: Arc<World>,
     api_url: String,
     git: tempfile::TempDir,
+    /// Whether repositories are fetched over HTTP, and not from the disk.
+    over_http: bool,
     server: JoinHandle<()>,
 }
 
@@ -123,9 +127,17 @@ impl ModelGithub {
         let world = Arc::<World>::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let api_url = format!("http://{}", listener.local_addr().expect("an address"));
-        let router = routes::router(Arc::clone(&world));
+        let git = tempfile::tempdir().expect("a folder");
+        let router = routes::router(Arc::clone(&world)).merge(git_http::router(git.path()));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("serves") });
-        Self { world, api_url, git: tempfile::tempdir().expect("a folder"), server }
+        Self { world, api_url, git, over_http: false, server }
+    }
+
+    /// The same for a service in a process of its own, which takes no path for a URL.
+    pub(crate) async fn start_over_http() -> Self {
+        let mut model = Self::start().await;
+        model.over_http = true;
+        model
     }
 
     /// For a service that is the App.
@@ -151,7 +163,10 @@ impl ModelGithub {
 
     /// Below it stand the repositories, for `git fetch`.
     pub(crate) fn url(&self) -> String {
-        format!("file://{}", self.git.path().display())
+        match self.over_http {
+            true => format!("{}{}", self.api_url, git_http::PREFIX),
+            false => format!("file://{}", self.git.path().display()),
+        }
     }
 
     /// Where its API is.
@@ -172,6 +187,13 @@ impl ModelGithub {
         here.trees.insert(sha.clone(), tree);
         here.branches.entry(branch.to_owned()).or_default().push(sha.clone());
         sha
+    }
+
+    /// Lets a branch point to an older commit of its own again.
+    pub(crate) fn reset(&self, repository: &str, branch: &str, to: &Sha) {
+        let mut state = self.state();
+        let here = state.repositories.get_mut(repository).expect("a repository");
+        here.branches.get_mut(branch).expect("a branch").push(to.clone());
     }
 
     /// Opens a pull request from a branch of `head`, which may be the repository itself or a fork, into `base`.

@@ -7,6 +7,7 @@ mod forge_away;
 mod green;
 mod hooks;
 mod infrastructure;
+mod queue;
 mod red;
 mod registry;
 mod rerun;
