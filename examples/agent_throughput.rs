@@ -22,7 +22,7 @@ use axum::{
     routing::{post, put},
 };
 use containerops::{
-    agent::protocol::{Chunk, ClaimAnswer, HeartbeatAnswer, LogAnswer, Start, Work},
+    agent::protocol::{Chunk, ClaimAnswer, HeartbeatAnswer, LOG_LIMIT, LogAnswer, Start, Work},
     model::JobId,
 };
 
@@ -71,8 +71,10 @@ fn work(file: &Path) -> Work {
         environments: [].into(),
         source: None,
         timeout: Duration::from_secs(600),
+        log_limit: u64::MAX,
         outputs: vec!["VERSION".to_owned()],
         masks: vec!["a secret of no one".to_owned()],
+        log_limit: LOG_LIMIT,
     }
 }
 

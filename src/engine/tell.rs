@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{Result, settle::places};
 use crate::{
     model::{
-        ActionState, Button, Conclusion, Context, Diagnostic, ExternalId, JobState, Progress, Report, Repository,
-        RunState, Severity, Span, Time, Verdict,
+        ActionState, Annotation, Button, Conclusion, Context, DeliveryId, Diagnostic, ExternalId, JobState, Progress,
+        Rank, Report, Repository, RunState, Severity, Span, Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
@@ -27,6 +27,8 @@ pub struct Story {
     pub url: String,
     /// What it repeats, in words, and that run's page.
     pub repeats: Option<(String, String)>,
+    /// If a replay started it: the original delivery, and its page.
+    pub replay_of: Option<(DeliveryId, String)>,
 }
 
 /// One action of a [`Story`].
@@ -81,17 +83,20 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         }
         (Some(_) | None, _) => None,
     };
-    Ok(Story { run, repository, actions, url, repeats })
+    let original = tx.replay_of(&run).await?;
+    let replay_of = original.map(|id| (id, format!("{public_url}/deliveries/{id}")));
+    Ok(Story { run, repository, actions, url, repeats, replay_of })
 }
 
 /// Wants all contexts of a run shown.
 pub(super) async fn want(tx: &mut Tx, story: &Story, now: Time) -> Result<()> {
-    for (context, report) in reports(story) {
+    for (at, (context, report)) in reports(story).into_iter().enumerate() {
         tx.want(&NewReport {
             repository: story.run.repository_id,
             sha: &story.run.sha,
             context: &context,
             generation: story.run.id,
+            rank: if at == 0 { Rank::Run } else { Rank::Action },
             report: &report,
             now,
         })
@@ -105,7 +110,7 @@ pub fn run_url(public_url: &str, repository: &Repository, number: i64) -> String
     format!("{public_url}/{}/{}/runs/{number}", repository.forge, repository.name)
 }
 
-/// Every context of a run with what the forge is to show there. Pure.
+/// Every context of a run with what the forge is to show there, the run's own first. Pure.
 pub fn reports(story: &Story) -> Vec<(Context, Report)> {
     let suffix = story.run.event.context_suffix();
     let mut all = vec![(Context::of_run(&story.run.flow, suffix), of_run(story))];
@@ -132,6 +137,21 @@ fn of_run(story: &Story) -> Report {
         buttons: buttons(story),
         started: run.started,
         ended: run.ended,
+        annotations: run.diagnostics.iter().map(|diagnostic| annotation(&run.path, diagnostic)).collect(),
+    }
+}
+
+/// What is wrong with the flow file, for the margin of its line.
+fn annotation(path: &str, diagnostic: &Diagnostic) -> Annotation {
+    let Diagnostic { severity, message, line, column, length, source: _, hint } = diagnostic;
+    let hint = hint.as_ref().map_or_else(String::new, |hint| format!("\n{hint}"));
+    Annotation {
+        path: path.to_owned(),
+        line: *line,
+        column: *column,
+        length: *length,
+        severity: *severity,
+        message: format!("{message}{hint}"),
     }
 }
 
@@ -152,6 +172,7 @@ fn of_action(story: &Story, chapter: &Chapter) -> Report {
         buttons: Vec::new(),
         started: action.started,
         ended: action.ended,
+        annotations: Vec::new(),
     }
 }
 
@@ -173,10 +194,18 @@ fn run_title(story: &Story) -> String {
         RunState::Queued => format!("Waiting: {}", run.reason),
         RunState::Running => {
             let ended = story.actions.iter().filter(|c| c.action.state.conclusion().is_some()).count();
-            format!("Running: {ended} of {} actions have ended", story.actions.len())
+            let odd = odd_of_running(story).unwrap_or_default();
+            format!("Running: {ended} of {} actions have ended{odd}", story.actions.len())
         }
         RunState::Ended(conclusion) => ended_title(story, conclusion),
     }
+}
+
+/// What people should know of an action that runs.
+fn odd_of_running(story: &Story) -> Option<String> {
+    let running = story.actions.iter().filter(|chapter| chapter.action.state.0 == ActionState::Running);
+    let odd = running.into_iter().find(|chapter| !chapter.action.reason.is_empty())?;
+    Some(format!("; {}/{}: {}", odd.stage, odd.name, odd.action.reason))
 }
 
 fn ended_title(story: &Story, conclusion: Conclusion) -> String {
@@ -215,7 +244,8 @@ fn own_title(chapter: &Chapter) -> String {
         (ActionState::Waiting, _) => "Waiting for what comes before".to_owned(),
         (ActionState::Queued, "") => "Waiting to start".to_owned(),
         (ActionState::Queued, reason) => format!("Waiting: {reason}"),
-        (ActionState::Running, _) => "Running".to_owned(),
+        (ActionState::Running, "") => "Running".to_owned(),
+        (ActionState::Running, reason) => format!("Running: {reason}"),
         (ActionState::Ended(conclusion), "") => match took(action.started, action.ended) {
             Some(span) => format!("{conclusion} in {span}"),
             None => conclusion.to_string(),
@@ -254,6 +284,9 @@ fn run_summary(story: &Story) -> String {
     }
     if let Some(bad) = first_bad(story) {
         out += &failed_job(story, bad);
+    }
+    if let Some((id, url)) = &story.replay_of {
+        let _ = write!(out, "\nReplay of [delivery {id}]({url})\n");
     }
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
     out

@@ -5,6 +5,7 @@
 
 mod concurrency;
 mod event;
+mod header;
 mod id;
 mod name;
 mod number;
@@ -17,6 +18,7 @@ mod verdict;
 
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
+pub use header::{HIDDEN, is_secret_header};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
@@ -24,8 +26,8 @@ pub use plan::{
     ActionPlan, Diagnostic, JobPlan, Output, Plan, PlanDigest, Program, Resources, Sequencing, Severity, StageKind,
     StagePlan, Subscription,
 };
-pub use report::{Conclusion, Context, Progress, Report};
+pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
-pub use state::{ActionState, AttemptState, DeliveryState, JobState, RunState};
+pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
 pub use verdict::{Infrastructure, Span, Verdict};

@@ -9,9 +9,9 @@ use axum::{
 
 use super::Web;
 use crate::{
-    engine::rerun::HOOK,
+    engine::rerun::EVENT,
     forge::{Authentic, Forge},
-    model::{DeliveryState, ForgeKind},
+    model::{DeliveryState, ForgeKind, HIDDEN, is_secret_header},
     store::{NewDelivery, Taken},
 };
 
@@ -19,6 +19,8 @@ use crate::{
 pub(super) const BODY_MAX: usize = 26 << 20;
 /// More headers than this are not kept.
 const HEADERS_MAX: usize = 64;
+/// A longer name is cut.
+const HEADER_NAME_MAX: usize = 128;
 /// A longer value is cut.
 const HEADER_VALUE_MAX: usize = 1024;
 
@@ -33,8 +35,8 @@ pub(super) async fn take(
     let Some((kind, forge)) = known else {
         return (StatusCode::NOT_FOUND, "this server is not set up for that forge\n").into_response();
     };
-    // no signature covers a hook's name, and this one is for wishes of our own
-    let authentic = forge.authenticate(&headers, &body).filter(|authentic| authentic.hook != HOOK);
+    // no signature covers an event's name, and this one is for wishes of our own
+    let authentic = forge.authenticate(&headers, &body).filter(|authentic| authentic.event != EVENT);
     let Some(authentic) = authentic else {
         tracing::warn!(forge = %kind, bytes = body.len(), "delivery refused: wrong or missing signature");
         return (StatusCode::UNAUTHORIZED, "wrong or missing signature\n").into_response();
@@ -98,15 +100,13 @@ fn new_delivery(
 
 /// Headers as the delivery's page shows them: what proves something to somebody is hidden.
 fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
-    let secret =
-        |name: &str| ["authorization", "cookie", "token", "signature", "secret"].iter().any(|word| name.contains(word));
     let show = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
-        let text = if secret(name.as_str()) {
-            "(hidden)".to_owned()
+        let text = if is_secret_header(name.as_str()) {
+            HIDDEN.to_owned()
         } else {
             String::from_utf8_lossy(value.as_bytes()).chars().take(HEADER_VALUE_MAX).collect()
         };
-        (name.as_str().to_owned(), text)
+        (name.as_str().chars().take(HEADER_NAME_MAX).collect(), text)
     };
     headers.iter().take(HEADERS_MAX).map(show).collect()
 }

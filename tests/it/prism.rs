@@ -77,6 +77,7 @@ fn report(progress: Progress) -> Report {
         buttons: Vec::new(),
         started: Some(Time::from_millis(1_772_357_400_000)),
         ended: Some(Time::from_millis(1_772_357_460_000)),
+        annotations: Vec::new(),
     }
 }
 

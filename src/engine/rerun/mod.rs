@@ -22,9 +22,9 @@ use crate::{
     store::{ActionRow, NewRun, RunRow, StoreError, Tx},
 };
 
-pub use newest::HOOK;
+pub use newest::EVENT;
 pub(super) use newest::{ForgeOr, Newest};
-pub(super) use pressed::{Pressed, refused, unknown};
+pub(super) use pressed::{Pressed, meant_by, refused, unknown};
 
 /// Why something is not run again. Each says what to do instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

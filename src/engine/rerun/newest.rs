@@ -14,17 +14,16 @@ use crate::{
     flow,
     forge::{FlowFile, Forge, ForgeError},
     model::{
-        Conclusion, Context, DeliveryId, DeliveryState, Event, EventKind, ExternalId, FlowSource, Plan, Progress,
+        Conclusion, Context, DeliveryId, DeliveryState, Event, EventKind, ExternalId, FlowSource, Plan, Progress, Rank,
         Repeats, Report, RunId, Wish,
     },
     store::{DeliveryRow, NewDelivery, NewReport, RunRow, Taken, Tx},
 };
 
-/// Stands for the hook of a delivery that is a wish of ours. No forge's hook has this name: their deliveries with it
-/// are not taken.
-pub const HOOK: &str = "containerops re-run";
-/// The event of such a delivery.
-const EVENT: &str = "rerun";
+/// The event of a delivery that is a wish of ours. No forge has one of this name, and a delivery with it is not taken.
+pub const EVENT: &str = "rerun";
+/// Stands where the forge's hook does.
+const HOOK: &str = "containerops";
 
 /// The body of such a delivery.
 #[derive(Serialize, Deserialize)]
@@ -36,7 +35,7 @@ struct Asked {
 
 /// A re-run with what the forge said of it.
 pub(in crate::engine) struct Newest {
-    run: RunId,
+    pub(in crate::engine) run: RunId,
     wish: Wish,
     found: Found,
 }
@@ -123,9 +122,10 @@ impl Engine {
                 buttons: Vec::new(),
                 started: None,
                 ended: Some(now),
+                annotations: Vec::new(),
             };
-            let (repository, sha) = (run.repository_id, &run.sha);
-            tx.want(&NewReport { repository, sha, context, generation: new, report: &report, now }).await?;
+            let (repository, sha, rank) = (run.repository_id, &run.sha, Rank::Action);
+            tx.want(&NewReport { repository, sha, context, generation: new, report: &report, rank, now }).await?;
         }
         Ok(())
     }

@@ -74,7 +74,7 @@ pub(in crate::engine) fn unknown(rerun: &Rerun) -> String {
 }
 
 /// One check's newest run and what of it, or everything of the newest of each context at the commit.
-async fn meant_by(tx: &mut Tx, rerun: &Rerun) -> Result<Vec<(RunRow, Wish)>> {
+pub(in crate::engine) async fn meant_by(tx: &mut Tx, rerun: &Rerun) -> Result<Vec<(RunRow, Wish)>> {
     let Rerun { repository, sha, external_id, button, actor } = rerun;
     let Some(known) = tx.repository_named(repository.forge, &repository.name).await? else {
         return Ok(Vec::new());

@@ -40,6 +40,12 @@ pub enum Failure {
     /// Another site's page made the browser ask.
     #[error("another site asked for this")]
     CrossSite,
+    /// It cannot be done to something that is as it is now.
+    #[error("{0}")]
+    Conflict(String),
+    /// As many ask for this as may at once.
+    #[error("others are asking for this just now")]
+    Busy,
     /// Ours.
     #[error("something went wrong on our side")]
     Ours(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -94,6 +100,8 @@ impl Failure {
             Self::Query | Self::Words(_) => StatusCode::BAD_REQUEST,
             Self::Refused(_) => StatusCode::CONFLICT,
             Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Ours(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -122,6 +130,7 @@ impl Problem {
             404 => "The address may be mistyped, or the run may never have been. All runs are on the first page.",
             500 => "It is in the server's log. Try again in a moment.",
             409 => "Go back to the run: its page shows what can run again now.",
+            503 => "Try again in a moment.",
             403 => "Open the page itself and press the button there.",
             _ => "Go back to the page and try again from there.",
         };

@@ -14,8 +14,9 @@ use super::{
 use crate::{
     engine::{rerun::carry::ended_well, tell::carried_words, worst},
     model::{
-        ActionId, ActionPath, ActionPlan, ActionState, Conclusion, Diagnostic, Event, EventKind, FlowChoice, ForgeKind,
-        JobPath, JobPlan, Sequencing, Severity, StageKind, StagePlan, Time, Trust, UntrustedReason, What,
+        ActionId, ActionPath, ActionPlan, ActionState, Conclusion, DeliveryId, Diagnostic, Event, EventKind,
+        FlowChoice, ForgeKind, JobPath, JobPlan, Sequencing, Severity, StageKind, StagePlan, Time, Trust,
+        UntrustedReason, What,
     },
     store::{ActionRow, JobRow, RunRow, Tx},
     web::{Web, log::ansi::Renderer},
@@ -49,6 +50,7 @@ struct RunPage {
     digest: String,
     path: String,
     delivery_url: Option<String>,
+    replay_of: Option<DeliveryId>,
     cancelled_by: Option<String>,
     repeats: Option<RepeatsView>,
     again: Vec<ButtonView>,
@@ -70,7 +72,10 @@ struct ButtonView {
     url: String,
 }
 
-struct DiagnosticView {
+/// A diagnostic, with its line and a mark below the fault.
+#[derive(Template)]
+#[template(path = "diagnostic.html")]
+pub(super) struct DiagnosticView {
     label: &'static str,
     message: String,
     line: usize,
@@ -143,6 +148,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
     let mut tx = web.engine.store.read().await?;
     let (repository, run) = find_run(&mut tx, route, number).await?;
     let carried = tx.carried_over(run.id).await?;
+    let replay_of = tx.replay_of(&run).await?;
     let ended = run.state.conclusion().is_some();
     let making = Making { route, run: number, now: web.engine.clock.now(), ended, carried };
     let stages = making.stages(&mut tx, &run).await?;
@@ -173,6 +179,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         took: Took::of(run.started, run.ended, making.now),
         digest: run.digest.to_string(),
         delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
+        replay_of,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
         stages,
         flow: run.flow,

@@ -47,6 +47,7 @@ async fn report(forge: &Git, event: &Event, context: &str, progress: Progress, t
         buttons: Vec::new(),
         started: None,
         ended: None,
+        annotations: Vec::new(),
     };
     let context = Context(context.to_owned());
     let wanted = Wanted { repository: &event.repository, sha: &event.sha, context: &context, report: &report };

@@ -11,8 +11,10 @@
 
 mod app;
 mod git_http;
+mod limits;
 mod repository;
 mod routes;
+mod shown;
 mod webhook;
 
 use std::{
@@ -58,6 +60,7 @@ pub(crate) struct ModelGithub {
 struct World {
     state: Mutex<State>,
     written: Notify,
+    held: Notify,
 }
 
 #[derive(Default)]
@@ -75,10 +78,13 @@ struct State {
     calls: Vec<String>,
     faults: VecDeque<Fault>,
     delay: Duration,
+    budget: Option<limits::Budget>,
+    late: Vec<limits::Late>,
+    /// A call is held back now.
+    holding: bool,
 }
 
 /// What goes wrong with a call.
-#[derive(Debug, Clone, Copy)]
 enum Fault {
     /// It is answered with this status, and nothing is done.
     Status(u16),
@@ -86,6 +92,10 @@ enum Fault {
     Limit(Duration),
     /// It is done, but the connection breaks in the middle of the answer.
     Cut,
+    /// It is answered with 504, and done later.
+    Late,
+    /// It is done when the test wants.
+    Hold(tokio::sync::oneshot::Receiver<()>),
 }
 
 /// How something was written.
@@ -114,6 +124,8 @@ pub(crate) struct Write {
     pub(crate) times: Times,
     /// The identifiers of its buttons.
     pub(crate) buttons: Vec<String>,
+    /// The messages of all annotations that it has.
+    pub(crate) annotations: Vec<String>,
 }
 
 /// `started_at` and `completed_at`.
@@ -213,7 +225,7 @@ impl ModelGithub {
 
     /// The next `n` calls are answered with this status.
     pub(crate) fn fail_next(&self, n: usize, status: u16) {
-        self.state().faults.extend(std::iter::repeat_n(Fault::Status(status), n));
+        self.state().faults.extend((0..n).map(|_| Fault::Status(status)));
     }
 
     /// The next call is told to wait so long.
