@@ -325,10 +325,20 @@ fn forges(settings: &Settings) -> Result<BTreeMap<ForgeKind, Arc<dyn Forge>>> {
     };
     make_dir(&settings.git_root)?;
     forges.insert(ForgeKind::Git, Arc::new(Git::new(absolute(&settings.git_root)?, secrets)));
-    if let Some(choice) = &settings.github {
-        forges.insert(ForgeKind::Github, Arc::new(Github::new(github(choice)?)?));
-    }
+    forges.extend(forge(settings, ForgeKind::Github)?.map(|github| (ForgeKind::Github, github)));
     Ok(forges)
+}
+
+/// One forge by its settings, for whoever only asks it something; `None` if it is not configured.
+///
+/// # Errors
+/// If its settings cannot work.
+pub fn forge(settings: &Settings, kind: ForgeKind) -> Result<Option<Arc<dyn Forge>>> {
+    Ok(match (kind, &settings.github) {
+        (ForgeKind::Git, _) => Some(Arc::new(Git::new(absolute(&settings.git_root)?, Vec::new()))),
+        (ForgeKind::Github, Some(choice)) => Some(Arc::new(Github::new(github(choice)?)?)),
+        (ForgeKind::Github | ForgeKind::Gitlab | ForgeKind::Gitea, _) => None,
+    })
 }
 
 fn github(choice: &GithubChoice) -> Result<GithubSettings> {

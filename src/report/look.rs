@@ -109,23 +109,19 @@ impl Look {
 /// What follows from what is shown of a context: nothing, or this. `None`: it cannot be read, so the forge's word is
 /// all there is. Pure.
 fn judge(row: &ReportRow, shown: Option<Option<&Shown>>, expected: &Shown, now: Time) -> Finding {
-    let Some(shown) = shown else {
-        return match row.is_acknowledged() && !row.is_in_doubt() {
-            true => Finding::Shown { known: row.known.clone() },
-            false => Finding::Missing { known: row.known.clone(), due: row.due },
-        };
+    let was_taken = row.is_acknowledged() && !row.is_in_doubt();
+    let (is_shown, known) = match shown {
+        None => (was_taken, row.known.clone()),
+        Some(shown) => (shown.is_some_and(|shown| shown.is(expected)), shown.and_then(|shown| shown.known.clone())),
     };
-    let known = shown.and_then(|shown| shown.known.clone());
-    if shown.is_some_and(|shown| shown.is(expected)) {
-        return Finding::Shown { known };
-    }
-    if row.is_in_doubt() {
-        return Finding::Missing { known, due: now };
-    }
-    match row.is_acknowledged() {
-        true if row.repairs >= REPAIRS => Finding::Fought,
-        true => Finding::Missing { known, due: now },
-        false => Finding::Missing { known, due: row.due },
+    if is_shown {
+        Finding::Shown { known }
+    } else if was_taken && row.repairs >= REPAIRS {
+        Finding::Fought
+    } else if was_taken || row.is_in_doubt() {
+        Finding::Missing { known, due: now }
+    } else {
+        Finding::Missing { known, due: row.due }
     }
 }
 

@@ -152,6 +152,20 @@ impl Store {
         Ok(Self { db, inbox, bell })
     }
 
+    /// Opens the database of `sqlite:PATH` for whoever only reads, also beside a server that runs. Its schema is left
+    /// alone, and whatever would change something is refused.
+    ///
+    /// # Errors
+    /// [`StoreError`], if the URL is unknown or there is no such file.
+    pub async fn open_to_read(url: &str) -> Result<Self> {
+        let path = url.strip_prefix("sqlite:").ok_or_else(|| StoreError::UnknownDatabase(scheme(url)))?;
+        let options = SqliteConnectOptions::new().filename(path.trim_start_matches("//")).read_only(true);
+        let readers =
+            SqlitePoolOptions::new().max_connections(1).connect_with(options.busy_timeout(SQLITE_BUSY)).await?;
+        let (db, bell) = (Db::Sqlite { writer: readers.clone(), readers }, Bell::new());
+        Ok(Self { inbox: Inbox::open(&db, bell.clone()), db, bell })
+    }
+
     /// A consistent view; changes are refused.
     ///
     /// # Errors

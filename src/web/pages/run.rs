@@ -46,6 +46,8 @@ struct RunPage {
     path: String,
     delivery_url: Option<String>,
     cancelled_by: Option<String>,
+    /// What the forge has not taken: under which name, and why.
+    untold: Vec<(String, String)>,
     diagnostics: Vec<DiagnosticView>,
     stages: Vec<StageView>,
 }
@@ -113,6 +115,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
     let (repository, run) = find_run(&mut tx, route, number).await?;
     let making = Making { route, run: number, now: web.engine.clock.now() };
     let stages = making.stages(&mut tx, &run).await?;
+    let untold = untold(&mut tx, &run).await?;
     let facts = &repository.facts.0;
     let mark = Mark::from(&run.state.0);
     let ended = run.state.conclusion().is_some();
@@ -136,6 +139,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         took: Took::of(run.started, run.ended, making.now),
         digest: run.digest.to_string(),
         delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
+        untold,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
         stages,
         flow: run.flow,
@@ -223,6 +227,13 @@ impl Making<'_> {
     fn job_url(&self, path: JobPath) -> String {
         Route { place: Place::Job(self.run, path, JobPlace::Page), ..self.route.clone() }.to_string()
     }
+}
+
+/// What the forge has not taken of this run's reports, and why. A newer run of the commit speaks for itself.
+async fn untold(tx: &mut Tx, run: &RunRow) -> Result<Vec<(String, String)>, Failure> {
+    let rows = tx.reports(run.repository_id, &run.sha).await?;
+    let of_run = rows.into_iter().filter(|row| row.generation == run.id && !row.trouble.is_empty());
+    Ok(of_run.map(|row| (row.context.0, row.trouble)).collect())
 }
 
 /// Whatever a job printed, without what it would do to the page.

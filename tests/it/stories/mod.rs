@@ -10,6 +10,7 @@ mod infrastructure;
 mod queue;
 mod red;
 mod registry;
+mod reports;
 mod stages;
 mod token;
 
