@@ -66,18 +66,9 @@ impl App {
     /// If a part cannot be set up; the message says which and what to do.
     pub async fn assemble(settings: &Settings, listen: SocketAddr) -> Result<Self> {
         make_dir(&settings.data)?;
-        let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{listen}"));
-        let agent_url = settings.agent_url.clone().unwrap_or_else(|| public_url.clone());
         let executor = executor(settings).await?;
         let forges = forges(settings)?;
-        let limits = engine::Settings {
-            public_url,
-            agent_url,
-            scratch: settings.data.join("scratch"),
-            job_timeout: settings.job_timeout,
-            run_timeout: settings.run_timeout,
-            log_limit: settings.log_limit,
-        };
+        let limits = limits(settings, &format!("http://{listen}"));
         Self::of_parts(settings, executor, forges, limits, Clock::System).await
     }
 
@@ -144,7 +135,8 @@ impl App {
     /// If the database is away.
     pub async fn drain(&self) -> Result<()> {
         loop {
-            let mut done = self.engine.intake().await?;
+            let mut done = self.engine.keep_contact().await?;
+            done += self.engine.intake().await?;
             done += self.engine.make_sources().await?;
             done += self.engine.drive().await?;
             done += self.engine.sweep().await?;
@@ -174,6 +166,20 @@ impl App {
     }
 }
 
+/// What the engine is allowed, and where things are. `url` stands in for URLs that the settings leave out.
+pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
+    let public_url = settings.public_url.as_deref().unwrap_or(url);
+    engine::Settings {
+        public_url: public_url.to_owned(),
+        agent_url: settings.agent_url.as_deref().unwrap_or(public_url).to_owned(),
+        scratch: settings.data.join("scratch"),
+        job_timeout: settings.job_timeout,
+        run_timeout: settings.run_timeout,
+        log_limit: settings.log_limit,
+        contact_timeout: settings.contact_timeout,
+    }
+}
+
 /// Something that is done again and again.
 struct Round {
     /// For log lines.
@@ -187,7 +193,7 @@ struct Round {
 }
 
 /// All but driving and telling, where each action and each call goes at its own pace.
-const ROUNDS: [Round; 6] = [
+const ROUNDS: [Round; 7] = [
     Round {
         name: "intake",
         pause: LOOK,
@@ -211,6 +217,12 @@ const ROUNDS: [Round; 6] = [
         pause: LOOK,
         wakes: |change| matches!(change, Change::Attempt(_)),
         tick: |app| async move { Ok(app.engine.seal_logs().await?) }.boxed(),
+    },
+    Round {
+        name: "contact",
+        pause: SETTLE,
+        wakes: |_| false,
+        tick: |app| async move { Ok(app.engine.keep_contact().await.map(|_| 0)?) }.boxed(),
     },
     Round {
         name: "settle",

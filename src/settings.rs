@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use secrecy::SecretString;
 
 /// Every name that is known.
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 25] = [
     "listen",
     "public_url",
     "agent_url",
@@ -30,6 +30,7 @@ const NAMES: [&str; 24] = [
     "job_timeout",
     "run_timeout",
     "log_limit",
+    "contact_timeout",
     "config",
 ];
 const PREFIX: &str = "CONTAINEROPS_";
@@ -75,6 +76,8 @@ pub struct Settings {
     pub run_timeout: std::time::Duration,
     /// The most bytes of a job's log; of a longer one the first and the last half are kept.
     pub log_limit: u64,
+    /// How long an agent may be silent while its pod runs, before the attempt is given up.
+    pub contact_timeout: std::time::Duration,
 }
 
 /// An executor by name.
@@ -227,6 +230,10 @@ impl Values {
         bytes(text).filter(|limit| LOG_LIMITS.contains(limit)).ok_or_else(wrong)
     }
 
+    fn minutes(&self, name: &'static str, default: u64) -> Result<std::time::Duration, SettingsError> {
+        Ok(std::time::Duration::from_secs(self.parse::<u32>(name)?.map_or(default, u64::from) * 60))
+    }
+
     fn executor(&self) -> Result<Option<ExecutorChoice>, SettingsError> {
         match self.get("executor") {
             None => Ok(None),
@@ -283,6 +290,7 @@ impl Values {
             job_timeout: self.hours("job_timeout", 24)?,
             run_timeout: self.hours("run_timeout", 24 * 7)?,
             log_limit: self.log_limit()?,
+            contact_timeout: self.minutes("contact_timeout", 15)?,
             data,
         })
     }

@@ -46,7 +46,8 @@ async function refresh() {
   const main = $("main[data-live]");
   if (!main) return;
   try {
-    if (!document.hidden && !getSelection()?.toString()) {
+    const writing = document.activeElement?.matches("input, select");
+    if (!document.hidden && !writing && !getSelection()?.toString()) {
       const page = await fetched(location.href);
       const fresh = $("main", page);
       if (fresh.innerHTML !== shown) {

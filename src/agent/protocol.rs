@@ -12,7 +12,17 @@
 //!
 //! The first claim carries a session secret of the agent's own making. From then on the job's token is worth nothing
 //! without it: all other calls, and repeated claims, are good for this session alone. 401 ends an agent: it was
-//! replaced, or its attempt is over.
+//! replaced. So does 410: its attempt was given up. Whatever the job still does is killed then.
+//!
+//! # Versions
+//! A server speaks with the agents of its own release and of older ones: every version from [`OLDEST`] to [`VERSION`].
+//! - What is added is a field that the other side may not know: both ignore unknown fields, and a field that an older
+//!   agent does not send has a default.
+//! - Whatever else changes, such as a new answer or another meaning, makes a new [`VERSION`], and the server goes on
+//!   answering older agents as they know it.
+//! - [`OLDEST`] moves when no pod of that release can live any more.
+//!
+//! `fixtures/agent/v1` holds a conversation as the first release has it; a test replays it against this server.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,8 +30,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{JobId, Time};
 
-/// The protocol's version: an agent says it in its claim, and a server refuses what it does not know.
+/// The protocol's version: an agent says it in its claim.
 pub const VERSION: u32 = 1;
+/// The oldest version that a server still speaks. A server that takes over meets the pods of the releases before it,
+/// and jobs may last for days.
+pub const OLDEST: u32 = 1;
 /// How long the server keeps a claim or a heartbeat that has no news.
 pub const LONG_POLL: Duration = Duration::from_secs(20);
 /// The most text in one chunk, in bytes.
@@ -32,6 +45,11 @@ pub const LOG_LIMIT: u64 = 200_000_000;
 pub const OUTPUT_VALUE_MAX: usize = 1 << 20;
 /// The most bytes in all of a job's outputs.
 pub const OUTPUTS_MAX: usize = 8 << 20;
+
+/// Whether a server speaks this version.
+pub const fn is_spoken(version: u32) -> bool {
+    OLDEST <= version && version <= VERSION
+}
 
 /// `POST claim`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

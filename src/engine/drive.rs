@@ -152,7 +152,7 @@ impl Engine {
             return Ok(false);
         }
         Ok(match self.executor.observe(attempt.id).await {
-            Ok(Observation::Running) => true,
+            Ok(Observation::Running) => self.contact_is_told(&action, attempt.id).await?,
             Ok(Observation::Waiting { message, hopeless: None }) => message.is_empty() || message == action.reason,
             Ok(Observation::Waiting { .. } | Observation::Absent | Observation::Ended { .. }) | Err(_) => false,
         })
@@ -289,6 +289,11 @@ impl Engine {
         if action.reason == reason || reason.is_empty() {
             return Ok(());
         }
+        self.put_reason(action, reason).await
+    }
+
+    /// The same, where nothing may be what there is to say.
+    pub(super) async fn put_reason(&self, action: &ActionRow, reason: &str) -> Result<()> {
         let mut tx = self.store.write().await?;
         tx.set_action_reason(action, reason).await?;
         self.settle(&mut tx, action.run_id, self.now()).await?;

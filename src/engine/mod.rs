@@ -8,20 +8,26 @@
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
 //! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
 //! - `pin`: what its images are, by digest;
-//! - [`turn`]: what agents ask and tell;
+//! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
+//! - `contact`: what it means that an agent is silent;
 //! - [`source`]: snapshots of commits, which pods stream;
 //! - [`control`]: what people ask: cancel, run again;
+//! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
 
 mod advance;
 mod append;
+mod claim;
+mod contact;
 pub mod control;
 pub mod drive;
+pub mod dry_run;
 pub mod event;
 pub mod intake;
 pub mod log;
 mod pin;
 pub mod queue;
+mod replay;
 mod seal;
 mod settle;
 pub mod source;
@@ -44,6 +50,8 @@ use crate::{
     store::{Store, StoreError},
 };
 
+use contact::Contact;
+
 pub use advance::{Move, Seat, Seen, Stop, advance, worst};
 pub use token::{Key, hash};
 pub use turns::waiting;
@@ -53,6 +61,7 @@ pub use verdict::{Evidence, verdict};
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Parts>,
+    contact: Arc<Contact>,
 }
 
 /// What an [`Engine`] is made of.
@@ -92,6 +101,8 @@ pub struct Settings {
     pub run_timeout: Duration,
     /// The most bytes of a log.
     pub log_limit: u64,
+    /// How long an agent may be silent while its pod runs, before the attempt is given up.
+    pub contact_timeout: Duration,
 }
 
 /// Something went wrong that is not the author's doing: the loop logs it and tries again.
@@ -117,7 +128,8 @@ pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 impl Engine {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        Self { inner: Arc::new(parts) }
+        let contact = Arc::new(Contact::new(parts.clock.now()));
+        Self { inner: Arc::new(parts), contact }
     }
 
     fn now(&self) -> Time {

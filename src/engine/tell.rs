@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{Result, settle::places};
 use crate::{
     model::{
-        ActionState, Annotation, Conclusion, Context, Diagnostic, JobState, Progress, Rank, Report, Repository,
-        RunState, Severity, Span, Time, Verdict,
+        ActionState, Annotation, Conclusion, Context, DeliveryId, Diagnostic, JobState, Progress, Rank, Report,
+        Repository, RunState, Severity, Span, Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
@@ -25,6 +25,8 @@ pub struct Story {
     pub actions: Vec<Chapter>,
     /// The run's page.
     pub url: String,
+    /// If a replay started it: the original delivery, and its page.
+    pub replay_of: Option<(DeliveryId, String)>,
 }
 
 /// One action of a [`Story`].
@@ -68,7 +70,12 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         });
     }
     let url = run_url(public_url, &repository, run.number);
-    Ok(Story { run, repository, actions, url })
+    let original = match run.delivery_id {
+        Some(delivery) => tx.replayed_by(delivery).await?,
+        None => None,
+    };
+    let replay_of = original.map(|id| (id, format!("{public_url}/deliveries/{id}")));
+    Ok(Story { run, repository, actions, url, replay_of })
 }
 
 /// Wants all contexts of a run shown.
@@ -163,10 +170,18 @@ fn run_title(story: &Story) -> String {
         RunState::Queued => format!("Waiting: {}", run.reason),
         RunState::Running => {
             let ended = story.actions.iter().filter(|c| c.action.state.conclusion().is_some()).count();
-            format!("Running: {ended} of {} actions have ended", story.actions.len())
+            let odd = odd_of_running(story).unwrap_or_default();
+            format!("Running: {ended} of {} actions have ended{odd}", story.actions.len())
         }
         RunState::Ended(conclusion) => ended_title(story, conclusion),
     }
+}
+
+/// What people should know of an action that runs.
+fn odd_of_running(story: &Story) -> Option<String> {
+    let running = story.actions.iter().filter(|chapter| chapter.action.state.0 == ActionState::Running);
+    let odd = running.into_iter().find(|chapter| !chapter.action.reason.is_empty())?;
+    Some(format!("; {}/{}: {}", odd.stage, odd.name, odd.action.reason))
 }
 
 fn ended_title(story: &Story, conclusion: Conclusion) -> String {
@@ -191,7 +206,8 @@ fn action_title(chapter: &Chapter) -> String {
         (ActionState::Waiting, _) => "Waiting for what comes before".to_owned(),
         (ActionState::Queued, "") => "Waiting to start".to_owned(),
         (ActionState::Queued, reason) => format!("Waiting: {reason}"),
-        (ActionState::Running, _) => "Running".to_owned(),
+        (ActionState::Running, "") => "Running".to_owned(),
+        (ActionState::Running, reason) => format!("Running: {reason}"),
         (ActionState::Ended(conclusion), "") => match took(action.started, action.ended) {
             Some(span) => format!("{conclusion} in {span}"),
             None => conclusion.to_string(),
@@ -227,6 +243,9 @@ fn run_summary(story: &Story) -> String {
     }
     if let Some(bad) = first_bad(story) {
         out += &failed_job(story, bad);
+    }
+    if let Some((id, url)) = &story.replay_of {
+        let _ = write!(out, "\nReplay of [delivery {id}]({url})\n");
     }
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
     out

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     agent::protocol::{
-        self, ChunkError, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer,
-        OUTPUT_VALUE_MAX, OUTPUTS_MAX, Outputs, Start, Work,
+        ChunkError, ClaimAnswer, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX, OUTPUTS_MAX,
+        Outputs, Start, Work,
     },
     blob::{Blob, Digest},
     model::{
@@ -29,8 +29,11 @@ pub enum Denied {
     #[error("this token is good for nothing (any more)")]
     Unknown,
     /// The agent speaks another protocol: 400.
-    #[error("protocol {0} is not known here: the agent is of another release than the server")]
+    #[error("{}", super::claim::stranger(*.0))]
     Protocol(u32),
+    /// The job's attempt was given up, and its agent is to leave: 410.
+    #[error("this job is over: {0}")]
+    Over(Verdict),
     /// A log chunk that is none: 400.
     #[error(transparent)]
     Chunk(#[from] ChunkError),
@@ -55,39 +58,7 @@ impl From<crate::store::StoreError> for Denied {
 }
 
 impl Engine {
-    /// Answers a claim, at the latest after [`protocol::LONG_POLL`].
-    ///
-    /// # Errors
-    /// [`Denied`].
-    pub async fn claim(&self, token: &str, request: &ClaimRequest) -> Result<ClaimAnswer, Denied> {
-        if request.protocol != protocol::VERSION {
-            return Err(Denied::Protocol(request.protocol));
-        }
-        let deadline = tokio::time::Instant::now() + protocol::LONG_POLL;
-        let mut bell = self.store.bell().listen();
-        loop {
-            let (job, answer) = self.claim_now(token, request).await?;
-            let patience = deadline.saturating_duration_since(tokio::time::Instant::now());
-            if answer != ClaimAnswer::Wait || patience.is_zero() {
-                return Ok(answer);
-            }
-            bell.wait(patience, |change| change == Change::Attempt(job.attempt_id)).await;
-        }
-    }
-
-    async fn claim_now(&self, token: &str, request: &ClaimRequest) -> Result<(JobRow, ClaimAnswer), Denied> {
-        let now = self.now();
-        let mut tx = self.store.write().await?;
-        let job = tx.job_by_token(&super::hash(token)).await?.ok_or(Denied::Unknown)?;
-        if !tx.bind_session(job.id, &super::hash(&request.session), now).await? {
-            return Err(Denied::Unknown);
-        }
-        let answer = self.answer(&mut tx, &job, now).await?;
-        tx.commit().await?;
-        Ok((job, answer))
-    }
-
-    async fn answer(&self, tx: &mut Tx, job: &JobRow, now: Time) -> Result<ClaimAnswer> {
+    pub(super) async fn answer(&self, tx: &mut Tx, job: &JobRow, now: Time) -> Result<ClaimAnswer> {
         let leave = |reason: &str| Ok(ClaimAnswer::Leave { reason: reason.to_owned() });
         let place = Place::of(tx, job.attempt_id).await?;
         if !matches!(place.attempt.state.0, AttemptState::Starting | AttemptState::Running) {
@@ -102,10 +73,7 @@ impl Engine {
             self.end_job(tx, job, Verdict::Cancelled { by: by.clone() }, now).await?;
             return leave("cancelled");
         }
-        let jobs = tx.jobs(job.attempt_id).await?;
-        let before = jobs.iter().take_while(|other| other.place < job.place);
-        let is_its_turn = before.into_iter().all(|other| other.state.verdict().is_some());
-        if !is_its_turn || place.run.source.is_none() {
+        if !super::claim::may_start(tx, &place, job).await? {
             return Ok(ClaimAnswer::Wait);
         }
         self.work(tx, &place, job, now).await
@@ -207,12 +175,25 @@ impl Engine {
         Ok(all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
-    /// The job of a session.
+    /// The job of a session, whose agent speaks.
     ///
     /// # Errors
-    /// [`Denied::Unknown`] if there is none.
+    /// [`Denied::Unknown`] if there is none, [`Denied::Over`] if it was ended without its agent's doing.
     pub async fn job_of_session(&self, session: &str) -> Result<JobRow, Denied> {
-        self.store.read().await?.job_by_session(&super::hash(session)).await?.ok_or(Denied::Unknown)
+        let job = self.speaker(session).await?;
+        match &job.state.0 {
+            JobState::Ended(verdict) if job.record.is_none() => Err(Denied::Over(verdict.clone())),
+            JobState::Ended(_) | JobState::Waiting | JobState::Running => Ok(job),
+        }
+    }
+
+    /// The job of a session, also one that was given up: what its agent says late is better late than lost.
+    pub(super) async fn speaker(&self, session: &str) -> Result<JobRow, Denied> {
+        let job = self.store.read().await?.job_by_session(&super::hash(session)).await?.ok_or(Denied::Unknown)?;
+        if job.state.verdict().is_none() {
+            self.contact.heard(job.id, self.now());
+        }
+        Ok(job)
     }
 
     /// Keeps a job's outputs, those that its plan names.
@@ -248,12 +229,11 @@ impl Engine {
         let deadline = tokio::time::Instant::now() + patience;
         let mut bell = self.store.bell().listen();
         let job = self.job_of_session(session).await?;
-        let mut tx = self.store.write().await?;
-        tx.job_heard(job.id, self.now()).await?;
         if let Some(held) = said.log.filter(|held| job.log_held.as_deref() != Some(held)) {
+            let mut tx = self.store.write().await?;
             tx.keep_log_held(job.id, &held).await?;
+            tx.commit().await?;
         }
-        tx.commit().await?;
         loop {
             let wish = self.wish_to_stop(&job).await?;
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());

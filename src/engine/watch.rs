@@ -32,7 +32,7 @@ impl Engine {
                 self.end_now(action, attempt, |_| Some(verdict.clone())).await
             }
             Ok(Observation::Waiting { message, hopeless: None }) => self.say(action, &message).await,
-            Ok(Observation::Running) => Ok(()),
+            Ok(Observation::Running) => self.weigh_silence(action, attempt).await,
             Ok(Observation::Absent) => {
                 let gone = (Infrastructure::Deleted, "nothing is left of it on the executor".to_owned());
                 self.end_by_evidence(action, attempt, &[], Some(&gone)).await

@@ -15,7 +15,7 @@ pub use git_command::{GitCommand, GitCommandError};
 pub use report::{Allowance, Shown, Told, Wanted, Writes};
 
 /// One forge. Every call to the outside has a time limit and may be repeated; none is made from the request that
-/// caused it.
+/// caused it, but for a dry run's, which somebody waits for.
 #[async_trait]
 pub trait Forge: Send + Sync {
     /// Which.

@@ -5,6 +5,7 @@
 
 mod concurrency;
 mod event;
+mod header;
 mod id;
 mod name;
 mod number;
@@ -16,6 +17,7 @@ mod verdict;
 
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{Event, EventKind, PullRequest, Repository, Rerun, Trust, UntrustedReason};
+pub use header::{HIDDEN, is_secret_header};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
@@ -24,6 +26,6 @@ pub use plan::{
     StagePlan, Subscription,
 };
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
-pub use state::{ActionState, AttemptState, DeliveryState, JobState, RunState};
+pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
 pub use verdict::{Infrastructure, Span, Verdict};

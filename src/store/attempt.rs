@@ -262,15 +262,6 @@ impl Tx {
         Ok(met == 1)
     }
 
-    /// An agent spoke.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn job_heard(&mut self, job: JobId, now: Time) -> Result<()> {
-        execute!(self, "UPDATE jobs SET heard = $2 WHERE id = $1", job, now)?;
-        Ok(())
-    }
-
     /// A job moved. An ended job stays as it is.
     ///
     /// # Errors

@@ -7,10 +7,12 @@
 mod action;
 mod attempt;
 mod bell;
+mod contact;
 mod delivery;
 mod inbox;
 mod log;
 mod queue;
+mod replay;
 mod report;
 mod run;
 mod telling;
@@ -26,10 +28,12 @@ use sqlx::{
 pub use action::ActionRow;
 pub use attempt::{AttemptRow, JobRow, NewJob, OutputRow, Tail};
 pub use bell::{Bell, Change, Listener};
-pub use delivery::{DeliveryRow, DeliverySummary};
+pub use contact::SilenceRow;
+pub use delivery::{DeliveryFilter, DeliveryRow, DeliveryShown, DeliverySummary, RunDigest};
 pub use inbox::{Inbox, NewDelivery, Taken};
 pub use log::{Check, ChunkRow, NewChunk};
 pub use queue::{QueuedRun, TurnRow};
+pub use replay::Replay;
 pub use report::{NewReport, ReportRow};
 pub use run::{NewRun, Pin, Pins, RepositoryRow, RunFilter, RunRow, RunSummary};
 pub use telling::{Acknowledgement, Doubt, Patience, Spent};

@@ -17,7 +17,7 @@ use crate::{
     agent::protocol::Stream,
     engine::whole::{State, Whole},
     model::{JobPath, JobState, Plan, Time},
-    store::{AttemptRow, JobRow, RunRow, Tx},
+    store::{AttemptRow, JobRow, RunRow, SilenceRow, Tx},
     web::{
         Web,
         log::{
@@ -27,6 +27,9 @@ use crate::{
         },
     },
 };
+
+/// How many of its agent's silences a job's page shows, the newest.
+const SILENCES_SHOWN: i64 = 10;
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct JobQuery {
@@ -45,6 +48,7 @@ pub(super) struct Found {
     pub(super) attempts: Vec<AttemptRow>,
     pub(super) attempt: i64,
     pub(super) job: JobRow,
+    pub(super) silences: Vec<SilenceRow>,
 }
 
 #[derive(Template)]
@@ -69,6 +73,7 @@ struct LogPage {
     ended: bool,
     took: Option<Took>,
     attempts: Vec<AttemptView>,
+    silences: Vec<(Moment, Option<Moment>)>,
     fault: Option<u64>,
     rows: Vec<Row>,
     earlier: Option<u64>,
@@ -174,6 +179,7 @@ impl LogPage {
             ended,
             took: Took::of(found.job.started, found.job.ended, web.engine.clock.now()),
             attempts: found.attempts.iter().map(|attempt| view(attempt.number)).collect(),
+            silences: found.silences.iter().map(|row| (Moment(row.since), row.until.map(Moment))).collect(),
             fault: None,
             rows: window.lines.into_iter().map(|line| rows.row(line)).collect(),
             earlier: (wanted.start > 1).then(|| wanted.start.saturating_sub(WINDOW).max(1)),
@@ -229,7 +235,8 @@ pub(super) async fn find(
     let chosen = chosen.ok_or(Failure::Missing)?;
     let jobs = tx.jobs(chosen.id).await?;
     let job = jobs.into_iter().find(|row| row.place == job as i64).ok_or(Failure::Missing)?;
-    Ok(Found { image, attempt: chosen.number, attempts, job, run })
+    let silences = tx.silences(job.id, SILENCES_SHOWN).await?;
+    Ok(Found { image, attempt: chosen.number, attempts, job, run, silences })
 }
 
 async fn attempts(tx: &mut Tx, run: &RunRow, place: (usize, usize)) -> Result<Vec<AttemptRow>, Failure> {

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     engine::worst,
     model::{
-        ActionPlan, ActionState, Conclusion, Diagnostic, Event, EventKind, ForgeKind, JobPath, JobPlan, Sequencing,
-        Severity, StageKind, StagePlan, Time, Trust, UntrustedReason,
+        ActionPlan, ActionState, Conclusion, DeliveryId, Diagnostic, Event, EventKind, ForgeKind, JobPath, JobPlan,
+        Sequencing, Severity, StageKind, StagePlan, Time, Trust, UntrustedReason,
     },
     store::{ActionRow, JobRow, RunRow, Tx},
     web::{Web, log::ansi::Renderer},
@@ -45,6 +45,7 @@ struct RunPage {
     digest: String,
     path: String,
     delivery_url: Option<String>,
+    replay_of: Option<DeliveryId>,
     cancelled_by: Option<String>,
     /// What the forge has not taken: under which name, and why.
     untold: Vec<(String, String)>,
@@ -52,7 +53,10 @@ struct RunPage {
     stages: Vec<StageView>,
 }
 
-struct DiagnosticView {
+/// A diagnostic, with its line and a mark below the fault.
+#[derive(Template)]
+#[template(path = "diagnostic.html")]
+pub(super) struct DiagnosticView {
     label: &'static str,
     message: String,
     line: usize,
@@ -116,6 +120,10 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
     let making = Making { route, run: number, now: web.engine.clock.now() };
     let stages = making.stages(&mut tx, &run).await?;
     let untold = untold(&mut tx, &run).await?;
+    let replay_of = match run.delivery_id {
+        Some(delivery) => tx.replayed_by(delivery).await?,
+        None => None,
+    };
     let facts = &repository.facts.0;
     let mark = Mark::from(&run.state.0);
     let ended = run.state.conclusion().is_some();
@@ -140,6 +148,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         digest: run.digest.to_string(),
         delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
         untold,
+        replay_of,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
         stages,
         flow: run.flow,

@@ -34,6 +34,8 @@ pub(crate) enum Fault {
 struct State {
     pods: BTreeMap<AttemptId, Pod>,
     faults: VecDeque<Fault>,
+    /// Nobody can ask it anything.
+    is_away: bool,
     /// How often each attempt was placed when there was none of it.
     placed: BTreeMap<AttemptId, usize>,
 }
@@ -69,6 +71,16 @@ impl Pods {
     /// The next placing goes wrong like this.
     pub(crate) fn fail_next(&self, fault: Fault) {
         self.state().faults.push_back(fault);
+    }
+
+    /// From now on the executor cannot be asked what became of its pods.
+    pub(crate) fn away(&self) {
+        self.state().is_away = true;
+    }
+
+    /// It can be asked again.
+    pub(crate) fn back(&self) {
+        self.state().is_away = false;
     }
 
     /// An action's newest pod dies from outside.
@@ -151,6 +163,9 @@ impl Executor for Pods {
     }
 
     async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
+        if self.state().is_away {
+            return Err(ExecutorError::Away { kind: self.kind, message: "no route to host".to_owned() });
+        }
         Ok(self.state().pods.get(&attempt).map_or(Observation::Absent, |pod| pod.observation.clone()))
     }
 

@@ -1,7 +1,9 @@
 //! Stories of the whole service: a webhook in, a check and a page out, and the pods between as the story wants them.
 
 mod component_events;
+mod contact;
 mod control;
+mod deliveries;
 mod events;
 mod forge_away;
 mod green;

@@ -34,6 +34,7 @@ impl Assembled {
             job_timeout: Duration::from_secs(3600),
             run_timeout: Duration::from_secs(4 * 3600),
             log_limit: settings.log_limit,
+            contact_timeout: Duration::from_secs(15 * 60),
         };
         let mut github = match identity {
             Identity::App => github.settings(),
