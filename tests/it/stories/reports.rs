@@ -2,6 +2,7 @@
 //! is never asked for more than it gives.
 
 mod budget;
+mod check;
 mod doubt;
 mod others;
 

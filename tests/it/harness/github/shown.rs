@@ -115,6 +115,14 @@ impl ModelGithub {
         }
     }
 
+    /// Somebody else posts a status.
+    pub(crate) fn somebody_posts(&self, sha: &Sha, context: &str, to: &str) {
+        let mut state = self.state();
+        let one = state.statuses.iter().find(|status| status.sha == sha.as_str()).expect("there is one").clone();
+        let (context, to) = (context.to_owned(), to.to_owned());
+        state.statuses.push(Write { context, state: to, title: "by hand".to_owned(), ..one });
+    }
+
     /// A context of a commit has so many statuses already.
     pub(crate) fn has_statuses(&self, sha: &Sha, context: &str, count: usize) {
         let mut state = self.state();
