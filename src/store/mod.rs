@@ -7,6 +7,7 @@
 mod action;
 mod attempt;
 mod bell;
+mod budget;
 mod contact;
 mod delivery;
 mod inbox;
@@ -28,6 +29,7 @@ use sqlx::{
 pub use action::ActionRow;
 pub use attempt::{AttemptRow, JobRow, NewJob, OutputRow, Tail};
 pub use bell::{Bell, Change, Listener};
+pub use budget::{Patience, Spent};
 pub use contact::SilenceRow;
 pub use delivery::{DeliveryFilter, DeliveryRow, DeliveryShown, DeliverySummary, RunDigest};
 pub use inbox::{Inbox, NewDelivery, Taken};
@@ -36,7 +38,7 @@ pub use queue::{QueuedRun, TurnRow};
 pub use replay::Replay;
 pub use report::{NewReport, ReportRow};
 pub use run::{NewRun, Pin, Pins, RepositoryRow, RunFilter, RunRow, RunSummary};
-pub use telling::{Acknowledgement, Doubt, Patience, Spent};
+pub use telling::{Acknowledgement, Doubt};
 pub use types::Json;
 
 /// The schema's history; it only grows.
