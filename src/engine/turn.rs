@@ -217,8 +217,8 @@ impl Engine {
         patience: Duration,
     ) -> Result<HeartbeatAnswer, Denied> {
         let deadline = tokio::time::Instant::now() + patience;
-        let mut bell = self.store.bell().listen();
         let job = self.job_of_session(session).await?;
+        let mut bell = self.store.bell().listen_to(job.attempt_id);
         if let Some(held) = said.log.filter(|held| job.log_held.as_deref() != Some(held)) {
             let mut tx = self.store.write().await?;
             tx.keep_log_held(job.id, &held).await?;
@@ -241,7 +241,9 @@ impl Engine {
         if now.state.verdict().is_some() {
             return Ok(Some("the server: the job is over".to_owned()));
         }
-        Ok(Place::of(&mut tx, job.attempt_id).await?.action.cancelled_by)
+        let attempt = tx.attempt(job.attempt_id).await?;
+        let attempt = attempt.ok_or_else(|| EngineError::Broken(format!("job {} is of no attempt", job.id)))?;
+        Ok(tx.action(attempt.action_id).await?.cancelled_by)
     }
 
     /// The snapshot of the session's own run, if that is what is asked for.

@@ -4,4 +4,5 @@ mod components;
 mod ends;
 mod logs;
 mod secrecy;
+mod survival;
 mod trouble;

@@ -23,6 +23,7 @@ mod pages_http;
 mod pod;
 mod prism;
 mod process_executor;
+mod protocol;
 mod registry;
 mod restart;
 mod store;

@@ -30,6 +30,8 @@ const PLACEMENT: &str = "placement.json";
 const GRACE: Duration = Duration::from_secs(5);
 /// How long we go on killing what comes again.
 const KILL_WITHIN: Duration = Duration::from_secs(5);
+/// An agent whose server never comes back ends itself: nobody else would.
+const ALONE_MAX: Duration = Duration::from_secs(24 * 3600);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const RECORD_MAX: u64 = 64 << 10;
 
@@ -101,6 +103,7 @@ impl Attempt {
         command.arg("--workspace").arg(self.dir.join("workspace"));
         command.arg("--scratch").arg(self.file(container, "scratch"));
         command.arg("--termination-log").arg(self.file(container, "end"));
+        command.arg("--alone-max").arg(ALONE_MAX.as_secs().to_string());
         command.arg("--lock").arg(self.file(container, "lock"));
         command.current_dir(self.dir.join("workspace")).env_clear().envs(self.environment());
         // the job's lines are in its log; nobody reads a second copy here

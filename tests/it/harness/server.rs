@@ -103,6 +103,11 @@ impl Server {
         &self.running.as_ref().expect("it runs").app
     }
 
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Where it answers.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -124,8 +129,19 @@ impl Server {
 
     /// The story of a run, once it is as expected.
     pub(crate) async fn until(&self, what: &str, run: RunId, expected: impl Fn(&Story) -> bool) -> Story {
+        self.until_within(PATIENCE, what, run, expected).await
+    }
+
+    /// The same for what takes long.
+    pub(crate) async fn until_within(
+        &self,
+        patience: Duration,
+        what: &str,
+        run: RunId,
+        expected: impl Fn(&Story) -> bool,
+    ) -> Story {
         let mut last = None;
-        let found = self.found(async |tx| {
+        let found = self.found_within(patience, async |tx| {
             let story = Story::read(tx, run).await;
             let told = story.told();
             if expected(&story) {
@@ -135,7 +151,7 @@ impl Server {
             None
         });
         let found = found.await;
-        found.unwrap_or_else(|| panic!("{what}: not within {PATIENCE:?}; last seen:\n{}", last.unwrap_or_default()))
+        found.unwrap_or_else(|| panic!("{what}: not within {patience:?}; last seen:\n{}", last.unwrap_or_default()))
     }
 
     /// The bytes of an ended job's log, which must be all that its agent has counted.
@@ -197,11 +213,15 @@ impl Server {
     }
 
     /// Looks after every change until there is something, or nobody has the patience any more.
-    pub(crate) async fn found<T>(&self, mut look: impl AsyncFnMut(&mut Tx) -> Option<T>) -> Option<T> {
+    pub(crate) async fn found<T>(&self, look: impl AsyncFnMut(&mut Tx) -> Option<T>) -> Option<T> {
+        self.found_within(PATIENCE, look).await
+    }
+
+    async fn found_within<T>(&self, patience: Duration, mut look: impl AsyncFnMut(&mut Tx) -> Option<T>) -> Option<T> {
         let store = &self.app().engine.store;
         let mut bell = store.bell().listen();
         let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
+        while begun.elapsed() < patience {
             let mut tx = store.read().await.expect("the database answers");
             if let Some(found) = look(&mut tx).await {
                 return Some(found);
