@@ -77,6 +77,7 @@ impl Service {
             scratch: data.path().join("scratch"),
             job_timeout: LIMIT,
             run_timeout: LIMIT,
+            patience: engine::Patience::default(),
         };
         let executor = Process::new(data.path().join("attempts"), vec![figure::program().into(), "agent".into()]);
         let forge: Arc<dyn Forge> = Arc::new(Github::new(github.settings()).expect("a forge"));

@@ -76,6 +76,7 @@ impl App {
             scratch: settings.data.join("scratch"),
             job_timeout: settings.job_timeout,
             run_timeout: settings.run_timeout,
+            patience: engine::Patience::default(),
         };
         Self::of_parts(settings, executor, forges, limits, Clock::System).await
     }

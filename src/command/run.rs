@@ -118,6 +118,7 @@ async fn assemble(data: &Path, url: &str, here: Here) -> Result<App> {
         scratch: data.join("scratch"),
         job_timeout: settings.job_timeout,
         run_timeout: settings.run_timeout,
+        patience: engine::Patience::default(),
     };
     App::of_parts(&settings, executor, forges, limits, Clock::System).await
 }

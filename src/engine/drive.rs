@@ -11,11 +11,12 @@ use super::{
     Engine, EngineError, Result,
     pin::{Unpinned, merged},
     settle::{Place, places},
+    watch::still_open,
 };
 use crate::{
     executor::{Container, ExecutorError, Observation, Placement},
-    model::{ActionId, ActionState, AttemptId, AttemptState, Conclusion, JobId, Resources, Verdict},
-    store::{ActionRow, AttemptRow, Change, JobRow, NewJob, RunRow},
+    model::{ActionId, ActionState, AttemptId, AttemptState, Infrastructure, JobId, Resources, Time, Verdict},
+    store::{ActionRow, AttemptRow, Change, JobRow, NewJob, RunRow, Tx},
 };
 
 /// A lease outlives the longest single step: a registry's and an executor's time limits together.
@@ -143,6 +144,10 @@ impl Engine {
         let mut tx = self.store.read().await?;
         let action = tx.action(id).await?;
         let attempt = tx.newest_attempt(id).await?;
+        let jobs = match &attempt {
+            Some(attempt) => tx.jobs(attempt.id).await?,
+            None => Vec::new(),
+        };
         drop(tx);
         let Some(attempt) = attempt.filter(|_| action.cancelled_by.is_none()) else { return Ok(false) };
         let live = matches!(attempt.state.0, AttemptState::Starting | AttemptState::Running);
@@ -150,7 +155,10 @@ impl Engine {
             return Ok(false);
         }
         Ok(match self.executor.observe(attempt.id).await {
-            Ok(Observation::Running) => true,
+            Ok(Observation::Running) => self.awaits_no_agent(&attempt, &jobs),
+            Ok(Observation::PartlyEnded { containers }) => {
+                still_open(&jobs, &containers).next().is_none() && self.awaits_no_agent(&attempt, &jobs)
+            }
             Ok(Observation::Waiting { message, hopeless: None }) => message.is_empty() || message == action.reason,
             Ok(Observation::Waiting { .. } | Observation::Absent | Observation::Ended { .. }) | Err(_) => false,
         })
@@ -179,8 +187,9 @@ impl Engine {
         if let Some(by) = &action.cancelled_by {
             let mut tx = self.store.write().await?;
             tx.hold_lease(action.id, action.fence, now).await?;
-            let state = ActionState::Ended(Conclusion::Cancelled);
-            tx.set_action_state(action.id, &state, &format!("cancelled by {by}"), now).await?;
+            let stopped = Verdict::stopped_by(by);
+            let state = ActionState::Ended(stopped.conclusion());
+            tx.set_action_state(action.id, &state, &stopped.to_string(), now).await?;
             self.settle(&mut tx, run.id, now).await?;
             return Ok(tx.commit().await?);
         }
@@ -238,9 +247,17 @@ impl Engine {
                 tx.ring(Change::Run(run.id));
                 Ok(tx.commit().await?)
             }
-            Err(ExecutorError::Away { message, .. }) => self.say(action, &message).await,
+            Err(ExecutorError::NoRoom { message, .. })
+                if self.now().since(attempt.created) > self.settings.patience.room =>
+            {
+                let verdict = Verdict::Infrastructure { kind: Infrastructure::Quota, message };
+                self.end_now(action, attempt, |_| Some(verdict.clone())).await
+            }
+            Err(ExecutorError::Away { message, .. } | ExecutorError::NoRoom { message, .. }) => {
+                self.say(action, &message).await
+            }
             Err(ExecutorError::Refused { message, .. }) => {
-                let verdict = Verdict::CannotStart { message };
+                let verdict = Verdict::Refused { message };
                 self.end_now(action, attempt, |_| Some(verdict.clone())).await
             }
         }
@@ -276,10 +293,16 @@ impl Engine {
         evidence: impl Fn(&JobRow) -> Option<Verdict>,
     ) -> Result<()> {
         let now = self.now();
-        let mut tx = self.store.write().await?;
-        tx.hold_lease(action.id, action.fence, now.after(LEASE)).await?;
+        let mut tx = self.hold(action, now).await?;
         self.end_attempt(&mut tx, attempt.id, evidence, now).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// A transaction that is nobody else's: it errs if the lease was lost.
+    pub(super) async fn hold(&self, action: &ActionRow, now: Time) -> Result<Tx> {
+        let mut tx = self.store.write().await?;
+        tx.hold_lease(action.id, action.fence, now.after(LEASE)).await?;
+        Ok(tx)
     }
 
     /// Says why an action waits: on its page, in its check.

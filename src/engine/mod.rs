@@ -18,6 +18,7 @@ pub mod drive;
 pub mod event;
 pub mod intake;
 pub mod log;
+mod patience;
 mod pin;
 mod seal;
 mod settle;
@@ -40,6 +41,7 @@ use crate::{
 };
 
 pub use advance::{Move, Seat, Seen, Stop, advance, worst};
+pub use patience::Patience;
 pub use token::{Key, hash};
 pub use verdict::{Evidence, verdict};
 
@@ -47,6 +49,8 @@ pub use verdict::{Evidence, verdict};
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Parts>,
+    /// When we began to be there for agents.
+    born: Time,
 }
 
 /// What an [`Engine`] is made of.
@@ -84,6 +88,8 @@ pub struct Settings {
     pub job_timeout: Duration,
     /// The most time a run may take, and one that asks for none.
     pub run_timeout: Duration,
+    /// How long we wait for what may not come.
+    pub patience: Patience,
 }
 
 /// Something went wrong that is not the author's doing: the loop logs it and tries again.
@@ -109,7 +115,7 @@ pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 impl Engine {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        Self { inner: Arc::new(parts) }
+        Self { born: parts.clock.now(), inner: Arc::new(parts) }
     }
 
     fn now(&self) -> Time {

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Result, settle::places};
+use super::{
+    Result,
+    settle::{ATTEMPTS, places},
+};
 use crate::{
     model::{
         ActionState, Conclusion, Context, Diagnostic, JobState, Progress, Report, Repository, RunState, Severity, Span,
@@ -40,6 +43,8 @@ pub struct Chapter {
     pub names: Vec<String>,
     /// Its newest attempt, and that one's jobs.
     pub attempt: Option<(AttemptRow, Vec<JobRow>)>,
+    /// The attempts before it, first to last, with their jobs.
+    pub earlier: Vec<(AttemptRow, Vec<JobRow>)>,
 }
 
 /// Reads a run's story.
@@ -52,19 +57,19 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         let (stage, place) = places(&action);
         let stage_name = run.plan.0.as_ref().and_then(|plan| plan.stages.get(stage)).map(|stage| stage.name.clone());
         let plan = run.plan.0.as_ref().and_then(|plan| plan.action(stage, place));
-        let attempt = match tx.newest_attempt(action.id).await? {
-            Some(attempt) => {
-                let jobs = tx.jobs(attempt.id).await?;
-                Some((attempt, jobs))
-            }
-            None => None,
-        };
+        let mut earlier = Vec::new();
+        for attempt in tx.attempts(action.id).await? {
+            let jobs = tx.jobs(attempt.id).await?;
+            earlier.push((attempt, jobs));
+        }
+        let attempt = earlier.pop();
         actions.push(Chapter {
             stage: stage_name.unwrap_or_default(),
             name: plan.map(|plan| plan.name.clone()).unwrap_or_default(),
             names: plan.map(|plan| plan.jobs.iter().map(|job| job.name.clone()).collect()).unwrap_or_default(),
             action,
             attempt,
+            earlier,
         });
     }
     let url = run_url(public_url, &repository, run.number);
@@ -148,7 +153,8 @@ fn run_title(story: &Story) -> String {
         },
         RunState::Running => {
             let ended = story.actions.iter().filter(|c| c.action.state.conclusion().is_some()).count();
-            format!("Running: {ended} of {} actions have ended", story.actions.len())
+            let again = story.actions.iter().find_map(|c| Some(format!("; {}: {}", c.name, tried_again(&c.action)?)));
+            format!("Running: {ended} of {} actions have ended{}", story.actions.len(), again.unwrap_or_default())
         }
         RunState::Ended(conclusion) => ended_title(story, conclusion),
     }
@@ -168,7 +174,10 @@ fn ended_title(story: &Story, conclusion: Conclusion) -> String {
         return format!("{} has {errors} error{}", story.run.path, if errors == 1 { "" } else { "s" });
     }
     if let Some(bad) = first_bad(story) {
-        return format!("{conclusion} in {}/{}: {}", bad.stage, bad.name, without(conclusion, &bad.action.reason));
+        let (place, reason) = (format!("{}/{}", bad.stage, bad.name), without(conclusion, &bad.action.reason));
+        // nobody's failure begins with its name, so that no author takes it for theirs
+        let whose = if conclusion == Conclusion::Error { ":" } else { " in" };
+        return format!("{conclusion}{whose} {place}: {reason}");
     }
     match (story.run.reason.as_str(), took(story.run.started, story.run.ended)) {
         ("", Some(span)) if story.actions.len() == 1 => format!("1 action in {span}"),
@@ -182,9 +191,11 @@ fn action_title(chapter: &Chapter) -> String {
     let action = &chapter.action;
     match (&action.state.0, action.reason.as_str()) {
         (ActionState::Waiting, _) => "Waiting for what comes before".to_owned(),
-        (ActionState::Queued, "") => "Waiting to start".to_owned(),
-        (ActionState::Queued, reason) => format!("Waiting: {reason}"),
-        (ActionState::Running, _) => "Running".to_owned(),
+        (ActionState::Queued, reason) => waiting_title(tried_again(action).as_deref(), reason),
+        (ActionState::Running, _) => match tried_again(action) {
+            Some(again) => format!("Running: {again}"),
+            None => "Running".to_owned(),
+        },
         (ActionState::Ended(conclusion), "") => match took(action.started, action.ended) {
             Some(span) => format!("{conclusion} in {span}"),
             None => conclusion.to_string(),
@@ -192,6 +203,23 @@ fn action_title(chapter: &Chapter) -> String {
         (ActionState::Ended(conclusion), reason) if reason.starts_with(&conclusion.to_string()) => reason.to_owned(),
         (ActionState::Ended(conclusion), reason) => format!("{conclusion}: {reason}"),
     }
+}
+
+fn waiting_title(again: Option<&str>, reason: &str) -> String {
+    match (again, reason) {
+        (None, "") => "Waiting to start".to_owned(),
+        (None, why) | (Some(why), "") => format!("Waiting: {why}"),
+        // what is about to be tried again says so itself
+        (Some(_), why) if why.starts_with(&Conclusion::Error.to_string()) => format!("Waiting: {why}"),
+        (Some(again), why) => format!("Waiting: {again}: {why}"),
+    }
+}
+
+/// "infrastructure, attempt 2 of 3", while an action that died by nobody's fault is tried again.
+fn tried_again(action: &ActionRow) -> Option<String> {
+    let is_open = action.state.conclusion().is_none();
+    (is_open && action.attempts > 1)
+        .then(|| format!("{}, attempt {} of {ATTEMPTS}", Conclusion::Error, action.attempts))
 }
 
 /// A reason without the conclusion's own words, for a title that has said them already.
@@ -236,7 +264,28 @@ fn action_summary(story: &Story, chapter: &Chapter) -> String {
         let span = took(job.started, job.ended).map_or_else(String::new, |span| span.to_string());
         let _ = writeln!(out, "| [{}]({}) | {state} | {span} |", cell(name), job_url(story, chapter, name));
     }
+    out += &earlier_attempts(story, chapter);
     out += &failed_job(story, chapter);
+    out
+}
+
+/// What became of the attempts before the newest, and where their logs are.
+fn earlier_attempts(story: &Story, chapter: &Chapter) -> String {
+    let mut out = String::new();
+    for (attempt, jobs) in &chapter.earlier {
+        let of_job = |(name, job): (&String, &JobRow)| {
+            let verdict = job.state.verdict().filter(|verdict| verdict.conclusion() == Conclusion::Error)?;
+            Some(format!(
+                "{} ([log]({}?attempt={}))",
+                cell(&verdict.to_string()),
+                job_url(story, chapter, name),
+                attempt.number
+            ))
+        };
+        if let Some(line) = chapter.names.iter().zip(jobs).find_map(of_job) {
+            let _ = write!(out, "\nAttempt {}: {line}\n", attempt.number);
+        }
+    }
     out
 }
 
@@ -268,6 +317,9 @@ fn failed_job(story: &Story, chapter: &Chapter) -> String {
         cell(name),
         cell(&verdict.to_string())
     );
+    if let Some(advice) = verdict.advice() {
+        let _ = write!(out, "\nWhat to do: {advice}.\n");
+    }
     if tail.lines.is_empty() {
         let _ = write!(out, "\n[Its log]({url})\n");
         return out;

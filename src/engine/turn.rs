@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     agent::protocol::{
-        self, Chunk, ChunkError, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX,
-        OUTPUTS_MAX, Outputs, Start, Work,
+        self, Cause, Chunk, ChunkError, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer,
+        OUTPUT_VALUE_MAX, OUTPUTS_MAX, Outputs, Start, Work,
     },
     blob::{Blob, Digest},
     model::{
@@ -99,7 +99,7 @@ impl Engine {
             JobState::Waiting => {}
         }
         if let Some(by) = &place.action.cancelled_by {
-            self.end_job(tx, job, Verdict::Cancelled { by: by.clone() }, now).await?;
+            self.end_job(tx, job, Verdict::stopped_by(by), now).await?;
             return leave("cancelled");
         }
         let jobs = tx.jobs(job.attempt_id).await?;
@@ -324,12 +324,17 @@ impl Engine {
         if record.job != job.id {
             return Err(Denied::Unknown);
         }
+        tx.keep_record(job.id, record).await?;
         let place = Place::of(&mut tx, job.attempt_id).await?;
+        if record.cause == Cause::Terminated {
+            // who ended the pod, and why, the executor tells in a moment
+            tx.hurry_action(place.action.id).await?;
+            return Ok(tx.commit().await?);
+        }
         let evidence =
             Evidence { record: Some(record), timeout: place.timeout(self, job.place)?, ..Evidence::default() };
         let refusal = super::event::refusal(&mut tx, job.id).await?;
         let evidence = Evidence { refusal: refusal.as_deref(), log: length_of(&job), ..evidence };
-        tx.keep_record(job.id, record).await?;
         self.end_job(&mut tx, &job, verdict(&evidence), now).await?;
         tx.hurry_action(place.action.id).await?;
         Ok(tx.commit().await?)

@@ -5,6 +5,7 @@
 
 mod event;
 mod id;
+mod infrastructure;
 mod name;
 mod plan;
 mod report;
@@ -14,6 +15,7 @@ mod verdict;
 
 pub use event::{Event, EventKind, PullRequest, Repository, Rerun, Trust, UntrustedReason};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
+pub use infrastructure::Infrastructure;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use plan::{
     ActionPlan, Diagnostic, JobPlan, Output, Plan, PlanDigest, Program, Resources, Sequencing, Severity, StageKind,
@@ -22,4 +24,4 @@ pub use plan::{
 pub use report::{Conclusion, Context, Progress, Report};
 pub use state::{ActionState, AttemptState, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
-pub use verdict::{Infrastructure, Span, Verdict};
+pub use verdict::{RUN_TIME_LIMIT, Span, Verdict};

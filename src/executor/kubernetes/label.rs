@@ -23,12 +23,19 @@ pub(super) const JOBS: &str = "containerops.io/jobs";
 /// Holds a deleted pod until we have seen how its containers ended.
 pub(super) const FINALIZER: &str = "containerops.io/attempt";
 
+/// How the names of our objects begin.
+const PREFIX: &str = "co-";
 /// A label's value has at most this many bytes.
 const VALUE_MAX: usize = 63;
 
 /// The name of an attempt's pod and of its Secret.
 pub(super) fn object_name(attempt: AttemptId) -> String {
-    format!("co-{attempt}")
+    format!("{PREFIX}{attempt}")
+}
+
+/// Whether a pod of this name may be ours.
+pub(super) fn is_object_name(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|id| id.parse::<AttemptId>().is_ok())
 }
 
 /// What the watch selects.

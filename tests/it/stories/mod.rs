@@ -2,6 +2,7 @@
 
 mod component_events;
 mod control;
+mod deaths;
 mod events;
 mod forge_away;
 mod green;

@@ -33,6 +33,7 @@ impl Assembled {
             scratch: data.join("scratch"),
             job_timeout: Duration::from_secs(3600),
             run_timeout: Duration::from_secs(4 * 3600),
+            patience: engine::Patience::default(),
         };
         let mut github = match identity {
             Identity::App => github.settings(),
