@@ -12,7 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use containerops::{app::App, settings::Settings, store::Store, web};
+use containerops::{
+    app::App,
+    settings::Settings,
+    store::{DeliveryFilter, Store},
+    web,
+};
 use figure::{Figure, Server, median, ms, percentile};
 use hmac::{Hmac, KeyInit, Mac};
 use tokio::{
@@ -110,7 +115,8 @@ fn check(data: &tempfile::TempDir, load: &Load) {
     let stored = runtime.block_on(async {
         let url = format!("sqlite:{}", data.path().join("containerops.db").display());
         let store = Store::open(&url).await.expect("the database opens again");
-        store.read().await.expect("a view").deliveries(None, i64::MAX).await.expect("deliveries").len()
+        let all = DeliveryFilter { limit: i64::MAX, ..DeliveryFilter::default() };
+        store.read().await.expect("a view").deliveries(&all).await.expect("deliveries").len()
     });
     assert_eq!(stored, load.taken, "deliveries in the database, and those that were answered");
 }

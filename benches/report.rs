@@ -13,7 +13,7 @@ mod harness;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use containerops::{
-    app::App,
+    app::{self, App},
     engine,
     executor::Process,
     forge::{Forge, github::Github},
@@ -71,14 +71,7 @@ impl Service {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let place = ("CONTAINEROPS_DATA".to_owned(), data.path().display().to_string());
         let settings = Settings::read([place], None).expect("settings");
-        let limits = engine::Settings {
-            public_url: url.clone(),
-            agent_url: url.clone(),
-            scratch: data.path().join("scratch"),
-            job_timeout: LIMIT,
-            run_timeout: LIMIT,
-            patience: engine::Patience::default(),
-        };
+        let limits = engine::Settings { job_timeout: LIMIT, run_timeout: LIMIT, ..app::limits(&settings, &url) };
         let executor = Process::new(data.path().join("attempts"), vec![figure::program().into(), "agent".into()]);
         let forge: Arc<dyn Forge> = Arc::new(Github::new(github.settings()).expect("a forge"));
         let forges = BTreeMap::from([(ForgeKind::Github, forge)]);

@@ -66,18 +66,9 @@ impl App {
     /// If a part cannot be set up; the message says which and what to do.
     pub async fn assemble(settings: &Settings, listen: SocketAddr) -> Result<Self> {
         make_dir(&settings.data)?;
-        let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{listen}"));
-        let agent_url = settings.agent_url.clone().unwrap_or_else(|| public_url.clone());
         let executor = executor(settings).await?;
         let forges = forges(settings)?;
-        let limits = engine::Settings {
-            public_url,
-            agent_url,
-            scratch: settings.data.join("scratch"),
-            job_timeout: settings.job_timeout,
-            run_timeout: settings.run_timeout,
-            patience: engine::Patience::default(),
-        };
+        let limits = limits(settings, &format!("http://{listen}"));
         Self::of_parts(settings, executor, forges, limits, Clock::System).await
     }
 
@@ -144,7 +135,8 @@ impl App {
     /// If the database is away.
     pub async fn drain(&self) -> Result<()> {
         loop {
-            let mut done = self.engine.intake().await?;
+            let mut done = self.engine.keep_contact().await?;
+            done += self.engine.intake().await?;
             done += self.engine.make_sources().await?;
             done += self.engine.drive().await?;
             done += self.engine.sweep().await?;
@@ -162,6 +154,7 @@ impl App {
             loops.spawn(keep_going(round, self.clone(), stopped.clone()));
         }
         loops.spawn(keep_driving(self.engine.clone(), stopped.clone()));
+        loops.spawn(keep_telling(self.clone(), stopped.clone()));
         let (app, mut stopped) = (self.clone(), stopped.clone());
         loops.spawn(async move {
             tokio::select! {
@@ -170,6 +163,21 @@ impl App {
             }
         });
         loops
+    }
+}
+
+/// What the engine is allowed, and where things are. `url` stands in for URLs that the settings leave out.
+pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
+    let public_url = settings.public_url.as_deref().unwrap_or(url);
+    engine::Settings {
+        public_url: public_url.to_owned(),
+        agent_url: settings.agent_url.as_deref().unwrap_or(public_url).to_owned(),
+        scratch: settings.data.join("scratch"),
+        job_timeout: settings.job_timeout,
+        run_timeout: settings.run_timeout,
+        log_limit: settings.log_limit,
+        contact_timeout: settings.contact_timeout,
+        patience: engine::Patience::default(),
     }
 }
 
@@ -185,7 +193,7 @@ struct Round {
     tick: fn(App) -> BoxFuture<'static, Result<usize>>,
 }
 
-/// All but driving, where each action goes at its own pace.
+/// All but driving and telling, where each action and each call goes at its own pace.
 const ROUNDS: [Round; 7] = [
     Round {
         name: "intake",
@@ -208,14 +216,14 @@ const ROUNDS: [Round; 7] = [
     Round {
         name: "seal",
         pause: LOOK,
-        wakes: |_| false,
+        wakes: |change| matches!(change, Change::Attempt(_)),
         tick: |app| async move { Ok(app.engine.seal_logs().await?) }.boxed(),
     },
     Round {
-        name: "report",
-        pause: LOOK,
-        wakes: |change| change == Change::Report,
-        tick: |app| async move { Ok(app.reporter.tell().await?) }.boxed(),
+        name: "contact",
+        pause: SETTLE,
+        wakes: |_| false,
+        tick: |app| async move { Ok(app.engine.keep_contact().await.map(|_| 0)?) }.boxed(),
     },
     Round {
         name: "settle",
@@ -279,6 +287,26 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
         }
     }
     steps.for_each(|_| std::future::ready(())).await;
+}
+
+/// Tells forges, each call at its own pace: a forge that does not answer holds up no other. Calls that are under way at
+/// the end get a moment; what is not heard by then is asked for at the next start.
+async fn keep_telling(app: App, mut stopped: watch::Receiver<bool>) {
+    let mut bell = app.engine.store.bell().listen();
+    let mut calls = FuturesUnordered::new();
+    let failed = |error| tracing::error!(loop.name = "report", %error, "round failed");
+    while !*stopped.borrow() {
+        match app.reporter.errands().await {
+            Ok(errands) => calls.extend(errands.into_iter().map(|errand| app.reporter.run(errand))),
+            Err(error) => failed(error),
+        }
+        tokio::select! {
+            Some(done) = calls.next() => done.unwrap_or_else(failed),
+            () = bell.wait(LOOK, |change| change == Change::Report) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+    }
+    let _ = tokio::time::timeout(GRACE, calls.for_each(|_| std::future::ready(()))).await;
 }
 
 async fn executor(settings: &Settings) -> Result<Arc<dyn Executor>> {

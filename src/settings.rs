@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use secrecy::SecretString;
 
 /// Every name that is known.
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 25] = [
     "listen",
     "public_url",
     "agent_url",
@@ -29,6 +29,8 @@ const NAMES: [&str; 23] = [
     "git_webhook_secret",
     "job_timeout",
     "run_timeout",
+    "log_limit",
+    "contact_timeout",
     "config",
 ];
 const PREFIX: &str = "CONTAINEROPS_";
@@ -72,6 +74,10 @@ pub struct Settings {
     pub job_timeout: std::time::Duration,
     /// The most time a run may take.
     pub run_timeout: std::time::Duration,
+    /// The most bytes of a job's log; of a longer one the first and the last half are kept.
+    pub log_limit: u64,
+    /// How long an agent may be silent while its pod runs, before the attempt is given up.
+    pub contact_timeout: std::time::Duration,
 }
 
 /// An executor by name.
@@ -214,6 +220,20 @@ impl Values {
         Ok(std::time::Duration::from_secs(self.parse::<u32>(name)?.map_or(default, u64::from) * 3600))
     }
 
+    fn log_limit(&self) -> Result<u64, SettingsError> {
+        let name = "log_limit";
+        let Some(text) = self.get(name) else { return Ok(LOG_LIMIT) };
+        let wrong = || SettingsError::Value {
+            name,
+            message: format!("a size from 1 kB to 1 GB is expected, such as `200 MB` or `200000000`, and not `{text}`"),
+        };
+        bytes(text).filter(|limit| LOG_LIMITS.contains(limit)).ok_or_else(wrong)
+    }
+
+    fn minutes(&self, name: &'static str, default: u64) -> Result<std::time::Duration, SettingsError> {
+        Ok(std::time::Duration::from_secs(self.parse::<u32>(name)?.map_or(default, u64::from) * 60))
+    }
+
     fn executor(&self) -> Result<Option<ExecutorChoice>, SettingsError> {
         match self.get("executor") {
             None => Ok(None),
@@ -269,11 +289,34 @@ impl Values {
             git_webhook_secrets: self.secrets("git_webhook_secret"),
             job_timeout: self.hours("job_timeout", 24)?,
             run_timeout: self.hours("run_timeout", 24 * 7)?,
+            log_limit: self.log_limit()?,
+            contact_timeout: self.minutes("contact_timeout", 15)?,
             data,
         })
     }
 }
 
+/// A size: bytes, or a number with a unit.
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.trim() {
+        "" | "B" => 1,
+        "k" | "kB" | "KB" => 1_000,
+        "M" | "MB" => 1_000_000,
+        "G" | "GB" => 1_000_000_000,
+        "Ki" | "KiB" => 1 << 10,
+        "Mi" | "MiB" => 1 << 20,
+        "Gi" | "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// Bytes of a log that are kept, if nobody says otherwise.
+const LOG_LIMIT: u64 = 200_000_000;
+/// What a log may be limited to: agents keep it on the disks of their pods, which are limited, too.
+const LOG_LIMITS: std::ops::RangeInclusive<u64> = 1_000..=1_000_000_000;
 /// The image of this very release, by the name under which `deploy/` builds it.
 const AGENT_IMAGE: &str = concat!("containerops:", env!("CARGO_PKG_VERSION"));
 
@@ -308,6 +351,18 @@ mod tests {
         assert!(read(&half, None).is_err());
         let settings = read(&half[..1], None).expect("good");
         assert_eq!(settings.github.map(|github| github.webhook_secrets.len()), Some(2));
+    }
+
+    #[test]
+    fn a_logs_limit_is_a_size_that_fits_into_a_pod() {
+        let limit = |text: &str| read(&[("CONTAINEROPS_LOG_LIMIT", text)], None).map(|settings| settings.log_limit);
+        assert_eq!(limit(""), Ok(200_000_000));
+        for (text, bytes) in [("5000", 5_000), ("2MB", 2_000_000), ("1 GB", 1_000_000_000), ("64 KiB", 65_536)] {
+            assert_eq!(limit(text), Ok(bytes), "{text}");
+        }
+        for text in ["0", "-1", "2 GB", "much", "1.5 MB", "99999999999999999999", "9999999999999 GB"] {
+            assert!(limit(text).is_err_and(|error| error.to_string().contains("200 MB")), "{text}");
+        }
     }
 
     #[test]

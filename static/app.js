@@ -46,7 +46,8 @@ async function refresh() {
   const main = $("main[data-live]");
   if (!main) return;
   try {
-    if (!document.hidden && !getSelection()?.toString()) {
+    const writing = document.activeElement?.matches("input, select");
+    if (!document.hidden && !writing && !getSelection()?.toString()) {
       const page = await fetched(location.href);
       const fresh = $("main", page);
       if (fresh.innerHTML !== shown) {
@@ -121,7 +122,7 @@ function append(html) {
   }
   while (below && log.childElementCount > KEEP) log.firstElementChild.remove();
   $("p.empty")?.remove();
-  if (log.lastElementChild) $(".seal").textContent = `${numberOf(log.lastElementChild)} lines so far`;
+  if (log.lastElementChild) $(".seal").textContent = `${numberOf(log.lastElementChild).toLocaleString("en")} lines so far`;
   if (below) window.scrollTo(0, document.body.scrollHeight);
 }
 
@@ -129,6 +130,8 @@ function follow() {
   if (!log.dataset.stream) return;
   const source = new EventSource(log.dataset.stream);
   source.onmessage = (event) => append(JSON.parse(event.data).html);
+  // of what is held back in the pod there are no lines
+  source.addEventListener("seal", (event) => { $(".seal").textContent = JSON.parse(event.data).seal; });
   source.addEventListener("end", async (event) => {
     source.close();
     append(JSON.parse(event.data).html);
@@ -142,6 +145,12 @@ async function settle() {
   for (const part of [".head", ".seal"]) $(part).replaceWith(document.adoptNode($(part, page)));
   adopt(page);
   tick();
+  verify();
+}
+
+// the server compares the whole log with its agent's digest, a moment after the end
+function verify() {
+  if ($(".seal[data-pending]")) setTimeout(() => settle().catch(verify), 1000);
 }
 
 // "earlier" and "later" are links; near them their lines come by themselves
@@ -189,6 +198,7 @@ if (log) {
   log.classList.add("scripted");
   open();
   follow();
+  verify();
   paging();
   log.addEventListener("click", choose);
   addEventListener("hashchange", () => mark("go to"));

@@ -106,6 +106,8 @@ impl Log {
             length: tail.length,
             lines: tail.newlines + u64::from(tail.open_line),
             sha256: hex::encode(tail.digest.clone().finalize()),
+            left_out: None,
+            lost,
         }
     }
 

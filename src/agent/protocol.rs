@@ -5,14 +5,24 @@
 //! | `POST claim` | [`ClaimRequest`], with the job's token | [`ClaimAnswer`]; a long poll |
 //! | `PUT log?offset=N` | a [`Chunk`] | [`LogAnswer`]; 409 if the server has less than N bytes |
 //! | `POST outputs` | [`Outputs`] | 204 |
-//! | `POST heartbeat` | nothing | [`HeartbeatAnswer`]; a long poll |
+//! | `POST heartbeat` | nothing, or [`Heartbeat`] | [`HeartbeatAnswer`]; a long poll |
 //! | `POST end` | [`EndRecord`] | 204 |
 //! | `POST events/{name}?job=…&token=…` | an event of the original's; from the job itself, by its `CO_*` variables | 204 |
 //! | `GET blobs/{digest}` | | the bytes: `tar` in `zstd` |
 //!
 //! The first claim carries a session secret of the agent's own making. From then on the job's token is worth nothing
 //! without it: all other calls, and repeated claims, are good for this session alone. 401 ends an agent: it was
-//! replaced, or its attempt is over.
+//! replaced. So does 410: its attempt was given up. Whatever the job still does is killed then.
+//!
+//! # Versions
+//! A server speaks with the agents of its own release and of older ones: every version from [`OLDEST`] to [`VERSION`].
+//! - What is added is a field that the other side may not know: both ignore unknown fields, and a field that an older
+//!   agent does not send has a default.
+//! - Whatever else changes, such as a new answer or another meaning, makes a new [`VERSION`], and the server goes on
+//!   answering older agents as they know it.
+//! - [`OLDEST`] moves when no pod of that release can live any more.
+//!
+//! `fixtures/agent/v1` holds a conversation as the first release has it; a test replays it against this server.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,16 +30,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{JobId, Time};
 
-/// The protocol's version: an agent says it in its claim, and a server refuses what it does not know.
+/// The protocol's version: an agent says it in its claim.
 pub const VERSION: u32 = 1;
+/// The oldest version that a server still speaks. A server that takes over meets the pods of the releases before it,
+/// and jobs may last for days.
+pub const OLDEST: u32 = 1;
 /// How long the server keeps a claim or a heartbeat that has no news.
 pub const LONG_POLL: Duration = Duration::from_secs(20);
 /// The most text in one chunk, in bytes.
 pub const CHUNK_TEXT_MAX: usize = 1 << 20;
+/// The most bytes of a log, unless the server says otherwise. Of a longer one the first and the last half of it are kept.
+pub const LOG_LIMIT: u64 = 200_000_000;
 /// The most bytes in one output's value.
 pub const OUTPUT_VALUE_MAX: usize = 1 << 20;
 /// The most bytes in all of a job's outputs.
 pub const OUTPUTS_MAX: usize = 8 << 20;
+
+/// Whether a server speaks this version.
+pub const fn is_spoken(version: u32) -> bool {
+    OLDEST <= version && version <= VERSION
+}
 
 /// `POST claim`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +94,14 @@ pub struct Work {
     pub outputs: Vec<String>,
     /// Texts that must not leave the pod.
     pub masks: Vec<String>,
+    /// The most bytes of the log that are kept, not counting a line that says what was left out. A server that does not
+    /// say means [`LOG_LIMIT`].
+    #[serde(default = "log_limit")]
+    pub log_limit: u64,
+}
+
+const fn log_limit() -> u64 {
+    LOG_LIMIT
 }
 
 /// What to start, and where.
@@ -150,6 +178,24 @@ pub struct Outputs {
     pub outputs: BTreeMap<String, String>,
 }
 
+/// `POST heartbeat`, where there is something to say; else its body is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// What is held back of the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Held>,
+}
+
+/// What an agent does not send yet, because the log has filled the first half of its limit: the last of it will be sent
+/// when the job has ended, and the rest left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Held {
+    /// Bytes.
+    pub bytes: u64,
+    /// Newlines in them.
+    pub lines: u64,
+}
+
 /// What a heartbeat hears.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
@@ -195,6 +241,28 @@ pub struct LogSeal {
     pub lines: u64,
     /// SHA-256 of the bytes, hexadecimal.
     pub sha256: String,
+    /// What the job wrote besides; it is in none of the numbers above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
+    /// Bytes that the pod's disk did not take; they are in none of the numbers above, and lines of the log say where.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A part of a log that was over its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The line of the log that says so, from 1: what is left out was in its place.
+    pub line: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Newlines in them.
+    pub lines: u64,
 }
 
 /// How a job's process ended.

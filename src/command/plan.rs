@@ -111,6 +111,7 @@ fn event(args: &Args, name: RepositoryName) -> anyhow::Result<Event> {
             head_repository: Some(name.clone()),
             author: String::new(),
             draft: false,
+            before: None,
         }),
     };
     let sha: Sha = "0".repeat(40).parse()?;

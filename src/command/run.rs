@@ -18,8 +18,8 @@ use tokio::net::TcpListener;
 
 use super::{local, serve};
 use crate::{
-    app::App,
-    engine::{self, Engine},
+    app::{self, App},
+    engine::Engine,
     executor::process::Process,
     flow,
     forge::Forge,
@@ -112,14 +112,7 @@ async fn assemble(data: &Path, url: &str, here: Here) -> Result<App> {
     let program = std::env::current_exe().context("finding our own program")?;
     let executor = Arc::new(Process::new(data.join("attempts"), vec![program.into(), "agent".into()]));
     let forges: BTreeMap<ForgeKind, Arc<dyn Forge>> = BTreeMap::from([(ForgeKind::Git, Arc::new(here) as _)]);
-    let limits = engine::Settings {
-        public_url: url.to_owned(),
-        agent_url: url.to_owned(),
-        scratch: data.join("scratch"),
-        job_timeout: settings.job_timeout,
-        run_timeout: settings.run_timeout,
-        patience: engine::Patience::default(),
-    };
+    let limits = app::limits(&settings, url);
     App::of_parts(&settings, executor, forges, limits, Clock::System).await
 }
 

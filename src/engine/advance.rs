@@ -41,6 +41,8 @@ pub struct Seat {
 pub enum Stop<'a> {
     /// Somebody's wish.
     Cancelled(&'a str),
+    /// The newer run of this number takes its place.
+    Superseded(i64),
     /// It is over its time.
     Overdue,
 }
@@ -94,6 +96,10 @@ pub fn worst(conclusions: impl IntoIterator<Item = Conclusion>) -> Conclusion {
         }
     }
     conclusions.into_iter().max_by_key(|&conclusion| weight(conclusion)).unwrap_or(Conclusion::Success)
+}
+
+fn superseded(by: i64) -> String {
+    format!("superseded by run #{by}")
 }
 
 /// Whether a stage's actions may start.
@@ -164,6 +170,10 @@ impl Board {
         for seat in self.seats.clone() {
             match stop {
                 Stop::Cancelled(by) => self.stop(seat.id, Conclusion::Cancelled, by, &format!("cancelled by {by}")),
+                Stop::Superseded(number) => {
+                    let by = format!("run #{number}, which supersedes it");
+                    self.stop(seat.id, Conclusion::Cancelled, &by, &superseded(number));
+                }
                 Stop::Overdue => self.stop(seat.id, Conclusion::TimedOut, RUN_TIME_LIMIT, OVERDUE),
             }
         }
@@ -231,7 +241,9 @@ impl Board {
         let (conclusion, reason) = match stop {
             // what was over before anybody's wish could reach it keeps its own end
             _ if end == Conclusion::Failure => (end, String::new()),
-            Some(Stop::Cancelled(by)) => (Conclusion::Cancelled, format!("cancelled by {by}")),
+            Some(Stop::Cancelled(_) | Stop::Superseded(_)) if end != Conclusion::Cancelled => (end, String::new()),
+            Some(Stop::Cancelled(by)) => (end, format!("cancelled by {by}")),
+            Some(Stop::Superseded(number)) => (end, superseded(number)),
             Some(Stop::Overdue) => (Conclusion::TimedOut, OVERDUE.to_owned()),
             None => (end, String::new()),
         };

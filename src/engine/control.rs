@@ -2,7 +2,7 @@
 
 use super::{Engine, EngineError, Result};
 use crate::{
-    model::{Repository, RunId, RunState, Sha},
+    model::{DeliveryId, Repository, RunId, RunState, Sha},
     store::{NewRun, RunRow, Tx},
 };
 
@@ -29,7 +29,7 @@ impl Engine {
     pub async fn rerun(&self, id: RunId) -> Result<RunId> {
         let mut tx = self.store.write().await?;
         let run = tx.run(id).await?.ok_or_else(|| EngineError::Broken(format!("there is no run {id}")))?;
-        let new = self.repeat(&mut tx, &run).await?;
+        let new = self.repeat(&mut tx, &run, None).await?;
         tx.commit().await?;
         Ok(new)
     }
@@ -53,7 +53,8 @@ impl Engine {
         Ok(run.into_iter().filter(|run| run.repository_id == known.id && run.sha == *sha).collect())
     }
 
-    pub(super) async fn repeat(&self, tx: &mut Tx, run: &RunRow) -> Result<RunId> {
+    /// `delivery` asked for it, if a forge did.
+    pub(super) async fn repeat(&self, tx: &mut Tx, run: &RunRow, delivery: Option<DeliveryId>) -> Result<RunId> {
         let now = self.now();
         let state = match &run.plan.0 {
             Some(_) if run.state.0 != RunState::Ended(crate::model::Conclusion::Skipped) => RunState::Queued,
@@ -63,7 +64,7 @@ impl Engine {
         let id = tx
             .insert_run(&NewRun {
                 repository: run.repository_id,
-                delivery: None,
+                delivery,
                 rerun_of: Some(run.id),
                 flow: &run.flow,
                 path: &run.path,

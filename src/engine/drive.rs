@@ -11,7 +11,6 @@ use super::{
     Engine, EngineError, Result,
     pin::{Unpinned, merged},
     settle::{Place, places},
-    watch::still_open,
 };
 use crate::{
     executor::{Container, ExecutorError, Observation, Placement},
@@ -100,7 +99,9 @@ impl Engine {
             self.settle(&mut tx, run, self.now()).await?;
             tx.commit().await?;
         }
-        Ok(())
+        let mut tx = self.store.write().await?;
+        self.settle_queues(&mut tx, self.now()).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Rings for every change that the executor sees, for as long as it is polled.
@@ -144,10 +145,6 @@ impl Engine {
         let mut tx = self.store.read().await?;
         let action = tx.action(id).await?;
         let attempt = tx.newest_attempt(id).await?;
-        let jobs = match &attempt {
-            Some(attempt) => tx.jobs(attempt.id).await?,
-            None => Vec::new(),
-        };
         drop(tx);
         let Some(attempt) = attempt.filter(|_| action.cancelled_by.is_none()) else { return Ok(false) };
         let live = matches!(attempt.state.0, AttemptState::Starting | AttemptState::Running);
@@ -155,10 +152,8 @@ impl Engine {
             return Ok(false);
         }
         Ok(match self.executor.observe(attempt.id).await {
-            Ok(Observation::Running) => self.awaits_no_agent(&attempt, &jobs),
-            Ok(Observation::PartlyEnded { containers }) => {
-                still_open(&jobs, &containers).next().is_none() && self.awaits_no_agent(&attempt, &jobs)
-            }
+            Ok(Observation::Running) => self.agents_are_well(&action, &attempt, &[]).await?,
+            Ok(Observation::PartlyEnded { containers }) => self.agents_are_well(&action, &attempt, &containers).await?,
             Ok(Observation::Waiting { message, hopeless: None }) => message.is_empty() || message == action.reason,
             Ok(Observation::Waiting { .. } | Observation::Absent | Observation::Ended { .. }) | Err(_) => false,
         })
@@ -310,6 +305,11 @@ impl Engine {
         if action.reason == reason || reason.is_empty() {
             return Ok(());
         }
+        self.put_reason(action, reason).await
+    }
+
+    /// The same, where nothing may be what there is to say.
+    pub(super) async fn put_reason(&self, action: &ActionRow, reason: &str) -> Result<()> {
         let mut tx = self.store.write().await?;
         tx.set_action_reason(action, reason).await?;
         self.settle(&mut tx, action.run_id, self.now()).await?;

@@ -10,8 +10,8 @@ use crate::{
     flow::{self, Decision},
     forge::{FlowFile, Forge, ForgeError, Reading},
     model::{
-        Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Plan, RunState, Trust, UntrustedReason,
-        backoff,
+        Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Plan, RepositoryName, RunState, Trust,
+        UntrustedReason, backoff,
     },
     store::{DeliveryRow, NewRun, Tx},
 };
@@ -22,9 +22,17 @@ const AT_ONCE: usize = 8;
 const BATCH: usize = 32;
 
 /// What a delivery comes to, before it is written.
-enum Outcome {
-    Handled(DeliveryState),
-    Runs(Box<Event>, Vec<Drafted>),
+pub(super) struct Foreseen {
+    /// Whose event it is, if its body says so.
+    repository: Option<RepositoryName>,
+    pub(super) outcome: Outcome,
+}
+
+/// The ways that a delivery may go.
+pub(super) enum Outcome {
+    Nothing { reason: String },
+    Unreadable { reason: String },
+    Runs(Box<Event>, Drafts),
     Rerun(crate::model::Rerun),
     Postponed { after: Duration, trouble: String },
 }
@@ -36,21 +44,37 @@ impl Outcome {
         match self {
             Self::Runs(..) | Self::Rerun(_) => {
                 let reason = format!("the same event came through another hook, as delivery {twin}");
-                Some(Self::Handled(DeliveryState::Nothing { reason }))
+                Some(Self::Nothing { reason })
             }
-            Self::Handled(_) | Self::Postponed { .. } => None,
+            Self::Nothing { .. } | Self::Unreadable { .. } | Self::Postponed { .. } => None,
         }
     }
 }
 
+/// What an event makes of a commit's flow files: at least one run.
+pub(super) struct Drafts {
+    pub(super) runs: Vec<Drafted>,
+    /// The files that do not know this kind of event, and why.
+    pub(super) unasked: Vec<Unasked>,
+}
+
 /// A run to be made of one flow file.
-struct Drafted {
-    path: String,
-    flow: String,
-    plan: Option<Plan>,
-    diagnostics: Vec<Diagnostic>,
-    state: RunState,
-    reason: String,
+pub(super) struct Drafted {
+    pub(super) path: String,
+    pub(super) flow: String,
+    pub(super) plan: Option<Plan>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    pub(super) state: RunState,
+    pub(super) reason: String,
+}
+
+/// A flow file that does not know an event's kind.
+#[derive(Debug, Clone)]
+pub struct Unasked {
+    /// The file's path.
+    pub path: String,
+    /// What its `on` does not name.
+    pub reason: String,
 }
 
 impl Engine {
@@ -61,7 +85,7 @@ impl Engine {
     pub async fn intake(&self) -> Result<usize> {
         let due = self.store.read().await?.due_deliveries(self.now(), BATCH as i64).await?;
         let count = due.len();
-        let outcomes = stream::iter(due).map(async |delivery| (self.outcome(&delivery).await, delivery));
+        let outcomes = stream::iter(due).map(async |delivery| (self.foresee(&delivery).await, delivery));
         // a commit costs the disk's flush: what is known at the same moment shares one
         let mut known = pin!(outcomes.buffer_unordered(AT_ONCE).ready_chunks(BATCH));
         let mut written = Ok(());
@@ -72,7 +96,7 @@ impl Engine {
     }
 
     /// Writes outcomes in one transaction, or, if that fails, each in its own: none suffers from another.
-    async fn write_all(&self, outcomes: &[(Outcome, DeliveryRow)]) -> Result<()> {
+    async fn write_all(&self, outcomes: &[(Foreseen, DeliveryRow)]) -> Result<()> {
         if outcomes.len() > 1 && self.write(outcomes).await.is_ok() {
             return Ok(());
         }
@@ -95,9 +119,12 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
-    async fn write(&self, outcomes: &[(Outcome, DeliveryRow)]) -> Result<()> {
+    async fn write(&self, outcomes: &[(Foreseen, DeliveryRow)]) -> Result<()> {
         let mut tx = self.store.write().await?;
-        for (outcome, delivery) in outcomes {
+        for (Foreseen { repository, outcome }, delivery) in outcomes {
+            if let Some(repository) = repository {
+                tx.delivery_is_about(delivery.id, repository).await?;
+            }
             let repeated = tx.twin_of(delivery).await?.and_then(|twin| outcome.after(twin));
             self.write_one(&mut tx, repeated.as_ref().unwrap_or(outcome), delivery).await?;
         }
@@ -106,8 +133,15 @@ impl Engine {
 
     async fn write_one(&self, tx: &mut Tx, outcome: &Outcome, delivery: &DeliveryRow) -> Result<()> {
         match outcome {
-            Outcome::Handled(state) => Ok(tx.delivery_handled(delivery.id, state).await?),
-            Outcome::Runs(event, drafts) => self.write_runs(tx, delivery, event, drafts).await,
+            Outcome::Nothing { reason } => {
+                let state = DeliveryState::Nothing { reason: reason.clone() };
+                Ok(tx.delivery_handled(delivery.id, &state).await?)
+            }
+            Outcome::Unreadable { reason } => {
+                let state = DeliveryState::Unreadable { reason: reason.clone() };
+                Ok(tx.delivery_handled(delivery.id, &state).await?)
+            }
+            Outcome::Runs(event, drafts) => self.write_runs(tx, delivery, event, &drafts.runs).await,
             Outcome::Rerun(rerun) => self.write_rerun(tx, delivery, rerun).await,
             Outcome::Postponed { after, trouble } => {
                 tracing::warn!(delivery.id = %delivery.id, forge = %delivery.forge, trouble, "delivery postponed");
@@ -116,20 +150,28 @@ impl Engine {
         }
     }
 
-    async fn outcome(&self, delivery: &DeliveryRow) -> Outcome {
-        let nothing = |reason: String| Outcome::Handled(DeliveryState::Nothing { reason });
+    /// What a delivery comes to. Reads the forge; writes nothing.
+    pub(super) async fn foresee(&self, delivery: &DeliveryRow) -> Foreseen {
+        let about_nobody = |outcome| Foreseen { repository: None, outcome };
         let Some(forge) = self.forges.get(&delivery.forge) else {
-            return nothing(format!("{} is no longer configured on this server", delivery.forge));
+            let reason = format!("{} is no longer configured on this server", delivery.forge);
+            return about_nobody(Outcome::Nothing { reason });
         };
         match forge.read(&delivery.event, &delivery.body) {
-            Ok(Reading::Event(event)) => match self.draft(forge.as_ref(), &event).await {
-                Ok(Draft::Runs(drafts)) => Outcome::Runs(Box::new(event), drafts),
-                Ok(Draft::Nothing(reason)) => nothing(reason),
-                Err(error) => postponed_or_refused(delivery, &error),
-            },
-            Ok(Reading::Rerun(rerun)) => Outcome::Rerun(rerun),
-            Ok(Reading::Nothing(reason)) => nothing(reason),
-            Err(error) => Outcome::Handled(DeliveryState::Unreadable { reason: error.to_string() }),
+            Ok(Reading::Event(event)) => {
+                let repository = Some(event.repository.name.clone());
+                let outcome = match self.draft(forge.as_ref(), &event).await {
+                    Ok(Draft::Runs(drafts)) => Outcome::Runs(Box::new(event), drafts),
+                    Ok(Draft::Nothing(reason)) => Outcome::Nothing { reason },
+                    Err(error) => postponed_or_refused(delivery, &error),
+                };
+                Foreseen { repository, outcome }
+            }
+            Ok(Reading::Rerun(rerun)) => {
+                Foreseen { repository: Some(rerun.repository.name.clone()), outcome: Outcome::Rerun(rerun) }
+            }
+            Ok(Reading::Nothing(reason)) => about_nobody(Outcome::Nothing { reason }),
+            Err(error) => about_nobody(Outcome::Unreadable { reason: error.to_string() }),
         }
     }
 
@@ -179,7 +221,7 @@ impl Engine {
     async fn write_rerun(&self, tx: &mut Tx, delivery: &DeliveryRow, rerun: &crate::model::Rerun) -> Result<()> {
         let runs = self.meant_by(tx, &rerun.repository, &rerun.sha, rerun.external_id.as_deref()).await?;
         for run in &runs {
-            self.repeat(tx, run).await?;
+            self.repeat(tx, run, Some(delivery.id)).await?;
         }
         let state = if runs.is_empty() {
             let sha = rerun.sha.short();
@@ -192,7 +234,7 @@ impl Engine {
 }
 
 enum Draft {
-    Runs(Vec<Drafted>),
+    Runs(Drafts),
     Nothing(String),
 }
 
@@ -200,7 +242,7 @@ enum Draft {
 fn postponed_or_refused(delivery: &DeliveryRow, error: &ForgeError) -> Outcome {
     match error {
         ForgeError::Refused { status, .. } if !matches!(status, 401 | 403) => {
-            Outcome::Handled(DeliveryState::Nothing { reason: error.to_string() })
+            Outcome::Nothing { reason: error.to_string() }
         }
         ForgeError::Limited { after, .. } => Outcome::Postponed { after: *after, trouble: error.to_string() },
         ForgeError::Refused { .. } | ForgeError::Away { .. } => {
@@ -234,15 +276,19 @@ async fn open_pull_request(forge: &dyn Forge, event: &Event) -> Result<Option<u6
 }
 
 fn draft_all(files: Vec<FlowFile>, event: &Event) -> Draft {
-    let mut drafts: Vec<Drafted> = Vec::new();
-    let mut left_out = Vec::new();
+    let mut runs: Vec<Drafted> = Vec::new();
+    let mut unasked = Vec::new();
     for file in files {
         match draft_one(&file, event) {
-            Ok(draft) => drafts.push(unique(draft, &drafts)),
-            Err(reason) => left_out.push(format!("{}: {reason}", file.path)),
+            Ok(draft) => runs.push(unique(draft, &runs)),
+            Err(reason) => unasked.push(Unasked { path: file.path, reason }),
         }
     }
-    if drafts.is_empty() { Draft::Nothing(left_out.join("; ")) } else { Draft::Runs(drafts) }
+    if runs.is_empty() {
+        let reasons: Vec<String> = unasked.iter().map(|file| format!("{}: {}", file.path, file.reason)).collect();
+        return Draft::Nothing(reasons.join("; "));
+    }
+    Draft::Runs(Drafts { runs, unasked })
 }
 
 /// Err: the file does not know this kind of event, so there is nothing to show anywhere.

@@ -6,29 +6,42 @@
 //!
 //! - [`intake`]: a delivery becomes events, an event runs;
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
+//! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
 //! - `pin`: what its images are, by digest;
-//! - [`turn`]: what agents ask and tell;
+//! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
+//! - `contact`: what it means that an agent is silent;
 //! - [`source`]: snapshots of commits, which pods stream;
 //! - [`control`]: what people ask: cancel, run again;
+//! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
 
+mod absent;
 mod advance;
+mod append;
+mod claim;
+mod contact;
 pub mod control;
 pub mod drive;
+pub mod dry_run;
 pub mod event;
 pub mod intake;
 pub mod log;
 mod patience;
 mod pin;
+pub mod queue;
+mod replay;
 mod seal;
 mod settle;
 pub mod source;
 mod tail;
 pub mod tell;
+mod title;
 mod token;
 pub mod turn;
+mod turns;
 mod verdict;
 mod watch;
+pub mod whole;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -40,17 +53,19 @@ use crate::{
     store::{Store, StoreError},
 };
 
+use contact::Contact;
+
 pub use advance::{Move, Seat, Seen, Stop, advance, worst};
 pub use patience::Patience;
 pub use token::{Key, hash};
+pub use turns::waiting;
 pub use verdict::{Evidence, verdict};
 
 /// All that the engine works with. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Parts>,
-    /// When we began to be there for agents.
-    born: Time,
+    contact: Arc<Contact>,
 }
 
 /// What an [`Engine`] is made of.
@@ -88,7 +103,11 @@ pub struct Settings {
     pub job_timeout: Duration,
     /// The most time a run may take, and one that asks for none.
     pub run_timeout: Duration,
-    /// How long we wait for what may not come.
+    /// The most bytes of a log.
+    pub log_limit: u64,
+    /// How long an agent may be silent while its pod runs, before the attempt is given up.
+    pub contact_timeout: Duration,
+    /// How long we wait for what else may not come.
     pub patience: Patience,
 }
 
@@ -115,7 +134,8 @@ pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 impl Engine {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        Self { born: parts.clock.now(), inner: Arc::new(parts) }
+        let contact = Arc::new(Contact::new(parts.clock.now()));
+        Self { inner: Arc::new(parts), contact }
     }
 
     fn now(&self) -> Time {

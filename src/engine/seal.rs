@@ -1,40 +1,88 @@
 //! Logs of ended jobs become one blob each: the frames one after another. The rows stay as the index into it.
+//!
+//! Before that a log is read once more, as anyone else would read it, and what it is found to be is kept with it: its
+//! digest, and what is missing. A page says "complete" only by that.
 
 use std::io::Write as _;
 
+use sha2::{Digest as _, Sha256};
+
 use super::{Engine, Result};
-use crate::model::JobId;
+use crate::{
+    model::JobId,
+    store::{Check, JobRow},
+};
 
 /// How many logs are sealed in one go.
 const BATCH: i64 = 16;
+/// The most holes of one log that are listed.
+const HOLES_MAX: usize = 16;
 
 impl Engine {
-    /// Seals every log that is due. How many there were.
+    /// Seals every log that is due: one that grows no more, because its agent has said its last word or is gone. How
+    /// many there were.
     ///
     /// # Errors
     /// If the database or the blobs are away; the rows stay then.
     pub async fn seal_logs(&self) -> Result<usize> {
         let due = self.store.read().await?.logs_to_seal(BATCH).await?;
+        let mut sealed = 0;
         for job in &due {
-            self.seal_log(*job).await?;
+            sealed += usize::from(self.seal_log(job).await?);
         }
-        Ok(due.len())
+        Ok(sealed)
     }
 
-    async fn seal_log(&self, job: JobId) -> Result<()> {
+    /// False: the log has grown meanwhile, and its time comes again.
+    async fn seal_log(&self, job: &JobRow) -> Result<bool> {
+        let check = self.check(job.id).await?;
+        let blob = match &job.log_blob {
+            Some(blob) => blob.clone(),
+            None => self.blob_of(job.id).await?,
+        };
+        let mut tx = self.store.write().await?;
+        let sealed = tx.seal_log(job, &blob, &check).await?;
+        tx.commit().await?;
+        Ok(sealed)
+    }
+
+    /// What a log is, by reading all of it: a part at a time, so that a log of any size takes the memory of one.
+    async fn check(&self, job: JobId) -> Result<Check> {
+        let mut sha256 = Sha256::new();
+        let (mut at, mut holes) = (0, Vec::<[u64; 2]>::new());
+        while let Some(frame) = self.frame_at_offset(job, at).await? {
+            sha256.update(&frame.text);
+            if frame.is_hole {
+                note(&mut holes, at, frame.end());
+            }
+            at = frame.end();
+        }
+        Ok(Check { sha256: hex::encode(sha256.finalize()), holes })
+    }
+
+    /// Makes one blob of a log's frames.
+    async fn blob_of(&self, job: JobId) -> Result<String> {
         let mut file = tempfile::NamedTempFile::new_in(&self.settings.scratch)?;
         let mut offset = 0;
         loop {
-            // chunk by chunk: a log of any size takes the memory of one
             let chunks = self.store.read().await?.chunks_from_offset(job, offset, 1).await?;
             let Some(chunk) = chunks.into_iter().next() else { break };
-            file.write_all(&chunk.data.unwrap_or_default())?;
+            let mut frame = chunk.data.unwrap_or_default();
+            // frames are found by the sizes of those before them, also of one that is damaged
+            frame.resize(usize::try_from(chunk.size).unwrap_or(0), 0);
+            file.write_all(&frame)?;
             offset = chunk.start + chunk.length;
         }
         file.flush()?;
-        let digest = self.blobs.put_file(file.path()).await?;
-        let mut tx = self.store.write().await?;
-        tx.seal_log(job, &digest.to_string()).await?;
-        Ok(tx.commit().await?)
+        Ok(self.blobs.put_file(file.path()).await?.to_string())
+    }
+}
+
+/// Adds a hole, or makes the last one larger.
+fn note(holes: &mut Vec<[u64; 2]>, from: u64, to: u64) {
+    if let Some(last) = holes.last_mut().filter(|last| last[1] == from) {
+        last[1] = to;
+    } else if holes.len() < HOLES_MAX {
+        holes.push([from, to]);
     }
 }

@@ -1,10 +1,11 @@
 //! Brings a run up to date after anything in it changed: what may start is queued, what cannot any more is ended,
 //! and the forge's reports are wanted. Always in the transaction of the change itself, so that no crash comes between.
 
-use super::{Engine, EngineError, Move, Result, Seat, Seen, Stop, advance, tell, worst};
+use super::{Engine, EngineError, Move, Result, Seat, Seen, Stop, advance, tell, turns::waiting, worst};
 use crate::{
     model::{
         ActionPlan, ActionState, AttemptId, AttemptState, Conclusion, JobState, Plan, RunId, RunState, Time, Verdict,
+        Waiting,
     },
     store::{ActionRow, AttemptRow, Change, JobRow, RunRow, Tx},
 };
@@ -15,20 +16,74 @@ const INFRASTRUCTURE_RETRIES: i64 = 2;
 pub(super) const ATTEMPTS: i64 = INFRASTRUCTURE_RETRIES + 1;
 
 impl Engine {
-    /// Does all that is due in a run. An ended run is left alone.
+    /// Does all that is due in a run, and in those that waited for it. An ended run is left alone.
     pub(super) async fn settle(&self, tx: &mut Tx, id: RunId, now: Time) -> Result<()> {
-        let run = tx.run(id).await?.ok_or_else(|| EngineError::Broken(format!("there is no run {id}")))?;
-        if let (Some(plan), None) = (&run.plan.0, run.state.conclusion()) {
-            let actions = tx.actions(id).await?;
-            let seen = Seen { plan, actions: seats(&actions), stop: self.stop_of(&run, plan, now) };
-            for step in advance(&seen) {
-                make(tx, &run, step, now).await?;
-            }
+        self.settle_several(tx, vec![id], now).await
+    }
+
+    /// Lines up every group in which a run is held: what holds them is written together with its end, so that this
+    /// finds nothing to do but after an upgrade that decides otherwise.
+    pub(super) async fn settle_queues(&self, tx: &mut Tx, now: Time) -> Result<()> {
+        for (repository, queue) in tx.queues(None).await? {
+            let moved = self.line_up(tx, repository, &queue, now).await?;
+            self.settle_several(tx, moved, now).await?;
         }
-        self.want_reports(tx, id, now).await
+        Ok(())
+    }
+
+    async fn settle_several(&self, tx: &mut Tx, mut due: Vec<RunId>, now: Time) -> Result<()> {
+        while let Some(id) = due.pop() {
+            let run = tx.run(id).await?.ok_or_else(|| EngineError::Broken(format!("there is no run {id}")))?;
+            if run.state.conclusion().is_none() {
+                due.extend(self.settle_open(tx, run, now).await?);
+            }
+            self.want_reports(tx, id, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Does what is due in an open run. The runs that are to be settled because of it.
+    async fn settle_open(&self, tx: &mut Tx, mut run: RunRow, now: Time) -> Result<Vec<RunId>> {
+        let mut moved = Vec::new();
+        if let (Some(queue), None) = (run.queue.clone(), run.turn) {
+            self.take_turn(tx, &run, &queue).await?;
+            moved = self.line_up(tx, run.repository_id, &queue, now).await?;
+            moved.retain(|other| *other != run.id);
+            run = tx.run(run.id).await?.ok_or_else(|| EngineError::Broken(format!("run {} vanished", run.id)))?;
+        }
+        if self.play(tx, &run, now).await? == Played::ToItsEnd
+            && let Some(queue) = &run.queue
+        {
+            moved.extend(self.line_up(tx, run.repository_id, queue, now).await?);
+        }
+        Ok(moved)
+    }
+
+    async fn play(&self, tx: &mut Tx, run: &RunRow, now: Time) -> Result<Played> {
+        let Some(plan) = &run.plan.0 else { return Ok(Played::On) };
+        let stop = self.stop_of(run, plan, now);
+        if run.is_held() && stop.is_none() {
+            return Ok(Played::On);
+        }
+        let actions = tx.actions(run.id).await?;
+        let mut played = Played::On;
+        for step in advance(&Seen { plan, actions: seats(&actions), stop }) {
+            if matches!(step, Move::EndRun(..)) {
+                played = Played::ToItsEnd;
+            }
+            make(tx, run, step, now).await?;
+        }
+        if played == Played::On && run.state.0 == RunState::Queued {
+            let words = waiting(tx, run).await?.filter(Waiting::is_trouble).map(|waiting| waiting.to_string());
+            tx.set_run_reason(run.id, &words.unwrap_or_default()).await?;
+        }
+        Ok(played)
     }
 
     fn stop_of<'a>(&self, run: &'a RunRow, plan: &Plan, now: Time) -> Option<Stop<'a>> {
+        if let Some(number) = run.superseded_by {
+            return Some(Stop::Superseded(number));
+        }
         if let Some(by) = &run.cancelled_by {
             return Some(Stop::Cancelled(by));
         }
@@ -104,6 +159,13 @@ impl Engine {
         };
         Ok(tx.set_action_state(place.action.id, &ActionState::Ended(conclusion), &reason, now).await?)
     }
+}
+
+/// How far a run came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Played {
+    On,
+    ToItsEnd,
 }
 
 /// An attempt, and everything above it.

@@ -29,6 +29,7 @@ impl Engine {
                 let mut tx = self.store.write().await?;
                 tx.source_made(run.id, &digest, &note).await?;
                 self.wake_agents(&mut tx, run).await?;
+                self.settle(&mut tx, run.id, self.now()).await?;
                 Ok(tx.commit().await?)
             }
             Err(Trouble::Later(reason)) => self.postpone_source(run, &reason).await,

@@ -2,20 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    Result,
-    settle::{ATTEMPTS, places},
-};
+use super::{Result, settle::places, title};
 use crate::{
     model::{
-        ActionState, Conclusion, Context, Diagnostic, JobState, Progress, Report, Repository, RunState, Severity, Span,
-        Time, Verdict,
+        ActionState, Annotation, Conclusion, Context, DeliveryId, Diagnostic, JobState, Progress, Rank, Report,
+        Repository, RunState, Severity, Span, Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
-
-/// The most characters of a title: a commit status's description has 140.
-const TITLE: usize = 140;
 
 /// A run with all that a report says of it.
 #[derive(Debug)]
@@ -28,6 +22,8 @@ pub struct Story {
     pub actions: Vec<Chapter>,
     /// The run's page.
     pub url: String,
+    /// If a replay started it: the original delivery, and its page.
+    pub replay_of: Option<(DeliveryId, String)>,
 }
 
 /// One action of a [`Story`].
@@ -73,17 +69,23 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         });
     }
     let url = run_url(public_url, &repository, run.number);
-    Ok(Story { run, repository, actions, url })
+    let original = match run.delivery_id {
+        Some(delivery) => tx.replayed_by(delivery).await?,
+        None => None,
+    };
+    let replay_of = original.map(|id| (id, format!("{public_url}/deliveries/{id}")));
+    Ok(Story { run, repository, actions, url, replay_of })
 }
 
 /// Wants all contexts of a run shown.
 pub(super) async fn want(tx: &mut Tx, story: &Story, now: Time) -> Result<()> {
-    for (context, report) in reports(story) {
+    for (at, (context, report)) in reports(story).into_iter().enumerate() {
         tx.want(&NewReport {
             repository: story.run.repository_id,
             sha: &story.run.sha,
             context: &context,
             generation: story.run.id,
+            rank: if at == 0 { Rank::Run } else { Rank::Action },
             report: &report,
             now,
         })
@@ -97,7 +99,7 @@ pub fn run_url(public_url: &str, repository: &Repository, number: i64) -> String
     format!("{public_url}/{}/{}/runs/{number}", repository.forge, repository.name)
 }
 
-/// Every context of a run with what the forge is to show there. Pure.
+/// Every context of a run with what the forge is to show there, the run's own first. Pure.
 pub fn reports(story: &Story) -> Vec<(Context, Report)> {
     let suffix = story.run.event.context_suffix();
     let mut all = vec![(Context::of_run(&story.run.flow, suffix), of_run(story))];
@@ -117,12 +119,27 @@ fn of_run(story: &Story) -> Report {
     };
     Report {
         progress,
-        title: title(&run_title(story)),
+        title: title::of_run(story),
         summary: run_summary(story),
         url: story.url.clone(),
         external_id: run.id.to_string(),
         started: run.started,
         ended: run.ended,
+        annotations: run.diagnostics.iter().map(|diagnostic| annotation(&run.path, diagnostic)).collect(),
+    }
+}
+
+/// What is wrong with the flow file, for the margin of its line.
+fn annotation(path: &str, diagnostic: &Diagnostic) -> Annotation {
+    let Diagnostic { severity, message, line, column, length, source: _, hint } = diagnostic;
+    let hint = hint.as_ref().map_or_else(String::new, |hint| format!("\n{hint}"));
+    Annotation {
+        path: path.to_owned(),
+        line: *line,
+        column: *column,
+        length: *length,
+        severity: *severity,
+        message: format!("{message}{hint}"),
     }
 }
 
@@ -135,101 +152,18 @@ fn of_action(story: &Story, chapter: &Chapter) -> Report {
     };
     Report {
         progress,
-        title: title(&action_title(chapter)),
+        title: title::of_action(chapter),
         summary: action_summary(story, chapter),
         url: chapter_url(story, chapter),
         external_id: story.run.id.to_string(),
         started: action.started,
         ended: action.ended,
+        annotations: Vec::new(),
     }
-}
-
-fn run_title(story: &Story) -> String {
-    let run = &story.run;
-    match run.state.0 {
-        RunState::Queued => match why_it_waits(story) {
-            Some(reason) => format!("Waiting: {reason}"),
-            None => "Waiting to start".to_owned(),
-        },
-        RunState::Running => {
-            let ended = story.actions.iter().filter(|c| c.action.state.conclusion().is_some()).count();
-            let again = story.actions.iter().find_map(|c| Some(format!("; {}: {}", c.name, tried_again(&c.action)?)));
-            format!("Running: {ended} of {} actions have ended{}", story.actions.len(), again.unwrap_or_default())
-        }
-        RunState::Ended(conclusion) => ended_title(story, conclusion),
-    }
-}
-
-/// What a run waits for that has not started: its source, or whatever its first actions wait for.
-fn why_it_waits(story: &Story) -> Option<&str> {
-    let source = Some(story.run.source_note.as_str()).filter(|_| story.run.source.is_none());
-    let queued = story.actions.iter().filter(|chapter| chapter.action.state.0 == ActionState::Queued);
-    let reasons = queued.map(|chapter| chapter.action.reason.as_str());
-    source.into_iter().chain(reasons).find(|reason| !reason.is_empty())
-}
-
-fn ended_title(story: &Story, conclusion: Conclusion) -> String {
-    let errors = story.run.diagnostics.iter().filter(|diagnostic| is_error(diagnostic)).count();
-    if errors > 0 {
-        return format!("{} has {errors} error{}", story.run.path, if errors == 1 { "" } else { "s" });
-    }
-    if let Some(bad) = first_bad(story) {
-        let (place, reason) = (format!("{}/{}", bad.stage, bad.name), without(conclusion, &bad.action.reason));
-        // nobody's failure begins with its name, so that no author takes it for theirs
-        let whose = if conclusion == Conclusion::Error { ":" } else { " in" };
-        return format!("{conclusion}{whose} {place}: {reason}");
-    }
-    match (story.run.reason.as_str(), took(story.run.started, story.run.ended)) {
-        ("", Some(span)) if story.actions.len() == 1 => format!("1 action in {span}"),
-        ("", Some(span)) => format!("{} actions in {span}", story.actions.len()),
-        ("", None) => conclusion.to_string(),
-        (reason, _) => reason.to_owned(),
-    }
-}
-
-fn action_title(chapter: &Chapter) -> String {
-    let action = &chapter.action;
-    match (&action.state.0, action.reason.as_str()) {
-        (ActionState::Waiting, _) => "Waiting for what comes before".to_owned(),
-        (ActionState::Queued, reason) => waiting_title(tried_again(action).as_deref(), reason),
-        (ActionState::Running, _) => match tried_again(action) {
-            Some(again) => format!("Running: {again}"),
-            None => "Running".to_owned(),
-        },
-        (ActionState::Ended(conclusion), "") => match took(action.started, action.ended) {
-            Some(span) => format!("{conclusion} in {span}"),
-            None => conclusion.to_string(),
-        },
-        (ActionState::Ended(conclusion), reason) if reason.starts_with(&conclusion.to_string()) => reason.to_owned(),
-        (ActionState::Ended(conclusion), reason) => format!("{conclusion}: {reason}"),
-    }
-}
-
-fn waiting_title(again: Option<&str>, reason: &str) -> String {
-    match (again, reason) {
-        (None, "") => "Waiting to start".to_owned(),
-        (None, why) | (Some(why), "") => format!("Waiting: {why}"),
-        // what is about to be tried again says so itself
-        (Some(_), why) if why.starts_with(&Conclusion::Error.to_string()) => format!("Waiting: {why}"),
-        (Some(again), why) => format!("Waiting: {again}: {why}"),
-    }
-}
-
-/// "infrastructure, attempt 2 of 3", while an action that died by nobody's fault is tried again.
-fn tried_again(action: &ActionRow) -> Option<String> {
-    let is_open = action.state.conclusion().is_none();
-    (is_open && action.attempts > 1)
-        .then(|| format!("{}, attempt {} of {ATTEMPTS}", Conclusion::Error, action.attempts))
-}
-
-/// A reason without the conclusion's own words, for a title that has said them already.
-fn without(conclusion: Conclusion, reason: &str) -> &str {
-    let rest = reason.strip_prefix(&conclusion.to_string()).map(|rest| rest.trim_start_matches([':', ' ']));
-    rest.filter(|rest| !rest.is_empty()).unwrap_or(reason)
 }
 
 /// The first action whose end made the run what it is.
-fn first_bad(story: &Story) -> Option<&Chapter> {
+pub(super) fn first_bad(story: &Story) -> Option<&Chapter> {
     let of = |wanted: fn(Conclusion) -> bool| {
         story.actions.iter().find(|chapter| chapter.action.state.conclusion().is_some_and(wanted))
     };
@@ -248,6 +182,9 @@ fn run_summary(story: &Story) -> String {
     }
     if let Some(bad) = first_bad(story) {
         out += &failed_job(story, bad);
+    }
+    if let Some((id, url)) = &story.replay_of {
+        let _ = write!(out, "\nReplay of [delivery {id}]({url})\n");
     }
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
     out
@@ -375,16 +312,8 @@ const fn mark(conclusion: Conclusion) -> &'static str {
     }
 }
 
-fn took(started: Option<Time>, ended: Option<Time>) -> Option<Span> {
+pub(super) fn took(started: Option<Time>, ended: Option<Time>) -> Option<Span> {
     Some(Span(ended?.since(started?)))
-}
-
-fn title(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    if line.chars().count() <= TITLE {
-        return line.to_owned();
-    }
-    line.chars().take(TITLE - 1).chain(['…']).collect()
 }
 
 fn chapter_url(story: &Story, chapter: &Chapter) -> String {

@@ -11,15 +11,15 @@ use super::{
 };
 use crate::{
     agent::protocol::{
-        self, Cause, Chunk, ChunkError, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer,
-        OUTPUT_VALUE_MAX, OUTPUTS_MAX, Outputs, Start, Work,
+        Cause, ChunkError, ClaimAnswer, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX,
+        OUTPUTS_MAX, Outputs, Start, Work,
     },
     blob::{Blob, Digest},
     model::{
         ActionState, AttemptState, EventKind, JobPath, JobPlan, JobState, Program, RunState, Subscription, Time,
         Verdict,
     },
-    store::{Change, JobRow, NewChunk, Tx},
+    store::{Change, JobRow, Tx},
 };
 
 /// An agent is not answered as it would like.
@@ -29,8 +29,11 @@ pub enum Denied {
     #[error("this token is good for nothing (any more)")]
     Unknown,
     /// The agent speaks another protocol: 400.
-    #[error("protocol {0} is not known here: the agent is of another release than the server")]
+    #[error("{}", super::claim::stranger(*.0))]
     Protocol(u32),
+    /// The job's attempt was given up, and its agent is to leave: 410.
+    #[error("this job is over: {0}")]
+    Over(Verdict),
     /// A log chunk that is none: 400.
     #[error(transparent)]
     Chunk(#[from] ChunkError),
@@ -55,39 +58,7 @@ impl From<crate::store::StoreError> for Denied {
 }
 
 impl Engine {
-    /// Answers a claim, at the latest after [`protocol::LONG_POLL`].
-    ///
-    /// # Errors
-    /// [`Denied`].
-    pub async fn claim(&self, token: &str, request: &ClaimRequest) -> Result<ClaimAnswer, Denied> {
-        if request.protocol != protocol::VERSION {
-            return Err(Denied::Protocol(request.protocol));
-        }
-        let deadline = tokio::time::Instant::now() + protocol::LONG_POLL;
-        let mut bell = self.store.bell().listen();
-        loop {
-            let (job, answer) = self.claim_now(token, request).await?;
-            let patience = deadline.saturating_duration_since(tokio::time::Instant::now());
-            if answer != ClaimAnswer::Wait || patience.is_zero() {
-                return Ok(answer);
-            }
-            bell.wait(patience, |change| change == Change::Attempt(job.attempt_id)).await;
-        }
-    }
-
-    async fn claim_now(&self, token: &str, request: &ClaimRequest) -> Result<(JobRow, ClaimAnswer), Denied> {
-        let now = self.now();
-        let mut tx = self.store.write().await?;
-        let job = tx.job_by_token(&super::hash(token)).await?.ok_or(Denied::Unknown)?;
-        if !tx.bind_session(job.id, &super::hash(&request.session), now).await? {
-            return Err(Denied::Unknown);
-        }
-        let answer = self.answer(&mut tx, &job, now).await?;
-        tx.commit().await?;
-        Ok((job, answer))
-    }
-
-    async fn answer(&self, tx: &mut Tx, job: &JobRow, now: Time) -> Result<ClaimAnswer> {
+    pub(super) async fn answer(&self, tx: &mut Tx, job: &JobRow, now: Time) -> Result<ClaimAnswer> {
         let leave = |reason: &str| Ok(ClaimAnswer::Leave { reason: reason.to_owned() });
         let place = Place::of(tx, job.attempt_id).await?;
         if !matches!(place.attempt.state.0, AttemptState::Starting | AttemptState::Running) {
@@ -102,10 +73,7 @@ impl Engine {
             self.end_job(tx, job, Verdict::stopped_by(by), now).await?;
             return leave("cancelled");
         }
-        let jobs = tx.jobs(job.attempt_id).await?;
-        let before = jobs.iter().take_while(|other| other.place < job.place);
-        let is_its_turn = before.into_iter().all(|other| other.state.verdict().is_some());
-        if !is_its_turn || place.run.source.is_none() {
+        if !super::claim::may_start(tx, &place, job).await? {
             return Ok(ClaimAnswer::Wait);
         }
         self.work(tx, &place, job, now).await
@@ -123,6 +91,7 @@ impl Engine {
             }
         }
         environments.extend(self.variables(place, plan)?);
+        let log_limit = job.log_limit.map_or(self.settings.log_limit, i64::cast_unsigned);
         environments.extend(self.event_urls(job.id).into_iter().map(|(name, url)| (name.to_owned(), url)));
         self.started(tx, place, job, now).await?;
         Ok(ClaimAnswer::Run(Box::new(Work {
@@ -133,6 +102,7 @@ impl Engine {
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
+            log_limit,
         })))
     }
 
@@ -149,6 +119,7 @@ impl Engine {
         if job.state.0 == JobState::Running {
             return Ok(());
         }
+        tx.promise_log_limit(job.id, self.settings.log_limit.cast_signed()).await?;
         tx.set_job_state(job.id, &JobState::Running, now).await?;
         if place.attempt.state.0 == AttemptState::Starting {
             tx.set_attempt_state(place.attempt.id, &AttemptState::Running, now).await?;
@@ -204,43 +175,25 @@ impl Engine {
         Ok(all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
-    /// The job of a session.
+    /// The job of a session, whose agent speaks.
     ///
     /// # Errors
-    /// [`Denied::Unknown`] if there is none.
+    /// [`Denied::Unknown`] if there is none, [`Denied::Over`] if it was ended without its agent's doing.
     pub async fn job_of_session(&self, session: &str) -> Result<JobRow, Denied> {
-        self.store.read().await?.job_by_session(&super::hash(session)).await?.ok_or(Denied::Unknown)
+        let job = self.speaker(session).await?;
+        match &job.state.0 {
+            JobState::Ended(verdict) if job.record.is_none() => Err(Denied::Over(verdict.clone())),
+            JobState::Ended(_) | JobState::Waiting | JobState::Running => Ok(job),
+        }
     }
 
-    /// Appends to a job's log; what the log has already is not appended again.
-    ///
-    /// # Errors
-    /// [`Denied`]; [`Denied::Gap`] says from where to send.
-    pub async fn append_log(&self, session: &str, offset: u64, body: &[u8]) -> Result<LogAnswer, Denied> {
-        let job = self.job_of_session(session).await?;
-        let (index, frame) = Chunk::parts(body)?;
-        let chunk = Chunk::decode(body)?;
-        let length = i64::try_from(chunk.text.len()).unwrap_or(i64::MAX);
-        let start = i64::try_from(offset).unwrap_or(i64::MAX);
-        if job.state.verdict().is_some() || start.saturating_add(length) <= job.log_length {
-            return Ok(LogAnswer { length: length_of(&job).max(offset + chunk.text.len() as u64) });
+    /// The job of a session, also one that was given up: what its agent says late is better late than lost.
+    pub(super) async fn speaker(&self, session: &str) -> Result<JobRow, Denied> {
+        let job = self.store.read().await?.job_by_session(&super::hash(session)).await?.ok_or(Denied::Unknown)?;
+        if job.state.verdict().is_none() {
+            self.contact.heard(job.id, self.now());
         }
-        let mut tx = self.store.write().await?;
-        let new = NewChunk {
-            job: job.id,
-            start,
-            length,
-            newlines: i64::try_from(memchr::memchr_iter(b'\n', &chunk.text).count()).unwrap_or(i64::MAX),
-            open: chunk.text.last() != Some(&b'\n'),
-            pieces: index,
-            data: frame,
-        };
-        if !tx.append_log(&new).await? {
-            let now = tx.job(job.id).await?.map_or(0, |job| length_of(&job));
-            return Err(Denied::Gap(LogAnswer { length: now }));
-        }
-        tx.commit().await?;
-        Ok(LogAnswer { length: offset + chunk.text.len() as u64 })
+        Ok(job)
     }
 
     /// Keeps a job's outputs, those that its plan names.
@@ -267,13 +220,20 @@ impl Engine {
     ///
     /// # Errors
     /// [`Denied`].
-    pub async fn heartbeat(&self, session: &str, patience: Duration) -> Result<HeartbeatAnswer, Denied> {
+    pub async fn heartbeat(
+        &self,
+        session: &str,
+        said: Heartbeat,
+        patience: Duration,
+    ) -> Result<HeartbeatAnswer, Denied> {
         let deadline = tokio::time::Instant::now() + patience;
         let mut bell = self.store.bell().listen();
         let job = self.job_of_session(session).await?;
-        let mut tx = self.store.write().await?;
-        tx.job_heard(job.id, self.now()).await?;
-        tx.commit().await?;
+        if let Some(held) = said.log.filter(|held| job.log_held.as_deref() != Some(held)) {
+            let mut tx = self.store.write().await?;
+            tx.keep_log_held(job.id, &held).await?;
+            tx.commit().await?;
+        }
         loop {
             let wish = self.wish_to_stop(&job).await?;
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
@@ -318,11 +278,11 @@ impl Engine {
         let now = self.now();
         let mut tx = self.store.write().await?;
         let job = tx.job_by_session(&super::hash(session)).await?.ok_or(Denied::Unknown)?;
-        if job.state.verdict().is_some() {
-            return Ok(());
-        }
         if record.job != job.id {
             return Err(Denied::Unknown);
+        }
+        if job.state.verdict().is_some() {
+            return Ok(self.keep_late_record(tx, &job, record).await?);
         }
         tx.keep_record(job.id, record).await?;
         let place = Place::of(&mut tx, job.attempt_id).await?;
@@ -334,15 +294,11 @@ impl Engine {
         let evidence =
             Evidence { record: Some(record), timeout: place.timeout(self, job.place)?, ..Evidence::default() };
         let refusal = super::event::refusal(&mut tx, job.id).await?;
-        let evidence = Evidence { refusal: refusal.as_deref(), log: length_of(&job), ..evidence };
+        let evidence = Evidence { refusal: refusal.as_deref(), log: super::log::length_of(&job), ..evidence };
         self.end_job(&mut tx, &job, verdict(&evidence), now).await?;
         tx.hurry_action(place.action.id).await?;
         Ok(tx.commit().await?)
     }
-}
-
-fn length_of(job: &JobRow) -> u64 {
-    u64::try_from(job.log_length).unwrap_or(0)
 }
 
 fn start(plan: &JobPlan, place: &Place) -> Start {

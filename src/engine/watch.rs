@@ -11,13 +11,13 @@ use super::{
 use crate::{
     agent::protocol::EndRecord,
     executor::{ContainerEnd, ExecutorError, Hopeless, Observation, Outside, Why},
-    model::{AttemptId, Infrastructure, JobId, JobState, Span, Time, Verdict},
+    model::{AttemptId, Infrastructure, JobId, JobState, Verdict},
     store::{ActionRow, AttemptRow, JobRow},
 };
 
 /// Which jobs of an attempt the executor's account is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum About {
+pub(super) enum About {
     /// All: nothing of it runs any more.
     All,
     /// Those whose containers have ended, while others go on.
@@ -38,10 +38,10 @@ impl Engine {
                 self.end_hopeless(action, attempt, &hopeless).await
             }
             Ok(Observation::Waiting { message, hopeless: None }) => self.say(action, &message).await,
-            Ok(Observation::Running) => self.miss_agents(action, attempt).await,
+            Ok(Observation::Running) => self.look_after_agents(action, attempt).await,
             Ok(Observation::PartlyEnded { containers }) => {
                 self.end_by_evidence(action, attempt, &containers, None, About::Ended).await?;
-                self.miss_agents(action, attempt).await
+                self.look_after_agents(action, attempt).await
             }
             Ok(Observation::Absent) => {
                 let words = "nothing is left of it on the executor".to_owned();
@@ -62,40 +62,6 @@ impl Engine {
         }
     }
 
-    /// Whether nobody has to be missed: an agent that should have asked for work did, or still has time.
-    pub(super) fn awaits_no_agent(&self, attempt: &AttemptRow, jobs: &[JobRow]) -> bool {
-        match unheard(attempt, jobs) {
-            None => true,
-            Some(None) => false,
-            Some(Some(since)) => !self.is_missed(since),
-        }
-    }
-
-    /// Ends an attempt whose containers run while an agent whose turn it is never asked for work.
-    async fn miss_agents(&self, action: &ActionRow, attempt: &AttemptRow) -> Result<()> {
-        let jobs = self.store.read().await?.jobs(attempt.id).await?;
-        match unheard(attempt, &jobs) {
-            Some(None) => {
-                let mut tx = self.store.write().await?;
-                tx.attempt_ran(attempt.id, self.now()).await?;
-                Ok(tx.commit().await?)
-            }
-            Some(Some(since)) if self.is_missed(since) => {
-                let span = Span(self.settings.patience.agent);
-                let message = format!("its container runs, and no agent has asked for work within {span}");
-                tracing::warn!(attempt.id = %attempt.id, agent_url = self.settings.agent_url, "no agent came");
-                let absent = Outside::Infrastructure(Infrastructure::AgentAbsent, message);
-                self.end_by_evidence(action, attempt, &[], Some(&absent), About::All).await
-            }
-            Some(Some(_)) | None => Ok(()),
-        }
-    }
-
-    /// While we were away nobody could ask us for anything.
-    fn is_missed(&self, since: Time) -> bool {
-        self.now().since(since.max(self.born)) > self.settings.patience.agent
-    }
-
     /// A cancelled attempt whose agents never came, or have been silent for long, need not be asked to stop.
     async fn may_be_taken_away(&self, attempt: &AttemptRow) -> Result<bool> {
         let (now, patience) = (self.now(), self.settings.patience.stop);
@@ -104,7 +70,8 @@ impl Engine {
         Ok(running.is_none_or(|job| job.heard.is_none_or(|heard| now.since(heard) > patience)))
     }
 
-    async fn end_by_evidence(
+    /// Ends jobs by what the executor tells of their containers, and of the whole attempt.
+    pub(super) async fn end_by_evidence(
         &self,
         action: &ActionRow,
         attempt: &AttemptRow,
@@ -112,6 +79,7 @@ impl Engine {
         outside: Option<&Outside>,
         about: About,
     ) -> Result<()> {
+        self.keep_records(attempt.id, containers).await?;
         let refusals = self.refusals(attempt.id).await?;
         let place = Place::of(&mut self.store.read().await?, attempt.id).await?;
         let by_evidence = |job: &JobRow| {
@@ -162,21 +130,6 @@ impl Engine {
     }
 }
 
-/// The jobs that have not ended, and whose containers have.
-pub(super) fn still_open<'a>(jobs: &'a [JobRow], ended: &'a [ContainerEnd]) -> impl Iterator<Item = &'a JobRow> {
-    let has_ended = |job: &&JobRow| ended.iter().any(|end| end.job == job.id);
-    jobs.iter().filter(|job| job.state.verdict().is_none()).filter(has_ended)
-}
-
-/// Set if the job whose turn it is has an agent that was never heard: since when it might have been, as far as that is
-/// written down.
-fn unheard(attempt: &AttemptRow, jobs: &[JobRow]) -> Option<Option<Time>> {
-    let turn = jobs.iter().find(|job| job.state.verdict().is_none())?;
-    let before = jobs.iter().take_while(|job| job.place < turn.place).filter_map(|job| job.ended);
-    let is_unheard = turn.session_hash.is_none() && turn.state.0 == JobState::Waiting;
-    is_unheard.then(|| before.chain(attempt.ran).max())
-}
-
 /// The end of a job that is not to blame for its action's.
 fn left_out(job: &JobRow, why: &str) -> Verdict {
     match &job.state.0 {
@@ -186,6 +139,6 @@ fn left_out(job: &JobRow, why: &str) -> Verdict {
 }
 
 /// A termination message is an end record only if it is this job's.
-fn record_of(text: &str, job: &JobRow) -> Option<EndRecord> {
+pub(super) fn record_of(text: &str, job: &JobRow) -> Option<EndRecord> {
     serde_json::from_str::<EndRecord>(text).ok().filter(|record| record.job == job.id)
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::model::{JobPlan, Plan, RepositoryName, StagePlan};
 
 use super::{
-    Reading, children, duration, environments,
+    Reading, children,
+    concurrency::{self, Rule},
+    duration, environments,
     fields::Fields,
     keys, links,
     names::{self, Named},
@@ -21,13 +23,16 @@ const MAX_JOBS: usize = 1000;
 /// Flow's variables are copied into every job; more than this, and one small file would fill a database.
 const MAX_VARIABLE_BYTES: usize = 4 << 20;
 
-/// The plan and its triggers. Worth nothing if there are errors among the findings.
-pub(super) fn read(
-    root: &Node,
-    path: &str,
-    repository: &RepositoryName,
-    reading: &mut Reading<'_>,
-) -> Option<(Plan, Triggers)> {
+/// What a file comes to before there is an event.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) plan: Plan,
+    pub(super) triggers: Triggers,
+    pub(super) concurrency: Rule,
+}
+
+/// The whole file. Worth nothing if there are errors among the findings.
+pub(super) fn read(root: &Node, path: &str, repository: &RepositoryName, reading: &mut Reading<'_>) -> Option<Draft> {
     if root.is_null() {
         reading.findings.error(root.at, "the file is empty").hint("the smallest flow has `stages`");
         return None;
@@ -43,15 +48,16 @@ pub(super) fn read(
     fields.claim_entry("variables");
     let triggers = triggers::read(&mut fields, reading);
     let environments = environments::read(&mut fields, reading);
+    let concurrency = concurrency::read(&mut fields, reading);
     let timeout = duration::timeout(&mut fields, reading);
     let stages = stages(&mut fields, &uri.name, reading);
     fields.close(reading);
 
-    let mut plan = Plan { flow: uri.name, uri: uri.uri, title, timeout, stages };
+    let mut plan = Plan { flow: uri.name, uri: uri.uri, title, timeout, concurrency: None, stages };
     check_sizes(&plan, root, reading);
     spread(&environments, &mut plan, root, reading);
     links::resolve(&mut plan, reading);
-    Some((plan, triggers))
+    Some(Draft { plan, triggers, concurrency })
 }
 
 fn stages(fields: &mut Fields<'_>, flow: &str, reading: &mut Reading<'_>) -> Vec<StagePlan> {

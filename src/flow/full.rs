@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::model::{ActionPlan, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan};
+use crate::model::{ActionPlan, Concurrency, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan};
 
 /// The plan as a flow file that means the same.
 pub fn full_form(plan: &Plan) -> String {
     let mut page = Page::default();
     page.line(0, &format!("uri: {}", scalar(&plan.uri)));
     page.text(0, "title", &plan.title);
+    page.concurrency(plan.concurrency.as_ref());
     page.timeout(0, plan.timeout);
     page.line(0, "stages:");
     for stage in &plan.stages {
@@ -45,6 +46,12 @@ impl Page {
         self.line(2, &format!("fail-fast: {}", stage.fail_fast));
         self.line(2, "actions:");
         stage.actions.iter().for_each(|action| self.action(action));
+    }
+
+    fn concurrency(&mut self, concurrency: Option<&Concurrency>) {
+        let Some(Concurrency { group, policy, limit }) = concurrency else { return };
+        let limit = limit.map_or_else(String::new, |limit| format!(", limit: {limit}"));
+        self.line(0, &format!("concurrency: {{group: {}, policy: {}{limit}}}", scalar(group), policy.as_str()));
     }
 
     fn action(&mut self, action: &ActionPlan) {

@@ -5,8 +5,8 @@ use super::fields::Level;
 /// The whole file.
 pub(super) static FLOW: Level = Level {
     name: "a flow",
-    keys: &["uri", "title", "version", "tag", "on", "variables", "environments", "timeout", "stages"],
-    later: &["concurrency", "namespace", "receivers"],
+    keys: &["uri", "title", "version", "tag", "on", "variables", "environments", "concurrency", "timeout", "stages"],
+    later: &["namespace", "receivers"],
     ignored: &["number", "status", "logs"],
 };
 
@@ -73,6 +73,10 @@ pub(super) static BRANCHES: Level =
 
 /// `on: tag`.
 pub(super) static TAGS: Level = Level { name: "a tag filter", keys: &["names"], later: &[], ignored: &[] };
+
+/// `concurrency`.
+pub(super) static CONCURRENCY: Level =
+    Level { name: "`concurrency`", keys: &["group", "policy", "limit"], later: &[], ignored: &[] };
 
 /// `resources`.
 pub(super) static RESOURCES: Level =

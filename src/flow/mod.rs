@@ -10,6 +10,7 @@
 
 mod action;
 mod children;
+mod concurrency;
 mod duration;
 mod environments;
 mod fields;
@@ -49,6 +50,7 @@ const MAX_FILE_BYTES: usize = 1 << 20;
 pub struct Flow {
     plan: Plan,
     triggers: triggers::Triggers,
+    concurrency: concurrency::Rule,
     warnings: Vec<Diagnostic>,
 }
 
@@ -86,7 +88,9 @@ pub fn read(path: &str, repository: &RepositoryName, text: &[u8]) -> Result<Flow
     let failed = reading.findings.has_errors();
     let warnings = reading.findings.into_diagnostics();
     match draft {
-        Some((plan, triggers)) if !failed => Ok(Flow { plan, triggers, warnings }),
+        Some(file::Draft { plan, triggers, concurrency }) if !failed => {
+            Ok(Flow { plan, triggers, concurrency, warnings })
+        }
         Some(_) | None => Err(warnings),
     }
 }
@@ -112,7 +116,10 @@ impl Flow {
         match self.triggers.left_out(&event.kind) {
             Some(triggers::LeftOut::Filtered(reason)) => Decision::LeftOut { reason },
             Some(triggers::LeftOut::Unasked(reason)) => Decision::Unasked { reason },
-            None => Decision::Run(self.plan.clone()),
+            None => {
+                let concurrency = self.concurrency.of(event, &self.plan.flow);
+                Decision::Run(Plan { concurrency, ..self.plan.clone() })
+            }
         }
     }
 }

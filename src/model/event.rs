@@ -81,6 +81,9 @@ pub struct PullRequest {
     pub author: String,
     /// A draft.
     pub draft: bool,
+    /// Its head before, where the event is about new commits and the forge says.
+    #[serde(default)]
+    pub before: Option<Sha>,
 }
 
 impl Event {
@@ -111,12 +114,40 @@ impl Event {
         }
     }
 
+    /// Whether `other` is about the same branch, tag or pull request, and says that it came after this one's commit.
+    /// Deliveries may arrive in another order; that neither says so proves nothing.
+    pub fn precedes(&self, other: &Self) -> bool {
+        self.kind.is_about_the_same(&other.kind) && other.replaced() == Some(&self.sha)
+    }
+
+    /// The commit that stood there before.
+    pub const fn replaced(&self) -> Option<&Sha> {
+        match &self.kind {
+            EventKind::Push { .. } | EventKind::Tag { .. } => self.base_sha.as_ref(),
+            EventKind::PullRequest(pull) => pull.before.as_ref(),
+            // each has a branch of its own, which never moves
+            EventKind::MergeGroup { .. } => None,
+        }
+    }
+
     /// The last part of a context: `pr` for pull requests and merge groups, `push` for the rest, so that two runs
     /// of one commit never write over each other.
     pub const fn context_suffix(&self) -> &'static str {
         match self.kind {
             EventKind::PullRequest(_) | EventKind::MergeGroup { .. } => "pr",
             EventKind::Push { .. } | EventKind::Tag { .. } => "push",
+        }
+    }
+}
+
+impl EventKind {
+    fn is_about_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Push { branch: a }, Self::Push { branch: b }) | (Self::Tag { tag: a }, Self::Tag { tag: b }) => {
+                a == b
+            }
+            (Self::PullRequest(a), Self::PullRequest(b)) => a.number == b.number,
+            (Self::Push { .. } | Self::Tag { .. } | Self::PullRequest(_) | Self::MergeGroup { .. }, _) => false,
         }
     }
 }

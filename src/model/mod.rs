@@ -3,25 +3,31 @@
 //! A *flow* has *stages*, a stage has *actions*, an action has *jobs*; a *run* is one execution of a flow for one
 //! [`Event`] at one commit. What a run will do is its [`Plan`], fixed when the run is made.
 
+mod concurrency;
 mod event;
+mod header;
 mod id;
 mod infrastructure;
 mod name;
+mod number;
 mod plan;
 mod report;
 mod state;
 mod time;
 mod verdict;
 
+pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{Event, EventKind, PullRequest, Repository, Rerun, Trust, UntrustedReason};
+pub use header::{HIDDEN, is_secret_header};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
 pub use infrastructure::Infrastructure;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
+pub use number::{Counted, Grouped, Size};
 pub use plan::{
     ActionPlan, Diagnostic, JobPlan, Output, Plan, PlanDigest, Program, Resources, Sequencing, Severity, StageKind,
     StagePlan, Subscription,
 };
-pub use report::{Conclusion, Context, Progress, Report};
-pub use state::{ActionState, AttemptState, DeliveryState, JobState, RunState};
+pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
+pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
 pub use verdict::{RUN_TIME_LIMIT, Span, Verdict};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::JobPath;
+use super::{Concurrency, JobPath};
 
 /// A flow, planned for one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Plan {
     pub title: String,
     /// The whole run's time limit; `None`: the server's maximum.
     pub timeout: Option<Duration>,
+    /// Which other runs it waits for, or ends; `None`: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
     /// In the file's order. Stages of type `start` and `end` are kept: they are shown, and end at once.
     pub stages: Vec<StagePlan>,
 }

@@ -27,6 +27,34 @@ pub enum DeliveryState {
     },
 }
 
+/// The [`DeliveryState`]s by name, for lists of one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryPhase {
+    /// [`DeliveryState::Pending`].
+    Pending,
+    /// [`DeliveryState::Started`].
+    Started,
+    /// [`DeliveryState::Nothing`].
+    Nothing,
+    /// [`DeliveryState::Unreadable`].
+    Unreadable,
+}
+
+impl DeliveryPhase {
+    /// All of them, in the order of a delivery's way.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Started, Self::Nothing, Self::Unreadable];
+
+    /// As [`DeliveryState::phase`] has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Started => "started",
+            Self::Nothing => "nothing",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
 /// A run, from its making to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", content = "conclusion", rename_all = "snake_case")]

@@ -1,8 +1,8 @@
 //! Attempts and their jobs: pods and their containers.
 
-use super::{Change, Json, Result, Tx, execute, meant, row, rows, run::column};
+use super::{Change, Check, Json, Result, Tx, execute, meant, row, rows, run::column};
 use crate::{
-    agent::protocol::EndRecord,
+    agent::protocol::{EndRecord, Held},
     model::{ActionId, AttemptId, AttemptState, JobId, JobState, Output, RunId, Time},
 };
 
@@ -58,8 +58,16 @@ pub struct JobRow {
     pub log_newlines: i64,
     /// 1 if the log's last byte is no newline.
     pub log_open: i64,
-    /// The blob of the whole log, once it is complete.
+    /// The blob of the whole log, once it is sealed.
     pub log_blob: Option<String>,
+    /// How many bytes its agent was told that the log may have.
+    pub log_limit: Option<i64>,
+    /// 1 if more came than the limit, and was not kept.
+    pub log_over: i64,
+    /// What its agent held back of the log when it was heard last.
+    pub log_held: Option<Json<Held>>,
+    /// What the log was found to be when it was sealed.
+    pub log_check: Option<Json<Check>>,
     /// The last lines of a failed job, for reports.
     pub tail: Json<Tail>,
 }
@@ -263,15 +271,6 @@ impl Tx {
             now,
         )?;
         Ok(met == 1)
-    }
-
-    /// An agent spoke.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn job_heard(&mut self, job: JobId, now: Time) -> Result<()> {
-        execute!(self, "UPDATE jobs SET heard = $2 WHERE id = $1", job, now)?;
-        Ok(())
     }
 
     /// A job moved. An ended job stays as it is.

@@ -1,7 +1,9 @@
 //! Logs: chunks while a job runs, one blob when it has ended. The rows stay as the index into the blob.
 
-use super::{Change, Result, Tx, execute, meant, row, rows};
-use crate::model::JobId;
+use serde::{Deserialize, Serialize};
+
+use super::{Change, JobRow, Json, Result, Tx, execute, meant, row, rows};
+use crate::{agent::protocol::Held, model::JobId};
 
 /// A part of a log. Its text is one zstd frame: in the row, or in the log's blob at `place`.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -45,6 +47,15 @@ pub struct NewChunk<'a> {
     pub data: &'a [u8],
 }
 
+/// What a log that grows no more was found to be, when all of it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// SHA-256 of its bytes as they are read, hexadecimal.
+    pub sha256: String,
+    /// Where bytes are missing or damaged: first, and first after. The first few of them.
+    pub holes: Vec<[u64; 2]>,
+}
+
 impl Tx {
     /// Appends a chunk to a log, if the log ends just where the chunk begins. False: it does not, or it is sealed.
     ///
@@ -56,7 +67,7 @@ impl Tx {
             self,
             "INSERT INTO log_chunks (job_id, start, length, line, newlines, pieces, data, size) \
              SELECT id, log_length, $3, log_newlines, $4, $5, $6, $7 FROM jobs \
-             WHERE id = $1 AND log_length = $2 AND log_blob IS NULL",
+             WHERE id = $1 AND log_length = $2 AND log_check IS NULL",
             chunk.job,
             chunk.start,
             chunk.length,
@@ -112,41 +123,87 @@ impl Tx {
         )
     }
 
-    /// The first chunk of a log that is still a row, for the blob to be made of.
+    /// The chunk of a log before byte `offset`.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn logs_to_seal(&mut self, limit: i64) -> Result<Vec<JobId>> {
-        let found: Vec<(JobId,)> = rows!(
+    pub async fn chunk_before(&mut self, job: JobId, offset: i64) -> Result<Option<ChunkRow>> {
+        row!(
             self,
-            (JobId,),
-            "SELECT id FROM jobs WHERE phase = 'ended' AND log_blob IS NULL AND log_length > 0 ORDER BY id LIMIT $1",
+            ChunkRow,
+            "SELECT * FROM log_chunks WHERE job_id = $1 AND start < $2 ORDER BY start DESC LIMIT 1",
+            job,
+            offset,
+        )
+    }
+
+    /// Jobs whose logs can be sealed: their agents have told the end, or are gone with their pods.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn logs_to_seal(&mut self, limit: i64) -> Result<Vec<JobRow>> {
+        rows!(
+            self,
+            JobRow,
+            "SELECT * FROM jobs WHERE phase = 'ended' AND log_check IS NULL AND log_length > 0 AND (record IS NOT NULL \
+             OR EXISTS (SELECT 1 FROM attempts WHERE id = attempt_id AND phase = 'removed')) ORDER BY id LIMIT $1",
             limit,
+        )
+    }
+
+    /// A log was found to be like this, and its frames stand in this blob now, one after another: the rows keep only
+    /// where. False: it is longer than `job` has it, and stays as it is.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn seal_log(&mut self, job: &JobRow, blob: &str, check: &Check) -> Result<bool> {
+        let met = execute!(
+            self,
+            "UPDATE jobs SET log_blob = $2, log_check = $3 WHERE id = $1 AND log_check IS NULL AND log_length = $4",
+            job.id,
+            blob,
+            Json(check),
+            job.log_length,
         )?;
-        Ok(found.into_iter().map(|(id,)| id).collect())
-    }
-
-    /// One chunk, by its place in the log.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn chunk(&mut self, job: JobId, start: i64) -> Result<Option<ChunkRow>> {
-        row!(self, ChunkRow, "SELECT * FROM log_chunks WHERE job_id = $1 AND start = $2", job, start)
-    }
-
-    /// The log's frames stand in this blob now, one after another: the rows keep only where.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn seal_log(&mut self, job: JobId, blob: &str) -> Result<()> {
+        if met == 0 {
+            return Ok(false);
+        }
         execute!(
             self,
             "UPDATE log_chunks SET data = NULL, place = (SELECT CAST(COALESCE(SUM(b.size), 0) AS BIGINT) FROM log_chunks b \
              WHERE b.job_id = log_chunks.job_id AND b.start < log_chunks.start) WHERE job_id = $1",
-            job,
+            job.id,
         )?;
-        let met = execute!(self, "UPDATE jobs SET log_blob = $2 WHERE id = $1 AND log_blob IS NULL", job, blob)?;
+        self.ring(Change::Log(job.id));
+        Ok(true)
+    }
+
+    /// From now on a log is over its limit: what comes is not kept.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn log_is_over(&mut self, job: JobId) -> Result<()> {
+        execute!(self, "UPDATE jobs SET log_over = 1 WHERE id = $1", job)?;
         self.ring(Change::Log(job));
-        meant("a log is sealed", 1, met)
+        Ok(())
+    }
+
+    /// The limit that a job's agent is told, once and for all: the one it was told before, if it was.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn promise_log_limit(&mut self, job: JobId, limit: i64) -> Result<()> {
+        execute!(self, "UPDATE jobs SET log_limit = COALESCE(log_limit, $2) WHERE id = $1", job, limit)?;
+        Ok(())
+    }
+
+    /// What an agent holds back of its log.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn keep_log_held(&mut self, job: JobId, held: &Held) -> Result<()> {
+        execute!(self, "UPDATE jobs SET log_held = $2 WHERE id = $1", job, Json(held))?;
+        self.ring(Change::Log(job));
+        Ok(())
     }
 }

@@ -7,11 +7,15 @@
 mod action;
 mod attempt;
 mod bell;
+mod contact;
 mod delivery;
 mod inbox;
 mod log;
+mod queue;
+mod replay;
 mod report;
 mod run;
+mod telling;
 mod types;
 
 use std::{path::Path, time::Duration};
@@ -24,11 +28,15 @@ use sqlx::{
 pub use action::ActionRow;
 pub use attempt::{AttemptRow, JobRow, NewJob, OutputRow, Tail};
 pub use bell::{Bell, Change, Listener};
-pub use delivery::{DeliveryRow, DeliverySummary};
+pub use contact::SilenceRow;
+pub use delivery::{DeliveryFilter, DeliveryRow, DeliveryShown, DeliverySummary, RunDigest};
 pub use inbox::{Inbox, NewDelivery, Taken};
-pub use log::{ChunkRow, NewChunk};
+pub use log::{Check, ChunkRow, NewChunk};
+pub use queue::{QueuedRun, TurnRow};
+pub use replay::Replay;
 pub use report::{NewReport, ReportRow};
 pub use run::{NewRun, Pin, Pins, RepositoryRow, RunFilter, RunRow, RunSummary};
+pub use telling::{Acknowledgement, Doubt, Patience, Spent};
 pub use types::Json;
 
 /// The schema's history; it only grows.
@@ -219,11 +227,12 @@ fn scheme(url: &str) -> String {
     url.split_once(':').map_or("(no scheme)", |(scheme, _)| scheme).chars().take(20).collect()
 }
 
-/// A SQLite database is one process's, so whoever held a lease is gone: nobody need wait until it is over. Should that
-/// process live on for a moment, its leases' fencing numbers stop it.
+/// A SQLite database is one process's, so whoever held a lease or told a forge is gone: nobody need wait until that is
+/// over. Should that process live on for a moment, the numbers of its leases and calls stop it.
 async fn forget_leases(options: &SqliteConnectOptions) -> Result<()> {
     let mut alone = options.connect().await?;
     sqlx::query("UPDATE actions SET lease_until = 0 WHERE lease_until > 0").execute(&mut alone).await?;
+    sqlx::query(telling::CALLS_LOST).bind(i64::MAX).bind(telling::LATE_MS).execute(&mut alone).await?;
     Ok(alone.close().await?)
 }
 

@@ -66,6 +66,14 @@ pub struct RunRow {
     pub reason: String,
     /// Who cancelled it.
     pub cancelled_by: Option<String>,
+    /// The number of the newer run that took its place.
+    pub superseded_by: Option<i64>,
+    /// Its group; `None`: it has nothing to do with other runs.
+    pub queue: Option<String>,
+    /// Its place in its group's order, once it has one.
+    pub turn: Option<i64>,
+    /// When its group let it go; `None`: not yet, or it has no group.
+    pub released: Option<Time>,
     /// Images as the registry had them.
     pub pins: Json<Pins>,
     /// The snapshot's digest, once there is one.
@@ -153,6 +161,13 @@ pub struct NewRun<'a> {
     pub now: Time,
 }
 
+impl RunRow {
+    /// Whether other runs of its group keep it from starting.
+    pub const fn is_held(&self) -> bool {
+        self.queue.is_some() && self.released.is_none() && self.state.0.conclusion().is_none()
+    }
+}
+
 impl Tx {
     /// The repository's row, made or brought up to date.
     ///
@@ -199,12 +214,14 @@ impl Tx {
             execute!(self, "UPDATE repositories SET last_number = last_number + 1 WHERE id = $1", new.repository)?;
         meant("a run's number", 1, met)?;
         let ended = new.state.conclusion().map(|_| new.now);
+        let concurrency = new.plan.and_then(|plan| plan.concurrency.as_ref());
         execute!(
             self,
             "INSERT INTO runs (id, repository_id, number, delivery_id, rerun_of, flow, path, event, sha, plan, digest, \
-             diagnostics, phase, state, reason, pins, source, source_note, source_due, created, ended) \
+             diagnostics, phase, state, reason, pins, source, source_note, source_due, created, ended, queue, \
+             concurrency) \
              VALUES ($1, $2, (SELECT last_number FROM repositories WHERE id = $2), $3, $4, $5, $6, $7, $8, $9, $10, \
-             $11, $12, $13, $14, $15, $16, $17, $18, $18, $19)",
+             $11, $12, $13, $14, $15, $16, $17, $18, $18, $19, $20, $21)",
             id,
             new.repository,
             new.delivery,
@@ -224,6 +241,8 @@ impl Tx {
             new.source_note,
             new.now,
             ended,
+            concurrency.map(|concurrency| &concurrency.group),
+            Json(concurrency),
         )?;
         if new.state.conclusion().is_none() {
             self.insert_actions(id, new.plan, new.now).await?;

@@ -14,7 +14,7 @@ use futures::TryStreamExt as _;
 
 use super::Web;
 use crate::{
-    agent::protocol::{self, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer, Outputs},
+    agent::protocol::{self, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer, Outputs},
     engine::turn::Denied,
     model::JobId,
 };
@@ -54,6 +54,7 @@ impl IntoResponse for Denied {
         let status = match &self {
             Self::Unknown => StatusCode::UNAUTHORIZED,
             Self::Protocol(_) | Self::Chunk(_) | Self::Event(_) => StatusCode::BAD_REQUEST,
+            Self::Over(_) => StatusCode::GONE,
             Self::Gap(answer) => return (StatusCode::CONFLICT, Json(*answer)).into_response(),
             Self::TooMuch => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Engine(error) => {
@@ -105,9 +106,11 @@ async fn heartbeat(
     State(web): State<Web>,
     Bearer(session): Bearer,
     Query(patience): Query<Patience>,
+    said: Option<Json<Heartbeat>>,
 ) -> Result<Json<HeartbeatAnswer>, Denied> {
+    let Json(said) = said.unwrap_or_default();
     let patience = patience.wait.map_or(protocol::LONG_POLL, Duration::from_secs).min(protocol::LONG_POLL);
-    web.engine.heartbeat(&session, patience).await.map(Json)
+    web.engine.heartbeat(&session, said, patience).await.map(Json)
 }
 
 async fn end(

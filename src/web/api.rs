@@ -2,6 +2,8 @@
 //!
 //! Who may ask: as with the pages, whoever reaches the server.
 
+mod delivery;
+
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
@@ -17,8 +19,8 @@ use super::{
     pages::{Failure, JobPlace, Moment, Place, Route, RunPlace, log_text, same_site},
 };
 use crate::{
-    engine::EngineError,
-    model::{DeliveryId, ForgeKind, JobId, JobPath, RepositoryName, RunId, Time},
+    engine::{EngineError, whole::Whole},
+    model::{ForgeKind, JobId, JobPath, RepositoryName, RunId, Time},
     store::{ActionRow, JobRow, RunFilter, RunRow, RunSummary, Tx},
 };
 
@@ -31,12 +33,6 @@ struct RunsQuery {
     forge: Option<ForgeKind>,
     repository: Option<RepositoryName>,
     before: Option<RunId>,
-    limit: Option<i64>,
-}
-
-#[derive(Debug, Deserialize)]
-struct DeliveriesQuery {
-    before: Option<DeliveryId>,
     limit: Option<i64>,
 }
 
@@ -68,8 +64,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/runs/{id}/rerun", post(rerun))
         .route("/jobs/{id}", get(job))
         .route("/jobs/{id}/log", get(job_log))
-        .route("/deliveries", get(deliveries))
-        .route("/deliveries/{id}", get(delivery))
+        .nest("/deliveries", delivery::routes())
         .fallback(async || Problem(Failure::Missing))
         .method_not_allowed_fallback(async || Problem(Failure::Method))
 }
@@ -129,6 +124,7 @@ async fn job(State(web): State<Web>, Path(id): Path<String>) -> Answer {
     let mut value = job_value(&run, &route, &action, &job, outputs);
     value["run"] = json!(run.id);
     value["attempt"] = json!(attempt.number);
+    value["silences"] = silences(&mut tx, job.id).await?;
     Ok(Json(value))
 }
 
@@ -136,33 +132,6 @@ async fn job(State(web): State<Web>, Path(id): Path<String>) -> Answer {
 async fn job_log(State(web): State<Web>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     let job = find_job(&mut web.engine.store.read().await?, &id).await?;
     Ok(log_text(&web.engine, &job, &headers)?)
-}
-
-async fn deliveries(
-    State(web): State<Web>,
-    query: Result<Query<DeliveriesQuery>, axum::extract::rejection::QueryRejection>,
-) -> Answer {
-    let Query(query) = query.map_err(|_| Failure::Query)?;
-    let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE);
-    let rows = web.engine.store.read().await?.deliveries(query.before, limit).await?;
-    let one = |row: &crate::store::DeliverySummary| {
-        json!({"id": row.id, "forge": row.forge, "delivery": row.delivery, "event": row.event,
-               "received": time(row.received), "state": row.state.0, "trouble": row.trouble})
-    };
-    Ok(Json(json!({"deliveries": rows.iter().map(one).collect::<Vec<_>>()})))
-}
-
-async fn delivery(State(web): State<Web>, Path(id): Path<String>) -> Answer {
-    let id: DeliveryId = id.parse().map_err(|_| Failure::Missing)?;
-    let mut tx = web.engine.store.read().await?;
-    let row = tx.delivery(id).await?.ok_or(Failure::Missing)?;
-    let runs = tx.runs_of_delivery(id).await?;
-    Ok(Json(json!({
-        "id": row.id, "forge": row.forge, "delivery": row.delivery, "event": row.event,
-        "received": time(row.received), "state": row.state.0, "trouble": row.trouble,
-        "headers": row.headers.0, "body": String::from_utf8_lossy(&row.body),
-        "runs": runs.iter().map(summary).collect::<Vec<_>>(),
-    })))
 }
 
 async fn find(tx: &mut Tx, id: &str) -> Result<RunRow, Problem> {
@@ -180,6 +149,12 @@ async fn outputs(tx: &mut Tx, job: JobId) -> Result<Map<String, Value>, Problem>
     Ok(rows.into_iter().map(|output| (output.name, Value::String(output.value))).collect())
 }
 
+/// When a job's agent should have spoken and did not.
+async fn silences(tx: &mut Tx, job: JobId) -> Result<Value, Problem> {
+    let rows = tx.silences(job, PAGE).await?;
+    Ok(rows.iter().map(|row| json!({"since": time(row.since), "until": row.until.map(time)})).collect())
+}
+
 /// The run's page.
 async fn route_of(tx: &mut Tx, run: &RunRow) -> Result<Route, Problem> {
     let repository = tx.repository(run.repository_id).await?;
@@ -188,13 +163,18 @@ async fn route_of(tx: &mut Tx, run: &RunRow) -> Result<Route, Problem> {
 }
 
 fn summary(row: &RunSummary) -> Value {
-    let place = Place::Run(row.number.cast_unsigned(), RunPlace::Page);
-    let url = Route { forge: row.forge, repository: row.name.clone(), place }.to_string();
+    let url = run_url(row.forge, &row.name, row.number);
     json!({
         "id": row.id, "forge": row.forge, "repository": row.name, "number": row.number, "flow": row.flow,
         "sha": row.sha, "event": row.event.0, "status": row.state.0, "reason": row.reason, "url": url,
         "created": time(row.created), "started": row.started.map(time), "ended": row.ended.map(time),
     })
+}
+
+/// The run's page.
+fn run_url(forge: ForgeKind, repository: &RepositoryName, number: i64) -> String {
+    let place = Place::Run(number.cast_unsigned(), RunPlace::Page);
+    Route { forge, repository: repository.clone(), place }.to_string()
 }
 
 /// A run with its stages, actions and the jobs of each action's newest attempt.
@@ -209,11 +189,15 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
         }
         stages.push(json!({"name": stage.name, "kind": stage.kind, "actions": actions}));
     }
+    let replay_of = match run.delivery_id {
+        Some(delivery) => tx.replayed_by(delivery).await?,
+        None => None,
+    };
     Ok(json!({
         "id": run.id, "forge": route.forge, "repository": route.repository, "number": run.number,
         "flow": run.flow, "path": run.path, "sha": run.sha, "event": run.event.0, "status": run.state.0,
         "reason": run.reason, "cancelled_by": run.cancelled_by, "rerun_of": run.rerun_of,
-        "delivery": run.delivery_id, "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
+        "delivery": run.delivery_id, "replay_of": replay_of, "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
         "url": route.to_string(), "created": time(run.created), "started": run.started.map(time),
         "ended": run.ended.map(time), "stages": stages,
     }))
@@ -228,7 +212,9 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
     let mut shown = Vec::with_capacity(jobs.len());
     for job in &jobs {
         let outputs = outputs(tx, job.id).await?;
-        shown.push(job_value(run, route, row, job, outputs));
+        let mut value = job_value(run, route, row, job, outputs);
+        value["silences"] = silences(tx, job.id).await?;
+        shown.push(value);
     }
     let plan = run.plan.as_ref().and_then(|plan| plan.action(row.stage as usize, row.place as usize));
     Ok(json!({
@@ -248,6 +234,7 @@ fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outp
         action: action.name.clone(),
         job: job.name.clone(),
     });
+    let whole = Whole::of(job);
     let url = |path: JobPath, place| {
         let place = Place::Job(run.number.cast_unsigned(), path, place);
         Route { place, ..route.clone() }.to_string()
@@ -257,7 +244,8 @@ fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outp
         "status": job.state.0, "words": job.state.verdict().map(ToString::to_string), "outputs": outputs,
         "started": job.started.map(time), "ended": job.ended.map(time),
         "log": {
-            "length": job.log_length, "lines": job.log_lines(),
+            "length": job.log_length, "lines": job.log_lines(), "state": whole.state.label(), "words": whole.to_string(),
+            "left_out": whole.left_out,
             "sha256": job.record.as_ref().map(|record| &record.log.sha256),
             "page": path.clone().map(|path| url(path, JobPlace::Page)),
             "text": path.clone().map(|path| url(path, JobPlace::Raw)),

@@ -10,7 +10,7 @@ use axum::{
 use super::Web;
 use crate::{
     forge::{Authentic, Forge},
-    model::{DeliveryState, ForgeKind},
+    model::{DeliveryState, ForgeKind, HIDDEN, is_secret_header},
     store::{NewDelivery, Taken},
 };
 
@@ -18,6 +18,8 @@ use crate::{
 pub(super) const BODY_MAX: usize = 26 << 20;
 /// More headers than this are not kept.
 const HEADERS_MAX: usize = 64;
+/// A longer name is cut.
+const HEADER_NAME_MAX: usize = 128;
 /// A longer value is cut.
 const HEADER_VALUE_MAX: usize = 1024;
 
@@ -95,15 +97,13 @@ fn new_delivery(
 
 /// Headers as the delivery's page shows them: what proves something to somebody is hidden.
 fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
-    let secret =
-        |name: &str| ["authorization", "cookie", "token", "signature", "secret"].iter().any(|word| name.contains(word));
     let show = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
-        let text = if secret(name.as_str()) {
-            "(hidden)".to_owned()
+        let text = if is_secret_header(name.as_str()) {
+            HIDDEN.to_owned()
         } else {
             String::from_utf8_lossy(value.as_bytes()).chars().take(HEADER_VALUE_MAX).collect()
         };
-        (name.as_str().to_owned(), text)
+        (name.as_str().chars().take(HEADER_NAME_MAX).collect(), text)
     };
     headers.iter().take(HEADERS_MAX).map(show).collect()
 }

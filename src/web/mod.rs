@@ -3,9 +3,12 @@
 mod agent;
 mod api;
 mod assets;
+mod delivery;
 mod hooks;
 pub mod log;
 pub mod pages;
+
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -15,6 +18,8 @@ use axum::{
     routing::{get, post},
 };
 
+use tokio::sync::Semaphore;
+
 use crate::engine::Engine;
 
 /// What every handler may use.
@@ -22,11 +27,13 @@ use crate::engine::Engine;
 pub struct Web {
     /// What decides and drives.
     pub engine: Engine,
+    /// Who may ask a forge, which nobody else may because of a request.
+    dry_runs: Arc<Semaphore>,
 }
 
 /// All routes.
 pub fn router(engine: Engine) -> Router {
-    let web = Web { engine };
+    let web = Web { engine, dry_runs: Arc::new(Semaphore::new(delivery::DRY_RUNS)) };
     let dress = middleware::from_fn_with_state(web.clone(), pages::dress);
     Router::new()
         .route("/hooks/{forge}", post(hooks::take).layer(DefaultBodyLimit::max(hooks::BODY_MAX)))

@@ -1,4 +1,5 @@
 //! What the engine decides without doing anything: pure functions, by table and by chance.
 
 mod advance;
+mod queue;
 mod verdict;

@@ -75,6 +75,7 @@ fn pull_request(branch: &str, base: &str) -> EventKind {
         head_repository: Some(repository()),
         author: "ada".to_owned(),
         draft: false,
+        before: None,
     })
 }
 

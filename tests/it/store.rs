@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use containerops::{
     model::{ActionId, DeliveryId, DeliveryState, ForgeKind, Time},
-    store::{Change, NewDelivery, Store, StoreError, Taken},
+    store::{Change, DeliveryFilter, NewDelivery, Store, StoreError, Taken},
 };
 use futures::future::join_all;
 use sqlx::SqlitePool;
@@ -42,7 +42,8 @@ impl Scene {
 
     async fn count(&self) -> usize {
         let mut tx = self.store.read().await.expect("the database is there");
-        tx.deliveries(None, 1000).await.expect("deliveries").len()
+        let filter = DeliveryFilter { limit: 1000, ..DeliveryFilter::default() };
+        tx.deliveries(&filter).await.expect("deliveries").len()
     }
 }
 

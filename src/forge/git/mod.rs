@@ -21,7 +21,8 @@ use secrecy::SecretString;
 
 use self::delivery::{Commit, DELIVERY_HEADER, Delivery, EVENT_HEADER, SIGNATURE_HEADER};
 use super::{
-    Acknowledged, Authentic, FlowFile, Forge, ForgeError, GitCommandError, Reading, Source, Unreadable, Wanted,
+    Allowance, Authentic, FlowFile, Forge, ForgeError, GitCommandError, Reading, Shown, Source, Told, Unreadable,
+    Wanted,
 };
 use crate::model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust};
 
@@ -111,12 +112,24 @@ impl Forge for Git {
         Ok(Source { url, header: None, refs, merge_ref: None })
     }
 
-    async fn report(&self, wanted: &Wanted<'_>, _: Option<&str>) -> Result<Acknowledged, ForgeError> {
+    fn allowance(&self, repository: &Repository) -> Allowance {
+        Allowance { account: format!("git/{}", repository.name), writes: None, states: None }
+    }
+
+    async fn report(&self, wanted: &Wanted<'_>, _: Option<&str>) -> Result<Told, ForgeError> {
         let directory = self.directory(&wanted.repository.name)?;
         let lock = self.lock(&wanted.repository.name);
         let _alone = lock.lock().await;
         notes::write(&directory, wanted).await?;
-        Ok(Acknowledged::default())
+        Ok(Told::Whole { known: None })
+    }
+
+    fn expected(&self, wanted: &Wanted<'_>) -> Shown {
+        notes::expected(wanted)
+    }
+
+    async fn shown(&self, repository: &Repository, sha: &Sha) -> Result<Option<Vec<Shown>>, ForgeError> {
+        notes::shown(&self.directory(&repository.name)?, sha).await.map(Some)
     }
 }
 

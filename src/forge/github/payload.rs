@@ -73,6 +73,8 @@ struct Commit {
 #[derive(Deserialize)]
 struct PullRequestPayload {
     pull_request: Pull,
+    /// Only of `synchronize`.
+    before: Option<Sha>,
 }
 
 #[derive(Deserialize)]
@@ -228,6 +230,7 @@ fn pull_request(common: Common, payload: PullRequestPayload) -> Reading {
         head_repository: pull.head.repo.map(|repository| repository.full_name.0),
         author: login(pull.user),
         draft: pull.draft,
+        before: payload.before,
     });
     let title = first_line(&pull.title);
     Reading::Event(common.event(kind, pull.head.sha, Some(pull.base.sha), title, trust))

@@ -41,6 +41,18 @@ pub fn plain(line: &[u8]) -> String {
     screen.cells.iter().map(|cell| cell.character).collect()
 }
 
+/// Text of several lines as HTML, character by character: for what no terminal has written.
+pub fn block(text: &str) -> String {
+    let mut html = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match character {
+            '\n' => html.push('\n'),
+            other => write_character(&mut html, other),
+        }
+    }
+    html
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Cell {
     character: char,

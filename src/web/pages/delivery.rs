@@ -1,36 +1,42 @@
-//! Every webhook that was authentic, and what became of it.
+//! Every webhook that was authentic, and what became of it; and the button that plays one again.
 
 use askama::Template;
 use axum::{
-    extract::{Path, State},
-    http::Uri,
-    response::Response,
+    Form,
+    extract::{Path, State, rejection::FormRejection},
+    http::{HeaderMap, Uri},
+    response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
 
-use super::{Chrome, Failure, Mark, Moment, query, render, runs::RunLine};
+use super::{Chrome, Failure, Mark, Moment, query, render, runs::RunLine, same_site};
 use crate::{
-    model::{DeliveryId, DeliveryState, ForgeKind, Time},
-    web::Web,
+    model::{DeliveryId, DeliveryPhase, DeliveryState, ForgeKind, Time},
+    store::{DeliveryShown, DeliverySummary},
+    web::{
+        Web,
+        delivery::{self, Body, ListQuery},
+        log::ansi,
+    },
 };
 
 /// Deliveries on one page.
 const PAGE: i64 = 50;
-/// More of a body is not shown; it may have 26 MiB.
-const BODY_SHOWN: usize = 64 << 10;
+/// Replays that a page names.
+const REPLAYS: i64 = 20;
 
-#[derive(Debug, Deserialize)]
-struct ListQuery {
-    before: Option<DeliveryId>,
-}
-
-struct DeliveryView {
-    id: DeliveryId,
-    mark: Mark,
-    forge: ForgeKind,
-    event: String,
+/// A delivery in a list, and at the head of its page.
+pub(super) struct DeliveryView {
+    pub(super) id: DeliveryId,
+    pub(super) mark: Mark,
+    pub(super) forge: ForgeKind,
+    pub(super) event: String,
     delivery: String,
+    repository: String,
     reason: String,
+    tries: String,
+    next_try: Option<Moment>,
+    replays: Option<DeliveryId>,
     received: Moment,
 }
 
@@ -39,8 +45,11 @@ struct DeliveryView {
 struct DeliveriesPage {
     chrome: Chrome,
     deliveries: Vec<DeliveryView>,
+    asked: ListQuery,
+    chooses: bool,
+    states: Vec<(&'static str, String)>,
+    forges: Vec<ForgeKind>,
     older: Option<String>,
-    older_page: bool,
     hooks_url: String,
 }
 
@@ -49,63 +58,104 @@ struct DeliveriesPage {
 struct DeliveryPage {
     chrome: Chrome,
     d: DeliveryView,
+    hook: String,
     runs: Vec<RunLine>,
+    replayed_by: Vec<DeliveryId>,
+    /// `None` if it waits to be handled, and cannot be replayed.
+    wish: Option<String>,
+    /// Name and value, as HTML.
     headers: Vec<(String, String)>,
+    /// As HTML.
     body: String,
-    body_cut: usize,
+    body_length: i64,
+    body_left_out: i64,
+}
+
+/// The form behind the button.
+#[derive(Debug, Deserialize)]
+pub(super) struct ReplayForm {
+    /// Names the wish, so that a second click on one page means the first's replay.
+    wish: Option<String>,
 }
 
 /// `GET /deliveries`.
 pub(super) async fn list(State(web): State<Web>, uri: Uri) -> Result<Response, Failure> {
-    let ListQuery { before } = query(&uri)?;
-    let mut rows = web.engine.store.read().await?.deliveries(before, PAGE + 1).await?;
+    let asked: ListQuery = query(&uri)?;
+    let filter = asked.filter(PAGE + 1)?;
+    let mut rows = web.engine.store.read().await?.deliveries(&filter).await?;
     let more = rows.len() as i64 > PAGE;
     rows.truncate(PAGE as usize);
-    let older = rows.last().filter(|_| more).map(|last| format!("/deliveries?before={}", last.id));
-    let view = |row: crate::store::DeliverySummary| DeliveryView {
-        mark: Mark::from(&row.state.0),
-        reason: reason(&row.state, &row.trouble),
-        id: row.id,
-        forge: row.forge,
-        event: row.event,
-        delivery: row.delivery,
-        received: Moment(row.received),
-    };
+    let older = rows.last().filter(|_| more).map(|last| older_url(&asked, last.id));
+    let state = |phase: DeliveryPhase| (phase.as_str(), phase_words(phase).to_owned());
     render(&DeliveriesPage {
-        chrome: Chrome::new(&web, "Deliveries".to_owned(), &Mark::none()).live(before.is_some()),
-        deliveries: rows.into_iter().map(view).collect(),
+        chrome: Chrome::new(&web, "Deliveries".to_owned(), &Mark::none()).live(asked.before.is_some()),
+        deliveries: rows.into_iter().map(DeliveryView::from).collect(),
+        chooses: asked.chooses() || asked.before.is_some(),
+        states: DeliveryPhase::ALL.into_iter().map(state).collect(),
+        forges: web.engine.forges.keys().copied().collect(),
+        asked,
         older,
-        older_page: before.is_some(),
         hooks_url: web.engine.settings.public_url.clone(),
     })
 }
 
 /// `GET /deliveries/{id}`.
 pub(super) async fn one(State(web): State<Web>, Path(id): Path<String>) -> Result<Response, Failure> {
-    let id: DeliveryId = id.parse().map_err(|_| Failure::Missing)?;
-    let mut tx = web.engine.store.read().await?;
-    let row = tx.delivery(id).await?.ok_or(Failure::Missing)?;
+    let row = delivery::find(&web, &id).await?;
     let now: Time = web.engine.clock.now();
+    let mut tx = web.engine.store.read().await?;
+    let id = row.summary.id;
     let runs = tx.runs_of_delivery(id).await?.iter().map(|run| RunLine::new(run, now)).collect();
-    let mark = Mark::from(&row.state.0);
-    let shown = &row.body[..row.body.len().min(BODY_SHOWN)];
+    let pending = row.summary.state.0 == DeliveryState::Pending;
+    let title = format!("{} {}", row.summary.forge, row.summary.event);
     render(&DeliveryPage {
-        chrome: Chrome::new(&web, format!("{} {}", row.forge, row.event), &mark)
-            .live(row.state.0 != DeliveryState::Pending),
+        chrome: Chrome::new(&web, title, &Mark::from(&row.summary.state.0)).live(!pending),
         runs,
-        body: pretty(&row.body).unwrap_or_else(|| String::from_utf8_lossy(shown).into_owned()),
-        body_cut: if row.body.len() > BODY_SHOWN { row.body.len() - BODY_SHOWN } else { 0 },
-        headers: row.headers.0,
-        d: DeliveryView {
-            id,
-            mark,
+        replayed_by: tx.replays_of(id, REPLAYS).await?,
+        wish: (!pending).then(|| delivery::new_wish(now)),
+        headers: delivery::headers(&row).iter().map(|(name, value)| (ansi::block(name), ansi::block(value))).collect(),
+        body: ansi::block(&body(&row)),
+        body_length: row.length,
+        body_left_out: row.length - row.start.len() as i64,
+        hook: row.hook,
+        d: DeliveryView::from(row.summary),
+    })
+}
+
+/// `POST /deliveries/{id}/replay`: leads to the replay's page.
+pub(super) async fn replay(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Result<Form<ReplayForm>, FormRejection>,
+) -> Result<Response, Failure> {
+    same_site(&headers)?;
+    let wish = form.ok().and_then(|Form(form)| form.wish);
+    let wish = delivery::wish(wish.as_deref(), web.engine.clock.now())?;
+    let (_, replay) = delivery::replay(&web, &id, &wish).await?;
+    Ok(Redirect::to(&format!("/deliveries/{replay}")).into_response())
+}
+
+impl From<DeliverySummary> for DeliveryView {
+    fn from(row: DeliverySummary) -> Self {
+        Self {
+            mark: Mark::from(&row.state.0),
+            reason: reason(&row.state, &row.trouble),
+            tries: match row.tries {
+                0 => String::new(),
+                1 => "tried once".to_owned(),
+                tries => format!("tried {tries} times"),
+            },
+            next_try: delivery::next_try(&row).map(Moment),
+            id: row.id,
             forge: row.forge,
             event: row.event,
             delivery: row.delivery,
-            reason: reason(&row.state, &row.trouble),
+            repository: row.repository.map(|name| name.to_string()).unwrap_or_default(),
+            replays: row.replays,
             received: Moment(row.received),
-        },
-    })
+        }
+    }
 }
 
 fn reason(state: &DeliveryState, trouble: &str) -> String {
@@ -116,9 +166,30 @@ fn reason(state: &DeliveryState, trouble: &str) -> String {
     }
 }
 
-/// Small JSON with line breaks.
-fn pretty(body: &[u8]) -> Option<String> {
-    let small = body.len() <= BODY_SHOWN;
-    let value: serde_json::Value = small.then(|| serde_json::from_slice(body).ok()).flatten()?;
-    serde_json::to_string_pretty(&value).ok()
+const fn phase_words(phase: DeliveryPhase) -> &'static str {
+    match phase {
+        DeliveryPhase::Pending => "waiting",
+        DeliveryPhase::Started => "started runs",
+        DeliveryPhase::Nothing => "started nothing",
+        DeliveryPhase::Unreadable => "unreadable",
+    }
+}
+
+fn older_url(asked: &ListQuery, last: DeliveryId) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in [("state", &asked.state), ("forge", &asked.forge), ("repository", &asked.repository)] {
+        if !value.is_empty() {
+            query.append_pair(name, value);
+        }
+    }
+    format!("/deliveries?{}", query.append_pair("before", &last.to_string()).finish())
+}
+
+/// JSON with line breaks, text as it is, and of anything else what is text in it.
+fn body(row: &DeliveryShown) -> String {
+    match Body::of(row) {
+        Body::Json(value) => serde_json::to_string_pretty(&value).unwrap_or_default(),
+        Body::Text(text) => text,
+        Body::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+    }
 }

@@ -27,6 +27,12 @@ pub enum Failure {
     /// Another site's page made the browser ask.
     #[error("another site asked for this")]
     CrossSite,
+    /// It cannot be done to something that is as it is now.
+    #[error("{0}")]
+    Conflict(String),
+    /// As many ask for this as may at once.
+    #[error("others are asking for this just now")]
+    Busy,
     /// Ours.
     #[error("something went wrong on our side")]
     Ours(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -71,6 +77,8 @@ impl Failure {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Query => StatusCode::BAD_REQUEST,
             Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Ours(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -98,6 +106,7 @@ impl Problem {
         let advice = match self.status.as_u16() {
             404 => "The address may be mistyped, or the run may never have been. All runs are on the first page.",
             500 => "It is in the server's log. Try again in a moment.",
+            503 => "Try again in a moment.",
             403 => "Open the page itself and press the button there.",
             _ => "Go back to the page and try again from there.",
         };

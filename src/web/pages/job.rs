@@ -15,8 +15,9 @@ use super::{
 };
 use crate::{
     agent::protocol::Stream,
+    engine::whole::{State, Whole},
     model::{JobPath, JobState, Plan, Time},
-    store::{AttemptRow, JobRow, RunRow, Tx},
+    store::{AttemptRow, JobRow, RunRow, SilenceRow, Tx},
     web::{
         Web,
         log::{
@@ -26,6 +27,9 @@ use crate::{
         },
     },
 };
+
+/// How many of its agent's silences a job's page shows, the newest.
+const SILENCES_SHOWN: i64 = 10;
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct JobQuery {
@@ -44,6 +48,7 @@ pub(super) struct Found {
     pub(super) attempts: Vec<AttemptRow>,
     pub(super) attempt: i64,
     pub(super) job: JobRow,
+    pub(super) silences: Vec<SilenceRow>,
 }
 
 #[derive(Template)]
@@ -68,6 +73,7 @@ struct LogPage {
     ended: bool,
     took: Option<Took>,
     attempts: Vec<AttemptView>,
+    silences: Vec<(Moment, Option<Moment>)>,
     fault: Option<u64>,
     rows: Vec<Row>,
     earlier: Option<u64>,
@@ -75,7 +81,7 @@ struct LogPage {
     total: u64,
     follow: Option<u64>,
     open_at: Option<u64>,
-    seal: String,
+    seal: Whole,
 }
 
 struct AttemptView {
@@ -136,6 +142,11 @@ fn wanted(asked: &JobQuery, open_at: Option<u64>, job: &JobRow) -> Range<u64> {
 }
 
 impl LogPage {
+    /// Whether the server still has to say that the log is what its agent wrote.
+    fn is_pending(&self) -> bool {
+        self.seal.state == State::Arrived
+    }
+
     fn new(web: &Web, route: &Route, run: u64, path: &JobPath, found: Found, shown: (Range<u64>, Window)) -> Self {
         let (wanted, window) = shown;
         let at = |place| Route { place: Place::Job(run, path.clone(), place), ..route.clone() }.to_string();
@@ -168,6 +179,7 @@ impl LogPage {
             ended,
             took: Took::of(found.job.started, found.job.ended, web.engine.clock.now()),
             attempts: found.attempts.iter().map(|attempt| view(attempt.number)).collect(),
+            silences: found.silences.iter().map(|row| (Moment(row.since), row.until.map(Moment))).collect(),
             fault: None,
             rows: window.lines.into_iter().map(|line| rows.row(line)).collect(),
             earlier: (wanted.start > 1).then(|| wanted.start.saturating_sub(WINDOW).max(1)),
@@ -175,7 +187,7 @@ impl LogPage {
             total,
             follow: (!ended && wanted.end > total).then_some(window.resume),
             open_at: None,
-            seal: seal(&found.job),
+            seal: Whole::of(&found.job),
             flow: found.run.flow,
             image: found.image,
         }
@@ -202,27 +214,6 @@ impl Rows {
     }
 }
 
-/// What is known of the whole log.
-fn seal(job: &JobRow) -> String {
-    let length = job.log_length.cast_unsigned();
-    let lines = match job.log_lines() {
-        1 => "1 line".to_owned(),
-        lines => format!("{lines} lines"),
-    };
-    match (&job.record, &job.state.0) {
-        (Some(record), _) if record.log.length == length => {
-            format!("complete, {lines}, {length} bytes, sha256 {}", record.log.sha256)
-        }
-        (Some(record), _) => format!("the log has a gap: {length} of {} bytes arrived", record.log.length),
-        (None, JobState::Ended(_)) if length > 0 => {
-            format!("the agent sent no end record: {lines} arrived, and there may have been more")
-        }
-        (None, JobState::Ended(_)) => String::new(),
-        (None, JobState::Waiting) => "the job has not started".to_owned(),
-        (None, JobState::Running) => format!("{lines} so far"),
-    }
-}
-
 /// The job at this path, of this attempt or the newest.
 pub(super) async fn find(
     web: &Web,
@@ -244,7 +235,8 @@ pub(super) async fn find(
     let chosen = chosen.ok_or(Failure::Missing)?;
     let jobs = tx.jobs(chosen.id).await?;
     let job = jobs.into_iter().find(|row| row.place == job as i64).ok_or(Failure::Missing)?;
-    Ok(Found { image, attempt: chosen.number, attempts, job, run })
+    let silences = tx.silences(job.id, SILENCES_SHOWN).await?;
+    Ok(Found { image, attempt: chosen.number, attempts, job, run, silences })
 }
 
 async fn attempts(tx: &mut Tx, run: &RunRow, place: (usize, usize)) -> Result<Vec<AttemptRow>, Failure> {

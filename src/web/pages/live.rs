@@ -4,7 +4,7 @@ use std::{convert::Infallible, ops::Range, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, StatusCode, header, request::Parts},
     response::{
         IntoResponse, Response, Sse,
         sse::{Event, KeepAlive},
@@ -20,7 +20,7 @@ use super::{
     query,
 };
 use crate::{
-    engine::{Engine, EngineError, log::Frame},
+    engine::{Engine, EngineError, log::Frame, whole::Whole},
     model::{JobId, JobPath, JobState},
     store::{Change, JobRow, Listener},
     web::{
@@ -35,6 +35,9 @@ use crate::{
 
 /// How long a stream waits for news before it looks by itself.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// Says of a raw log what its page says below the last line.
+const SEAL: HeaderName = HeaderName::from_static("containerops-log");
 
 /// How a stream's lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -67,12 +70,16 @@ pub(super) async fn raw(
     log_text(&web.engine, &found.job, &request.headers)
 }
 
-/// A job's log as it is, or the part of it that `Range` asks for.
+/// A job's log as it is, or the part of it that `Range` asks for. The header `containerops-log` says how complete it is;
+/// where its end is missing, a last line of ours does, too.
 ///
 /// # Errors
 /// None that a request could cause.
 pub fn log_text(engine: &Engine, job: &JobRow, headers: &HeaderMap) -> Result<Response, Failure> {
-    let length = job.log_length.cast_unsigned();
+    let (whole, stored) = (Whole::of(job), job.log_length.cast_unsigned());
+    let break_line = if job.log_open > 0 { "\n" } else { "" };
+    let notice = whole.notice().map_or_else(String::new, |notice| format!("{break_line}{notice}\n"));
+    let length = stored + notice.len() as u64;
     let header = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let (status, bytes) = match range::parse(header, length) {
         Wanted::Whole => (StatusCode::OK, 0..length),
@@ -86,9 +93,14 @@ pub fn log_text(engine: &Engine, job: &JobRow, headers: &HeaderMap) -> Result<Re
         (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
         (header::ACCEPT_RANGES, "bytes".to_owned()),
         (header::CONTENT_LENGTH, (bytes.end - bytes.start).to_string()),
+        (SEAL, whole.to_string()),
     ];
     let part = format!("bytes {}-{}/{length}", bytes.start, bytes.end.saturating_sub(1));
-    let mut response = (status, headers, Body::from_stream(text(engine.clone(), job.id, bytes))).into_response();
+    let of_notice = |at: u64| usize::try_from(at.saturating_sub(stored)).unwrap_or(usize::MAX).min(notice.len());
+    let after = Bytes::copy_from_slice(&notice.as_bytes()[of_notice(bytes.start)..of_notice(bytes.end)]);
+    let text = text(engine.clone(), job.id, bytes.start.min(stored)..bytes.end.min(stored));
+    let text = futures::StreamExt::chain(text, stream::once(async { Ok(after) }));
+    let mut response = (status, headers, Body::from_stream(text)).into_response();
     if status == StatusCode::PARTIAL_CONTENT {
         response.headers_mut().insert(header::CONTENT_RANGE, part.parse().map_err(|_| Failure::Missing)?);
     }
@@ -131,6 +143,7 @@ pub(super) async fn stream(
         form: asked.form,
         collector: None,
         rows: Rows { renderer: Renderer::default(), started: found.job.started, raw },
+        seal: String::new(),
         ended: false,
     };
     let events = stream::unfold(follow, async |mut follow| follow.next().await.map(|event| (event, follow)));
@@ -147,6 +160,8 @@ struct Follow {
     form: Form,
     collector: Option<Collector>,
     rows: Rows,
+    /// What was said of the whole log.
+    seal: String,
     ended: bool,
 }
 
@@ -157,7 +172,8 @@ impl Follow {
             return None;
         }
         loop {
-            let over = self.is_over().await?;
+            let job = self.job().await?;
+            let over = matches!(job.state.0, JobState::Ended(_));
             match self.engine.frame_at_offset(self.job, self.offset).await {
                 Ok(Some(frame)) => {
                     if let Some(event) = self.event(&frame, over) {
@@ -166,6 +182,9 @@ impl Follow {
                 }
                 Ok(None) if over => return Some(self.end()),
                 Ok(None) => {
+                    if let Some(event) = self.seal(&job) {
+                        return Some(event);
+                    }
                     let job = self.job;
                     self.listener.wait(LOOK, |change| change == Change::Log(job)).await;
                 }
@@ -177,11 +196,21 @@ impl Follow {
         }
     }
 
-    /// Whether all of the log is there: asked before it is read, so that what comes between is read too.
-    async fn is_over(&self) -> Option<bool> {
+    /// The job, asked before its log is read: if it is over then, so is what is read.
+    async fn job(&self) -> Option<JobRow> {
         let mut tx = self.engine.store.read().await.ok()?;
-        let job = tx.job(self.job).await.ok()??;
-        Some(matches!(job.state.0, JobState::Ended(_)))
+        tx.job(self.job).await.ok()?
+    }
+
+    /// What is known of the whole log, if it is news that no line tells.
+    fn seal(&mut self, job: &JobRow) -> Option<Event> {
+        let whole = Whole::of(job);
+        let words = whole.to_string();
+        if !whole.is_withheld() || words == self.seal {
+            return None;
+        }
+        self.seal.clone_from(&words);
+        Some(event("seal", &words, self.offset).event("seal"))
     }
 
     fn event(&mut self, frame: &Frame, over: bool) -> Option<Event> {

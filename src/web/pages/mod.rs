@@ -2,6 +2,7 @@
 //! a forge or a job says is text for us, wherever it stands.
 
 mod delivery;
+mod dry_run;
 mod failure;
 mod job;
 mod live;
@@ -17,7 +18,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, Uri, header},
     middleware::Next,
     response::{Html, IntoResponse, Redirect, Response},
-    routing::get,
+    routing::{get, post},
 };
 
 pub use failure::Failure;
@@ -52,8 +53,11 @@ pub(super) fn routes() -> Router<Web> {
         .route("/", get(runs::all))
         .route("/deliveries", get(delivery::list))
         .route("/deliveries/{id}", get(delivery::one))
+        .route("/deliveries/{id}/replay", post(delivery::replay))
+        .route("/deliveries/{id}/dry-run", post(dry_run::page))
         .route("/static/{digest}/{name}", get(assets::serve))
         .fallback(place)
+        .method_not_allowed_fallback(async || Failure::Method)
 }
 
 async fn place(State(web): State<Web>, request: Request) -> Result<Response, Failure> {

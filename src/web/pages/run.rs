@@ -10,8 +10,8 @@ use super::{
 use crate::{
     engine::worst,
     model::{
-        ActionPlan, ActionState, Conclusion, Diagnostic, Event, EventKind, ForgeKind, JobPath, JobPlan, Sequencing,
-        Severity, StageKind, StagePlan, Time, Trust, UntrustedReason,
+        ActionPlan, ActionState, Conclusion, DeliveryId, Diagnostic, Event, EventKind, ForgeKind, JobPath, JobPlan,
+        Sequencing, Severity, StageKind, StagePlan, Time, Trust, UntrustedReason,
     },
     store::{ActionRow, JobRow, RunRow, Tx},
     web::{Web, log::ansi::Renderer},
@@ -45,12 +45,16 @@ struct RunPage {
     digest: String,
     path: String,
     delivery_url: Option<String>,
+    replay_of: Option<DeliveryId>,
     cancelled_by: Option<String>,
     diagnostics: Vec<DiagnosticView>,
     stages: Vec<StageView>,
 }
 
-struct DiagnosticView {
+/// A diagnostic, with its line and a mark below the fault.
+#[derive(Template)]
+#[template(path = "diagnostic.html")]
+pub(super) struct DiagnosticView {
     label: &'static str,
     message: String,
     line: usize,
@@ -113,6 +117,10 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
     let (repository, run) = find_run(&mut tx, route, number).await?;
     let making = Making { route, run: number, now: web.engine.clock.now() };
     let stages = making.stages(&mut tx, &run).await?;
+    let replay_of = match run.delivery_id {
+        Some(delivery) => tx.replayed_by(delivery).await?,
+        None => None,
+    };
     let facts = &repository.facts.0;
     let mark = Mark::from(&run.state.0);
     let ended = run.state.conclusion().is_some();
@@ -136,6 +144,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         took: Took::of(run.started, run.ended, making.now),
         digest: run.digest.to_string(),
         delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
+        replay_of,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
         stages,
         flow: run.flow,

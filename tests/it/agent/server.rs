@@ -18,7 +18,8 @@ use axum::{
 };
 use containerops::{
     agent::protocol::{
-        Chunk, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer, Outputs, Piece, Start, Stream, Work,
+        Chunk, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LOG_LIMIT, LogAnswer, Outputs, Piece, Start,
+        Stream, Work,
     },
     model::{JobId, Time},
 };
@@ -82,6 +83,7 @@ pub(crate) fn work(start: Start) -> Work {
         timeout: Duration::from_secs(60),
         outputs: Vec::new(),
         masks: Vec::new(),
+        log_limit: LOG_LIMIT,
     }
 }
 

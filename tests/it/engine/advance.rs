@@ -139,6 +139,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         uri: "acme/widget/ci".to_owned(),
         title: String::new(),
         timeout: None,
+        concurrency: None,
         stages,
     })
 }

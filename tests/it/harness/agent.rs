@@ -18,6 +18,8 @@ use super::app::Tester;
 
 /// How long a modelled job works before it ends.
 const WORK: Duration = Duration::from_secs(5);
+/// A claim that is kept so long is one that waits.
+const KEPT: Duration = Duration::from_millis(300);
 
 /// One job's agent, after its claim.
 pub(crate) struct Agent<'t> {
@@ -31,18 +33,20 @@ pub(crate) struct Agent<'t> {
 }
 
 impl<'t> Agent<'t> {
+    /// Claims for a job whose turn may not have come. True: it has not.
+    pub(crate) async fn waits(t: &'t Tester, job: &str) -> bool {
+        let token = token(t, job).await;
+        let session = session(&token);
+        let asking = ask_to_start(t, &token, &session);
+        // the server keeps the question: that it does is the answer
+        tokio::time::timeout(KEPT, asking).await.is_err()
+    }
+
     /// Claims for a job. Err: it was told to leave, for this reason.
     pub(super) async fn claim(t: &'t Tester, job: &str) -> Result<Self, String> {
-        let (path, action) = path(job);
-        let pod = t.pods.newest(&action).unwrap_or_else(|| panic!("there is no pod of {action}"));
-        let run = t.run(pod.run).await;
-        let stages = &run.plan.0.as_ref().expect("a run with pods has a plan").stages;
-        let stage = stages.iter().find(|stage| stage.name == path.stage).expect("a stage of this name");
-        let action = stage.actions.iter().find(|action| action.name == path.action).expect("an action of this name");
-        let place = action.jobs.iter().position(|job| job.name == path.job).expect("a job of this name");
-        let token = pod.containers[place].token.expose_secret().to_owned();
+        let token = token(t, job).await;
         // one session for each job, so that a second claim is the same agent's
-        let session = hex::encode(Sha256::digest(&token));
+        let session = session(&token);
         match ask_to_start(t, &token, &session).await {
             ClaimAnswer::Run(work) => Ok(Self { t, work: *work, session, token, log: Vec::new(), result: None }),
             ClaimAnswer::Leave { reason } => Err(reason),
@@ -135,7 +139,7 @@ impl<'t> Agent<'t> {
             memory_peak: None,
             memory_limit: None,
             oom_kills: 0,
-            log: LogSeal { length: self.log.len() as u64, lines, sha256 },
+            log: LogSeal { length: self.log.len() as u64, lines, sha256, ..LogSeal::default() },
         }
     }
 
@@ -144,6 +148,22 @@ impl<'t> Agent<'t> {
         let url = format!("{}/agent/v1/{call}", self.t.url());
         self.t.http.request(method, url).bearer_auth(&self.session)
     }
+}
+
+/// The token that the newest pod's container of this job was given.
+async fn token(t: &Tester, job: &str) -> String {
+    let (path, action) = path(job);
+    let pod = t.pods.newest(&action).unwrap_or_else(|| panic!("there is no pod of {action}"));
+    let run = t.run(pod.run).await;
+    let stages = &run.plan.0.as_ref().expect("a run with pods has a plan").stages;
+    let stage = stages.iter().find(|stage| stage.name == path.stage).expect("a stage of this name");
+    let action = stage.actions.iter().find(|action| action.name == path.action).expect("an action of this name");
+    let place = action.jobs.iter().position(|job| job.name == path.job).expect("a job of this name");
+    pod.containers[place].token.expose_secret().to_owned()
+}
+
+fn session(token: &str) -> String {
+    hex::encode(Sha256::digest(token))
 }
 
 /// A job's work without what names the server's port, which is another one after each start of a test's server.

@@ -15,7 +15,7 @@ use axum::{
     routing::{post, put},
 };
 use containerops::{
-    agent::protocol::{ClaimAnswer, EndRecord, LogAnswer, Start, Work},
+    agent::protocol::{ClaimAnswer, EndRecord, LOG_LIMIT, LogAnswer, Start, Work},
     model::JobId,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -70,6 +70,7 @@ impl Agents {
             timeout: Duration::from_secs(120),
             outputs: Vec::new(),
             masks: Vec::new(),
+            log_limit: LOG_LIMIT,
         };
         self.state.work.lock().expect("no test panics with it").insert(token.to_owned(), work);
     }

@@ -11,7 +11,7 @@
 mod assembled;
 mod look;
 
-use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Mutex, time::Duration};
 
 use containerops::{
     app::App,
@@ -36,6 +36,9 @@ pub(crate) const OLD_SECRET: &str = "what it was last year";
 const NOON: i64 = 1_772_366_400_000;
 /// Longer than the engine leaves an action alone, shorter than any pause that a story is about.
 const MOMENT: Duration = Duration::from_secs(2);
+
+/// Shorter than the service may stand still without thinking so.
+const STEP: Duration = Duration::from_secs(20);
 
 /// What we show GitHub that we are.
 #[derive(Debug, Clone, Copy)]
@@ -81,9 +84,20 @@ impl Tester {
         *self.running.lock().expect("no test panics with it") = new;
     }
 
+    /// Writes the operator's file of settings, and starts again with it.
+    pub(crate) async fn set_up(&self, settings: &str) {
+        std::fs::write(self.data().join("containerops.toml"), settings).expect("it can be written");
+        self.restart().await;
+    }
+
     /// The service as it runs now.
     pub(crate) fn app(&self) -> App {
         self.running.lock().expect("no test panics with it").app.clone()
+    }
+
+    /// Where its data lie.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// Where it listens.
@@ -134,6 +148,14 @@ impl Tester {
         self.clock.advance(span);
         self.app().engine.settle_all().await.expect("the database is there");
         self.drain().await;
+    }
+
+    /// Lets so much time pass as it does where loops run: in small steps, with a look after each.
+    pub(crate) async fn passes(&self, span: Duration) {
+        let steps = span.as_secs().div_ceil(STEP.as_secs());
+        for _ in 0..steps {
+            self.later(STEP).await;
+        }
     }
 
     /// The agent of this job (`stage.action.job`; `name` is short for `name.name.name`) in its newest pod, which is told

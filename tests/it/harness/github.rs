@@ -10,8 +10,11 @@
 //! ```
 
 mod app;
+mod git_http;
+mod limits;
 mod repository;
 mod routes;
+mod shown;
 mod webhook;
 
 use std::{
@@ -29,11 +32,12 @@ use containerops::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Notify, task::JoinHandle};
 
+pub(crate) use app::private_pem;
 use repository::{Pull, Repository};
 pub(crate) use webhook::{Delivery, fixture, signed, signed_with};
 
 /// What the model's webhooks are signed with.
-pub(crate) const WEBHOOK_SECRET: &str = "it's a secret to everybody";
+pub(crate) const WEBHOOK_SECRET: &str = "it-is-a-secret-to-everybody";
 /// The App's one installation.
 pub(crate) const INSTALLATION: u64 = 2_311_213;
 /// The personal token that the model takes.
@@ -46,6 +50,8 @@ pub(crate) struct ModelGithub {
     world: Arc<World>,
     api_url: String,
     git: tempfile::TempDir,
+    /// Whether repositories are fetched over HTTP, and not from the disk.
+    over_http: bool,
     server: JoinHandle<()>,
 }
 
@@ -54,6 +60,7 @@ pub(crate) struct ModelGithub {
 struct World {
     state: Mutex<State>,
     written: Notify,
+    held: Notify,
 }
 
 #[derive(Default)]
@@ -71,10 +78,13 @@ struct State {
     calls: Vec<String>,
     faults: VecDeque<Fault>,
     delay: Duration,
+    budget: Option<limits::Budget>,
+    late: Vec<limits::Late>,
+    /// A call is held back now.
+    holding: bool,
 }
 
 /// What goes wrong with a call.
-#[derive(Debug, Clone, Copy)]
 enum Fault {
     /// It is answered with this status, and nothing is done.
     Status(u16),
@@ -82,6 +92,10 @@ enum Fault {
     Limit(Duration),
     /// It is done, but the connection breaks in the middle of the answer.
     Cut,
+    /// It is answered with 504, and done later.
+    Late,
+    /// It is done when the test wants.
+    Hold(tokio::sync::oneshot::Receiver<()>),
 }
 
 /// How something was written.
@@ -108,6 +122,8 @@ pub(crate) struct Write {
     pub(crate) url: String,
     pub(crate) external_id: String,
     pub(crate) times: Times,
+    /// The messages of all annotations that it has.
+    pub(crate) annotations: Vec<String>,
 }
 
 /// `started_at` and `completed_at`.
@@ -121,9 +137,17 @@ impl ModelGithub {
         let world = Arc::<World>::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let api_url = format!("http://{}", listener.local_addr().expect("an address"));
-        let router = routes::router(Arc::clone(&world));
+        let git = tempfile::tempdir().expect("a folder");
+        let router = routes::router(Arc::clone(&world)).merge(git_http::router(git.path()));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("serves") });
-        Self { world, api_url, git: tempfile::tempdir().expect("a folder"), server }
+        Self { world, api_url, git, over_http: false, server }
+    }
+
+    /// The same for a service in a process of its own, which takes no path for a URL.
+    pub(crate) async fn start_over_http() -> Self {
+        let mut model = Self::start().await;
+        model.over_http = true;
+        model
     }
 
     /// For a service that is the App.
@@ -149,7 +173,10 @@ impl ModelGithub {
 
     /// Below it stand the repositories, for `git fetch`.
     pub(crate) fn url(&self) -> String {
-        format!("file://{}", self.git.path().display())
+        match self.over_http {
+            true => format!("{}{}", self.api_url, git_http::PREFIX),
+            false => format!("file://{}", self.git.path().display()),
+        }
     }
 
     /// Where its API is.
@@ -172,6 +199,13 @@ impl ModelGithub {
         sha
     }
 
+    /// Lets a branch point to an older commit of its own again.
+    pub(crate) fn reset(&self, repository: &str, branch: &str, to: &Sha) {
+        let mut state = self.state();
+        let here = state.repositories.get_mut(repository).expect("a repository");
+        here.branches.get_mut(branch).expect("a branch").push(to.clone());
+    }
+
     /// Opens a pull request from a branch of `head`, which may be the repository itself or a fork, into `base`.
     pub(crate) fn open_pull_request(&self, repository: &str, base: &str, head: &str, branch: &str) -> u64 {
         let mut state = self.state();
@@ -189,7 +223,7 @@ impl ModelGithub {
 
     /// The next `n` calls are answered with this status.
     pub(crate) fn fail_next(&self, n: usize, status: u16) {
-        self.state().faults.extend(std::iter::repeat_n(Fault::Status(status), n));
+        self.state().faults.extend((0..n).map(|_| Fault::Status(status)));
     }
 
     /// The next call is told to wait so long.

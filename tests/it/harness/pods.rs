@@ -36,6 +36,8 @@ pub(crate) enum Fault {
 struct State {
     pods: BTreeMap<AttemptId, Pod>,
     faults: VecDeque<Fault>,
+    /// Nobody can ask it anything.
+    is_away: bool,
     /// How often each attempt was placed when there was none of it.
     placed: BTreeMap<AttemptId, usize>,
 }
@@ -71,6 +73,16 @@ impl Pods {
     /// The next placing goes wrong like this.
     pub(crate) fn fail_next(&self, fault: Fault) {
         self.state().faults.push_back(fault);
+    }
+
+    /// From now on the executor cannot be asked what became of its pods.
+    pub(crate) fn away(&self) {
+        self.state().is_away = true;
+    }
+
+    /// It can be asked again.
+    pub(crate) fn back(&self) {
+        self.state().is_away = false;
     }
 
     /// An action's newest pod dies from outside.
@@ -131,6 +143,11 @@ impl Pods {
         self.observe_as(action, |_| Observation::Waiting { message, hopeless });
     }
 
+    /// An action's newest pod runs.
+    pub(crate) fn runs(&self, action: &str) {
+        self.observe_as(action, |_| Observation::Running);
+    }
+
     fn observe_as(&self, action: &str, observation: impl FnOnce(&Placement) -> Observation) {
         let mut state = self.state();
         let newest = state.pods.values_mut().rev().find(|pod| pod.placement.action == action);
@@ -178,6 +195,9 @@ impl Executor for Pods {
     }
 
     async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
+        if self.state().is_away {
+            return Err(ExecutorError::Away { kind: self.kind, message: "no route to host".to_owned() });
+        }
         Ok(self.state().pods.get(&attempt).map_or(Observation::Absent, |pod| pod.observation.clone()))
     }
 

@@ -7,7 +7,7 @@ use super::SMALL;
 use crate::harness::app::Tester;
 
 impl Tester {
-    async fn api(&self, method: Method, path: &str) -> (StatusCode, Value) {
+    pub(super) async fn api(&self, method: Method, path: &str) -> (StatusCode, Value) {
         let answer = self.ask(method, &format!("/api/v1{path}")).send().await.expect("an answer");
         let (status, media) = (answer.status(), answer.headers()[header::CONTENT_TYPE].clone());
         let wanted = if status.is_success() { "application/json" } else { "application/problem+json" };
@@ -15,7 +15,7 @@ impl Tester {
         (status, answer.json().await.expect("JSON"))
     }
 
-    async fn value(&self, path: &str) -> Value {
+    pub(super) async fn value(&self, path: &str) -> Value {
         let (status, value) = self.api(Method::GET, path).await;
         assert_eq!(status, StatusCode::OK, "{value}");
         value
@@ -63,18 +63,6 @@ async fn cancel_and_run_again() {
 }
 
 #[tokio::test]
-async fn deliveries_and_what_became_of_them() {
-    let t = Tester::start().await;
-    t.push("main", SMALL).await;
-    let list = t.value("/deliveries?limit=1").await;
-    let id = list["deliveries"][0]["id"].as_str().expect("an id");
-    let delivery = t.value(&format!("/deliveries/{id}")).await;
-    assert_eq!(delivery["runs"][0]["number"], 1);
-    let signature = json!(["x-hub-signature-256", "(hidden)"]);
-    assert!(delivery["headers"].as_array().expect("headers").contains(&signature), "{delivery}");
-}
-
-#[tokio::test]
 async fn refusals_are_problems() {
     let t = Tester::start().await;
     for (method, path, status) in [
@@ -83,6 +71,16 @@ async fn refusals_are_problems() {
         (Method::GET, "/jobs/x", 404),
         (Method::GET, "/jobs/x/log", 404),
         (Method::GET, "/deliveries/x", 404),
+        (Method::GET, "/deliveries/x/body", 404),
+        (Method::GET, "/deliveries/x/replay", 405),
+        (Method::POST, "/deliveries/x/replay", 404),
+        (Method::POST, "/deliveries/0000000000007/replay", 404),
+        (Method::POST, "/deliveries/x/dry-run", 404),
+        (Method::POST, "/deliveries/0000000000007/dry-run", 404),
+        (Method::GET, "/deliveries?state=green", 400),
+        (Method::GET, "/deliveries?forge=sourceforge", 400),
+        (Method::GET, "/deliveries?repository=../..", 400),
+        (Method::GET, "/deliveries?limit=x", 400),
         (Method::GET, "/nothing", 404),
         (Method::GET, "/runs?limit=x", 400),
         (Method::GET, "/runs?repository=acme/widget", 400),

@@ -77,12 +77,17 @@ async fn style_and_script_are_kept_by_their_digest() {
 async fn another_site_cannot_press_our_buttons() {
     let t = Tester::start().await;
     t.push("main", SMALL).await;
-    let id = t.newest_run().await.id;
+    let run = t.newest_run().await;
+    let (id, delivery) = (run.id, run.delivery_id.expect("a delivery"));
     let buttons = [
         format!("{RUN}/cancel"),
         format!("{RUN}/rerun"),
         format!("/api/v1/runs/{id}/cancel"),
         format!("/api/v1/runs/{id}/rerun"),
+        format!("/deliveries/{delivery}/replay"),
+        format!("/deliveries/{delivery}/dry-run"),
+        format!("/api/v1/deliveries/{delivery}/replay"),
+        format!("/api/v1/deliveries/{delivery}/dry-run"),
     ];
     for path in &buttons {
         for (name, value) in [
@@ -97,7 +102,8 @@ async fn another_site_cannot_press_our_buttons() {
         let read = t.get(path).await;
         assert_eq!(read.status(), StatusCode::METHOD_NOT_ALLOWED, "a link does nothing: {path}");
     }
-    assert_eq!(t.runs().await, "#1 push queued\n");
+    t.settle().await;
+    assert_eq!((t.runs().await.as_str(), t.deliveries().await.lines().count()), ("#1 push queued\n", 1));
     let own = t.ask(Method::POST, &buttons[0]).header("origin", t.url()).send().await.expect("an answer");
     assert_eq!(own.status(), StatusCode::SEE_OTHER);
 }

@@ -51,7 +51,7 @@ async fn dies(t: &Tester, kind: Infrastructure) {
             pods.dies("test.test", kind, &words());
         }
         Infrastructure::Quota => {}
-        Infrastructure::AgentAbsent => t.later(NEVER_CAME).await,
+        Infrastructure::AgentAbsent => t.passes(NEVER_CAME).await,
         Infrastructure::AgentKilled => pods.ends_silently("test.test", 137),
         Infrastructure::AgentLost => pods.ends_silently("test.test", 0),
         Infrastructure::Deleted => pods.vanishes("test.test"),
@@ -157,13 +157,14 @@ async fn while_it_is_tried_again_the_check_says_so_and_each_attempt_stays() {
     t.pods.waits("test.test", "pulling image \"cc:1\"", None);
     t.settle().await;
     assert_snapshot!(t.checks(&sha), @r#"
-    in_progress containerops/ci/push: Running: 0 of 1 actions have ended; test: infrastructure, attempt 2 of 3
+    in_progress containerops/ci/push: Running: 0 of 1 actions have ended; test/test: infrastructure, attempt 2 of 3
     queued containerops/ci/push/test/test: Waiting: infrastructure, attempt 2 of 3: pulling image "cc:1"
     "#);
+    t.pods.runs("test.test");
     let _agent = t.claims("test").await.says("again\n").await;
-    t.drain().await;
+    t.settle().await;
     assert_snapshot!(t.checks(&sha), @r"
-    in_progress containerops/ci/push: Running: 0 of 1 actions have ended; test: infrastructure, attempt 2 of 3
+    in_progress containerops/ci/push: Running: 0 of 1 actions have ended; test/test: infrastructure, attempt 2 of 3
     in_progress containerops/ci/push/test/test: Running: infrastructure, attempt 2 of 3
     ");
     t.pods.dies("test.test", Infrastructure::NodeLost, "node-1 is gone");
@@ -220,7 +221,7 @@ async fn an_agent_that_never_comes_is_missed_but_not_because_we_were_away() {
     assert_snapshot!(t.attempts().await, @"test/test 1: waiting (0 bytes)");
     for _ in 0..3 {
         t.settle().await;
-        t.later(NEVER_CAME).await;
+        t.passes(NEVER_CAME).await;
         t.later(RETRY_PAUSE).await;
     }
     let check = t.check(&sha, RUN);
@@ -233,9 +234,9 @@ async fn an_agent_is_missed_only_when_it_is_its_turn() {
     let t = Tester::start().await;
     t.push("main", PAIR).await;
     let first = t.claims("test.test.a").await;
-    t.later(NEVER_CAME).await;
+    t.passes(NEVER_CAME).await;
     first.exits(0).await;
-    t.later(NEVER_CAME).await;
+    t.passes(NEVER_CAME).await;
     assert_snapshot!(t.attempts().await, @r"
     test/test 1: success (0 bytes) infrastructure: agent never came: its container runs, and no agent has asked for work within 5 min 0 s (0 bytes)
     test/test 2: waiting (0 bytes) waiting (0 bytes)

@@ -1,13 +1,16 @@
 //! Stories of the whole service: a webhook in, a check and a page out, and the pods between as the story wants them.
 
 mod component_events;
+mod contact;
 mod control;
 mod deaths;
+mod deliveries;
 mod events;
 mod forge_away;
 mod green;
 mod hooks;
 mod infrastructure;
+mod queue;
 mod red;
 mod registry;
 mod stages;

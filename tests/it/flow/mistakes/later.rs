@@ -7,11 +7,11 @@ use super::mistakes;
 #[test]
 fn what_does_not_run_yet_is_refused_by_name() {
     assert_snapshot!(mistakes("not-yet"), @r#"
-error: `concurrency` is not supported yet
+error: `namespace` is not supported yet
   --> not-yet.yml:1:1
   |
-1 | concurrency: {group: deploy}
-  | ^^^^^^^^^^^
+1 | namespace: shop
+  | ^^^^^^^^^
   = hint: remove it
 
 error: `receivers` is not supported yet

@@ -33,6 +33,8 @@ impl Assembled {
             scratch: data.join("scratch"),
             job_timeout: Duration::from_secs(3600),
             run_timeout: Duration::from_secs(4 * 3600),
+            log_limit: settings.log_limit,
+            contact_timeout: Duration::from_secs(15 * 60),
             patience: engine::Patience::default(),
         };
         let mut github = match identity {
@@ -56,9 +58,11 @@ impl Drop for Assembled {
     }
 }
 
-fn settings(data: &Path) -> Settings {
-    let data = ("CONTAINEROPS_DATA".to_owned(), data.display().to_string());
+/// As an operator has written them.
+fn settings(folder: &Path) -> Settings {
+    let data = ("CONTAINEROPS_DATA".to_owned(), folder.display().to_string());
     // every image that a story asks a registry for is on this machine
     let insecure = ("CONTAINEROPS_INSECURE_REGISTRIES".to_owned(), "127.0.0.1".to_owned());
-    Settings::read([data, insecure], None).expect("good settings")
+    let file = std::fs::read_to_string(folder.join("containerops.toml")).ok();
+    Settings::read([data, insecure], file.as_deref()).expect("good settings")
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use containerops::{
     model::{DeliveryState, JobState, Sha},
-    store::RunFilter,
+    store::{DeliveryFilter, RunFilter},
 };
 
 use super::Tester;
@@ -51,7 +51,8 @@ impl Tester {
     /// All deliveries, oldest first: `event: what became of it`.
     pub(crate) async fn deliveries(&self) -> String {
         let mut tx = self.app().engine.store.read().await.expect("the database is there");
-        let deliveries = tx.deliveries(None, 100).await.expect("the database is there");
+        let filter = DeliveryFilter { limit: 100, ..DeliveryFilter::default() };
+        let deliveries = tx.deliveries(&filter).await.expect("the database is there");
         let line = |delivery: &containerops::store::DeliverySummary| {
             let state = match &delivery.state.0 {
                 DeliveryState::Pending => format!("waits: {}", delivery.trouble),

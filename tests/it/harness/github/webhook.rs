@@ -98,6 +98,10 @@ impl ModelGithub {
         let mut body = fixture("pull_request_opened");
         let (pull, head, base) = self.pull(repository, number);
         body["action"] = json!(action);
+        if action == "synchronize" {
+            body["before"] = json!(self.state().repositories[&pull.head_repository].before(&pull.branch));
+            body["after"] = json!(head);
+        }
         let request = &mut body["pull_request"];
         request["number"] = json!(number);
         request["head"]["ref"] = json!(pull.branch);

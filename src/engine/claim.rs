@@ -1,0 +1,94 @@
+//! Claims: an agent asks for its job's turn. Most are answered "not yet", and then nothing is written.
+
+use super::{Engine, Result, settle::Place, turn::Denied};
+use crate::{
+    agent::protocol::{self, ClaimAnswer, ClaimRequest},
+    model::{AttemptState, Infrastructure, JobState, Time, Verdict},
+    store::{Change, JobRow, Tx},
+};
+
+impl Engine {
+    /// Answers a claim, at the latest after [`protocol::LONG_POLL`].
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub async fn claim(&self, token: &str, request: &ClaimRequest) -> Result<ClaimAnswer, Denied> {
+        let deadline = tokio::time::Instant::now() + protocol::LONG_POLL;
+        let mut bell = self.store.bell().listen();
+        loop {
+            let (job, answer) = self.claim_now(token, request).await?;
+            let patience = deadline.saturating_duration_since(tokio::time::Instant::now());
+            if answer != ClaimAnswer::Wait || patience.is_zero() {
+                return Ok(answer);
+            }
+            bell.wait(patience, |change| change == Change::Attempt(job.attempt_id)).await;
+        }
+    }
+
+    async fn claim_now(&self, token: &str, request: &ClaimRequest) -> Result<(JobRow, ClaimAnswer), Denied> {
+        let session = super::hash(&request.session);
+        if let Some(job) = self.waits_on(token, &session).await? {
+            return Ok((job, ClaimAnswer::Wait));
+        }
+        let now = self.now();
+        let mut tx = self.store.write().await?;
+        let job = tx.job_by_token(&super::hash(token)).await?.ok_or(Denied::Unknown)?;
+        if !tx.bind_session(job.id, &session, now).await? {
+            return Err(Denied::Unknown);
+        }
+        if !protocol::is_spoken(request.protocol) {
+            return self.refuse(tx, &job, request.protocol, now).await;
+        }
+        let answer = self.answer(&mut tx, &job, now).await?;
+        tx.commit().await?;
+        Ok((job, answer))
+    }
+
+    /// A job whose agent has claimed before and must wait on, which most claims do: nothing is written then.
+    async fn waits_on(&self, token: &str, session: &str) -> Result<Option<JobRow>> {
+        let mut tx = self.store.read().await?;
+        let Some(job) = tx.job_by_token(&super::hash(token)).await? else { return Ok(None) };
+        if job.session_hash.as_deref() != Some(session) || job.state.0 != JobState::Waiting {
+            return Ok(None);
+        }
+        self.contact.heard(job.id, self.now());
+        let place = Place::of(&mut tx, job.attempt_id).await?;
+        let lives = matches!(place.attempt.state.0, AttemptState::Starting | AttemptState::Running);
+        let waits = lives && place.action.cancelled_by.is_none() && !may_start(&mut tx, &place, &job).await?;
+        Ok(waits.then_some(job))
+    }
+
+    /// An agent of another time: its job cannot run, and its page says why.
+    async fn refuse(
+        &self,
+        mut tx: Tx,
+        job: &JobRow,
+        protocol: u32,
+        now: Time,
+    ) -> Result<(JobRow, ClaimAnswer), Denied> {
+        if job.state.verdict().is_none() {
+            let verdict = Verdict::Infrastructure { kind: Infrastructure::Executor, message: stranger(protocol) };
+            self.end_attempt(&mut tx, job.attempt_id, |_| Some(verdict.clone()), now).await?;
+            tx.commit().await?;
+        }
+        Err(Denied::Protocol(protocol))
+    }
+}
+
+/// Whether all jobs before it have ended, and there is a source to work on.
+pub(super) async fn may_start(tx: &mut Tx, place: &Place, job: &JobRow) -> Result<bool> {
+    let jobs = tx.jobs(job.attempt_id).await?;
+    let before = jobs.iter().take_while(|other| other.place < job.place);
+    let is_its_turn = before.into_iter().all(|other| other.state.verdict().is_some());
+    Ok(is_its_turn && place.run.source.is_some())
+}
+
+/// What is wrong with an agent of this protocol, and what to do about it.
+pub(super) fn stranger(protocol: u32) -> String {
+    format!(
+        "the agent speaks protocol {protocol}, and this server speaks {} to {}: let \
+         CONTAINEROPS_KUBERNETES_AGENT_IMAGE name the image of the server's own release",
+        protocol::OLDEST,
+        protocol::VERSION
+    )
+}

@@ -1,0 +1,144 @@
+//! What a recorded delivery would do now: planned by the very functions of [`intake`](super::intake), written nowhere,
+//! and held against the digests of the runs that the delivery started.
+
+use std::time::Duration;
+
+use super::{
+    Engine, Result,
+    intake::{Drafted, Drafts, Outcome, Unasked},
+};
+use crate::{
+    model::{Diagnostic, Event, Plan, PlanDigest, Rerun, RunState},
+    store::{DeliveryRow, RunDigest, RunRow},
+};
+
+/// A forge that has not answered everything by then is as good as away: somebody waits for the page.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What a delivery would do.
+#[derive(Debug)]
+pub struct DryRun {
+    /// What intake would do with it now.
+    pub would: Would,
+    /// Runs that it started, of which nothing would become now.
+    pub no_longer: Vec<RunDigest>,
+}
+
+/// The ways that a delivery may go.
+#[derive(Debug)]
+pub enum Would {
+    /// Runs start.
+    Run {
+        /// What happened, in our words.
+        event: Box<Event>,
+        /// One run each.
+        flows: Vec<FlowDraft>,
+        /// The commit's other flow files.
+        unasked: Vec<Unasked>,
+    },
+    /// These runs are repeated as they were.
+    Rerun {
+        /// Which.
+        runs: Vec<RunDigest>,
+    },
+    /// Nothing starts.
+    Nothing {
+        /// Why.
+        reason: String,
+    },
+    /// We cannot read it.
+    Unreadable {
+        /// Why.
+        reason: String,
+    },
+    /// Intake would try again later: the forge is away, asks for patience, or refuses us.
+    Wait {
+        /// What the forge said.
+        trouble: String,
+    },
+}
+
+/// The run that one flow file would be.
+#[derive(Debug)]
+pub struct FlowDraft {
+    /// The file's path.
+    pub path: String,
+    /// The flow's name.
+    pub flow: String,
+    /// What would run; `None` if the file is broken or leaves the event out.
+    pub plan: Option<Plan>,
+    /// The plan's digest; empty without one.
+    pub digest: PlanDigest,
+    /// `Queued`, or how the run would have ended at once.
+    pub state: RunState,
+    /// Why it would have ended at once.
+    pub reason: String,
+    /// What is wrong with the file, or odd about it.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The run that the delivery did start of this file.
+    pub started: Option<RunDigest>,
+}
+
+impl FlowDraft {
+    /// Whether the plan is the one of the run that the delivery started; `None` if it started none of this file.
+    pub fn is_as_started(&self) -> Option<bool> {
+        self.started.as_ref().map(|run| run.digest == self.digest)
+    }
+}
+
+impl Engine {
+    /// Plans a recorded delivery again. Asks the forge, for at most 20 s; writes and starts nothing.
+    ///
+    /// # Errors
+    /// If the database is away; a forge's trouble is an answer.
+    pub async fn dry_run(&self, delivery: &DeliveryRow) -> Result<DryRun> {
+        let mut started = self.store.read().await?.started_by(delivery.id).await?;
+        let outcome = match tokio::time::timeout(LIMIT, self.foresee(delivery)).await {
+            Ok(foreseen) => foreseen.outcome,
+            Err(_) => {
+                let trouble = format!("{} has not answered within {} s", delivery.forge, LIMIT.as_secs());
+                Outcome::Postponed { after: LIMIT, trouble }
+            }
+        };
+        let would = match outcome {
+            Outcome::Runs(event, Drafts { runs, unasked }) => {
+                let flows = runs.into_iter().map(|draft| flow_draft(draft, &mut started)).collect();
+                Would::Run { event, flows, unasked }
+            }
+            Outcome::Rerun(rerun) => self.would_rerun(&rerun).await?,
+            Outcome::Postponed { trouble, .. } => Would::Wait { trouble },
+            Outcome::Unreadable { reason } => Would::Unreadable { reason },
+            Outcome::Nothing { reason } => Would::Nothing { reason },
+        };
+        let no_longer = match would {
+            Would::Run { .. } | Would::Nothing { .. } | Would::Unreadable { .. } => started,
+            // repeated runs are not drafted, and of a forge that says nothing nothing is known
+            Would::Rerun { .. } | Would::Wait { .. } => Vec::new(),
+        };
+        Ok(DryRun { would, no_longer })
+    }
+
+    async fn would_rerun(&self, rerun: &Rerun) -> Result<Would> {
+        let mut tx = self.store.read().await?;
+        let runs = self.meant_by(&mut tx, &rerun.repository, &rerun.sha, rerun.external_id.as_deref()).await?;
+        let digest = |run: RunRow| RunDigest {
+            id: run.id,
+            forge: rerun.repository.forge,
+            name: rerun.repository.name.clone(),
+            number: run.number,
+            flow: run.flow,
+            path: run.path,
+            digest: run.digest,
+        };
+        Ok(Would::Rerun { runs: runs.into_iter().map(digest).collect() })
+    }
+}
+
+/// A draft, with the run of its file taken out of those that were started.
+fn flow_draft(draft: Drafted, started: &mut Vec<RunDigest>) -> FlowDraft {
+    let Drafted { path, flow, plan, diagnostics, state, reason } = draft;
+    let at = started.iter().position(|run| run.path == path);
+    let started = at.map(|at| started.remove(at));
+    let digest = plan.as_ref().map_or_else(|| PlanDigest(String::new()), Plan::digest);
+    FlowDraft { path, flow, plan, digest, state, reason, diagnostics, started }
+}

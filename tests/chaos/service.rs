@@ -1,0 +1,96 @@
+//! `containerops serve`, which is killed again and again, and started at once on the same data and address.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    process::{Child, Command},
+    sync::watch,
+};
+
+use super::dice::Dice;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_containerops");
+/// The longest that a start may take on a busy machine.
+const START: Duration = Duration::from_secs(30);
+
+/// How a service is set up.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) data: PathBuf,
+    pub(crate) address: SocketAddr,
+    pub(crate) settings: Vec<(&'static str, String)>,
+}
+
+/// A service that lives.
+pub(crate) struct Service {
+    setup: Setup,
+    child: Child,
+}
+
+impl Service {
+    /// Returns when it answers.
+    pub(crate) async fn start(setup: Setup) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.arg("serve").env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("CONTAINEROPS_DATA", &setup.data).env("CONTAINEROPS_LISTEN", setup.address.to_string());
+        command.env("CONTAINEROPS_EXECUTOR", "process").envs(setup.settings.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stderr(log(&setup.data)).kill_on_drop(true);
+        let child = command.spawn().expect("it can be started");
+        let mut service = Self { setup, child };
+        service.answers().await;
+        service
+    }
+
+    /// Kills it, and starts it again at once. How long nobody answered.
+    pub(crate) async fn kill(&mut self) -> Duration {
+        let killed = Instant::now();
+        self.child.kill().await.expect("it lives");
+        *self = Self::start(self.setup.clone()).await;
+        killed.elapsed()
+    }
+
+    /// Kills it every two to four seconds, until `calm` says true. The service, and how long each absence was.
+    pub(crate) async fn killed_until(
+        mut self,
+        mut calm: watch::Receiver<bool>,
+        mut dice: Dice,
+    ) -> (Self, Vec<Duration>) {
+        let mut absences = Vec::new();
+        while !*calm.borrow() {
+            let life = Duration::from_millis(dice.between(2000, 4000));
+            if tokio::time::timeout(life, calm.changed()).await.is_err() {
+                absences.push(self.kill().await);
+            }
+        }
+        (self, absences)
+    }
+
+    async fn answers(&mut self) {
+        let began = Instant::now();
+        let url = format!("http://{}/readyz", self.setup.address);
+        while reqwest::get(&url).await.and_then(reqwest::Response::error_for_status).is_err() {
+            assert!(began.elapsed() < START, "it did not answer within {START:?}");
+            assert!(
+                self.child.try_wait().expect("it is ours").is_none(),
+                "it ended; see {}",
+                log_path(&self.setup.data).display()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Where all its lives write what they log.
+pub(crate) fn log_path(data: &Path) -> PathBuf {
+    data.with_extension("log")
+}
+
+fn log(data: &Path) -> Stdio {
+    let file = std::fs::File::options().create(true).append(true).open(log_path(data));
+    file.expect("a log file").into()
+}
