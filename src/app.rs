@@ -19,7 +19,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
     blob::Blobs,
-    engine::{self, Engine, Key, Parts},
+    engine::{self, Engine, Key, Parts, drive::Driven},
     executor::{
         Executor,
         kubernetes::{Kubernetes, KubernetesSettings},
@@ -135,6 +135,9 @@ impl App {
     /// If the database is away.
     pub async fn drain(&self) -> Result<()> {
         loop {
+            while let Some(changed) = self.engine.executor.changed().now_or_never() {
+                self.engine.hurry(&changed).await?;
+            }
             let mut done = self.engine.keep_contact().await?;
             done += self.engine.intake().await?;
             done += self.engine.make_sources().await?;
@@ -263,8 +266,12 @@ async fn keep_going(round: Round, app: App, mut stopped: watch::Receiver<bool>) 
 async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
     let moved = |change| matches!(change, Change::Run(_) | Change::Attempt(_) | Change::Executor);
     let mut bell = engine.store.bell().listen();
-    let (mut under_way, mut steps) = (HashSet::new(), FuturesUnordered::new());
+    let (mut under_way, mut steps, mut resting) = (HashSet::new(), FuturesUnordered::new(), Vec::new());
     while !*stopped.borrow() {
+        // those that are not written down are looked at again, no more
+        if let Err(error) = engine.let_rest(&std::mem::take(&mut resting)).await {
+            tracing::error!(loop.name = "drive", %error, "round failed");
+        }
         let due = engine.actions_due().await.unwrap_or_else(|error| {
             tracing::error!(loop.name = "drive", %error, "round failed");
             Vec::new()
@@ -275,10 +282,12 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
         }
         loop {
             tokio::select! {
-                Some((id, done)) = steps.next() => {
+                Some((id, driven)) = steps.next() => {
                     under_way.remove(&id);
-                    if done {
-                        break;
+                    match driven {
+                        Driven::Stepped => break,
+                        Driven::Rests(action) => resting.push(action),
+                        Driven::Left => {}
                     }
                 }
                 () = bell.wait(LOOK, moved) => break,

@@ -69,10 +69,7 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         });
     }
     let url = run_url(public_url, &repository, run.number);
-    let original = match run.delivery_id {
-        Some(delivery) => tx.replayed_by(delivery).await?,
-        None => None,
-    };
+    let original = tx.replay_of(&run).await?;
     let replay_of = original.map(|id| (id, format!("{public_url}/deliveries/{id}")));
     Ok(Story { run, repository, actions, url, replay_of })
 }

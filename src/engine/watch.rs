@@ -56,7 +56,7 @@ impl Engine {
                 | ExecutorError::NoRoom { message, .. }
                 | ExecutorError::Refused { message, .. },
             ) => {
-                tracing::warn!(attempt.id = %attempt.id, message, "attempt not observed");
+                tracing::debug!(attempt.id = %attempt.id, message, "attempt not observed");
                 Ok(())
             }
         }

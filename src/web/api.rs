@@ -189,10 +189,7 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
         }
         stages.push(json!({"name": stage.name, "kind": stage.kind, "actions": actions}));
     }
-    let replay_of = match run.delivery_id {
-        Some(delivery) => tx.replayed_by(delivery).await?,
-        None => None,
-    };
+    let replay_of = tx.replay_of(run).await?;
     Ok(json!({
         "id": run.id, "forge": route.forge, "repository": route.repository, "number": run.number,
         "flow": run.flow, "path": run.path, "sha": run.sha, "event": run.event.0, "status": run.state.0,

@@ -33,9 +33,9 @@ pub(super) fn object_name(attempt: AttemptId) -> String {
     format!("{PREFIX}{attempt}")
 }
 
-/// Whether a pod of this name may be ours.
-pub(super) fn is_object_name(name: &str) -> bool {
-    name.strip_prefix(PREFIX).is_some_and(|id| id.parse::<AttemptId>().is_ok())
+/// The attempt whose pod has this name, if it may be one of ours.
+pub(super) fn attempt_of_name(name: &str) -> Option<AttemptId> {
+    name.strip_prefix(PREFIX)?.parse().ok()
 }
 
 /// What the watch selects.

@@ -36,7 +36,7 @@ pub use self::{
     pod::{pod, secret},
 };
 use self::{refusal::Refusal, watch::Watch};
-use super::{Executor, ExecutorError, ExecutorKind, Observation, Placement};
+use super::{Changed, Executor, ExecutorError, ExecutorKind, Observation, Placement};
 use crate::model::{AttemptId, Resources};
 
 /// The longest that one call of the API server may take.
@@ -217,8 +217,8 @@ impl Executor for Kubernetes {
         }
     }
 
-    async fn changed(&self) {
-        self.watch.changed().await;
+    async fn changed(&self) -> Changed {
+        self.watch.changed().await
     }
 }
 

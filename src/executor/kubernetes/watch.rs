@@ -24,21 +24,28 @@ use kube::{
         watcher::{self, Event},
     },
 };
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::task::JoinSet;
 
 use super::{
+    attempt_of,
     heard::Heard,
     label,
     observation::{Seen, all_statuses, observation},
     patience::Patience,
 };
-use crate::{executor::Observation, model::Clock};
+use crate::{
+    executor::{Changed, News, Observation},
+    model::Clock,
+};
 
 /// The server ends each watch after this many seconds and we go on from where it was. A connection that died silently
 /// is noticed a few seconds later, so this bounds how old our knowledge may be.
 const WATCH_SECONDS: u32 = 30;
 /// How long a new process waits for its first list before it asks for single pods.
 const FIRST_LIST_MAX: Duration = Duration::from_secs(5);
+/// After an interruption, how long until the next list: doubling, so that an API server that comes back is not hindered.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// So many pods may have been heard of and not be there (any more) before they are forgotten.
 const STRANGERS_MAX: usize = 256;
 
@@ -55,7 +62,7 @@ struct Shared {
     namespace: String,
     patience: Patience,
     is_current: AtomicBool,
-    news: Notify,
+    news: News,
     /// By the pod's name.
     heard: Mutex<HashMap<String, Heard>>,
 }
@@ -69,7 +76,7 @@ impl Watch {
             namespace: namespace.to_owned(),
             patience,
             is_current: AtomicBool::new(false),
-            news: Notify::new(),
+            news: News::default(),
             heard: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
@@ -95,9 +102,9 @@ impl Watch {
         observation(&Seen { pod, heard: &heard, patience: &self.shared.patience, now })
     }
 
-    /// Returns after the next change, or at once if there was one that nobody waited for.
-    pub(super) async fn changed(&self) {
-        self.shared.news.notified().await;
+    /// Returns after the next change, or at once if there was one that nobody has asked for.
+    pub(super) async fn changed(&self) -> Changed {
+        self.shared.news.next().await
     }
 
     async fn is_current(&self) -> bool {
@@ -124,40 +131,81 @@ impl Shared {
 
     /// Takes in an event of a pod of ours. It may come before we know of the pod, and after the pod is gone.
     fn hear(&self, event: &v1::Event, pods: &Store<Pod>) {
-        let Some(name) = event.involved_object.name.as_deref().filter(|name| label::is_object_name(name)) else {
-            return;
-        };
+        let name = event.involved_object.name.as_deref().unwrap_or_default();
+        let Some(attempt) = label::attempt_of_name(name) else { return };
         let mut heard = self.heard();
         heard.entry(name.to_owned()).or_default().event(event);
         if heard.len() > 2 * pods.len() + STRANGERS_MAX {
             heard.retain(|name, _| pods.get(&ObjectRef::new(name).within(&self.namespace)).is_some());
         }
+        drop(heard);
+        self.news.tell(attempt);
     }
 
     fn forget(&self, pod: &Pod) {
         self.heard().remove(&pod.name_any());
     }
 
-    /// Wakes all who wait; if nobody does, the next who comes.
-    fn wake(&self) {
-        self.news.notify_waiters();
-        self.news.notify_one();
+    fn take(&self, event: Event<Pod>) {
+        match event {
+            Event::Apply(pod) => {
+                self.remember(&pod);
+                self.tell(&pod);
+            }
+            Event::InitApply(pod) => self.remember(&pod),
+            Event::Delete(pod) => {
+                self.forget(&pod);
+                self.tell(&pod);
+            }
+            Event::Init => {}
+            Event::InitDone => {
+                if !self.is_current.swap(true, Ordering::AcqRel) {
+                    tracing::info!(namespace = self.namespace, "our pods are watched");
+                }
+                // what went while nobody watched is not told one by one
+                self.news.tell_all();
+            }
+        }
+    }
+
+    /// Says so once, however long it lasts: what is asked for meanwhile is asked of the API server itself.
+    fn interrupted(&self, error: &watcher::Error) {
+        if self.is_current.swap(false, Ordering::AcqRel) {
+            tracing::warn!(namespace = self.namespace, %error, "the watch of our pods was interrupted");
+        } else {
+            tracing::debug!(namespace = self.namespace, %error, "our pods cannot be watched yet");
+        }
+    }
+
+    fn tell(&self, pod: &Pod) {
+        if let Some(attempt) = attempt_of(pod) {
+            self.news.tell(attempt);
+        }
     }
 }
 
-async fn follow(pods: Api<Pod>, writer: reflector::store::Writer<Pod>, shared: Arc<Shared>) {
-    let config = watcher::Config::default().labels(&label::selector()).timeout(WATCH_SECONDS);
-    let mut events = pin!(watcher::watcher(pods, config).default_backoff().reflect(writer));
-    while let Some(event) = events.next().await {
-        let is_current = event.is_ok();
-        match event {
-            Ok(Event::Apply(pod) | Event::InitApply(pod)) => shared.remember(&pod),
-            Ok(Event::Delete(pod)) => shared.forget(&pod),
-            Ok(Event::Init | Event::InitDone) => {}
-            Err(error) => tracing::warn!(namespace = shared.namespace, %error, "the watch of our pods was interrupted"),
+/// Watches for ever. After every interruption all pods are listed anew: only then is it certain again what there is.
+async fn follow(pods: Api<Pod>, mut writer: reflector::store::Writer<Pod>, shared: Arc<Shared>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let config = watcher::Config::default().labels(&label::selector()).timeout(WATCH_SECONDS);
+        let mut events = pin!(watcher::watcher(pods.clone(), config));
+        while let Some(event) = events.next().await {
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    shared.interrupted(&error);
+                    break;
+                }
+            };
+            writer.apply_watcher_event(&event);
+            if matches!(event, Event::InitDone) {
+                pause = FIRST_PAUSE;
+            }
+            shared.take(event);
         }
-        shared.is_current.store(is_current, Ordering::Release);
-        shared.wake();
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
@@ -169,10 +217,7 @@ async fn listen(events: Api<v1::Event>, pods: Store<Pod>, shared: Arc<Shared>) {
     let mut is_told = false;
     while let Some(event) = stream.next().await {
         match event {
-            Ok(Event::Apply(event) | Event::InitApply(event)) => {
-                shared.hear(&event, &pods);
-                shared.wake();
-            }
+            Ok(Event::Apply(event) | Event::InitApply(event)) => shared.hear(&event, &pods),
             Ok(Event::Delete(_) | Event::Init) => {}
             Ok(Event::InitDone) => is_told = false,
             Err(error) if is_told => tracing::debug!(namespace = shared.namespace, %error, "no events of our pods"),

@@ -117,10 +117,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
     let (repository, run) = find_run(&mut tx, route, number).await?;
     let making = Making { route, run: number, now: web.engine.clock.now() };
     let stages = making.stages(&mut tx, &run).await?;
-    let replay_of = match run.delivery_id {
-        Some(delivery) => tx.replayed_by(delivery).await?,
-        None => None,
-    };
+    let replay_of = tx.replay_of(&run).await?;
     let facts = &repository.facts.0;
     let mark = Mark::from(&run.state.0);
     let ended = run.state.conclusion().is_some();

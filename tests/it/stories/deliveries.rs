@@ -366,3 +366,20 @@ async fn a_dry_run_of_what_starts_nothing_says_why() {
     Nothing { reason: "GitHub asks whether we are there" }
     "#);
 }
+
+#[tokio::test]
+async fn a_replay_of_old_code_waits_for_the_newest_and_does_not_end_it() {
+    let t = Tester::start().await;
+    let flow = format!("concurrency: {{group: deploy, policy: cancel}}\n{SMALL}");
+    t.push("main", &flow).await;
+    t.run_the_job("test", 0).await;
+    let old = t.newest_delivery().await.id;
+    t.push("main", &format!("{flow}\n# newer")).await;
+    t.replay(old, "a").await;
+    assert_snapshot!(t.runs().await, @r"
+    #1 push success
+    #2 push queued
+    #3 push queued: 1 run ahead in group deploy
+    ");
+    t.read_writes();
+}

@@ -26,7 +26,7 @@ async fn an_evicted_pod_is_tried_again_and_may_still_succeed() {
     t.pods.dies("test.test", Infrastructure::Evicted, "the node was low on memory");
     t.settle().await;
     assert_snapshot!(t.checks(&sha), @r"
-    in_progress containerops/ci/push: Running: 0 of 1 actions have ended
+    in_progress containerops/ci/push: Running: 0 of 1 actions have ended; test/test: infrastructure, attempt 2 of 3
     queued containerops/ci/push/test/test: Waiting: infrastructure: evicted: the node was low on memory; attempt 2 of 3 follows
     ");
     t.claims("test").await.says("all of it, now\n").await.exits(0).await;
@@ -130,7 +130,7 @@ async fn a_success_with_half_its_log_says_so() {
     t.pods.ends_with("test.test", &record);
     t.settle().await;
     assert_snapshot!(t.checks(&sha), @r"
-    neutral containerops/ci/push: warning: 1 action in 2 s
+    neutral containerops/ci/push: warning: 1 action in 0 ms
     neutral containerops/ci/push/test/test: warning: success, but the last 12 bytes of its log are missing
     ");
 }
