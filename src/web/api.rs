@@ -21,7 +21,7 @@ use super::{
 use crate::{
     engine::{EngineError, whole::Whole},
     model::{ForgeKind, JobId, JobPath, RepositoryName, RunId, Time},
-    store::{ActionRow, JobRow, RunFilter, RunRow, RunSummary, Tx},
+    store::{ActionRow, AttemptRow, JobRow, RunFilter, RunRow, RunSummary, Tx},
 };
 
 /// Items in one answer, unless fewer are asked for.
@@ -201,11 +201,13 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
 }
 
 async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Result<Value, Problem> {
-    let attempt = tx.newest_attempt(row.id).await?;
-    let jobs = match &attempt {
-        Some(attempt) => tx.jobs(attempt.id).await?,
-        None => Vec::new(),
-    };
+    let mut attempts = Vec::new();
+    let (mut attempt, mut jobs) = (None, Vec::new());
+    for one in tx.attempts(row.id).await? {
+        jobs = tx.jobs(one.id).await?;
+        attempts.push(attempt_value(&one, &jobs));
+        attempt = Some(one);
+    }
     let mut shown = Vec::with_capacity(jobs.len());
     for job in &jobs {
         let outputs = outputs(tx, job.id).await?;
@@ -217,8 +219,16 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
     Ok(json!({
         "id": row.id, "name": plan.map(|plan| &plan.name), "status": row.state.0, "reason": row.reason,
         "attempt": attempt.map(|attempt| attempt.number), "started": row.started.map(time),
-        "ended": row.ended.map(time), "jobs": shown,
+        "ended": row.ended.map(time), "jobs": shown, "attempts": attempts,
     }))
+}
+
+fn attempt_value(attempt: &AttemptRow, jobs: &[JobRow]) -> Value {
+    let job = |job: &JobRow| json!({"id": job.id, "status": job.state.0, "words": job.state.verdict().map(ToString::to_string)});
+    json!({
+        "number": attempt.number, "created": time(attempt.created), "started": attempt.started.map(time),
+        "ended": attempt.ended.map(time), "jobs": jobs.iter().map(job).collect::<Vec<_>>(),
+    })
 }
 
 fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outputs: Map<String, Value>) -> Value {

@@ -9,7 +9,7 @@ use containerops::{
 };
 use insta::assert_snapshot;
 
-use super::{RUN, SMALL};
+use super::{ACTION, RUN, SMALL};
 use crate::harness::{
     app::{Tester, WIDGET},
     pods::Fault,
@@ -171,7 +171,7 @@ async fn while_it_is_tried_again_the_check_says_so_and_each_attempt_stays() {
     t.settle().await;
     t.later(RETRY_PAUSE).await;
     t.claims("test").await.says("at last\n").await.exits(0).await;
-    assert_snapshot!(t.check(&sha, &format!("{RUN}/test/test")).summary, @r"
+    assert_snapshot!(t.check(&sha, ACTION).summary, @r"
     | Job | State | Duration |
     | --- | --- | --- |
     | [test](https://ci.example.com/github/acme/widget/runs/1/test/test/test) | success | 5 s |
@@ -180,6 +180,14 @@ async fn while_it_is_tried_again_the_check_says_so_and_each_attempt_stays() {
 
     Attempt 2: infrastructure: node lost: node-1 is gone ([log](https://ci.example.com/github/acme/widget/runs/1/test/test/test?attempt=2))
     ");
+    let page = t.page("/github/acme/widget/runs/1").await;
+    assert!(page.contains(">1</a> (infrastructure: evicted: low on memory)"), "{page}");
+    let run = t.newest_run().await.id;
+    let api: serde_json::Value = serde_json::from_str(&t.page(&format!("/api/v1/runs/{run}")).await).expect("JSON");
+    let attempts = api["stages"][0]["actions"][0]["attempts"].as_array().expect("all attempts").clone();
+    let words: Vec<_> = attempts.iter().map(|attempt| attempt["jobs"][0]["words"].as_str().unwrap_or("-")).collect();
+    let lost = "infrastructure: node lost: node-1 is gone";
+    assert_eq!(words, ["infrastructure: evicted: low on memory", lost, "success"]);
     assert_snapshot!(t.logs().await, @r"
     half of it
     again
@@ -256,6 +264,19 @@ async fn a_container_that_is_killed_beside_others_is_seen_at_once() {
     test/test 2: waiting (0 bytes) waiting (0 bytes)
     ");
     t.read_writes();
+}
+
+#[tokio::test]
+async fn what_an_action_waited_for_is_not_said_once_it_is_there() {
+    let t = Tester::start().await;
+    let sha = t.push("main", PAIR).await;
+    let _first = t.claims("test.test.a").await;
+    t.pods.waits("test.test", "pulling image \"tar:1\"", None);
+    t.settle().await;
+    assert_eq!(t.check(&sha, ACTION).title, "Running: pulling image \"tar:1\"");
+    t.pods.runs("test.test");
+    t.settle().await;
+    assert_eq!(t.check(&sha, ACTION).title, "Running");
 }
 
 #[tokio::test]

@@ -19,7 +19,15 @@ stages:
       - {name: missing, image: busybox, command: [no-such-program]}
 "#;
     let story = server.end(server.push(flow).await).await;
-    insta::assert_snapshot!(story.told(), @"");
+    insta::assert_snapshot!(story.told(), @r"
+    run: failure
+    check/signal: failure (killed by signal 11 (SIGSEGV))
+      signal: killed by signal 11 (SIGSEGV)
+    check/late: timed_out (timed out after 2 s)
+      late: timed out after 2 s
+    check/missing: failure (cannot start: `no-such-program`: the image has no such program in its PATH: check the name and the image (No such file or directory (os error 2)))
+      missing: cannot start: `no-such-program`: the image has no such program in its PATH: check the name and the image (No such file or directory (os error 2))
+    ");
 }
 
 #[tokio::test]
