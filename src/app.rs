@@ -182,6 +182,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         log_limit: settings.log_limit,
         contact_timeout: settings.contact_timeout,
         sweep_interval: settings.sweep_interval,
+        patience: engine::Patience::default(),
     }
 }
 

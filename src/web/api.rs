@@ -22,7 +22,7 @@ use super::{
 use crate::{
     engine::{self, EngineError, rerun::Begun, whole::Whole},
     model::{FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time, Waiting, What, Wish},
-    store::{ActionRow, JobRow, ReportRow, RunFilter, RunRow, RunSummary, Tx},
+    store::{ActionRow, AttemptRow, JobRow, ReportRow, RunFilter, RunRow, RunSummary, Tx},
 };
 
 /// Items in one answer, unless fewer are asked for.
@@ -255,11 +255,13 @@ async fn reports(tx: &mut Tx, run: &RunRow) -> Result<Vec<Value>, Problem> {
 }
 
 async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Result<Value, Problem> {
-    let attempt = tx.newest_attempt(row.origin()).await?;
-    let jobs = match &attempt {
-        Some(attempt) => tx.jobs(attempt.id).await?,
-        None => Vec::new(),
-    };
+    let mut attempts = Vec::new();
+    let (mut attempt, mut jobs) = (None, Vec::new());
+    for one in tx.attempts(row.origin()).await? {
+        jobs = tx.jobs(one.id).await?;
+        attempts.push(attempt_value(&one, &jobs));
+        attempt = Some(one);
+    }
     let mut shown = Vec::with_capacity(jobs.len());
     for job in &jobs {
         let outputs = outputs(tx, job.id).await?;
@@ -272,7 +274,16 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
         "id": row.id, "name": plan.map(|plan| &plan.name), "status": row.state.0, "reason": row.reason,
         "attempt": attempt.map(|attempt| attempt.number), "started": row.started.map(time),
         "ended": row.ended.map(time), "carried_from": row.carried_from, "jobs": shown,
+        "attempts": attempts,
     }))
+}
+
+fn attempt_value(attempt: &AttemptRow, jobs: &[JobRow]) -> Value {
+    let job = |job: &JobRow| json!({"id": job.id, "status": job.state.0, "words": job.state.verdict().map(ToString::to_string)});
+    json!({
+        "number": attempt.number, "created": time(attempt.created), "started": attempt.started.map(time),
+        "ended": attempt.ended.map(time), "jobs": jobs.iter().map(job).collect::<Vec<_>>(),
+    })
 }
 
 fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outputs: Map<String, Value>) -> Value {

@@ -124,6 +124,8 @@ struct CarriedView {
 struct AttemptView {
     number: i64,
     url: String,
+    /// How it ended, if it was not the last.
+    end: String,
 }
 
 struct JobView {
@@ -264,8 +266,11 @@ impl Making<'_> {
         let url = self.job_url(JobPath { stage: stage.to_owned(), action: plan.name.clone(), job: first });
         let of_stage = ActionPath { stage: stage.to_owned(), action: plan.name.clone() };
         let again = || address(&run_url(self.route, self.run), &What::Action(of_stage), FlowChoice::Same);
-        let several = attempts.len() > 1;
-        let view = |number: i64| AttemptView { number, url: format!("{url}?attempt={number}") };
+        let mut views = Vec::new();
+        for attempt in attempts.iter().filter(|_| attempts.len() > 1) {
+            let end = end_of_attempt(&tx.jobs(attempt.id).await?);
+            views.push(AttemptView { number: attempt.number, url: format!("{url}?attempt={}", attempt.number), end });
+        }
         let said_below = jobs.iter().any(|job| job.mark.word == row.reason);
         Ok(ActionView {
             name: plan.name.clone(),
@@ -275,12 +280,12 @@ impl Making<'_> {
             allow_failure: plan.allow_failure,
             took: Took::of(row.started, row.ended, self.now),
             jobs,
-            attempts: attempts.iter().filter(|_| several).map(|attempt| view(attempt.number)).collect(),
             carried: self.carried.get(&row.id).map(|&number| CarriedView {
                 words: carried_words(number),
                 url: run_url(self.route, number.cast_unsigned()),
             }),
             again: self.ended.then(again),
+            attempts: views,
         })
     }
 
@@ -381,6 +386,12 @@ fn event_path(event: &Event) -> Option<String> {
         (EventKind::PullRequest(_), ForgeKind::Git)
         | (EventKind::Push { .. } | EventKind::Tag { .. } | EventKind::MergeGroup { .. }, _) => None,
     }
+}
+
+/// The words for how an attempt ended by nobody's fault.
+fn end_of_attempt(jobs: &[JobRow]) -> String {
+    let unlucky = |job: &JobRow| job.state.verdict().filter(|end| end.conclusion() == Conclusion::Error).cloned();
+    jobs.iter().find_map(unlucky).map_or_else(String::new, |end| end.to_string())
 }
 
 impl From<&Diagnostic> for DiagnosticView {

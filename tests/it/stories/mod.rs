@@ -3,6 +3,7 @@
 mod component_events;
 mod contact;
 mod control;
+mod deaths;
 mod deliveries;
 mod dry_runs;
 mod events;

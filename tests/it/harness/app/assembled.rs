@@ -36,6 +36,7 @@ impl Assembled {
             run_timeout: settings.run_timeout,
             log_limit: settings.log_limit,
             contact_timeout: Duration::from_secs(15 * 60),
+            patience: engine::Patience::default(),
         };
         let mut github = match identity {
             Identity::App => github.settings(),
