@@ -15,7 +15,10 @@ use super::{
     harness::github::{Delivery, ModelGithub},
 };
 
-const REPOSITORIES: u64 = 4;
+/// GitHub takes 500 writes an hour for each owner.
+const PUSHES_EACH: u64 = 60;
+/// How soon GitHub does what it is asked for.
+const REDELIVERY: Duration = Duration::from_millis(200);
 /// GitHub waits ten seconds for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How far behind its time what is reordered arrives.
@@ -74,7 +77,9 @@ impl Storm {
     }
 
     fn push(&mut self, github: &ModelGithub, n: u64, began_dir: &Path) -> (Sha, Expected, Delivery) {
-        let repository = format!("acme/widget-{}", self.dice.between(0, REPOSITORIES));
+        // every owner has a budget of writes, and a push needs some of it
+        let owners = self.pushes / PUSHES_EACH + 4;
+        let repository = format!("acme-{}/widget", self.dice.between(0, owners));
         // most go to one branch, as in life
         let branch = if self.dice.happens(20) { format!("topic-{n}") } else { "main".to_owned() };
         let expected = Expected {
@@ -99,7 +104,7 @@ impl Storm {
     ) {
         if self.dice.happens(5) {
             weather.dropped += 1;
-            self::lost(github, url, delivery);
+            github.drops(delivery);
             return;
         }
         let late = self.dice.happens(5);
@@ -113,15 +118,23 @@ impl Storm {
     }
 }
 
+/// Delivers again what the service asks for, for as long as it is polled.
+pub(crate) async fn redeliver(github: Arc<ModelGithub>, url: String) {
+    loop {
+        for delivery in github.asked() {
+            tokio::spawn(deliver(Arc::clone(&github), url.clone(), delivery, Duration::ZERO));
+        }
+        tokio::time::sleep(REDELIVERY).await;
+    }
+}
+
 /// Sends once, as GitHub does: what is not answered with a 2xx in time has failed, and is not sent again unasked.
 async fn deliver(github: Arc<ModelGithub>, url: String, delivery: Delivery, wait: Duration) -> bool {
     tokio::time::sleep(wait).await;
     let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).build().expect("a client");
     let request = client.post(format!("{url}/hooks/github")).headers(delivery.headers.clone());
     let answered = request.body(delivery.body.clone()).send().await.is_ok_and(|answer| answer.status().is_success());
-    if !answered {
-        lost(&github, &url, delivery);
-    }
+    github.tried(delivery, if answered { 202 } else { 502 });
     answered
 }
 
@@ -146,19 +159,4 @@ impl Expected {
     pub(crate) const fn conclusion(&self) -> &'static str {
         if self.exit_code == 0 { "success" } else { "failure" }
     }
-}
-
-fn lost(github: &Arc<ModelGithub>, url: &str, delivery: Delivery) {
-    let (github, url) = (Arc::clone(github), url.to_owned());
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(Duration::from_secs(3)).await;
-            let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).build().expect("a client");
-            let request = client.post(format!("{url}/hooks/github")).headers(delivery.headers.clone());
-            if request.body(delivery.body.clone()).send().await.is_ok_and(|answer| answer.status().is_success()) {
-                let _ = &github;
-                return;
-            }
-        }
-    });
 }

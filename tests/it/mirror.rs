@@ -17,7 +17,10 @@ use containerops::{
 };
 use tempfile::TempDir;
 
-use crate::harness::repository::{Worktree, git};
+use crate::harness::{
+    github::ModelGithub,
+    repository::{Worktree, git},
+};
 
 /// A repository on a forge, and the server's mirrors.
 struct Scene {
@@ -261,6 +264,17 @@ async fn a_header_goes_to_its_forge_and_nowhere_else() {
     assert!(elsewhere.accept().is_err(), "git has followed");
     let kept = grep(scene.directory.path(), b"s3cret");
     assert!(kept.is_empty(), "it is on the disk: {kept:?}");
+}
+
+#[tokio::test]
+async fn a_source_comes_over_http_as_well() {
+    let github = ModelGithub::start_over_http().await;
+    let sha = github.commit("demo/app", "main", &[("readme", b"hello")]);
+    let scene = Scene::new();
+    let source = Source { url: format!("{}/demo/app.git", github.url()), ..scene.source() };
+    assert!(source.url.starts_with("http://"), "{}", source.url);
+    scene.snapshot_from(&sha, &source).await.expect("a snapshot");
+    assert_eq!(fs::read(scene.unpacked().join("readme")).expect("a file"), b"hello");
 }
 
 /// The files below a directory that hold some bytes.

@@ -34,7 +34,6 @@ use containerops::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Notify, task::JoinHandle};
 
-pub(crate) use app::private_pem;
 use repository::{Pull, Repository};
 pub(crate) use webhook::{Delivery, fixture, signed, signed_with};
 
