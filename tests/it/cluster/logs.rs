@@ -56,7 +56,8 @@ async fn of_a_log_over_its_limit_head_and_tail_are_exact_and_the_job_hears_nothi
     let story = server.end(server.push(flow).await).await;
     assert_eq!(story.job("long/long/long").state.0.verdict().map(ToString::to_string).as_deref(), Some("exit code 3"));
     let text = server.text(&story, "long/long/long").await;
-    let left_out = story.job("long/long/long").record.as_ref().and_then(|record| record.log.left_out).expect("too long");
+    let left_out =
+        story.job("long/long/long").record.as_ref().and_then(|record| record.log.left_out).expect("too long");
     let lines: Vec<&str> = text.lines().collect();
     let (head, rest) = lines.split_at(usize::try_from(left_out.line - 1).expect("a place"));
     assert!(rest[0].contains("left out here: the log is over its limit of 2 MB"), "{}", rest[0]);
