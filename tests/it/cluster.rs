@@ -3,5 +3,6 @@
 mod components;
 mod ends;
 mod logs;
+mod queue;
 mod secrecy;
 mod trouble;
