@@ -6,6 +6,7 @@ mod delivery;
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -19,8 +20,8 @@ use super::{
     pages::{Failure, JobPlace, Moment, Place, Route, RunPlace, log_text, same_site},
 };
 use crate::{
-    engine::{self, EngineError, whole::Whole},
-    model::{ForgeKind, JobId, JobPath, RepositoryName, RunId, Time, Waiting},
+    engine::{self, EngineError, rerun::Begun, whole::Whole},
+    model::{FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time, Waiting, What, Wish},
     store::{ActionRow, JobRow, RunFilter, RunRow, RunSummary, Tx},
 };
 
@@ -99,17 +100,41 @@ async fn cancel(State(web): State<Web>, Path(id): Path<String>, headers: HeaderM
     Ok(Json(json!({"id": id, "cancelled": cancelled})))
 }
 
+/// 201 with the new run, or 202 with the delivery that will tell of it.
 async fn rerun(
     State(web): State<Web>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     same_site(&headers)?;
     let id = find(&mut web.engine.store.read().await?, &id).await?.id;
-    let new = web.engine.rerun(id).await?;
-    let mut tx = web.engine.store.read().await?;
-    let run = tx.run(new).await?.ok_or(Failure::Missing)?;
-    Ok((StatusCode::CREATED, Json(whole(&mut tx, &run).await?)))
+    match web.engine.rerun(id, &wish(&body)?).await? {
+        Begun::Run(new) => {
+            let mut tx = web.engine.store.read().await?;
+            let run = tx.run(new).await?.ok_or(Failure::Missing)?;
+            Ok((StatusCode::CREATED, Json(whole(&mut tx, &run).await?)))
+        }
+        Begun::Asked(delivery) => Ok((StatusCode::ACCEPTED, Json(json!({"delivery": delivery})))),
+    }
+}
+
+/// `{"what": "everything" | "failed" | {"action": "stage.action"}, "flow": "same" | "newest"}`; no body, or a part of
+/// it, is good, too.
+fn wish(body: &[u8]) -> Result<Wish, Failure> {
+    #[derive(Default, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Asked {
+        what: Option<What>,
+        flow: Option<FlowChoice>,
+    }
+    let asked = if body.is_empty() { Ok(Asked::default()) } else { serde_json::from_slice(body) };
+    let Asked { what, flow } = asked.map_err(|error| {
+        let form = r#"`{"what": "everything" | "failed" | {"action": "stage.action"}, "flow": "same" | "newest"}`"#;
+        Failure::Words(format!("{form} is expected: {error}"))
+    })?;
+    let (what, flow) = (what.unwrap_or(What::Everything), flow.unwrap_or(FlowChoice::Same));
+    Ok(Wish { what, flow, by: "a call of the API".to_owned() })
 }
 
 async fn job(State(web): State<Web>, Path(id): Path<String>) -> Answer {
@@ -191,12 +216,14 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
         stages.push(json!({"name": stage.name, "kind": stage.kind, "actions": actions}));
     }
     let replay_of = tx.replay_of(run).await?;
+    let late = tx.late(run.delivery_id).await?;
     Ok(json!({
         "id": run.id, "forge": route.forge, "repository": route.repository, "number": run.number,
         "flow": run.flow, "path": run.path, "sha": run.sha, "event": run.event.0, "status": run.state.0,
         "reason": run.reason, "waiting": waiting, "concurrency": run.plan.as_ref().map(|plan| &plan.concurrency),
         "superseded_by": run.superseded_by, "cancelled_by": run.cancelled_by, "rerun_of": run.rerun_of,
-        "delivery": run.delivery_id, "replay_of": replay_of, "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
+        "repeats": run.repeats.as_deref(), "delivery": run.delivery_id, "replay_of": replay_of, "recovered": late.map(recovered),
+        "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
         "url": route.to_string(), "created": time(run.created), "started": run.started.map(time),
         "ended": run.ended.map(time), "stages": stages,
     }))
@@ -216,7 +243,7 @@ fn waiting_value(waiting: &Waiting) -> Value {
 }
 
 async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Result<Value, Problem> {
-    let attempt = tx.newest_attempt(row.id).await?;
+    let attempt = tx.newest_attempt(row.origin()).await?;
     let jobs = match &attempt {
         Some(attempt) => tx.jobs(attempt.id).await?,
         None => Vec::new(),
@@ -232,7 +259,7 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
     Ok(json!({
         "id": row.id, "name": plan.map(|plan| &plan.name), "status": row.state.0, "reason": row.reason,
         "attempt": attempt.map(|attempt| attempt.number), "started": row.started.map(time),
-        "ended": row.ended.map(time), "jobs": shown,
+        "ended": row.ended.map(time), "carried_from": row.carried_from, "jobs": shown,
     }))
 }
 
@@ -264,6 +291,10 @@ fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outp
             "stream": path.map(|path| url(path, JobPlace::Stream)),
         },
     })
+}
+
+fn recovered(late: Late) -> Value {
+    json!({"late_seconds": late.0.as_secs(), "words": late.to_string()})
 }
 
 fn time(time: Time) -> impl Serialize {

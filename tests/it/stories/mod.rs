@@ -4,14 +4,17 @@ mod component_events;
 mod contact;
 mod control;
 mod deliveries;
+mod dry_runs;
 mod events;
 mod forge_away;
 mod green;
 mod hooks;
 mod infrastructure;
+mod lost;
 mod queue;
 mod red;
 mod registry;
+mod rerun;
 mod stages;
 mod token;
 
