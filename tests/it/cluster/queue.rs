@@ -27,11 +27,9 @@ async fn a_cancelled_job_may_say_goodbye_and_its_log_is_kept() {
       deploy: cancelled by ada
     ");
     let log = server.text(&story, "deploy/deploy/deploy").await;
-    insta::assert_snapshot!(log, @r"
-    begun
-    putting the lock back
-    cancelled by ada
-    ");
+    // the shell may say of its `sleep` what became of it
+    let lines: Vec<&str> = log.lines().filter(|line| *line != "Terminated").collect();
+    assert_eq!(lines, ["begun", "putting the lock back", "cancelled by ada"]);
     server.until_nothing_is_left().await;
 }
 
