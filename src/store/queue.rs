@@ -130,8 +130,15 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn set_run_reason(&mut self, run: RunId, reason: &str) -> Result<()> {
-        execute!(self, "UPDATE runs SET reason = $2 WHERE id = $1 AND phase = 'queued' AND reason <> $2", run, reason)?;
-        self.ring(Change::Run(run));
+        let met = execute!(
+            self,
+            "UPDATE runs SET reason = $2 WHERE id = $1 AND phase = 'queued' AND reason <> $2",
+            run,
+            reason
+        )?;
+        if met == 1 {
+            self.ring(Change::Run(run));
+        }
         Ok(())
     }
 }

@@ -141,6 +141,24 @@ async fn a_cancelled_job_may_clean_up() {
 }
 
 #[tokio::test]
+async fn a_job_that_does_not_listen_is_killed_with_its_children_after_the_grace() {
+    let deaf = "trap '' TERM; while :; do sleep 0.05; done";
+    let text = format!("trap '' TERM; sh -c \"{deaf}\" & a=$!; setsid sh -c \"{deaf}\" & echo $$ $a $!; {deaf}");
+    let server = Server::with(script(&text)).await;
+    let dir = dir();
+    let child = server.agent(dir.path()).spawn().expect("the agent starts");
+    server.logged().await;
+    let begun = std::time::Instant::now();
+    server.cancel();
+    let ran = server.finish(child).await;
+    assert!(begun.elapsed() >= Duration::from_secs(10), "it had {:?} to end by itself", begun.elapsed());
+    assert_eq!(cause(&ran), &Cause::Cancelled { by: "ada".to_owned() });
+    for pid in server.text().lines().next().expect("a line").split(' ') {
+        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "{pid} lives");
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_pods_job_hears_of_it_and_is_not_blamed() {
     for (ends, cause_told) in [(4, Cause::Terminated), (0, Cause::Exit { code: 0 })] {
         assert_eq!(cause(&told_to_stop(ends).await), &cause_told, "it ended with {ends}");

@@ -4,6 +4,7 @@ mod components;
 mod deaths;
 mod ends;
 mod logs;
+mod queue;
 mod secrecy;
 mod survival;
 mod trouble;
