@@ -120,7 +120,7 @@ fn of_run(story: &Story) -> Report {
     };
     Report {
         progress,
-        title: title(&run_title(story)),
+        title: title(&with_lateness(run_title(story), story.late)),
         summary: run_summary(story),
         url: story.url.clone(),
         external_id: run.id.to_string(),
@@ -161,6 +161,11 @@ fn of_action(story: &Story, chapter: &Chapter) -> Report {
         ended: action.ended,
         annotations: Vec::new(),
     }
+}
+
+/// A commit status has no room for more than its title.
+fn with_lateness(title: String, late: Option<Late>) -> String {
+    late.map_or_else(|| title.clone(), |late| format!("{title}; {late}"))
 }
 
 fn run_title(story: &Story) -> String {

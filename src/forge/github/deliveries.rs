@@ -77,7 +77,7 @@ pub(super) async fn attempts(
 
 /// Asks for a delivery once more. What is too old, or gone, is refused.
 pub(super) async fn deliver_again(api: &Api, of: Option<&Repository>, attempt: &str) -> Result<(), ForgeError> {
-    let call = Call::post(format!("{attempt}/attempts"), serde_json::json!({}));
+    let call = Call::post_nothing(format!("{attempt}/attempts"));
     send(api, of, &call).await?.checked().map(|_| ())
 }
 
