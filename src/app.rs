@@ -241,7 +241,7 @@ const ROUNDS: [Round; 8] = [
         name: "settle",
         pause: SETTLE,
         wakes: |_| false,
-        tick: |app| async move { Ok(app.engine.settle_all().await.map(|()| 0)?) }.boxed(),
+        tick: |app| async move { Ok(app.engine.settle_overdue().await.map(|()| 0)?) }.boxed(),
     },
     Round {
         name: "forgotten",

@@ -12,7 +12,8 @@
 //! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
 //! - `contact`: what it means that an agent is silent;
 //! - [`source`]: snapshots of commits, which pods stream;
-//! - [`control`]: what people ask: cancel, run again;
+//! - [`control`]: what people ask: cancel;
+//! - [`rerun`]: once more, wholly or in part;
 //! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
 
@@ -30,6 +31,7 @@ mod pin;
 pub mod queue;
 pub mod recover;
 mod replay;
+pub mod rerun;
 mod seal;
 mod settle;
 pub mod source;

@@ -6,6 +6,7 @@ mod delivery;
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -19,8 +20,8 @@ use super::{
     pages::{Failure, JobPlace, Moment, Place, Route, RunPlace, log_text, same_site},
 };
 use crate::{
-    engine::{EngineError, whole::Whole},
-    model::{ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time},
+    engine::{self, EngineError, rerun::Begun, whole::Whole},
+    model::{FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time, Waiting, What, Wish},
     store::{ActionRow, JobRow, RunFilter, RunRow, RunSummary, Tx},
 };
 
@@ -99,17 +100,41 @@ async fn cancel(State(web): State<Web>, Path(id): Path<String>, headers: HeaderM
     Ok(Json(json!({"id": id, "cancelled": cancelled})))
 }
 
+/// 201 with the new run, or 202 with the delivery that will tell of it.
 async fn rerun(
     State(web): State<Web>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     same_site(&headers)?;
     let id = find(&mut web.engine.store.read().await?, &id).await?.id;
-    let new = web.engine.rerun(id).await?;
-    let mut tx = web.engine.store.read().await?;
-    let run = tx.run(new).await?.ok_or(Failure::Missing)?;
-    Ok((StatusCode::CREATED, Json(whole(&mut tx, &run).await?)))
+    match web.engine.rerun(id, &wish(&body)?).await? {
+        Begun::Run(new) => {
+            let mut tx = web.engine.store.read().await?;
+            let run = tx.run(new).await?.ok_or(Failure::Missing)?;
+            Ok((StatusCode::CREATED, Json(whole(&mut tx, &run).await?)))
+        }
+        Begun::Asked(delivery) => Ok((StatusCode::ACCEPTED, Json(json!({"delivery": delivery})))),
+    }
+}
+
+/// `{"what": "everything" | "failed" | {"action": "stage.action"}, "flow": "same" | "newest"}`; no body, or a part of
+/// it, is good, too.
+fn wish(body: &[u8]) -> Result<Wish, Failure> {
+    #[derive(Default, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Asked {
+        what: Option<What>,
+        flow: Option<FlowChoice>,
+    }
+    let asked = if body.is_empty() { Ok(Asked::default()) } else { serde_json::from_slice(body) };
+    let Asked { what, flow } = asked.map_err(|error| {
+        let form = r#"`{"what": "everything" | "failed" | {"action": "stage.action"}, "flow": "same" | "newest"}`"#;
+        Failure::Words(format!("{form} is expected: {error}"))
+    })?;
+    let (what, flow) = (what.unwrap_or(What::Everything), flow.unwrap_or(FlowChoice::Same));
+    Ok(Wish { what, flow, by: "a call of the API".to_owned() })
 }
 
 async fn job(State(web): State<Web>, Path(id): Path<String>) -> Answer {
@@ -180,6 +205,7 @@ fn run_url(forge: ForgeKind, repository: &RepositoryName, number: i64) -> String
 /// A run with its stages, actions and the jobs of each action's newest attempt.
 async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
     let route = route_of(tx, run).await?;
+    let waiting = engine::waiting(tx, run).await?.as_ref().map(waiting_value);
     let rows = tx.actions(run.id).await?;
     let mut stages = Vec::new();
     for (at, stage) in run.plan.iter().flat_map(|plan| &plan.stages).enumerate() {
@@ -194,15 +220,30 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
     Ok(json!({
         "id": run.id, "forge": route.forge, "repository": route.repository, "number": run.number,
         "flow": run.flow, "path": run.path, "sha": run.sha, "event": run.event.0, "status": run.state.0,
-        "reason": run.reason, "cancelled_by": run.cancelled_by, "rerun_of": run.rerun_of,
-        "delivery": run.delivery_id, "replay_of": replay_of, "recovered": late.map(recovered), "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
+        "reason": run.reason, "waiting": waiting, "concurrency": run.plan.as_ref().map(|plan| &plan.concurrency),
+        "superseded_by": run.superseded_by, "cancelled_by": run.cancelled_by, "rerun_of": run.rerun_of,
+        "repeats": run.repeats.as_deref(), "delivery": run.delivery_id, "replay_of": replay_of, "recovered": late.map(recovered),
+        "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
         "url": route.to_string(), "created": time(run.created), "started": run.started.map(time),
         "ended": run.ended.map(time), "stages": stages,
     }))
 }
 
+/// Why a run has not started: `for` one of `queue`, `source` and `executor`, and the words for it.
+fn waiting_value(waiting: &Waiting) -> Value {
+    let mut value = json!({"for": waiting.label(), "reason": waiting.to_string()});
+    if let Waiting::Queue(place) = waiting {
+        value["group"] = json!(place.group);
+        value["limit"] = json!(place.limit);
+        value["position"] = json!(place.position);
+        value["length"] = json!(place.length);
+        value["ahead"] = json!(place.ahead);
+    }
+    value
+}
+
 async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Result<Value, Problem> {
-    let attempt = tx.newest_attempt(row.id).await?;
+    let attempt = tx.newest_attempt(row.origin()).await?;
     let jobs = match &attempt {
         Some(attempt) => tx.jobs(attempt.id).await?,
         None => Vec::new(),
@@ -218,7 +259,7 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
     Ok(json!({
         "id": row.id, "name": plan.map(|plan| &plan.name), "status": row.state.0, "reason": row.reason,
         "attempt": attempt.map(|attempt| attempt.number), "started": row.started.map(time),
-        "ended": row.ended.map(time), "jobs": shown,
+        "ended": row.ended.map(time), "carried_from": row.carried_from, "jobs": shown,
     }))
 }
 

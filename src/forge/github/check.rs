@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     annotation,
     api::Api,
+    button,
     call::{Answer, Call},
     cut::{said, summary},
     pages,
@@ -19,6 +20,9 @@ use crate::{
     forge::{ForgeError, Shown, Told, Wanted},
     model::{Conclusion, Context, Progress, Repository, Sha, Time},
 };
+
+/// GitHub shows no more at a check.
+const BUTTONS_MOST: usize = 3;
 
 /// What we know of a check run: its id, and how many of its annotations GitHub has. Written as `id/annotations`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +130,7 @@ fn body(wanted: &Wanted<'_>, annotations: usize) -> Value {
         "external_id": report.external_id,
         "details_url": report.url,
         "status": status(report.progress),
+        "actions": report.buttons.iter().take(BUTTONS_MOST).map(button::shown).collect::<Vec<_>>(),
         "output": { "title": said(report.progress, &report.title), "summary": summary(report) },
     });
     let next = annotation::batch(&report.annotations, annotations);

@@ -121,3 +121,29 @@ fn attempt(item: Item, list: &str) -> Option<DeliveryAttempt> {
         failed: !well,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::forge::Reading;
+
+    #[test]
+    fn all_that_may_start_runs_is_worth_asking_for() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/webhooks/github");
+        let mut starting = 0;
+        for file in std::fs::read_dir(folder).expect("fixtures").flatten() {
+            let name = file.file_name().to_string_lossy().into_owned();
+            let body = std::fs::read(file.path()).expect("a fixture");
+            let action = serde_json::from_slice::<serde_json::Value>(&body).expect("JSON")["action"].take();
+            let events = ["push", "pull_request", "merge_group", "check_run", "check_suite", "installation", "ping"];
+            let event = events.into_iter().find(|event| name.starts_with(event)).expect("an event");
+            if !matches!(payload::read(event, &body), Ok(Reading::Nothing(_))) {
+                assert!(payload::may_start_runs(event, action.as_str()), "{name}");
+                starting += 1;
+            }
+        }
+        assert!(starting >= 8, "fixtures are read");
+    }
+}

@@ -48,6 +48,7 @@ fn report(progress: Progress, title: &str) -> Report {
         summary: "| stage | state |".to_owned(),
         url: "https://ci.example.com/github/acme/widget/runs/1".to_owned(),
         external_id: "01kabcdefghjk".to_owned(),
+        buttons: Vec::new(),
         started: Some(Time::from_millis(1_772_357_400_999)),
         ended: Some(Time::from_millis(1_772_357_460_000)),
         annotations: Vec::new(),

@@ -4,6 +4,7 @@ mod component_events;
 mod contact;
 mod control;
 mod deliveries;
+mod dry_runs;
 mod events;
 mod forge_away;
 mod green;
@@ -13,6 +14,7 @@ mod lost;
 mod queue;
 mod red;
 mod registry;
+mod rerun;
 mod stages;
 mod token;
 

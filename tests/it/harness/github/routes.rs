@@ -42,6 +42,7 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/repos/{owner}/{name}/installation", get(installation))
         .route("/repos/{owner}/{name}/contents/{*path}", get(contents))
         .route("/repos/{owner}/{name}/pulls", get(pulls))
+        .route("/repos/{owner}/{name}/git/ref/heads/{*branch}", get(branch))
         .route("/repos/{owner}/{name}/check-runs", post(create_check))
         .route("/repos/{owner}/{name}/check-runs/{id}", patch(update_check))
         .route("/repos/{owner}/{name}/statuses/{sha}", post(create_status))
@@ -201,6 +202,16 @@ async fn pulls(
     Ok(Json(found.map(|pull| json!({"number": pull.number, "head": {"ref": pull.branch}})).collect()))
 }
 
+async fn branch(
+    State(world): Model,
+    Path((owner, name, branch)): Path<(String, String, String)>,
+) -> Result<Json<Value>, Refusal> {
+    let state = world.state();
+    let repository = state.repositories.get(&full((owner, name))).ok_or_else(not_found)?;
+    let tip = repository.branches.get(&branch).and_then(|commits| commits.last()).ok_or_else(not_found)?;
+    Ok(Json(json!({"ref": format!("refs/heads/{branch}"), "object": {"type": "commit", "sha": tip}})))
+}
+
 #[derive(Deserialize)]
 struct CheckBody {
     name: Option<String>,
@@ -212,6 +223,15 @@ struct CheckBody {
     started_at: Option<Timestamp>,
     completed_at: Option<Timestamp>,
     output: Option<OutputBody>,
+    #[serde(default)]
+    actions: Vec<ButtonBody>,
+}
+
+#[derive(Deserialize)]
+struct ButtonBody {
+    label: String,
+    description: String,
+    identifier: String,
 }
 
 #[derive(Deserialize)]
@@ -291,6 +311,12 @@ impl CheckBody {
         if output.annotations.len() > 50 {
             return Err(unprocessable("annotations exceeds a maximum quantity of 50"));
         }
+        let fits = |button: &ButtonBody| {
+            button.label.len() <= 20 && button.description.len() <= 40 && button.identifier.len() <= 20
+        };
+        if self.actions.len() > 3 || !self.actions.iter().all(fits) {
+            return Err(unprocessable("actions are too many or too long"));
+        }
         if !output.annotations.iter().all(AnnotationBody::is_good) {
             return Err(unprocessable("Invalid annotation"));
         }
@@ -304,6 +330,7 @@ impl CheckBody {
             url: self.details_url.unwrap_or_default(),
             external_id: self.external_id.unwrap_or_default(),
             times: times(self.started_at, self.completed_at),
+            buttons: self.actions.into_iter().map(|button| button.identifier).collect(),
             annotations: output.annotations.into_iter().map(|annotation| annotation.message).collect(),
         })
     }
@@ -382,6 +409,7 @@ impl StatusBody {
             url: self.target_url,
             external_id: String::new(),
             times: (None, None),
+            buttons: Vec::new(),
             annotations: Vec::new(),
         })
     }
