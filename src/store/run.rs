@@ -199,6 +199,14 @@ impl Tx {
         row!(self, RepositoryRow, "SELECT * FROM repositories WHERE forge = $1 AND name = $2", forge, name)
     }
 
+    /// The repositories of this name, on whatever forges.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn repositories_named(&mut self, name: &RepositoryName) -> Result<Vec<RepositoryRow>> {
+        rows!(self, RepositoryRow, "SELECT * FROM repositories WHERE name = $1 ORDER BY forge", name)
+    }
+
     /// One repository.
     ///
     /// # Errors

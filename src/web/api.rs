@@ -22,7 +22,7 @@ use super::{
 use crate::{
     engine::{self, EngineError, rerun::Begun, whole::Whole},
     model::{FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time, Waiting, What, Wish},
-    store::{ActionRow, JobRow, RunFilter, RunRow, RunSummary, Tx},
+    store::{ActionRow, JobRow, ReportRow, RunFilter, RunRow, RunSummary, Tx},
 };
 
 /// Items in one answer, unless fewer are asked for.
@@ -217,6 +217,7 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
     }
     let replay_of = tx.replay_of(run).await?;
     let late = tx.late(run.delivery_id).await?;
+    let reports = reports(tx, run).await?;
     Ok(json!({
         "id": run.id, "forge": route.forge, "repository": route.repository, "number": run.number,
         "flow": run.flow, "path": run.path, "sha": run.sha, "event": run.event.0, "status": run.state.0,
@@ -225,7 +226,7 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
         "repeats": run.repeats.as_deref(), "delivery": run.delivery_id, "replay_of": replay_of, "recovered": late.map(recovered),
         "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
         "url": route.to_string(), "created": time(run.created), "started": run.started.map(time),
-        "ended": run.ended.map(time), "stages": stages,
+        "ended": run.ended.map(time), "stages": stages, "reports": reports,
     }))
 }
 
@@ -240,6 +241,17 @@ fn waiting_value(waiting: &Waiting) -> Value {
         value["ahead"] = json!(place.ahead);
     }
     value
+}
+
+/// What the forge is told of a run, and whether it has taken it.
+async fn reports(tx: &mut Tx, run: &RunRow) -> Result<Vec<Value>, Problem> {
+    let rows = tx.reports(run.repository_id, &run.sha).await?;
+    let of_run = rows.iter().filter(|row| row.generation == run.id);
+    let one = |row: &ReportRow| {
+        json!({"context": row.context, "wanted": row.wanted.headline(), "acknowledged": row.is_acknowledged(),
+               "told": row.told_at.map(time), "trouble": row.trouble})
+    };
+    Ok(of_run.map(one).collect())
 }
 
 async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Result<Value, Problem> {

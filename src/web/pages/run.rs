@@ -59,6 +59,8 @@ struct RunPage {
     repeats: Option<RepeatsView>,
     again: Vec<ButtonView>,
     again_newest: Vec<ButtonView>,
+    /// What the forge has not taken: under which name, and why.
+    untold: Vec<(String, String)>,
     diagnostics: Vec<DiagnosticView>,
     stages: Vec<StageView>,
 }
@@ -155,6 +157,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
     let late = tx.late(run.delivery_id).await?;
     let carried = tx.carried_over(run.id).await?;
     let replay_of = tx.replay_of(&run).await?;
+    let untold = untold(&mut tx, &run).await?;
     let ended = run.state.conclusion().is_some();
     let making = Making { route, run: number, now: web.engine.clock.now(), ended, carried };
     let stages = making.stages(&mut tx, &run).await?;
@@ -185,6 +188,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         took: Took::of(run.started, run.ended, making.now),
         digest: run.digest.to_string(),
         delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
+        untold,
         replay_of,
         late,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
@@ -298,6 +302,13 @@ impl Making<'_> {
     fn job_url(&self, path: JobPath) -> String {
         Route { place: Place::Job(self.run, path, JobPlace::Page), ..self.route.clone() }.to_string()
     }
+}
+
+/// What the forge has not taken of this run's reports, and why. A newer run of the commit speaks for itself.
+async fn untold(tx: &mut Tx, run: &RunRow) -> Result<Vec<(String, String)>, Failure> {
+    let rows = tx.reports(run.repository_id, &run.sha).await?;
+    let of_run = rows.into_iter().filter(|row| row.generation == run.id && !row.trouble.is_empty());
+    Ok(of_run.map(|row| (row.context.0, row.trouble)).collect())
 }
 
 /// Whatever a job printed, without what it would do to the page.

@@ -9,6 +9,7 @@
 //! assert_eq!(check.state, "success");
 //! ```
 
+mod annotation;
 mod app;
 mod git_http;
 mod limits;

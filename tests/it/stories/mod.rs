@@ -14,6 +14,7 @@ mod lost;
 mod queue;
 mod red;
 mod registry;
+mod reports;
 mod rerun;
 mod stages;
 mod token;
