@@ -5,7 +5,7 @@ use super::{
     tell::{Chapter, Story, carried_words, first_bad, is_error, took},
 };
 use crate::{
-    model::{ActionState, Conclusion, RunState},
+    model::{ActionState, Conclusion, Late, RunState},
     store::ActionRow,
 };
 
@@ -14,12 +14,17 @@ const TITLE: usize = 140;
 
 /// Of a run.
 pub(super) fn of_run(story: &Story) -> String {
-    cut(&run_title(story))
+    cut(&with_lateness(run_title(story), story.late))
 }
 
 /// Of an action.
 pub(super) fn of_action(chapter: &Chapter) -> String {
     cut(&action_title(chapter))
+}
+
+/// A commit status has no room for more than its title.
+fn with_lateness(title: String, late: Option<Late>) -> String {
+    late.map_or_else(|| title.clone(), |late| format!("{title}; {late}"))
 }
 
 fn run_title(story: &Story) -> String {

@@ -75,12 +75,18 @@ impl Tx {
         Ok(())
     }
 
-    /// Where to look now, those that have waited longest first.
+    /// Where to look now: hooks of whole forges, then those that have waited longest.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn due_sweeps(&mut self, now: Time, limit: i64) -> Result<Vec<SweepRow>> {
-        rows!(self, SweepRow, "SELECT * FROM sweeps WHERE due <= $1 ORDER BY due, name LIMIT $2", now, limit)
+        rows!(
+            self,
+            SweepRow,
+            "SELECT * FROM sweeps WHERE due <= $1 ORDER BY name <> '', due, name LIMIT $2",
+            now,
+            limit
+        )
     }
 
     /// One place where the sweep looks.

@@ -138,6 +138,44 @@ impl Listener {
     }
 }
 
+#[tokio::test]
+async fn what_a_hook_tells_can_be_found_among_the_refs() {
+    let mut listener = Listener::new(StatusCode::OK).await;
+    let scene = Scene::new(&listener.url).await;
+    scene.ada.commit("Begin");
+    scene.ada.git(&["tag", "-m", "The first", "v1"]);
+    scene.ada.git(&["tag", "tree", "HEAD^{tree}"]);
+    scene.push(&["main", "v1", "tree", "main:refs/notes/x"]).await;
+
+    let recall = scene.forge.recall().expect("its refs can be read");
+    let bodies: Vec<Bytes> = std::iter::from_fn(|| listener.arrived.try_recv().ok()).map(|(_, body)| body).collect();
+    let told: Vec<_> = bodies.iter().filter_map(|body| recall.moved("push", body)).collect();
+    let Ok(Reading::Event(first)) = scene.forge.read("push", &bodies[0]) else { panic!("a push") };
+    let heads = recall.heads(&first.repository).await.expect("it is there").heads;
+    let mut found: Vec<_> = heads.iter().map(|head| (head.name.as_str(), &head.sha)).collect();
+    let mut expected: Vec<_> = told.iter().map(|moved| (moved.name.as_str(), &moved.sha)).collect();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected, "the same heads, and notes are none");
+
+    let zeros: Sha = "0".repeat(40).parse().expect("a sha");
+    for (body, moved) in bodies.iter().zip(&told) {
+        let head = heads.iter().find(|head| head.name == moved.name).expect("it was listed");
+        let made = recall.webhook(&first.repository, head, &zeros).await.expect("it can be made");
+        assert_eq!(
+            recall.moved(&made.event, &made.body).map(|made| (made.name, made.sha)),
+            Some((moved.name.clone(), moved.sha.clone()))
+        );
+        match (scene.forge.read("push", body), scene.forge.read(&made.event, &made.body)) {
+            (Ok(Reading::Event(told)), Ok(Reading::Event(made))) => {
+                assert_eq!((&told.kind, &told.sha, &told.title), (&made.kind, &made.sha, &made.title));
+                assert_eq!((told.repository, told.base_sha, told.trust), (made.repository, made.base_sha, made.trust));
+            }
+            (told, made) => assert_eq!(told, made, "neither starts anything"),
+        }
+    }
+}
+
 const NOBODY: &str = "http://127.0.0.1:1";
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use axum::{
     response::Response,
 };
 use containerops::{
-    forge::{Forge as _, Wanted, github::Github},
+    forge::{Forge as _, Head, Hooks, Wanted, github::Github},
     model::{Annotation, Conclusion, Context, Progress, Report, Repository, Severity, Sha, Time},
 };
 use insta::assert_snapshot;
@@ -112,6 +112,31 @@ async fn make_every_call(github: &Github, repository: &Repository, sha: &Sha) {
     github.shown(repository, sha).await.expect("Prism takes it");
 }
 
+/// What the sweep asks: as the App about all, with a token about each repository's hook.
+async fn make_every_call_of_the_sweep(github: &Github, repository: &Repository, sha: &Sha) {
+    let recall = github.recall().expect("it has credentials");
+    let of = match recall.hooks() {
+        Hooks::OfAll => None,
+        Hooks::OfEach | Hooks::None => Some(repository),
+    };
+    // where the example's hook delivers
+    let page = recall.attempts(of, "https://example.com/webhook", None).await.expect("Prism takes it");
+    let list = match of {
+        None => "/app/hook/deliveries".to_owned(),
+        Some(repository) => format!("/repos/{}/hooks/7/deliveries", repository.name),
+    };
+    let next = format!("{list}?per_page=100&cursor=v1_12077215967");
+    recall.attempts(of, "", Some(&next)).await.expect("Prism takes it");
+    let attempt = page.attempts.first().map_or(format!("{list}/12345678"), |attempt| attempt.id.clone());
+    recall.deliver_again(of, &attempt).await.expect("Prism takes it");
+    recall.heads(repository).await.expect("Prism takes it");
+    let before: Sha = "0".repeat(40).parse().expect("a sha");
+    for (name, kind) in [("refs/heads/fix/#1", "commit"), ("refs/tags/v1/rc", "tag")] {
+        let head = Head { name: name.to_owned(), sha: sha.clone(), told: kind.into() };
+        recall.webhook(repository, &head, &before).await.expect("Prism takes it");
+    }
+}
+
 #[tokio::test]
 async fn githubs_own_description_takes_every_call() {
     let Some(prism) = required("prism", "CONTAINEROPS_TEST_PRISM") else { return };
@@ -124,6 +149,7 @@ async fn githubs_own_description_takes_every_call() {
         let mut repository = crate::github::pushed(&github, &model, "main").repository;
         repository.installation = None;
         make_every_call(&github, &repository, &sha).await;
+        make_every_call_of_the_sweep(&github, &repository, &sha).await;
     }
     let seen = seen.lock().expect("nobody panics here");
     for Seen { call, status, answer } in seen.iter() {
@@ -133,15 +159,25 @@ async fn githubs_own_description_takes_every_call() {
     calls.sort_unstable();
     calls.dedup();
     assert_snapshot!(calls.join("\n"), @r"
+    GET /app/hook/deliveries
+    GET /repos/acme/widget/branches
+    GET /repos/acme/widget/commits/SHA
     GET /repos/acme/widget/commits/SHA/check-runs
     GET /repos/acme/widget/commits/SHA/status
+    GET /repos/acme/widget/commits/tags%2Fv1%2Frc
     GET /repos/acme/widget/contents/.containerops
     GET /repos/acme/widget/contents/.containerops.yml
+    GET /repos/acme/widget/git/matching-refs/tags
+    GET /repos/acme/widget/hooks
+    GET /repos/acme/widget/hooks/12345678/deliveries
+    GET /repos/acme/widget/hooks/7/deliveries
     GET /repos/acme/widget/installation
     GET /repos/acme/widget/pulls
     PATCH /repos/acme/widget/check-runs/4
+    POST /app/hook/deliveries/12345678/attempts
     POST /app/installations/1/access_tokens
     POST /repos/acme/widget/check-runs
+    POST /repos/acme/widget/hooks/7/deliveries/12345678/attempts
     POST /repos/acme/widget/statuses/SHA
     ");
 }

@@ -200,7 +200,7 @@ impl Walk {
 }
 
 /// A future that is dropped after so many polls.
-struct CutShort<F>(F, usize);
+pub(crate) struct CutShort<F>(pub(crate) F, pub(crate) usize);
 
 impl<F: Future + Unpin> Future for CutShort<F> {
     type Output = Option<F::Output>;

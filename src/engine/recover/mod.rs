@@ -157,6 +157,7 @@ impl Engine {
     /// The repository that a place is; `None` for the hook of a whole forge.
     async fn repository_at(&self, sweep: &SweepRow) -> Result<Option<RepositoryRow>> {
         let Ok(name) = sweep.name.parse::<RepositoryName>() else { return Ok(None) };
-        Ok(self.store.read().await?.repository_named(sweep.forge, &name).await?)
+        let found = self.store.read().await?.repository_named(sweep.forge, &name).await?;
+        found.map(Some).ok_or_else(|| EngineError::Broken(format!("{name} is swept, but not known")))
     }
 }

@@ -73,6 +73,11 @@ impl Call {
         Self { method: Method::POST, path, body: Some(body), redirects: Redirects::Followed }
     }
 
+    /// A call whose path says all.
+    pub(super) fn post_nothing(path: String) -> Self {
+        Self { method: Method::POST, path, body: None, redirects: Redirects::Followed }
+    }
+
     pub(super) fn patch(path: String, body: serde_json::Value) -> Self {
         Self { method: Method::PATCH, path, body: Some(body), redirects: Redirects::Followed }
     }

@@ -77,7 +77,7 @@ pub(super) async fn attempts(
 
 /// Asks for a delivery once more. What is too old, or gone, is refused.
 pub(super) async fn deliver_again(api: &Api, of: Option<&Repository>, attempt: &str) -> Result<(), ForgeError> {
-    let call = Call::post(format!("{attempt}/attempts"), serde_json::json!({}));
+    let call = Call::post_nothing(format!("{attempt}/attempts"));
     send(api, of, &call).await?.checked().map(|_| ())
 }
 
@@ -120,4 +120,30 @@ fn attempt(item: Item, list: &str) -> Option<DeliveryAttempt> {
         at: time(item.delivered_at),
         failed: !well,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::forge::Reading;
+
+    #[test]
+    fn all_that_may_start_runs_is_worth_asking_for() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/webhooks/github");
+        let mut starting = 0;
+        for file in std::fs::read_dir(folder).expect("fixtures").flatten() {
+            let name = file.file_name().to_string_lossy().into_owned();
+            let body = std::fs::read(file.path()).expect("a fixture");
+            let action = serde_json::from_slice::<serde_json::Value>(&body).expect("JSON")["action"].take();
+            let events = ["push", "pull_request", "merge_group", "check_run", "check_suite", "installation", "ping"];
+            let event = events.into_iter().find(|event| name.starts_with(event)).expect("an event");
+            if !matches!(payload::read(event, &body), Ok(Reading::Nothing(_))) {
+                assert!(payload::may_start_runs(event, action.as_str()), "{name}");
+                starting += 1;
+            }
+        }
+        assert!(starting >= 8, "fixtures are read");
+    }
 }

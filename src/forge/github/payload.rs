@@ -191,7 +191,7 @@ pub(super) fn may_start_runs(event: &str, action: Option<&str>) -> bool {
     match (event, action) {
         ("push", _) | ("merge_group", Some("checks_requested")) => true,
         ("pull_request", Some(action)) => PULL_ACTIONS.contains(&action),
-        ("check_run" | "check_suite", Some("rerequested")) => true,
+        ("check_run" | "check_suite", Some("rerequested")) | ("check_run", Some("requested_action")) => true,
         _ => false,
     }
 }
