@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use containerops::{
     agent::protocol::{Cause, Chunk, ClaimAnswer, ClaimRequest, EndRecord, LogSeal, Piece, Stream, VERSION, Work},
     app::{self, App},
-    executor::{Executor, ExecutorError, ExecutorKind, Observation, Placement},
+    executor::{Changed, Executor, ExecutorError, ExecutorKind, Observation, Placement},
     forge::{Forge, git::Git},
     model::{AttemptId, Clock, ForgeKind},
     settings::Settings,
@@ -84,7 +84,7 @@ impl Executor for Paper {
         Ok(self.0.lock().expect("a lock").keys().copied().collect())
     }
 
-    async fn changed(&self) {
+    async fn changed(&self) -> Changed {
         std::future::pending().await
     }
 }

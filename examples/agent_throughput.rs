@@ -22,7 +22,7 @@ use axum::{
     routing::{post, put},
 };
 use containerops::{
-    agent::protocol::{Chunk, ClaimAnswer, HeartbeatAnswer, LogAnswer, Start, Work},
+    agent::protocol::{Chunk, ClaimAnswer, HeartbeatAnswer, LOG_LIMIT, LogAnswer, Start, Work},
     model::JobId,
 };
 
@@ -73,6 +73,7 @@ fn work(file: &Path) -> Work {
         timeout: Duration::from_secs(600),
         outputs: vec!["VERSION".to_owned()],
         masks: vec!["a secret of no one".to_owned()],
+        log_limit: LOG_LIMIT,
     }
 }
 

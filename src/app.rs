@@ -21,7 +21,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
     blob::Blobs,
-    engine::{self, Engine, Key, Parts},
+    engine::{self, Engine, Key, Parts, drive::Driven},
     executor::{
         Executor,
         kubernetes::{Kubernetes, KubernetesSettings},
@@ -44,6 +44,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_secs(5);
 /// What is forgotten has time.
 const FORGOTTEN: Duration = Duration::from_secs(60);
+/// What webhooks did not bring is late already; each place has its own interval.
+const RECOVER: Duration = Duration::from_secs(30);
 /// After trouble with the database a loop waits this long, so that a full disk does not fill the log.
 const TROUBLE: Duration = Duration::from_secs(2);
 /// Open requests get this long to end when the server is told to stop: long polls and live logs end by themselves.
@@ -134,6 +136,9 @@ impl App {
     /// If the database is away.
     pub async fn drain(&self) -> Result<()> {
         loop {
+            while let Some(changed) = self.engine.executor.changed().now_or_never() {
+                self.engine.hurry(&changed).await?;
+            }
             let mut done = self.engine.keep_contact().await?;
             done += self.engine.intake().await?;
             done += self.engine.make_sources().await?;
@@ -176,6 +181,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         run_timeout: settings.run_timeout,
         log_limit: settings.log_limit,
         contact_timeout: settings.contact_timeout,
+        sweep_interval: settings.sweep_interval,
     }
 }
 
@@ -192,12 +198,19 @@ struct Round {
 }
 
 /// All but driving and telling, where each action and each call goes at its own pace.
-const ROUNDS: [Round; 7] = [
+const ROUNDS: [Round; 8] = [
     Round {
         name: "intake",
         pause: LOOK,
         wakes: |change| change == Change::Delivery,
         tick: |app| async move { Ok(app.engine.intake().await?) }.boxed(),
+    },
+    Round {
+        name: "recover",
+        pause: RECOVER,
+        wakes: |_| false,
+        // its pace is what a forge's limits allow, whatever there is to do
+        tick: |app| async move { Ok(app.engine.recover().await.map(|_| 0)?) }.boxed(),
     },
     Round {
         name: "sources",
@@ -227,7 +240,7 @@ const ROUNDS: [Round; 7] = [
         name: "settle",
         pause: SETTLE,
         wakes: |_| false,
-        tick: |app| async move { Ok(app.engine.settle_all().await.map(|()| 0)?) }.boxed(),
+        tick: |app| async move { Ok(app.engine.settle_overdue().await.map(|()| 0)?) }.boxed(),
     },
     Round {
         name: "forgotten",
@@ -261,8 +274,12 @@ async fn keep_going(round: Round, app: App, mut stopped: watch::Receiver<bool>) 
 async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
     let moved = |change| matches!(change, Change::Run(_) | Change::Attempt(_) | Change::Executor);
     let mut bell = engine.store.bell().listen();
-    let (mut under_way, mut steps) = (HashSet::new(), FuturesUnordered::new());
+    let (mut under_way, mut steps, mut resting) = (HashSet::new(), FuturesUnordered::new(), Vec::new());
     while !*stopped.borrow() {
+        // those that are not written down are looked at again, no more
+        if let Err(error) = engine.let_rest(&std::mem::take(&mut resting)).await {
+            tracing::error!(loop.name = "drive", %error, "round failed");
+        }
         let due = engine.actions_due().await.unwrap_or_else(|error| {
             tracing::error!(loop.name = "drive", %error, "round failed");
             Vec::new()
@@ -273,10 +290,12 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
         }
         loop {
             tokio::select! {
-                Some((id, done)) = steps.next() => {
+                Some((id, driven)) = steps.next() => {
                     under_way.remove(&id);
-                    if done {
-                        break;
+                    match driven {
+                        Driven::Stepped => break,
+                        Driven::Rests(action) => resting.push(action),
+                        Driven::Left => {}
                     }
                 }
                 () = bell.wait(LOOK, moved) => break,

@@ -12,7 +12,8 @@
 //!
 //! The first claim carries a session secret of the agent's own making. From then on the job's token is worth nothing
 //! without it: all other calls, and repeated claims, are good for this session alone. 401 ends an agent: it was
-//! replaced. So does 410: its attempt was given up. Whatever the job still does is killed then.
+//! replaced. One whose attempt was given up meanwhile is told to cancel: it kills its job, and what it still has to say
+//! of the log and the end is kept with that attempt and decides nothing any more.
 //!
 //! # Versions
 //! A server speaks with the agents of its own release and of older ones: every version from [`OLDEST`] to [`VERSION`].

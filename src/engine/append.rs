@@ -21,7 +21,7 @@ impl Engine {
     /// # Errors
     /// [`Denied`]; [`Denied::Gap`] says from where to send.
     pub async fn append_log(&self, session: &str, offset: u64, body: &[u8]) -> Result<LogAnswer, Denied> {
-        let job = self.speaker(session).await?;
+        let job = self.job_of_session(session).await?;
         let (index, frame) = Chunk::parts(body)?;
         let chunk = Chunk::decode(body)?;
         let end = offset.saturating_add(chunk.text.len() as u64);

@@ -13,8 +13,8 @@ use super::{
     settle::{Place, places},
 };
 use crate::{
-    executor::{Container, ExecutorError, Observation, Placement},
-    model::{ActionId, ActionState, AttemptId, AttemptState, Conclusion, JobId, Resources, Verdict},
+    executor::{Changed, Container, ExecutorError, Observation, Placement},
+    model::{ActionId, ActionState, AttemptId, AttemptState, Conclusion, JobId, Resources, Time, Verdict},
     store::{ActionRow, AttemptRow, Change, JobRow, NewJob, RunRow},
 };
 
@@ -23,12 +23,49 @@ const LEASE: Duration = Duration::from_secs(60);
 /// From one step to the next an action is left alone for this long, unless something hurries it or the step itself says
 /// when: what waits must not be asked without pause.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// What goes its way is left alone for about this long, each for another span, so that a thousand are not looked at
+/// together.
+const REST: Duration = Duration::from_secs(10);
+const REST_SPREAD_MS: u64 = 8192;
+/// How long the next attempt waits until nothing is left of the one before: longer than a pod has to end.
+const GONE_WITHIN: Duration = Duration::from_secs(30);
+/// An executor that is away is asked again ever more seldom, by how long it has been asked: within these bounds.
+const AWAY_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 /// Added to the jobs' own limits: for pulling, scheduling and unpacking.
 const PLACING: Duration = Duration::from_secs(3600);
 /// Changes on the executor closer together than this are one.
 const BURST: Duration = Duration::from_millis(50);
 /// How many actions are looked at in one go.
 const BATCH: i64 = 1000;
+
+/// What came of a look at an action.
+#[derive(Debug, Clone, Copy)]
+pub enum Driven {
+    /// It was taken a step further.
+    Stepped,
+    /// It goes its way.
+    Rests(Resting),
+    /// Someone else drives it, or it could not be driven now.
+    Left,
+}
+
+/// An action that goes its way.
+#[derive(Debug, Clone, Copy)]
+pub struct Resting {
+    id: ActionId,
+    /// When it was due, before the look.
+    read: Time,
+}
+
+impl Driven {
+    /// The action, if it can be left alone.
+    pub const fn rests(&self) -> Option<Resting> {
+        match self {
+            Self::Rests(resting) => Some(*resting),
+            Self::Stepped | Self::Left => None,
+        }
+    }
+}
 
 impl Engine {
     /// Takes one step with every action that is due. How many had something to do.
@@ -37,8 +74,10 @@ impl Engine {
     /// If the database is away; an action's own trouble is its own.
     pub async fn drive(&self) -> Result<usize> {
         let due = self.actions_due().await?;
-        let done = join_all(due.into_iter().map(|id| self.drive_one(id))).await;
-        Ok(done.into_iter().filter(|done| *done).count())
+        let driven = join_all(due.into_iter().map(|id| self.drive_one(id))).await;
+        let resting: Vec<_> = driven.iter().filter_map(Driven::rests).collect();
+        self.let_rest(&resting).await?;
+        Ok(driven.iter().filter(|driven| matches!(driven, Driven::Stepped)).count())
     }
 
     /// The actions that someone should take a step with now.
@@ -49,15 +88,32 @@ impl Engine {
         Ok(self.store.read().await?.due_actions(self.now(), BATCH).await?)
     }
 
-    /// Takes one step with one action. True if there was something to do.
-    pub async fn drive_one(&self, id: ActionId) -> bool {
+    /// Takes one step with one action.
+    pub async fn drive_one(&self, id: ActionId) -> Driven {
         match self.step(id).await {
-            Ok(done) => done,
+            Ok(driven) => driven,
             Err(error) => {
                 tracing::error!(action.id = %id, %error, "action not driven");
-                false
+                Driven::Left
             }
         }
+    }
+
+    /// Leaves actions alone that go their way: a change on the executor, an agent's word or a person's wish hurries
+    /// them, and all the same they are looked at several times a minute. One transaction serves them all.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn let_rest(&self, resting: &[Resting]) -> Result<()> {
+        if resting.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let mut tx = self.store.write().await?;
+        for Resting { id, read } in resting {
+            tx.rest_action(*id, *read, now.after(rest_of(*id))).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// Removes what is left of ended attempts. How many there were.
@@ -88,13 +144,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Brings every open run up to date: time limits pass without anybody's doing.
+    /// Stops the runs that are over their time, which passes without anybody's doing, and lines up the queues.
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn settle_all(&self) -> Result<()> {
-        let open = self.store.read().await?.open_runs().await?;
-        for run in open {
+    pub async fn settle_overdue(&self) -> Result<()> {
+        let overdue = self.store.read().await?.overdue_runs(self.now(), self.settings.run_timeout).await?;
+        for run in overdue {
             let mut tx = self.store.write().await?;
             self.settle(&mut tx, run, self.now()).await?;
             tx.commit().await?;
@@ -104,14 +160,37 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
-    /// Rings for every change that the executor sees, for as long as it is polled.
+    /// Hurries whatever the executor sees change, for as long as it is polled; first of all everything, because nobody
+    /// has watched before.
     pub async fn hear_executor(&self) {
+        let mut changed = Changed::All;
         loop {
-            self.executor.changed().await;
+            if let Err(error) = self.hurry(&changed).await {
+                tracing::error!(%error, "a change on the executor is not passed on: it is looked for later");
+            }
+            changed = self.executor.changed().await;
             // pods change in bursts: one look serves them all
             tokio::time::sleep(BURST).await;
-            self.store.bell().ring(Change::Executor);
         }
+    }
+
+    /// The driver of each changed attempt should look now.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn hurry(&self, changed: &Changed) -> Result<()> {
+        let now = self.now();
+        let mut tx = self.store.write().await?;
+        match changed {
+            Changed::All => tx.hurry_attempts(now).await?,
+            Changed::Some(attempts) => {
+                for attempt in attempts {
+                    tx.hurry_attempt(*attempt, now).await?;
+                }
+            }
+        }
+        tx.ring(Change::Executor);
+        Ok(tx.commit().await?)
     }
 
     async fn remove(&self, id: AttemptId) -> Result<()> {
@@ -124,38 +203,44 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
-    async fn step(&self, id: ActionId) -> Result<bool> {
-        if self.is_under_way(id).await? {
-            return Ok(false);
+    async fn step(&self, id: ActionId) -> Result<Driven> {
+        if let Some(read) = self.is_under_way(id).await? {
+            return Ok(Driven::Rests(Resting { id, read }));
         }
         let now = self.now();
         let mut tx = self.store.write().await?;
         let claimed = tx.claim_action(id, now, now.after(LEASE), now.after(LOOK_AGAIN)).await?;
         tx.commit().await?;
-        let Some(action) = claimed else { return Ok(false) };
+        let Some(action) = claimed else { return Ok(Driven::Left) };
         let stepped = self.next_step(&action).await;
         let mut tx = self.store.write().await?;
         tx.release_action(id, action.fence).await?;
         tx.commit().await?;
-        stepped.map(|()| true)
+        stepped.map(|()| Driven::Stepped)
     }
 
     /// Whether an action goes its way and needs nobody: a look that writes nothing, for most looks find just that.
-    async fn is_under_way(&self, id: ActionId) -> Result<bool> {
+    /// Says when it was due, as it was read before the look. What cannot be observed is left alone, too.
+    async fn is_under_way(&self, id: ActionId) -> Result<Option<Time>> {
         let mut tx = self.store.read().await?;
         let action = tx.action(id).await?;
         let attempt = tx.newest_attempt(id).await?;
         drop(tx);
-        let Some(attempt) = attempt.filter(|_| action.cancelled_by.is_none()) else { return Ok(false) };
+        let Some(attempt) = attempt.filter(|_| action.cancelled_by.is_none()) else { return Ok(None) };
         let live = matches!(attempt.state.0, AttemptState::Starting | AttemptState::Running);
         if !live || attempt.placed.is_none() {
-            return Ok(false);
+            return Ok(None);
         }
-        Ok(match self.executor.observe(attempt.id).await {
+        let needs_nobody = match self.executor.observe(attempt.id).await {
             Ok(Observation::Running) => self.contact_is_told(&action, attempt.id).await?,
             Ok(Observation::Waiting { message, hopeless: None }) => message.is_empty() || message == action.reason,
-            Ok(Observation::Waiting { .. } | Observation::Absent | Observation::Ended { .. }) | Err(_) => false,
-        })
+            Ok(Observation::Waiting { .. } | Observation::Absent | Observation::Ended { .. }) => false,
+            Err(error) => {
+                tracing::debug!(attempt.id = %attempt.id, %error, "attempt not observed");
+                true
+            }
+        };
+        Ok(needs_nobody.then_some(action.due))
     }
 
     async fn next_step(&self, action: &ActionRow) -> Result<()> {
@@ -171,8 +256,26 @@ impl Engine {
                     None | Some(_) => self.watch(action, &attempt).await,
                 }
             }
+            Some(earlier) if !self.is_gone(&earlier).await => Ok(()),
             Some(_) | None => self.begin(action, &run).await,
         }
+    }
+
+    /// Whether nothing is left of an attempt, so that the next one does not run beside it. A node that does not answer
+    /// cannot confirm that; so after [`GONE_WITHIN`] the next one begins all the same, and the agent of the one before
+    /// is told to leave when it can be reached again.
+    async fn is_gone(&self, earlier: &AttemptRow) -> bool {
+        let patience_is_over = earlier.ended.is_none_or(|ended| self.now().since(ended) > GONE_WITHIN);
+        if patience_is_over {
+            return true;
+        }
+        let removed = match earlier.state.0 {
+            AttemptState::Removed => Ok(()),
+            AttemptState::Starting | AttemptState::Running | AttemptState::Ended => {
+                self.executor.remove(earlier.id).await
+            }
+        };
+        removed.is_ok() && matches!(self.executor.observe(earlier.id).await, Ok(Observation::Absent))
     }
 
     /// Makes the next attempt, unless someone wants none.
@@ -240,7 +343,14 @@ impl Engine {
                 tx.ring(Change::Run(run.id));
                 Ok(tx.commit().await?)
             }
-            Err(ExecutorError::Away { message, .. }) => self.say(action, &message).await,
+            Err(ExecutorError::Away { message, .. }) => {
+                self.say(action, &message).await?;
+                let (now, (shortest, longest)) = (self.now(), AWAY_PAUSE);
+                let pause = (now.since(attempt.created) / 4).clamp(shortest, longest);
+                let mut tx = self.store.write().await?;
+                tx.postpone_action(action.id, action.fence, now.after(pause)).await?;
+                Ok(tx.commit().await?)
+            }
             Err(ExecutorError::Refused { message, .. }) => {
                 let verdict = Verdict::CannotStart { message };
                 self.end_now(action, attempt, |_| Some(verdict.clone())).await
@@ -258,7 +368,8 @@ impl Engine {
             resources: Resources::clone(&job.resources),
             token: self.key.job_token(row.id),
         };
-        let limit = |job: &crate::model::JobPlan| job.timeout.unwrap_or(self.settings.job_timeout);
+        let longest = self.settings.job_timeout;
+        let limit = |job: &crate::model::JobPlan| job.timeout.unwrap_or(longest).min(longest);
         Ok(Placement {
             attempt: attempt.id,
             run: run.id,
@@ -305,6 +416,10 @@ pub(super) fn plan_of<'a>(action: &ActionRow, run: &'a RunRow) -> Result<&'a cra
     let (stage, place) = places(action);
     let found = run.plan.0.as_ref().and_then(|plan| plan.action(stage, place));
     found.ok_or_else(|| EngineError::Broken(format!("action {} is not in its run's plan", action.id)))
+}
+
+fn rest_of(id: ActionId) -> Duration {
+    REST + Duration::from_millis(id.as_i64().unsigned_abs() % REST_SPREAD_MS)
 }
 
 impl Place {

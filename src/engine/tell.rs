@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Result, settle::places};
 use crate::{
     model::{
-        ActionState, Annotation, Conclusion, Context, DeliveryId, Diagnostic, JobState, Progress, Rank, Report,
+        ActionState, Annotation, Conclusion, Context, DeliveryId, Diagnostic, JobState, Late, Progress, Rank, Report,
         Repository, RunState, Severity, Span, Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
@@ -27,6 +27,8 @@ pub struct Story {
     pub url: String,
     /// If a replay started it: the original delivery, and its page.
     pub replay_of: Option<(DeliveryId, String)>,
+    /// How late its delivery was, if the sweep has brought it.
+    pub late: Option<Late>,
 }
 
 /// One action of a [`Story`].
@@ -70,12 +72,10 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         });
     }
     let url = run_url(public_url, &repository, run.number);
-    let original = match run.delivery_id {
-        Some(delivery) => tx.replayed_by(delivery).await?,
-        None => None,
-    };
+    let original = tx.replay_of(&run).await?;
     let replay_of = original.map(|id| (id, format!("{public_url}/deliveries/{id}")));
-    Ok(Story { run, repository, actions, url, replay_of })
+    let late = tx.late(run.delivery_id).await?;
+    Ok(Story { run, repository, actions, url, replay_of, late })
 }
 
 /// Wants all contexts of a run shown.
@@ -232,7 +232,7 @@ fn first_bad(story: &Story) -> Option<&Chapter> {
 }
 
 fn run_summary(story: &Story) -> String {
-    let mut out = String::new();
+    let mut out = story.late.map_or_else(String::new, |late| format!("{late}: its webhook did not come in time\n\n"));
     if !story.run.diagnostics.is_empty() {
         out += &crate::flow::markdown(&story.run.path, &story.run.diagnostics);
         out.push('\n');
@@ -244,9 +244,7 @@ fn run_summary(story: &Story) -> String {
     if let Some(bad) = first_bad(story) {
         out += &failed_job(story, bad);
     }
-    if let Some((id, url)) = &story.replay_of {
-        let _ = write!(out, "\nReplay of [delivery {id}]({url})\n");
-    }
+    out += &replay(story);
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
     out
 }
@@ -263,6 +261,7 @@ fn action_summary(story: &Story, chapter: &Chapter) -> String {
         let _ = writeln!(out, "| [{}]({}) | {state} | {span} |", cell(name), job_url(story, chapter, name));
     }
     out += &failed_job(story, chapter);
+    out += &replay(story);
     out
 }
 
@@ -312,6 +311,12 @@ fn first_failed(chapter: &Chapter) -> Option<(&str, &JobRow, &Verdict)> {
         let bad = matches!(verdict.conclusion(), Conclusion::Failure | Conclusion::TimedOut | Conclusion::Error);
         bad.then_some((name.as_str(), job, verdict))
     })
+}
+
+/// What was replayed, if a replay started the run.
+fn replay(story: &Story) -> String {
+    let line = |(id, url): &(DeliveryId, String)| format!("\nReplay of [delivery {id}]({url})\n");
+    story.replay_of.as_ref().map(line).unwrap_or_default()
 }
 
 /// A fence longer than any run of backticks in the text, so that a log cannot end it.

@@ -31,9 +31,6 @@ pub enum Denied {
     /// The agent speaks another protocol: 400.
     #[error("{}", super::claim::stranger(*.0))]
     Protocol(u32),
-    /// The job's attempt was given up, and its agent is to leave: 410.
-    #[error("this job is over: {0}")]
-    Over(Verdict),
     /// A log chunk that is none: 400.
     #[error(transparent)]
     Chunk(#[from] ChunkError),
@@ -178,21 +175,10 @@ impl Engine {
     /// The job of a session, whose agent speaks.
     ///
     /// # Errors
-    /// [`Denied::Unknown`] if there is none, [`Denied::Over`] if it was ended without its agent's doing.
+    /// [`Denied::Unknown`] if there is none.
     pub async fn job_of_session(&self, session: &str) -> Result<JobRow, Denied> {
-        let job = self.speaker(session).await?;
-        match &job.state.0 {
-            JobState::Ended(verdict) if job.record.is_none() => Err(Denied::Over(verdict.clone())),
-            JobState::Ended(_) | JobState::Waiting | JobState::Running => Ok(job),
-        }
-    }
-
-    /// The job of a session, also one that was given up: what its agent says late is better late than lost.
-    pub(super) async fn speaker(&self, session: &str) -> Result<JobRow, Denied> {
         let job = self.store.read().await?.job_by_session(&super::hash(session)).await?.ok_or(Denied::Unknown)?;
-        if job.state.verdict().is_none() {
-            self.contact.heard(job.id, self.now());
-        }
+        self.contact.heard(job.id, self.now());
         Ok(job)
     }
 
@@ -205,6 +191,10 @@ impl Engine {
         let sizes = new.outputs.iter().map(|(name, value)| name.len() + value.len());
         if new.outputs.values().any(|value| value.len() > OUTPUT_VALUE_MAX) || sizes.sum::<usize>() > OUTPUTS_MAX {
             return Err(Denied::TooMuch);
+        }
+        if job.state.verdict().is_some() {
+            // it has them already; or its attempt was given up, and they must not pass for another's
+            return Ok(());
         }
         let mut tx = self.store.write().await?;
         let place = Place::of(&mut tx, job.attempt_id).await?;

@@ -41,7 +41,7 @@ impl Engine {
                 self.end_by_evidence(action, attempt, &containers, infrastructure.as_ref()).await
             }
             Err(ExecutorError::Away { message, .. } | ExecutorError::Refused { message, .. }) => {
-                tracing::warn!(attempt.id = %attempt.id, message, "attempt not observed");
+                tracing::debug!(attempt.id = %attempt.id, message, "attempt not observed");
                 Ok(())
             }
         }

@@ -2,6 +2,7 @@
 //! results: those come from the agent that each container runs.
 
 pub mod kubernetes;
+mod news;
 pub mod process;
 pub mod registry;
 
@@ -12,6 +13,7 @@ use secrecy::SecretString;
 
 use crate::model::{AttemptId, Infrastructure, JobId, Resources, RunId};
 
+pub use news::{Changed, News};
 pub use process::Process;
 
 /// A place where containers run.
@@ -35,8 +37,9 @@ pub trait Executor: Send + Sync {
     /// Every attempt of which something is left, so that forgotten ones can be removed.
     async fn attempts(&self) -> Result<Vec<AttemptId>, ExecutorError>;
 
-    /// Returns when something may have changed since the last call, or never. A hint: whoever waits also has a timer.
-    async fn changed(&self);
+    /// Returns when something may have changed since the last call, or never, and of what. A hint: whoever waits also
+    /// has a timer.
+    async fn changed(&self) -> Changed;
 }
 
 /// Which executor.

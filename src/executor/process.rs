@@ -23,10 +23,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::{process::Child, sync::Notify};
+use tokio::process::Child;
 
 use self::attempt::{Agent, Attempt};
-use super::{Container, Executor, ExecutorError, ExecutorKind, Observation, Placement};
+use super::{Changed, Container, Executor, ExecutorError, ExecutorKind, News, Observation, Placement};
 use crate::model::AttemptId;
 
 /// Runs agents below a directory.
@@ -34,14 +34,14 @@ use crate::model::AttemptId;
 pub struct Process {
     dir: PathBuf,
     agent: Vec<OsString>,
-    changed: Arc<Notify>,
+    news: Arc<News>,
 }
 
 impl Process {
     /// `dir` is where attempts are kept; `agent` is the program and first arguments of what understands `job …`, such
     /// as `containerops agent`.
     pub fn new(dir: PathBuf, agent: Vec<OsString>) -> Self {
-        Self { dir, agent, changed: Arc::default() }
+        Self { dir, agent, news: Arc::default() }
     }
 
     fn attempt(&self, attempt: AttemptId) -> Attempt {
@@ -54,11 +54,11 @@ impl Process {
             let program = self.agent.first().cloned().unwrap_or_default();
             refused(&format!("the agent {} cannot be started: {error}", program.display()))
         })?;
-        let changed = Arc::clone(&self.changed);
+        let (news, id) = (Arc::clone(&self.news), attempt.id);
         let (lock, exit) = (attempt.file(&container.name, "lock"), attempt.file(&container.name, "exit"));
         tokio::spawn(async move {
             watch(child, &lock, &exit).await;
-            changed.notify_one();
+            news.tell(id);
         });
         Ok(())
     }
@@ -90,7 +90,7 @@ impl Executor for Process {
                 self.spawn(&attempt, container, &placement.agent_url)?;
             }
         }
-        self.changed.notify_one();
+        self.news.tell(placement.attempt);
         Ok(())
     }
 
@@ -99,10 +99,10 @@ impl Executor for Process {
     }
 
     async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {
-        let attempt = self.attempt(attempt);
-        attempt.end().await.map_err(|error| away(&error))?;
-        attempt.remove().map_err(|error| away(&error))?;
-        self.changed.notify_one();
+        let files = self.attempt(attempt);
+        files.end().await.map_err(|error| away(&error))?;
+        files.remove().map_err(|error| away(&error))?;
+        self.news.tell(attempt);
         Ok(())
     }
 
@@ -117,8 +117,8 @@ impl Executor for Process {
         }
     }
 
-    async fn changed(&self) {
-        self.changed.notified().await;
+    async fn changed(&self) -> Changed {
+        self.news.next().await
     }
 }
 

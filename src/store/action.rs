@@ -22,6 +22,8 @@ pub struct ActionRow {
     pub cancelled_by: Option<String>,
     /// How many attempts were begun.
     pub attempts: i64,
+    /// When someone should look at it again.
+    pub due: Time,
     /// Counts the claims: who holds an older number has lost it.
     pub fence: i64,
     /// When its first job started.
@@ -117,6 +119,24 @@ impl Tx {
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn release_action(&mut self, id: ActionId, fence: i64) -> Result<()> {
         execute!(self, "UPDATE actions SET lease_until = 0 WHERE id = $1 AND fence = $2", id, fence)?;
+        Ok(())
+    }
+
+    /// Nobody need look at this action before `due`, unless something has hurried it since it was read.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn rest_action(&mut self, id: ActionId, read: Time, due: Time) -> Result<()> {
+        execute!(self, "UPDATE actions SET due = $3 WHERE id = $1 AND due = $2", id, read, due)?;
+        Ok(())
+    }
+
+    /// Whoever holds the lease need not look again before `due`.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn postpone_action(&mut self, id: ActionId, fence: i64, due: Time) -> Result<()> {
+        execute!(self, "UPDATE actions SET due = $3 WHERE id = $1 AND fence = $2 AND due > 0", id, fence, due)?;
         Ok(())
     }
 

@@ -214,6 +214,35 @@ impl Tx {
         meant("an attempt is placed", 1, met)
     }
 
+    /// The executor has seen something of an attempt: if it has not ended, whoever drives its action should look now.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn hurry_attempt(&mut self, attempt: AttemptId, now: Time) -> Result<()> {
+        execute!(
+            self,
+            "UPDATE actions SET due = $2 WHERE phase IN ('queued', 'running') AND due > $2 AND id IN \
+             (SELECT action_id FROM attempts WHERE id = $1 AND phase IN ('starting', 'running'))",
+            attempt,
+            now,
+        )?;
+        Ok(())
+    }
+
+    /// The same for all attempts that have not ended.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn hurry_attempts(&mut self, now: Time) -> Result<()> {
+        execute!(
+            self,
+            "UPDATE actions SET due = $1 WHERE phase IN ('queued', 'running') AND due > $1 AND id IN \
+             (SELECT action_id FROM attempts WHERE phase IN ('starting', 'running'))",
+            now,
+        )?;
+        Ok(())
+    }
+
     /// An attempt's jobs, in order.
     ///
     /// # Errors

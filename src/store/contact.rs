@@ -1,7 +1,7 @@
 //! When agents spoke, and when they were silent.
 
 use super::{Result, Tx, execute, rows};
-use crate::model::{AttemptId, JobId, Time};
+use crate::model::{JobId, Time};
 
 /// A time in which an agent should have spoken and did not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
@@ -65,19 +65,5 @@ impl Tx {
         )?;
         newest.reverse();
         Ok(newest)
-    }
-
-    /// The executor has seen something of an attempt that has not ended: whoever drives its action should look now.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn hurry_attempt(&mut self, attempt: AttemptId) -> Result<()> {
-        execute!(
-            self,
-            "UPDATE actions SET due = 0 WHERE phase IN ('queued', 'running') AND id IN \
-             (SELECT action_id FROM attempts WHERE id = $1 AND phase IN ('starting', 'running'))",
-            attempt,
-        )?;
-        Ok(())
     }
 }

@@ -13,9 +13,11 @@ mod delivery;
 mod inbox;
 mod log;
 mod queue;
+mod recovery;
 mod replay;
 mod report;
 mod run;
+mod sweep;
 mod telling;
 mod types;
 
@@ -35,9 +37,11 @@ pub use delivery::{DeliveryFilter, DeliveryRow, DeliveryShown, DeliverySummary, 
 pub use inbox::{Inbox, NewDelivery, Taken};
 pub use log::{Check, ChunkRow, NewChunk};
 pub use queue::{QueuedRun, TurnRow};
+pub use recovery::{Lost, NewRecovery, RecoveryRow};
 pub use replay::Replay;
 pub use report::{NewReport, ReportRow};
 pub use run::{NewRun, Pin, Pins, RepositoryRow, RunFilter, RunRow, RunSummary};
+pub use sweep::{HeadRow, SweepRow};
 pub use telling::{Acknowledgement, Doubt};
 pub use types::Json;
 

@@ -54,7 +54,6 @@ impl IntoResponse for Denied {
         let status = match &self {
             Self::Unknown => StatusCode::UNAUTHORIZED,
             Self::Protocol(_) | Self::Chunk(_) | Self::Event(_) => StatusCode::BAD_REQUEST,
-            Self::Over(_) => StatusCode::GONE,
             Self::Gap(answer) => return (StatusCode::CONFLICT, Json(*answer)).into_response(),
             Self::TooMuch => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Engine(error) => {

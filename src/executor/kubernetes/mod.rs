@@ -31,7 +31,7 @@ pub use self::{
     pod::{pod, secret},
 };
 use self::{refusal::Refusal, watch::Watch};
-use super::{Executor, ExecutorError, ExecutorKind, Observation, Placement};
+use super::{Changed, Executor, ExecutorError, ExecutorKind, Observation, Placement};
 use crate::model::{AttemptId, Clock, Resources};
 
 /// The longest that one call of the API server may take.
@@ -208,8 +208,8 @@ impl Executor for Kubernetes {
         }
     }
 
-    async fn changed(&self) {
-        self.watch.changed().await;
+    async fn changed(&self) -> Changed {
+        self.watch.changed().await
     }
 }
 

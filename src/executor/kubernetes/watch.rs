@@ -18,16 +18,15 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt as _,
     runtime::{
-        WatchStreamExt as _,
         reflector::{self, ObjectRef, Store},
         watcher::{self, Event},
     },
 };
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::task::JoinHandle;
 
-use super::{label, observation::observation};
+use super::{attempt_of, label, observation::observation};
 use crate::{
-    executor::{Hopeless, Observation},
+    executor::{Changed, Hopeless, News, Observation},
     model::{Clock, Time},
 };
 
@@ -36,6 +35,9 @@ use crate::{
 const WATCH_SECONDS: u32 = 30;
 /// How long a new process waits for its first list before it asks for single pods.
 const FIRST_LIST_MAX: Duration = Duration::from_secs(5);
+/// After an interruption, how long until the next list: doubling, so that an API server that comes back is not hindered.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// How the kubelet speaks of a pull between two tries, without a word about why the last one failed.
 const BETWEEN_PULLS: &str = "Back-off pulling image";
 
@@ -50,7 +52,7 @@ struct Shared {
     clock: Clock,
     namespace: String,
     is_current: AtomicBool,
-    news: Notify,
+    news: News,
     /// By the pod's name: why it waits, as it was last said.
     said: Mutex<HashMap<String, Observation>>,
 }
@@ -63,7 +65,7 @@ impl Watch {
             clock,
             namespace: namespace.to_owned(),
             is_current: AtomicBool::new(false),
-            news: Notify::new(),
+            news: News::default(),
             said: Mutex::default(),
         });
         let task = tokio::spawn(follow(pods, writer, Arc::clone(&shared)));
@@ -86,9 +88,9 @@ impl Watch {
         remembering(observation(pod, now), self.shared.said().get(&pod.name_any()))
     }
 
-    /// Returns after the next change, or at once if there was one that nobody waited for.
-    pub(super) async fn changed(&self) {
-        self.shared.news.notified().await;
+    /// Returns after the next change, or at once if there was one that nobody has asked for.
+    pub(super) async fn changed(&self) -> Changed {
+        self.shared.news.next().await
     }
 
     async fn is_current(&self) -> bool {
@@ -120,26 +122,66 @@ impl Shared {
         self.said().remove(&pod.name_any());
     }
 
-    /// Wakes all who wait; if nobody does, the next who comes.
-    fn wake(&self) {
-        self.news.notify_waiters();
-        self.news.notify_one();
+    fn take(&self, event: Event<Pod>) {
+        match event {
+            Event::Apply(pod) => {
+                self.remember(&pod, self.clock.now());
+                self.tell(&pod);
+            }
+            Event::InitApply(pod) => self.remember(&pod, self.clock.now()),
+            Event::Delete(pod) => {
+                self.forget(&pod);
+                self.tell(&pod);
+            }
+            Event::Init => {}
+            Event::InitDone => {
+                if !self.is_current.swap(true, Ordering::AcqRel) {
+                    tracing::info!(namespace = self.namespace, "our pods are watched");
+                }
+                // what went while nobody watched is not told one by one
+                self.news.tell_all();
+            }
+        }
+    }
+
+    /// Says so once, however long it lasts: what is asked for meanwhile is asked of the API server itself.
+    fn interrupted(&self, error: &watcher::Error) {
+        if self.is_current.swap(false, Ordering::AcqRel) {
+            tracing::warn!(namespace = self.namespace, %error, "the watch of our pods was interrupted");
+        } else {
+            tracing::debug!(namespace = self.namespace, %error, "our pods cannot be watched yet");
+        }
+    }
+
+    fn tell(&self, pod: &Pod) {
+        if let Some(attempt) = attempt_of(pod) {
+            self.news.tell(attempt);
+        }
     }
 }
 
-async fn follow(pods: Api<Pod>, writer: reflector::store::Writer<Pod>, shared: Arc<Shared>) {
-    let config = watcher::Config::default().labels(&label::selector()).timeout(WATCH_SECONDS);
-    let mut events = pin!(watcher::watcher(pods, config).default_backoff().reflect(writer));
-    while let Some(event) = events.next().await {
-        let is_current = event.is_ok();
-        match event {
-            Ok(Event::Apply(pod) | Event::InitApply(pod)) => shared.remember(&pod, shared.clock.now()),
-            Ok(Event::Delete(pod)) => shared.forget(&pod),
-            Ok(Event::Init | Event::InitDone) => {}
-            Err(error) => tracing::warn!(namespace = shared.namespace, %error, "the watch of our pods was interrupted"),
+/// Watches for ever. After every interruption all pods are listed anew: only then is it certain again what there is.
+async fn follow(pods: Api<Pod>, mut writer: reflector::store::Writer<Pod>, shared: Arc<Shared>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let config = watcher::Config::default().labels(&label::selector()).timeout(WATCH_SECONDS);
+        let mut events = pin!(watcher::watcher(pods.clone(), config));
+        while let Some(event) = events.next().await {
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    shared.interrupted(&error);
+                    break;
+                }
+            };
+            writer.apply_watcher_event(&event);
+            if matches!(event, Event::InitDone) {
+                pause = FIRST_PAUSE;
+            }
+            shared.take(event);
         }
-        shared.is_current.store(is_current, Ordering::Release);
-        shared.wake();
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) enum Agent {
 
 /// One attempt's directory.
 pub(super) struct Attempt {
-    id: AttemptId,
+    pub(super) id: AttemptId,
     dir: PathBuf,
 }
 

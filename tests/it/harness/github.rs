@@ -13,6 +13,7 @@ mod annotation;
 mod app;
 mod git_http;
 mod limits;
+mod recall;
 mod repository;
 mod routes;
 mod shown;
@@ -79,6 +80,7 @@ struct State {
     calls: Vec<String>,
     faults: VecDeque<Fault>,
     delay: Duration,
+    memory: recall::Memory,
     budget: Option<limits::Budget>,
     late: Vec<limits::Late>,
     /// A call is held back now.
@@ -189,7 +191,7 @@ impl ModelGithub {
     pub(crate) fn commit(&self, repository: &str, branch: &str, files: &[(&str, &[u8])]) -> Sha {
         let path = self.path(repository);
         let mut state = self.state();
-        let id = state.next_id();
+        let (id, now) = (state.next_id(), state.memory.now());
         let here =
             state.repositories.entry(repository.to_owned()).or_insert_with(|| Repository { id, ..Default::default() });
         let tree = files.iter().map(|&(path, content)| (path.to_owned(), content.to_vec())).collect();
@@ -197,6 +199,7 @@ impl ModelGithub {
         let sha = repository::commit(&path, branch, parent, &tree);
         here.trees.insert(sha.clone(), tree);
         here.branches.entry(branch.to_owned()).or_default().push(sha.clone());
+        state.memory.made.insert(sha.clone(), now);
         sha
     }
 

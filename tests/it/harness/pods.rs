@@ -1,14 +1,14 @@
 //! Pods as a story wants them: placed at once, and dead when it says so. Their agents are the story's own, over HTTP.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
 use containerops::{
     agent::protocol::EndRecord,
-    executor::{ContainerEnd, Executor, ExecutorError, ExecutorKind, Hopeless, Observation, Placement},
+    executor::{Changed, ContainerEnd, Executor, ExecutorError, ExecutorKind, Hopeless, News, Observation, Placement},
     model::{AttemptId, Infrastructure},
 };
 
@@ -17,6 +17,7 @@ use containerops::{
 pub(crate) struct Pods {
     kind: ExecutorKind,
     state: Arc<Mutex<State>>,
+    news: Arc<News>,
 }
 
 /// What goes wrong when a pod is to be placed.
@@ -34,6 +35,8 @@ pub(crate) enum Fault {
 struct State {
     pods: BTreeMap<AttemptId, Pod>,
     faults: VecDeque<Fault>,
+    /// What was removed and is still there; nothing stays if this is none.
+    held: Option<BTreeSet<AttemptId>>,
     /// Nobody can ask it anything.
     is_away: bool,
     /// How often each attempt was placed when there was none of it.
@@ -47,7 +50,7 @@ struct Pod {
 
 impl Pods {
     pub(crate) fn of_kind(kind: ExecutorKind) -> Self {
-        Self { kind, state: Arc::default() }
+        Self { kind, state: Arc::default(), news: Arc::default() }
     }
 
     /// The newest pod of an action (`stage.action`), also one that has ended.
@@ -71,6 +74,19 @@ impl Pods {
     /// The next placing goes wrong like this.
     pub(crate) fn fail_next(&self, fault: Fault) {
         self.state().faults.push_back(fault);
+    }
+
+    /// From now on removed pods stay, as on a node that does not answer.
+    pub(crate) fn hold(&self) {
+        self.state().held = Some(BTreeSet::new());
+    }
+
+    /// They go at last.
+    pub(crate) fn release(&self) {
+        let mut state = self.state();
+        for attempt in state.held.take().unwrap_or_default() {
+            state.pods.remove(&attempt);
+        }
     }
 
     /// From now on the executor cannot be asked what became of its pods.
@@ -124,6 +140,7 @@ impl Pods {
         let newest = state.pods.values_mut().rev().find(|pod| pod.placement.action == action);
         let pod = newest.unwrap_or_else(|| panic!("there is no pod of {action}"));
         pod.observation = observation(&pod.placement);
+        self.news.tell(pod.placement.attempt);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -170,7 +187,11 @@ impl Executor for Pods {
     }
 
     async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {
-        self.state().pods.remove(&attempt);
+        let mut state = self.state();
+        match &mut state.held {
+            Some(held) => drop(held.insert(attempt)),
+            None => drop(state.pods.remove(&attempt)),
+        }
         Ok(())
     }
 
@@ -178,7 +199,7 @@ impl Executor for Pods {
         Ok(self.state().pods.keys().copied().collect())
     }
 
-    async fn changed(&self) {
-        std::future::pending().await
+    async fn changed(&self) -> Changed {
+        self.news.next().await
     }
 }

@@ -7,7 +7,6 @@ use containerops::{
     model::Infrastructure,
 };
 use insta::assert_snapshot;
-use reqwest::{Method, StatusCode};
 
 use super::{ACTION, SMALL};
 use crate::harness::{agent::Agent, app::Tester};
@@ -60,26 +59,22 @@ async fn an_agent_that_speaks_is_never_silent_however_long_it_takes() {
 async fn an_agent_that_stays_silent_is_given_up_and_its_later_words_change_nothing() {
     let t = Tester::start().await;
     let sha = t.push("main", SMALL).await;
-    let first = t.claims("test").await.says("half\n").await;
+    let first = t.claims("test").await.says("half, \n").await;
     t.passes(TOO_LONG).await;
     assert_snapshot!(t.attempts().await, @r"
-    test/test 1: infrastructure: agent lost: no word since 2026-03-01 12:00 UTC though its pod runs: it hangs, or is cut off (5 bytes)
+    test/test 1: infrastructure: agent lost: no word since 2026-03-01 12:00 UTC though its pod runs: it hangs, or is cut off (7 bytes)
     test/test 2: waiting (0 bytes)
     ");
     let second = t.claims("test").await.says("again\n").await;
-    let late = [
-        first.call(Method::POST, "heartbeat?wait=0"),
-        first.call(Method::PUT, "log?offset=5").body("whatever"),
-        first.call(Method::POST, "end").json(&first.record(Cause::Exit { code: 0 })),
-    ];
-    for call in late {
-        assert_eq!(call.send().await.expect("an answer").status(), StatusCode::GONE);
-    }
+    let by = "the server: the job is over".to_owned();
+    assert_eq!(first.hears().await, HeartbeatAnswer::Cancel { by: by.clone() });
+    let first = first.says("and half\n").await.writes(&[("VERSION", "from a lost attempt")]).await;
+    first.reports(&first.record(Cause::Exit { code: 0 })).await;
     t.settle().await;
     assert_eq!(t.check(&sha, ACTION).state, "in_progress", "{}", t.attempts().await);
     second.exits(0).await;
     assert_snapshot!(t.attempts().await, @r"
-    test/test 1: infrastructure: agent lost: no word since 2026-03-01 12:00 UTC though its pod runs: it hangs, or is cut off (5 bytes)
+    test/test 1: infrastructure: agent lost: no word since 2026-03-01 12:00 UTC though its pod runs: it hangs, or is cut off (7 bytes)
     test/test 2: success (6 bytes)
     ");
     assert_eq!(t.pods.most_placed(), 1);
@@ -152,6 +147,32 @@ async fn a_pod_that_died_is_not_called_silent() {
     assert_snapshot!(t.attempts().await, @r"
     test/test 1: infrastructure: node lost: node-1 is gone (0 bytes)
     test/test 2: waiting (0 bytes)
+    ");
+    t.read_writes();
+}
+
+#[tokio::test]
+async fn the_next_attempt_begins_when_nothing_is_left_of_the_one_before() {
+    let t = Tester::start().await;
+    t.push("main", SMALL).await;
+    let _silent = t.claims("test").await;
+    t.pods.hold();
+    t.pods.dies("test.test", Infrastructure::NodeLost, "node-1 is gone");
+    t.settle().await;
+    assert_eq!(t.pods.placed(), ["test.test"], "the one before may still run");
+    t.pods.release();
+    t.settle().await;
+    assert_eq!(t.pods.placed(), ["test.test"]);
+    let _second = t.claims("test").await;
+    t.pods.hold();
+    t.pods.dies("test.test", Infrastructure::NodeLost, "node-1 is gone again");
+    t.settle().await;
+    t.later(Duration::from_secs(40)).await;
+    assert_eq!(t.pods.placed(), ["test.test", "test.test"], "nobody can confirm it, and the run must end");
+    assert_snapshot!(t.attempts().await, @r"
+    test/test 1: infrastructure: node lost: node-1 is gone (0 bytes)
+    test/test 2: infrastructure: node lost: node-1 is gone again (0 bytes)
+    test/test 3: waiting (0 bytes)
     ");
     t.read_writes();
 }

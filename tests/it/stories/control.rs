@@ -7,7 +7,6 @@ use containerops::{
     model::Infrastructure,
 };
 use insta::assert_snapshot;
-use reqwest::{Method, StatusCode};
 
 use super::{RUN, SMALL};
 use crate::harness::app::Tester;
@@ -69,8 +68,7 @@ async fn an_agent_that_does_not_listen_is_taken_away() {
     cancelled containerops/ci/push: cancelled by ada
     cancelled containerops/ci/push/test/test: cancelled by ada
     ");
-    let late = silent.call(Method::POST, "heartbeat").send().await.expect("an answer");
-    assert_eq!(late.status(), StatusCode::GONE, "it is told to leave");
+    assert_eq!(silent.hears().await, HeartbeatAnswer::Cancel { by: "the server: the job is over".to_owned() });
 }
 
 #[tokio::test]
