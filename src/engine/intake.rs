@@ -13,8 +13,8 @@ use crate::{
     flow::{self, Decision},
     forge::{FlowFile, Forge, ForgeError, Reading},
     model::{
-        Button, Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Plan, RepositoryName, RunState, Trust,
-        UntrustedReason, backoff,
+        Button, Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Plan, RepositoryName, RunState,
+        Trust, UntrustedReason, backoff,
     },
     store::{DeliveryRow, NewRun, Tx},
 };

@@ -2,6 +2,7 @@
 
 mod components;
 mod ends;
+mod janitor;
 mod logs;
 mod secrecy;
 mod trouble;

@@ -21,8 +21,8 @@ use secrecy::SecretString;
 
 use self::delivery::{Commit, DELIVERY_HEADER, Delivery, EVENT_HEADER, SIGNATURE_HEADER};
 use super::{
-    Allowance, Authentic, FlowFile, Forge, ForgeError, GitCommand, GitCommandError, Reading, Shown, Source, Told, Unreadable,
-    Wanted,
+    Allowance, Authentic, FlowFile, Forge, ForgeError, GitCommand, GitCommandError, Reading, Shown, Source, Told,
+    Unreadable, Wanted,
 };
 use crate::model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust};
 

@@ -11,6 +11,7 @@ mod call;
 mod check;
 mod credentials;
 mod cut;
+mod examine;
 mod files;
 mod installation;
 mod pages;

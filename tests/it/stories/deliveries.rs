@@ -179,19 +179,19 @@ async fn the_forges_wish_to_run_again_is_replayed_too() {
     let t = Tester::start().await;
     let sha = t.push("main", SMALL).await;
     t.run_the_job("test", 1).await;
-    let first = t.newest_run().await.id;
     t.deliver(t.github.rerequested(WIDGET, RUN)).await;
     t.settle().await;
     t.run_the_job("test", 1).await;
+    let second = t.newest_run().await.id;
     let asked = t.newest_delivery().await.id;
     assert_eq!(t.newest_run().await.delivery_id, Some(asked));
     let replay = id(t.replay(asked, "a").await);
     let run = t.newest_run().await;
-    assert_eq!((run.number, run.rerun_of, run.delivery_id), (3, Some(first), Some(replay)));
+    assert_eq!((run.number, run.rerun_of, run.delivery_id), (3, Some(second), Some(replay)));
     t.run_the_job("test", 0).await;
     assert!(t.check(&sha, RUN).summary.contains(&format!("Replay of [delivery {asked}]")));
     let Would::Rerun { runs } = t.dry_run(replay).await.would else { panic!("it would repeat a run") };
-    assert_eq!(runs.iter().map(|run| run.number).collect::<Vec<_>>(), [1]);
+    assert_eq!(runs.iter().map(|run| run.number).collect::<Vec<_>>(), [3], "the check's newest");
 }
 
 #[tokio::test]

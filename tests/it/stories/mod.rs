@@ -9,6 +9,7 @@ mod forge_away;
 mod green;
 mod hooks;
 mod infrastructure;
+mod janitor;
 mod queue;
 mod red;
 mod registry;
