@@ -71,7 +71,6 @@ fn work(file: &Path) -> Work {
         environments: [].into(),
         source: None,
         timeout: Duration::from_secs(600),
-        log_limit: u64::MAX,
         outputs: vec!["VERSION".to_owned()],
         masks: vec!["a secret of no one".to_owned()],
         log_limit: LOG_LIMIT,

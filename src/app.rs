@@ -47,6 +47,8 @@ const SETTLE: Duration = Duration::from_secs(5);
 const FORGOTTEN: Duration = Duration::from_secs(60);
 /// What lies on the disk has more time.
 const TIDY: Duration = Duration::from_secs(600);
+/// What webhooks did not bring is late already; each place has its own interval.
+const RECOVER: Duration = Duration::from_secs(30);
 /// After trouble with the database a loop waits this long, so that a full disk does not fill the log.
 const TROUBLE: Duration = Duration::from_secs(2);
 /// Open requests get this long to end when the server is told to stop: long polls and live logs end by themselves.
@@ -182,6 +184,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         run_timeout: settings.run_timeout,
         log_limit: settings.log_limit,
         contact_timeout: settings.contact_timeout,
+        sweep_interval: settings.sweep_interval,
     }
 }
 
@@ -198,12 +201,19 @@ struct Round {
 }
 
 /// All but driving and telling, where each action and each call goes at its own pace.
-const ROUNDS: [Round; 8] = [
+const ROUNDS: [Round; 9] = [
     Round {
         name: "intake",
         pause: LOOK,
         wakes: |change| change == Change::Delivery,
         tick: |app| async move { Ok(app.engine.intake().await?) }.boxed(),
+    },
+    Round {
+        name: "recover",
+        pause: RECOVER,
+        wakes: |_| false,
+        // its pace is what a forge's limits allow, whatever there is to do
+        tick: |app| async move { Ok(app.engine.recover().await.map(|_| 0)?) }.boxed(),
     },
     Round {
         name: "sources",
@@ -233,7 +243,7 @@ const ROUNDS: [Round; 8] = [
         name: "settle",
         pause: SETTLE,
         wakes: |_| false,
-        tick: |app| async move { Ok(app.engine.settle_all().await.map(|()| 0)?) }.boxed(),
+        tick: |app| async move { Ok(app.engine.settle_overdue().await.map(|()| 0)?) }.boxed(),
     },
     Round {
         name: "forgotten",

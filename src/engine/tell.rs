@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{Result, settle::places};
 use crate::{
     model::{
-        ActionState, Annotation, Button, Conclusion, Context, DeliveryId, Diagnostic, ExternalId, JobState, Progress,
-        Rank, Report, Repository, RunState, Severity, Span, Time, Verdict,
+        ActionState, Annotation, Button, Conclusion, Context, DeliveryId, Diagnostic, ExternalId, JobState, Late,
+        Progress, Rank, Report, Repository, RunState, Severity, Span, Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
@@ -29,6 +29,8 @@ pub struct Story {
     pub repeats: Option<(String, String)>,
     /// If a replay started it: the original delivery, and its page.
     pub replay_of: Option<(DeliveryId, String)>,
+    /// How late its delivery was, if the sweep has brought it.
+    pub late: Option<Late>,
 }
 
 /// One action of a [`Story`].
@@ -85,7 +87,8 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
     };
     let original = tx.replay_of(&run).await?;
     let replay_of = original.map(|id| (id, format!("{public_url}/deliveries/{id}")));
-    Ok(Story { run, repository, actions, url, repeats, replay_of })
+    let late = tx.late(run.delivery_id).await?;
+    Ok(Story { run, repository, actions, url, repeats, replay_of, late })
 }
 
 /// Wants all contexts of a run shown.
@@ -270,7 +273,7 @@ fn first_bad(story: &Story) -> Option<&Chapter> {
 }
 
 fn run_summary(story: &Story) -> String {
-    let mut out = String::new();
+    let mut out = story.late.map_or_else(String::new, |late| format!("{late}: its webhook did not come in time\n\n"));
     if let Some((words, url)) = &story.repeats {
         let _ = write!(out, "Repeats [{}]({url}).\n\n", cell(words));
     }
@@ -285,9 +288,7 @@ fn run_summary(story: &Story) -> String {
     if let Some(bad) = first_bad(story) {
         out += &failed_job(story, bad);
     }
-    if let Some((id, url)) = &story.replay_of {
-        let _ = write!(out, "\nReplay of [delivery {id}]({url})\n");
-    }
+    out += &replay(story);
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
     out
 }
@@ -304,6 +305,7 @@ fn action_summary(story: &Story, chapter: &Chapter) -> String {
         let _ = writeln!(out, "| [{}]({}) | {state} | {span} |", cell(name), job_url(story, chapter, name));
     }
     out += &failed_job(story, chapter);
+    out += &replay(story);
     out
 }
 
@@ -357,6 +359,12 @@ fn first_failed(chapter: &Chapter) -> Option<(&str, &JobRow, &Verdict)> {
         let bad = matches!(verdict.conclusion(), Conclusion::Failure | Conclusion::TimedOut | Conclusion::Error);
         bad.then_some((name.as_str(), job, verdict))
     })
+}
+
+/// What was replayed, if a replay started the run.
+fn replay(story: &Story) -> String {
+    let line = |(id, url): &(DeliveryId, String)| format!("\nReplay of [delivery {id}]({url})\n");
+    story.replay_of.as_ref().map(line).unwrap_or_default()
 }
 
 /// A fence longer than any run of backticks in the text, so that a log cannot end it.

@@ -8,6 +8,7 @@ mod event;
 mod finding;
 mod header;
 mod id;
+mod late;
 mod name;
 mod number;
 mod plan;
@@ -22,6 +23,7 @@ pub use event::{Event, EventKind, PullRequest, Repository, Trust, UntrustedReaso
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
+pub use late::Late;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
 pub use plan::{

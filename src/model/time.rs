@@ -30,6 +30,7 @@ impl Time {
     }
 
     /// The moment `span` earlier.
+    #[must_use]
     pub fn before(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }

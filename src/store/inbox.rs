@@ -114,7 +114,7 @@ async fn insert(db: &Db, bell: &Bell, deliveries: &[NewDelivery]) -> Result<Vec<
 }
 
 impl Tx {
-    /// Puts one delivery in, unless it is in already.
+    /// Puts a delivery in, unless it is in already.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).

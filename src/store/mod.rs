@@ -14,10 +14,12 @@ mod examine;
 mod inbox;
 mod log;
 mod queue;
+mod recovery;
 mod replay;
 mod report;
 mod rerun;
 mod run;
+mod sweep;
 mod telling;
 mod types;
 
@@ -37,9 +39,11 @@ pub use examine::examine;
 pub use inbox::{Inbox, NewDelivery, Taken};
 pub use log::{Check, ChunkRow, NewChunk};
 pub use queue::{QueuedRun, TurnRow};
+pub use recovery::{Lost, NewRecovery, RecoveryRow};
 pub use replay::Replay;
 pub use report::{NewReport, ReportRow};
 pub use run::{NewRun, Pin, Pins, RepositoryRow, RunFilter, RunRow, RunSummary};
+pub use sweep::{HeadRow, SweepRow};
 pub use telling::{Acknowledgement, Doubt, Patience, Spent};
 pub use types::Json;
 

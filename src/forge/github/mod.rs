@@ -11,9 +11,12 @@ mod call;
 mod check;
 mod credentials;
 mod cut;
+mod deliveries;
 mod examine;
 mod files;
+mod heads;
 mod installation;
+mod moved;
 mod pages;
 mod payload;
 mod signature;
@@ -33,9 +36,10 @@ use self::{
     call::{Call, refused},
 };
 use super::{
-    Allowance, Authentic, FlowFile, Forge, ForgeError, Reading, Shown, Source, Told, Unreadable, Wanted, Writes,
+    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hooks, Moved, Reading, Recall, Shown,
+    Source, Told, Unreadable, Wanted, Webhook, Writes,
 };
-use crate::model::{Event, EventKind, ForgeKind, Repository, Sha};
+use crate::model::{Event, EventKind, ForgeKind, Repository, Sha, Time};
 
 /// What GitHub takes of one installation, or of one token, before it limits us; carrying on can cost the App its
 /// access.
@@ -171,6 +175,55 @@ impl Forge for Github {
             Identity::Nobody => Err(nobody()),
         }
     }
+
+    fn recall(&self) -> Option<&dyn Recall> {
+        match self.api.identity() {
+            Identity::App { .. } | Identity::Token(_) => Some(self),
+            // sixty calls an hour are not enough
+            Identity::Nobody => None,
+        }
+    }
+}
+
+#[async_trait]
+impl Recall for Github {
+    fn hooks(&self) -> Hooks {
+        match self.api.identity() {
+            Identity::App { .. } => Hooks::OfAll,
+            Identity::Token(_) => Hooks::OfEach,
+            Identity::Nobody => Hooks::None,
+        }
+    }
+
+    async fn attempts(
+        &self,
+        of: Option<&Repository>,
+        url: &str,
+        page: Option<&str>,
+    ) -> Result<AttemptsPage, ForgeError> {
+        deliveries::attempts(&self.api, of, url, page).await
+    }
+
+    async fn deliver_again(&self, of: Option<&Repository>, attempt: &str) -> Result<(), ForgeError> {
+        deliveries::deliver_again(&self.api, of, attempt).await
+    }
+
+    async fn heads(&self, repository: &Repository) -> Result<Heads, ForgeError> {
+        heads::heads(&self.api, repository).await
+    }
+
+    async fn webhook(&self, repository: &Repository, head: &Head, before: &Sha) -> Result<Webhook, ForgeError> {
+        heads::webhook(&self.api, repository, head, before).await
+    }
+
+    fn moved(&self, event: &str, body: &[u8]) -> Option<Moved> {
+        moved::moved(event, body)
+    }
+}
+
+/// A moment as GitHub writes it.
+fn time(moment: jiff::Timestamp) -> Time {
+    Time::from_millis(moment.as_millisecond())
 }
 
 fn nobody() -> ForgeError {

@@ -6,16 +6,18 @@ use askama::Template;
 use axum::response::Response;
 
 use super::{
-    Chrome, Failure, JobPlace, Mark, Moment, Place, Route, Took, find_run, render,
+    Chrome, Failure, JobPlace, Mark, Moment, Place, Route, Took, find_run,
+    queue::WaitingView,
+    render,
     rerun::address,
     run_url,
     runs::{event_words, first_line, web_link},
 };
 use crate::{
-    engine::{rerun::carry::ended_well, tell::carried_words, worst},
+    engine::{self, rerun::carry::ended_well, tell::carried_words, worst},
     model::{
         ActionId, ActionPath, ActionPlan, ActionState, Conclusion, DeliveryId, Diagnostic, Event, EventKind,
-        FlowChoice, ForgeKind, JobPath, JobPlan, Sequencing, Severity, StageKind, StagePlan, Time, Trust,
+        FlowChoice, ForgeKind, JobPath, JobPlan, Late, Sequencing, Severity, StageKind, StagePlan, Time, Trust,
         UntrustedReason, What,
     },
     store::{ActionRow, JobRow, RunRow, Tx},
@@ -38,6 +40,7 @@ struct RunPage {
     flow: String,
     number: i64,
     reason: String,
+    waiting: Option<WaitingView>,
     event: String,
     event_url: Option<String>,
     sha: String,
@@ -51,6 +54,7 @@ struct RunPage {
     path: String,
     delivery_url: Option<String>,
     replay_of: Option<DeliveryId>,
+    late: Option<Late>,
     cancelled_by: Option<String>,
     repeats: Option<RepeatsView>,
     again: Vec<ButtonView>,
@@ -149,6 +153,8 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
     let (repository, run) = find_run(&mut tx, route, number).await?;
     let carried = tx.carried_over(run.id).await?;
     let replay_of = tx.replay_of(&run).await?;
+    let waiting = engine::waiting(&mut tx, &run).await?.map(|waiting| WaitingView::new(&waiting, route));
+    let late = tx.late(run.delivery_id).await?;
     let ended = run.state.conclusion().is_some();
     let making = Making { route, run: number, now: web.engine.clock.now(), ended, carried };
     let stages = making.stages(&mut tx, &run).await?;
@@ -180,10 +186,13 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         digest: run.digest.to_string(),
         delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
         replay_of,
+        late,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
         stages,
         flow: run.flow,
-        reason: run.reason,
+        // what it waits for says more
+        reason: if waiting.is_some() { String::new() } else { run.reason },
+        waiting,
         source_note: run.source_note,
         path: run.path,
         cancelled_by: run.cancelled_by,

@@ -17,7 +17,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Fault, How, INSTALLATION, TOKEN, Times, World, Write, app, limits, repository::Tree, shown};
+use super::{
+    Fault, How, INSTALLATION, TOKEN, Times, World, Write, app, examined, limits, recall, repository::Tree, shown,
+};
 
 /// GitHub takes no longer summary, in bytes.
 const LONGEST_SUMMARY: usize = 65_535;
@@ -27,7 +29,7 @@ const LONGEST_CONTENT: usize = 1 << 20;
 type Model = State<Arc<World>>;
 
 /// A refusal, in GitHub's shape.
-struct Refusal(StatusCode, String);
+pub(super) struct Refusal(StatusCode, String);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -46,6 +48,8 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/repos/{owner}/{name}/check-runs", post(create_check))
         .route("/repos/{owner}/{name}/check-runs/{id}", patch(update_check))
         .route("/repos/{owner}/{name}/statuses/{sha}", post(create_status))
+        .merge(examined::routes())
+        .merge(recall::routes())
         .merge(shown::routes())
         .fallback(|| async { not_found() })
         .layer(DefaultBodyLimit::max(1 << 20))
@@ -101,7 +105,7 @@ fn moved_to(world: &World, uri: &Uri) -> Option<String> {
 fn is_let_in(world: &World, method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
     let Some(credentials) = headers.get(header::AUTHORIZATION) else { return method == Method::GET };
     let Some(token) = credentials.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")) else { return false };
-    if uri.path().starts_with("/app/") || uri.path().ends_with("/installation") {
+    if uri.path() == "/app" || uri.path().starts_with("/app/") || uri.path().ends_with("/installation") {
         return app::is_jwt_of_app(token);
     }
     token == TOKEN || world.state().tokens.get(token).is_some_and(|&end| end > Timestamp::now())
@@ -184,18 +188,20 @@ fn folder(tree: &Tree, path: &str) -> Vec<Value> {
 
 #[derive(Deserialize)]
 struct PullFilter {
-    head: String,
+    head: Option<String>,
 }
 
 async fn pulls(
     State(world): Model,
     Path(name): Path<(String, String)>,
     Query(filter): Query<PullFilter>,
+    Query(page): Query<recall::Page>,
 ) -> Result<Json<Value>, Refusal> {
+    let Some(wanted) = filter.head else { return recall::pulls(&world, &full(name), &page) };
     let state = world.state();
     let repository = state.repositories.get(&full(name)).ok_or_else(not_found)?;
     let label = |head: &str, branch: &str| format!("{}:{branch}", head.split('/').next().unwrap_or_default());
-    let found = repository.pulls.iter().filter(|pull| label(&pull.head_repository, &pull.branch) == filter.head);
+    let found = repository.pulls.iter().filter(|pull| label(&pull.head_repository, &pull.branch) == wanted);
     Ok(Json(found.map(|pull| json!({"number": pull.number, "head": {"ref": pull.branch}})).collect()))
 }
 
@@ -412,11 +418,11 @@ impl StatusBody {
     }
 }
 
-fn full((owner, name): (String, String)) -> String {
+pub(super) fn full((owner, name): (String, String)) -> String {
     format!("{owner}/{name}")
 }
 
-fn not_found() -> Refusal {
+pub(super) fn not_found() -> Refusal {
     refuse(404, "Not Found")
 }
 
@@ -424,6 +430,6 @@ fn unprocessable(message: impl Into<String>) -> Refusal {
     refuse(422, message)
 }
 
-fn refuse(status: u16, message: impl Into<String>) -> Refusal {
+pub(super) fn refuse(status: u16, message: impl Into<String>) -> Refusal {
     Refusal(StatusCode::from_u16(status).expect("a status"), message.into())
 }
