@@ -1,5 +1,7 @@
 //! Puts the parts together and keeps the loops going. Nothing else knows everything.
 
+mod forges;
+
 use std::{
     collections::{BTreeMap, HashSet},
     future::Future,
@@ -26,18 +28,15 @@ use crate::{
         process::Process,
         registry::Registry,
     },
-    forge::{
-        Forge,
-        git::{self, Git},
-        github::{Credentials, Github, GithubSettings},
-        mirror::Mirrors,
-    },
+    forge::{Forge, mirror::Mirrors},
     model::{Clock, ForgeKind},
     report::Reporter,
-    settings::{ExecutorChoice, GithubChoice, Settings},
+    settings::{ExecutorChoice, Settings},
     store::{Change, Store},
     web,
 };
+
+pub use forges::{forge, github};
 
 /// A loop looks at the database at least this often, whatever it was not told.
 const LOOK: Duration = Duration::from_secs(1);
@@ -71,7 +70,7 @@ impl App {
     pub async fn assemble(settings: &Settings, listen: SocketAddr) -> Result<Self> {
         make_dir(&settings.data)?;
         let executor = executor(settings, &key(&settings.secret_key_file)?).await?;
-        let forges = forges(settings)?;
+        let forges = forges::forges(settings)?;
         let limits = limits(settings, &format!("http://{listen}"));
         Self::of_parts(settings, executor, forges, limits, Clock::System).await
     }
@@ -185,6 +184,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         log_limit: settings.log_limit,
         contact_timeout: settings.contact_timeout,
         sweep_interval: settings.sweep_interval,
+        patience: engine::Patience::default(),
     }
 }
 
@@ -357,49 +357,6 @@ pub fn kubernetes(settings: &Settings) -> Option<KubernetesSettings> {
         }
         ExecutorChoice::Process => None,
     }
-}
-
-/// GitHub, if the settings name it.
-///
-/// # Errors
-/// If they cannot work, or the App's key cannot be read.
-pub fn github(settings: &Settings) -> Option<Result<Github>> {
-    let choice = settings.github.as_ref()?;
-    Some(github_settings(choice).and_then(|with| Ok(Github::new(with)?)))
-}
-
-fn forges(settings: &Settings) -> Result<BTreeMap<ForgeKind, Arc<dyn Forge>>> {
-    let mut forges: BTreeMap<ForgeKind, Arc<dyn Forge>> = BTreeMap::new();
-    let secrets = match settings.git_webhook_secrets.as_slice() {
-        [] => vec![git::secret(&settings.data)?],
-        given => given.to_vec(),
-    };
-    make_dir(&settings.git_root)?;
-    forges.insert(ForgeKind::Git, Arc::new(Git::new(absolute(&settings.git_root)?, secrets)));
-    if let Some(github) = github(settings) {
-        forges.insert(ForgeKind::Github, Arc::new(github?));
-    }
-    Ok(forges)
-}
-
-fn github_settings(choice: &GithubChoice) -> Result<GithubSettings> {
-    let mut settings = GithubSettings { webhook_secrets: choice.webhook_secrets.clone(), ..GithubSettings::default() };
-    if let Some(url) = &choice.api_url {
-        settings.api_url.clone_from(url);
-    }
-    if let Some(url) = &choice.url {
-        settings.url.clone_from(url);
-    }
-    settings.credentials = match (&choice.app, &choice.token) {
-        (Some((id, file)), _) => {
-            let pem = std::fs::read_to_string(file);
-            let pem = pem.with_context(|| format!("reading the GitHub App's key {}", file.display()))?;
-            Credentials::App { id: *id, private_key: SecretString::from(pem) }
-        }
-        (None, Some(token)) => Credentials::Token(token.clone()),
-        (None, None) => Credentials::None,
-    };
-    Ok(settings)
 }
 
 /// The server's own key, made at the first start.

@@ -1,6 +1,9 @@
 //! The agent's side of `/agent/v1`. Every call may be repeated, and is, for as long as the server is away.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use reqwest::{RequestBuilder, Response, StatusCode};
 use rustls::crypto::CryptoProvider;
@@ -26,6 +29,7 @@ pub(super) struct Client {
     http: reqwest::Client,
     base: String,
     session: String,
+    answered: Arc<Mutex<Instant>>,
 }
 
 /// Repeating the call will not help.
@@ -68,12 +72,23 @@ impl Client {
             .read_timeout(READ_WITHIN)
             .user_agent(concat!("containerops-agent/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { http, base: format!("{}/agent/v1", url.trim_end_matches('/')), session: hex::encode(secret) })
+        let answered = Arc::new(Mutex::new(Instant::now()));
+        Ok(Self {
+            http,
+            base: format!("{}/agent/v1", url.trim_end_matches('/')),
+            session: hex::encode(secret),
+            answered,
+        })
     }
 
     /// A secret, to be masked.
     pub(super) fn session(&self) -> &str {
         &self.session
+    }
+
+    /// How long it is since the server answered.
+    pub(super) fn alone_for(&self) -> Duration {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     /// Asks for the turn once; the server keeps the question for a while.
@@ -138,11 +153,32 @@ impl Client {
         call: &'static str,
         request: impl Fn() -> RequestBuilder,
     ) -> Result<T, CallError> {
-        repeat(call, request, |body| serde_json::from_slice(body).ok()).await
+        self.repeat(call, request, |body| serde_json::from_slice(body).ok()).await
     }
 
     async fn tell(&self, call: &'static str, request: impl Fn() -> RequestBuilder) -> Result<(), CallError> {
-        repeat(call, request, |_| Some(())).await
+        self.repeat(call, request, |_| Some(())).await
+    }
+
+    async fn repeat<T>(
+        &self,
+        call: &'static str,
+        request: impl Fn() -> RequestBuilder,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<T, CallError> {
+        let mut pause = Pause::new();
+        loop {
+            let answer = match once(call, request(), &read).await {
+                Try::Done(answer) => Ok(answer),
+                Try::Failed(error) => Err(error),
+                Try::Again => {
+                    pause.wait().await;
+                    continue;
+                }
+            };
+            *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            return answer;
+        }
     }
 }
 
@@ -155,21 +191,6 @@ impl Pause {
         let jitter = f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX);
         tokio::time::sleep(self.0.mul_f64(0.5 + jitter / 2.0)).await;
         self.0 = (self.0 * 2).min(LONGEST_PAUSE);
-    }
-}
-
-async fn repeat<T>(
-    call: &'static str,
-    request: impl Fn() -> RequestBuilder,
-    read: impl Fn(&[u8]) -> Option<T>,
-) -> Result<T, CallError> {
-    let mut pause = Pause::new();
-    loop {
-        match once(call, request(), &read).await {
-            Try::Done(answer) => return Ok(answer),
-            Try::Failed(error) => return Err(error),
-            Try::Again => pause.wait().await,
-        }
     }
 }
 

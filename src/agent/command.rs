@@ -63,6 +63,10 @@ pub(super) struct JobArgs {
     /// Where the end record is left for the executor.
     #[arg(long)]
     pub(super) termination_log: Option<PathBuf>,
+    /// Ends the job if the server has not answered for so many seconds. Without it the agent waits for ever: a pod has a
+    /// deadline of its own.
+    #[arg(long)]
+    pub(super) alone_max: Option<u64>,
     /// A file that is locked while this agent lives and holds its process id. If an agent had it before, this one
     /// exits at once, so that a job never runs twice however often it is started.
     #[arg(long)]

@@ -34,6 +34,8 @@ use crate::model::{Clock, Span, Time};
 
 /// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
+/// What is left is shipped for so long when the agent itself is told to end.
+const LAST_CALL: Duration = Duration::from_secs(10);
 /// Children that write for the process, such as a `tee`, may end just after it.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 /// A server that answers heartbeats at once is not asked more often.
@@ -53,6 +55,8 @@ pub(super) enum Stop {
     Cancelled { by: String },
     /// The pod is deleted. The job gets the signal and may use it to end in its own way.
     Terminated,
+    /// The server has not answered for as long as this agent may be alone.
+    Alone,
     /// The server does not want this agent any more; nobody reads an end record.
     Gone,
 }
@@ -73,6 +77,8 @@ struct Ran {
     cause: Cause,
     started: Option<Time>,
     ended: Time,
+    /// What ended it before its time.
+    stop: Option<Stop>,
     /// With the outputs that were found.
     sink: Sink,
 }
@@ -94,7 +100,14 @@ impl Job {
         let heartbeat = tokio::spawn(beat(self.client.clone(), Arc::clone(&self.log), stop));
         let shipper = self.ship();
         let code = match self.prepare_and_execute(&mut stops).await {
-            Ok(ran) => self.finish(ran, before, shipper).await,
+            Ok(ran) => {
+                let stop = ran.stop.clone();
+                tokio::select! {
+                    code = self.finish(ran, before, shipper) => code,
+                    // the record is left for the executor by then
+                    () = last_call(stop, stops) => EXIT_GONE,
+                }
+            }
             Err(Unrecorded) => EXIT_GONE,
         };
         heartbeat.abort();
@@ -109,7 +122,7 @@ impl Job {
     }
 
     fn never_ran(&self, cause: Cause) -> Ran {
-        Ran { cause, started: None, ended: self.clock.now(), sink: self.sink() }
+        Ran { cause, started: None, ended: self.clock.now(), stop: None, sink: self.sink() }
     }
 
     fn ship(&self) -> JoinHandle<Result<(), ShipError>> {
@@ -157,8 +170,8 @@ impl Job {
         let (end, stop) = self.supervise(&mut process, stops).await;
         let ended = self.clock.now();
         let sink = bury(process, pump, over).await?;
-        let cause = stop.map_or(Ok(end.into()), |stop| self.stopped(&stop, end.into()))?;
-        Ok(Ran { cause, started: Some(started), ended, sink })
+        let cause = stop.as_ref().map_or(Ok(end.into()), |stop| self.stopped(stop, end.into()))?;
+        Ok(Ran { cause, started: Some(started), ended, stop, sink })
     }
 
     fn begin(&self) -> Result<Started, String> {
@@ -215,6 +228,10 @@ impl Job {
                 // a job that ends well in the time that it is given has done its work
                 Ok(if otherwise == (Cause::Exit { code: 0 }) { otherwise } else { Cause::Terminated })
             }
+            Stop::Alone => {
+                self.say("stopped: the server has not answered for too long");
+                Ok(Cause::Terminated)
+            }
             Stop::Gone => Err(Unrecorded),
         }
     }
@@ -222,7 +239,7 @@ impl Job {
     /// Ships what is left and tells the end. The record is left for the executor first: it is all known by then, and
     /// if the server stays away until someone kills us, it is the only evidence.
     async fn finish(&self, ran: Ran, before: Memory, shipper: JoinHandle<Result<(), ShipError>>) -> u8 {
-        let Ran { cause, started, ended, mut sink } = ran;
+        let Ran { cause, started, ended, mut sink, .. } = ran;
         self.read_output_file(&mut sink.finder);
         let log = self.log.close(self.clock.now());
         let result = sink.finder.result().map(str::to_owned);
@@ -316,6 +333,18 @@ async fn bury(process: Process, mut pump: JoinHandle<Sink>, over: oneshot::Sende
     };
     // a reader that failed may have missed a result that was not true: then there is no record, and no success
     pumped.map_err(|_| Unrecorded)
+}
+
+/// Returns when it is time to go although the server has not heard everything: somebody wants this agent to end, and
+/// has given it a moment.
+async fn last_call(mut stop: Option<Stop>, mut stops: mpsc::Receiver<Stop>) {
+    while !matches!(stop, Some(Stop::Terminated | Stop::Alone)) {
+        stop = stops.recv().await;
+        if stop.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+    sleep(LAST_CALL).await;
 }
 
 /// Asks for news until the job is over, and passes them on. It says what the server cannot see by itself.

@@ -6,12 +6,14 @@ use std::{
     path::Path,
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
+    time::sleep,
 };
 
 use super::{
@@ -82,6 +84,9 @@ async fn claim_and_run(args: JobArgs, token: String, client: Client, log: Arc<Lo
     let (stop, mut stops) = mpsc::channel(8);
     tokio::spawn(listen(signal(SignalKind::terminate())?, stop.clone()));
     tokio::spawn(listen(signal(SignalKind::interrupt())?, stop.clone()));
+    if let Some(seconds) = args.alone_max {
+        tokio::spawn(mind_loneliness(client.clone(), Duration::from_secs(seconds), stop.clone()));
+    }
     let claimed = tokio::select! {
         claimed = claim(&client, &token) => claimed,
         _ = stops.recv() => return Ok(EXIT_TERMINATED),
@@ -108,6 +113,14 @@ async fn claim(client: &Client, token: &str) -> Result<Option<Box<Work>>, CallEr
             }
         }
     }
+}
+
+/// Ends an agent whose server never comes back, where nobody else would.
+async fn mind_loneliness(client: Client, longest: Duration, stop: mpsc::Sender<Stop>) {
+    while let Some(left) = longest.checked_sub(client.alone_for()).filter(|left| !left.is_zero()) {
+        sleep(left).await;
+    }
+    let _ = stop.send(Stop::Alone).await;
 }
 
 async fn listen(mut signals: tokio::signal::unix::Signal, stop: mpsc::Sender<Stop>) {

@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod git;
 pub mod lint;
 pub mod plan;
+pub mod report;
 pub mod run;
 pub mod serve;
 

@@ -5,7 +5,7 @@
 //! `sequence` the next action is queued when the one before has ended; in a `parallel` one all are queued at once, and
 //! with `fail-fast` the first failure stops the others.
 
-use crate::model::{ActionId, ActionState, Conclusion, Plan, Sequencing, StagePlan};
+use crate::model::{ActionId, ActionState, Conclusion, Plan, RUN_TIME_LIMIT, Sequencing, StagePlan};
 
 /// Why what had not started by then never will.
 const OVERDUE: &str = "over the run's time limit";
@@ -186,7 +186,7 @@ impl Board {
                     let by = format!("run #{number}, which supersedes it");
                     self.stop(seat.id, Conclusion::Cancelled, &by, &superseded(number));
                 }
-                Stop::Overdue => self.stop(seat.id, Conclusion::TimedOut, "the run's time limit", OVERDUE),
+                Stop::Overdue => self.stop(seat.id, Conclusion::TimedOut, RUN_TIME_LIMIT, OVERDUE),
             }
         }
     }

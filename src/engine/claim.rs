@@ -14,14 +14,18 @@ impl Engine {
     /// [`Denied`].
     pub async fn claim(&self, token: &str, request: &ClaimRequest) -> Result<ClaimAnswer, Denied> {
         let deadline = tokio::time::Instant::now() + protocol::LONG_POLL;
-        let mut bell = self.store.bell().listen();
+        let mut bell = None;
         loop {
             let (job, answer) = self.claim_now(token, request).await?;
             let patience = deadline.saturating_duration_since(tokio::time::Instant::now());
             if answer != ClaimAnswer::Wait || patience.is_zero() {
                 return Ok(answer);
             }
-            bell.wait(patience, |change| change == Change::Attempt(job.attempt_id)).await;
+            match &mut bell {
+                // only now it is known what to listen to; what was rung before is looked for once more
+                None => bell = Some(self.store.bell().listen_to(job.attempt_id)),
+                Some(bell) => bell.wait(patience, |change| change == Change::Attempt(job.attempt_id)).await,
+            }
         }
     }
 

@@ -18,6 +18,7 @@
 //! - [`janitor`]: what nobody needs any more is removed;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
 
+mod absent;
 mod advance;
 mod append;
 mod claim;
@@ -29,6 +30,7 @@ pub mod event;
 pub mod intake;
 pub mod janitor;
 pub mod log;
+mod patience;
 mod pin;
 pub mod queue;
 pub mod recover;
@@ -39,6 +41,7 @@ mod settle;
 pub mod source;
 mod tail;
 pub mod tell;
+mod title;
 mod token;
 pub mod turn;
 mod turns;
@@ -59,6 +62,7 @@ use crate::{
 use contact::Contact;
 
 pub use advance::{Move, Seat, Seen, Stop, advance, worst};
+pub use patience::Patience;
 pub use token::{Key, hash};
 pub use turns::waiting;
 pub use verdict::{Evidence, verdict};
@@ -111,6 +115,8 @@ pub struct Settings {
     pub log_limit: u64,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.
     pub contact_timeout: Duration,
+    /// How long we wait for what else may not come.
+    pub patience: Patience,
 }
 
 /// Something went wrong that is not the author's doing: the loop logs it and tries again.

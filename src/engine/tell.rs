@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Result, settle::places};
+use super::{Result, settle::places, title};
 use crate::{
     model::{
         ActionState, Annotation, Button, Conclusion, Context, DeliveryId, Diagnostic, ExternalId, JobState, Late,
@@ -10,9 +10,6 @@ use crate::{
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
-
-/// The most characters of a title: a commit status's description has 140.
-const TITLE: usize = 140;
 
 /// A run with all that a report says of it.
 #[derive(Debug)]
@@ -48,6 +45,8 @@ pub struct Chapter {
     pub attempt: Option<(AttemptRow, Vec<JobRow>)>,
     /// The number of the run from which its end was carried over.
     pub carried: Option<i64>,
+    /// The attempts before it, first to last, with their jobs.
+    pub earlier: Vec<(AttemptRow, Vec<JobRow>)>,
 }
 
 /// Reads a run's story.
@@ -61,13 +60,12 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         let (stage, place) = places(&action);
         let stage_name = run.plan.0.as_ref().and_then(|plan| plan.stages.get(stage)).map(|stage| stage.name.clone());
         let plan = run.plan.0.as_ref().and_then(|plan| plan.action(stage, place));
-        let attempt = match tx.newest_attempt(action.origin()).await? {
-            Some(attempt) => {
-                let jobs = tx.jobs(attempt.id).await?;
-                Some((attempt, jobs))
-            }
-            None => None,
-        };
+        let mut earlier = Vec::new();
+        for attempt in tx.attempts(action.origin()).await? {
+            let jobs = tx.jobs(attempt.id).await?;
+            earlier.push((attempt, jobs));
+        }
+        let attempt = earlier.pop();
         actions.push(Chapter {
             stage: stage_name.unwrap_or_default(),
             name: plan.map(|plan| plan.name.clone()).unwrap_or_default(),
@@ -75,6 +73,7 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
             carried: carried.get(&action.id).copied(),
             action,
             attempt,
+            earlier,
         });
     }
     let url = run_url(public_url, &repository, run.number);
@@ -133,7 +132,7 @@ fn of_run(story: &Story) -> Report {
     };
     Report {
         progress,
-        title: title(&run_title(story)),
+        title: title::of_run(story),
         summary: run_summary(story),
         url: story.url.clone(),
         external_id: ExternalId { run: run.id, action: None }.to_string(),
@@ -167,7 +166,7 @@ fn of_action(story: &Story, chapter: &Chapter) -> Report {
     };
     Report {
         progress,
-        title: title(&action_title(chapter)),
+        title: title::of_action(chapter),
         summary: action_summary(story, chapter),
         url: chapter_url(story, chapter),
         external_id: ExternalId { run: story.run.id, action: Some(action.id) }.to_string(),
@@ -190,82 +189,13 @@ fn buttons(story: &Story) -> Vec<Button> {
     }
 }
 
-fn run_title(story: &Story) -> String {
-    let run = &story.run;
-    match run.state.0 {
-        RunState::Queued if run.reason.is_empty() => "Waiting to start".to_owned(),
-        RunState::Queued => format!("Waiting: {}", run.reason),
-        RunState::Running => {
-            let ended = story.actions.iter().filter(|c| c.action.state.conclusion().is_some()).count();
-            let odd = odd_of_running(story).unwrap_or_default();
-            format!("Running: {ended} of {} actions have ended{odd}", story.actions.len())
-        }
-        RunState::Ended(conclusion) => ended_title(story, conclusion),
-    }
-}
-
-/// What people should know of an action that runs.
-fn odd_of_running(story: &Story) -> Option<String> {
-    let running = story.actions.iter().filter(|chapter| chapter.action.state.0 == ActionState::Running);
-    let odd = running.into_iter().find(|chapter| !chapter.action.reason.is_empty())?;
-    Some(format!("; {}/{}: {}", odd.stage, odd.name, odd.action.reason))
-}
-
-fn ended_title(story: &Story, conclusion: Conclusion) -> String {
-    let errors = story.run.diagnostics.iter().filter(|diagnostic| is_error(diagnostic)).count();
-    if errors > 0 {
-        return format!("{} has {errors} error{}", story.run.path, if errors == 1 { "" } else { "s" });
-    }
-    if let Some(bad) = first_bad(story) {
-        return format!("{conclusion} in {}/{}: {}", bad.stage, bad.name, without(conclusion, &bad.action.reason));
-    }
-    let carried = story.actions.iter().filter(|chapter| chapter.carried.is_some()).count();
-    let more = if carried > 0 { format!(", {carried} carried over") } else { String::new() };
-    match (story.run.reason.as_str(), took(story.run.started, story.run.ended), story.actions.len() - carried) {
-        ("", Some(span), 1) => format!("1 action in {span}{more}"),
-        ("", Some(span), ran) => format!("{ran} actions in {span}{more}"),
-        ("", None, _) => format!("{conclusion}{more}"),
-        (reason, ..) => reason.to_owned(),
-    }
-}
-
-fn action_title(chapter: &Chapter) -> String {
-    match chapter.carried {
-        Some(number) => format!("{}, {}", carried_words(number), own_title(chapter)),
-        None => own_title(chapter),
-    }
-}
-
 /// Where an end is from that was carried over.
 pub fn carried_words(number: i64) -> String {
     format!("carried over from run #{number}")
 }
 
-fn own_title(chapter: &Chapter) -> String {
-    let action = &chapter.action;
-    match (&action.state.0, action.reason.as_str()) {
-        (ActionState::Waiting, _) => "Waiting for what comes before".to_owned(),
-        (ActionState::Queued, "") => "Waiting to start".to_owned(),
-        (ActionState::Queued, reason) => format!("Waiting: {reason}"),
-        (ActionState::Running, "") => "Running".to_owned(),
-        (ActionState::Running, reason) => format!("Running: {reason}"),
-        (ActionState::Ended(conclusion), "") => match took(action.started, action.ended) {
-            Some(span) => format!("{conclusion} in {span}"),
-            None => conclusion.to_string(),
-        },
-        (ActionState::Ended(conclusion), reason) if reason.starts_with(&conclusion.to_string()) => reason.to_owned(),
-        (ActionState::Ended(conclusion), reason) => format!("{conclusion}: {reason}"),
-    }
-}
-
-/// A reason without the conclusion's own words, for a title that has said them already.
-fn without(conclusion: Conclusion, reason: &str) -> &str {
-    let rest = reason.strip_prefix(&conclusion.to_string()).map(|rest| rest.trim_start_matches([':', ' ']));
-    rest.filter(|rest| !rest.is_empty()).unwrap_or(reason)
-}
-
 /// The first action whose end made the run what it is.
-fn first_bad(story: &Story) -> Option<&Chapter> {
+pub(super) fn first_bad(story: &Story) -> Option<&Chapter> {
     let of = |wanted: fn(Conclusion) -> bool| {
         story.actions.iter().find(|chapter| chapter.action.state.conclusion().is_some_and(wanted))
     };
@@ -304,8 +234,29 @@ fn action_summary(story: &Story, chapter: &Chapter) -> String {
         let span = took(job.started, job.ended).map_or_else(String::new, |span| span.to_string());
         let _ = writeln!(out, "| [{}]({}) | {state} | {span} |", cell(name), job_url(story, chapter, name));
     }
+    out += &earlier_attempts(story, chapter);
     out += &failed_job(story, chapter);
     out += &replay(story);
+    out
+}
+
+/// What became of the attempts before the newest, and where their logs are.
+fn earlier_attempts(story: &Story, chapter: &Chapter) -> String {
+    let mut out = String::new();
+    for (attempt, jobs) in &chapter.earlier {
+        let of_job = |(name, job): (&String, &JobRow)| {
+            let verdict = job.state.verdict().filter(|verdict| verdict.conclusion() == Conclusion::Error)?;
+            Some(format!(
+                "{} ([log]({}?attempt={}))",
+                cell(&verdict.to_string()),
+                job_url(story, chapter, name),
+                attempt.number
+            ))
+        };
+        if let Some(line) = chapter.names.iter().zip(jobs).find_map(of_job) {
+            let _ = write!(out, "\nAttempt {}: {line}\n", attempt.number);
+        }
+    }
     out
 }
 
@@ -341,6 +292,9 @@ fn failed_job(story: &Story, chapter: &Chapter) -> String {
         cell(name),
         cell(&verdict.to_string())
     );
+    if let Some(advice) = verdict.advice() {
+        let _ = write!(out, "\nWhat to do: {advice}.\n");
+    }
     if tail.lines.is_empty() {
         let _ = write!(out, "\n[Its log]({url})\n");
         return out;
@@ -402,16 +356,8 @@ const fn mark(conclusion: Conclusion) -> &'static str {
     }
 }
 
-fn took(started: Option<Time>, ended: Option<Time>) -> Option<Span> {
+pub(super) fn took(started: Option<Time>, ended: Option<Time>) -> Option<Span> {
     Some(Span(ended?.since(started?)))
-}
-
-fn title(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    if line.chars().count() <= TITLE {
-        return line.to_owned();
-    }
-    line.chars().take(TITLE - 1).chain(['…']).collect()
 }
 
 fn chapter_url(story: &Story, chapter: &Chapter) -> String {

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     agent::protocol::{
-        ChunkError, ClaimAnswer, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX, OUTPUTS_MAX,
-        Outputs, Start, Work,
+        Cause, ChunkError, ClaimAnswer, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX,
+        OUTPUTS_MAX, Outputs, Start, Work,
     },
     blob::{Blob, Digest},
     model::{
@@ -67,7 +67,7 @@ impl Engine {
             JobState::Waiting => {}
         }
         if let Some(by) = &place.action.cancelled_by {
-            self.end_job(tx, job, Verdict::Cancelled { by: by.clone() }, now).await?;
+            self.end_job(tx, job, Verdict::stopped_by(by), now).await?;
             return leave("cancelled");
         }
         if !super::claim::may_start(tx, &place, job).await? {
@@ -217,8 +217,8 @@ impl Engine {
         patience: Duration,
     ) -> Result<HeartbeatAnswer, Denied> {
         let deadline = tokio::time::Instant::now() + patience;
-        let mut bell = self.store.bell().listen();
         let job = self.job_of_session(session).await?;
+        let mut bell = self.store.bell().listen_to(job.attempt_id);
         if let Some(held) = said.log.filter(|held| job.log_held.as_deref() != Some(held)) {
             let mut tx = self.store.write().await?;
             tx.keep_log_held(job.id, &held).await?;
@@ -241,7 +241,9 @@ impl Engine {
         if now.state.verdict().is_some() {
             return Ok(Some("the server: the job is over".to_owned()));
         }
-        Ok(Place::of(&mut tx, job.attempt_id).await?.action.cancelled_by)
+        let attempt = tx.attempt(job.attempt_id).await?;
+        let attempt = attempt.ok_or_else(|| EngineError::Broken(format!("job {} is of no attempt", job.id)))?;
+        Ok(tx.action(attempt.action_id).await?.cancelled_by)
     }
 
     /// The snapshot of the session's own run, if that is what is asked for.
@@ -286,12 +288,17 @@ impl Engine {
         if job.state.verdict().is_some() {
             return Ok(self.keep_late_record(tx, &job, record).await?);
         }
+        tx.keep_record(job.id, record).await?;
         let place = Place::of(&mut tx, job.attempt_id).await?;
+        if record.cause == Cause::Terminated {
+            // who ended the pod, and why, the executor tells in a moment
+            tx.hurry_action(place.action.id).await?;
+            return Ok(tx.commit().await?);
+        }
         let evidence =
             Evidence { record: Some(record), timeout: place.timeout(self, job.place)?, ..Evidence::default() };
         let refusal = super::event::refusal(&mut tx, job.id).await?;
         let evidence = Evidence { refusal: refusal.as_deref(), log: super::log::length_of(&job), ..evidence };
-        tx.keep_record(job.id, record).await?;
         self.end_job(&mut tx, &job, verdict(&evidence), now).await?;
         tx.hurry_action(place.action.id).await?;
         Ok(tx.commit().await?)

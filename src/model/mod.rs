@@ -8,6 +8,7 @@ mod event;
 mod finding;
 mod header;
 mod id;
+mod infrastructure;
 mod late;
 mod name;
 mod number;
@@ -23,6 +24,7 @@ pub use event::{Event, EventKind, PullRequest, Repository, Trust, UntrustedReaso
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
+pub use infrastructure::Infrastructure;
 pub use late::Late;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
@@ -34,4 +36,4 @@ pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Repo
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
-pub use verdict::{Infrastructure, Span, Verdict};
+pub use verdict::{RUN_TIME_LIMIT, Span, Verdict};

@@ -23,6 +23,8 @@ pub struct AttemptRow {
     pub created: Time,
     /// When the executor took it.
     pub placed: Option<Time>,
+    /// When its containers were first seen to run, if no agent was heard before.
+    pub ran: Option<Time>,
     /// When its first job started.
     pub started: Option<Time>,
     /// When its last job ended.
@@ -212,6 +214,15 @@ impl Tx {
     pub async fn attempt_placed(&mut self, id: AttemptId, now: Time) -> Result<()> {
         let met = execute!(self, "UPDATE attempts SET placed = COALESCE(placed, $2) WHERE id = $1", id, now)?;
         meant("an attempt is placed", 1, met)
+    }
+
+    /// An attempt's containers run.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn attempt_ran(&mut self, id: AttemptId, now: Time) -> Result<()> {
+        let met = execute!(self, "UPDATE attempts SET ran = COALESCE(ran, $2) WHERE id = $1", id, now)?;
+        meant("an attempt runs", 1, met)
     }
 
     /// The executor has seen something of an attempt: if it has not ended, whoever drives its action should look now.

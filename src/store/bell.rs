@@ -1,12 +1,16 @@
 //! Hints that something changed. Whoever waits asks the database first and again after each ring; a ring that is
 //! missed costs a timer's patience, never an event.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::broadcast;
 
 use crate::model::{AttemptId, JobId, RunId};
 
+/// Among so many bells attempts are shared out.
+const BELLS: usize = 64;
+/// Whoever waits for one attempt looks again at the first ring.
+const BACKLOG_OF_ATTEMPT: usize = 16;
 /// More changes than this between two looks of a listener count as "everything".
 const BACKLOG: usize = 1024;
 
@@ -29,7 +33,11 @@ pub enum Change {
 
 /// Rings for everybody who listens.
 #[derive(Debug, Clone)]
-pub struct Bell(broadcast::Sender<Change>);
+pub struct Bell {
+    all: broadcast::Sender<Change>,
+    /// For those who wait for one attempt: a thousand agents do, and each must not be woken for all others.
+    attempts: Arc<[broadcast::Sender<Change>]>,
+}
 
 /// Hears every change since it was made.
 #[derive(Debug)]
@@ -37,18 +45,32 @@ pub struct Listener(broadcast::Receiver<Change>);
 
 impl Bell {
     pub(super) fn new() -> Self {
-        Self(broadcast::Sender::new(BACKLOG))
+        let attempts = std::iter::repeat_with(|| broadcast::Sender::new(BACKLOG_OF_ATTEMPT)).take(BELLS).collect();
+        Self { all: broadcast::Sender::new(BACKLOG), attempts }
     }
 
     /// Tells all listeners.
     pub fn ring(&self, change: Change) {
         // nobody may be listening, and that is fine
-        let _ = self.0.send(change);
+        let _ = self.all.send(change);
+        if let Change::Attempt(attempt) = change {
+            let _ = self.of(attempt).send(change);
+        }
     }
 
     /// Listens from now on. Listen first, then look at the database, then wait: so nothing falls between.
     pub fn listen(&self) -> Listener {
-        Listener(self.0.subscribe())
+        Listener(self.all.subscribe())
+    }
+
+    /// The same for one who waits for an attempt and nothing else.
+    pub fn listen_to(&self, attempt: AttemptId) -> Listener {
+        Listener(self.of(attempt).subscribe())
+    }
+
+    fn of(&self, attempt: AttemptId) -> &broadcast::Sender<Change> {
+        let bell = attempt.as_i64().unsigned_abs() % BELLS as u64;
+        &self.attempts[bell as usize]
     }
 }
 

@@ -199,6 +199,14 @@ impl Tx {
         row!(self, RepositoryRow, "SELECT * FROM repositories WHERE forge = $1 AND name = $2", forge, name)
     }
 
+    /// The repositories of this name, on whatever forges.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn repositories_named(&mut self, name: &RepositoryName) -> Result<Vec<RepositoryRow>> {
+        rows!(self, RepositoryRow, "SELECT * FROM repositories WHERE name = $1 ORDER BY forge", name)
+    }
+
     /// One repository.
     ///
     /// # Errors
@@ -223,7 +231,7 @@ impl Tx {
             self,
             "INSERT INTO runs (id, repository_id, number, delivery_id, rerun_of, flow, path, event, sha, plan, digest, \
              diagnostics, phase, state, reason, pins, source, source_note, source_due, created, ended, queue, \
-             concurrency, repeats, time_limit) \
+             concurrency, time_limit, repeats) \
              VALUES ($1, $2, (SELECT last_number FROM repositories WHERE id = $2), $3, $4, $5, $6, $7, $8, $9, $10, \
              $11, $12, $13, $14, $15, $16, $17, $18, $18, $19, $20, $21, $22, $23)",
             id,
@@ -247,8 +255,8 @@ impl Tx {
             ended,
             concurrency.map(|concurrency| &concurrency.group),
             Json(concurrency),
-            new.repeats.map(Json),
             time_limit(new.plan),
+            new.repeats.map(Json),
         )?;
         if new.state.conclusion().is_none() {
             self.insert_actions(id, new.plan, new.now).await?;

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     engine::{self, EngineError, rerun::Begun, whole::Whole},
     model::{FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time, Waiting, What, Wish},
-    store::{ActionRow, JobRow, RunFilter, RunRow, RunSummary, Tx},
+    store::{ActionRow, AttemptRow, JobRow, ReportRow, RunFilter, RunRow, RunSummary, Tx},
 };
 
 /// Items in one answer, unless fewer are asked for.
@@ -217,16 +217,16 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
     }
     let replay_of = tx.replay_of(run).await?;
     let late = tx.late(run.delivery_id).await?;
+    let reports = reports(tx, run).await?;
     Ok(json!({
         "id": run.id, "forge": route.forge, "repository": route.repository, "number": run.number,
         "flow": run.flow, "path": run.path, "sha": run.sha, "event": run.event.0, "status": run.state.0,
         "reason": run.reason, "waiting": waiting, "concurrency": run.plan.as_ref().map(|plan| &plan.concurrency),
         "superseded_by": run.superseded_by, "cancelled_by": run.cancelled_by, "rerun_of": run.rerun_of,
-        "repeats": run.repeats.as_deref(),
-        "delivery": run.delivery_id, "replay_of": replay_of, "recovered": late.map(recovered),
+        "repeats": run.repeats.as_deref(), "delivery": run.delivery_id, "replay_of": replay_of, "recovered": late.map(recovered),
         "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
         "url": route.to_string(), "created": time(run.created), "started": run.started.map(time),
-        "ended": run.ended.map(time), "stages": stages,
+        "ended": run.ended.map(time), "stages": stages, "reports": reports,
     }))
 }
 
@@ -243,12 +243,25 @@ fn waiting_value(waiting: &Waiting) -> Value {
     value
 }
 
-async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Result<Value, Problem> {
-    let attempt = tx.newest_attempt(row.origin()).await?;
-    let jobs = match &attempt {
-        Some(attempt) => tx.jobs(attempt.id).await?,
-        None => Vec::new(),
+/// What the forge is told of a run, and whether it has taken it.
+async fn reports(tx: &mut Tx, run: &RunRow) -> Result<Vec<Value>, Problem> {
+    let rows = tx.reports(run.repository_id, &run.sha).await?;
+    let of_run = rows.iter().filter(|row| row.generation == run.id);
+    let one = |row: &ReportRow| {
+        json!({"context": row.context, "wanted": row.wanted.headline(), "acknowledged": row.is_acknowledged(),
+               "told": row.told_at.map(time), "trouble": row.trouble})
     };
+    Ok(of_run.map(one).collect())
+}
+
+async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Result<Value, Problem> {
+    let mut attempts = Vec::new();
+    let (mut attempt, mut jobs) = (None, Vec::new());
+    for one in tx.attempts(row.origin()).await? {
+        jobs = tx.jobs(one.id).await?;
+        attempts.push(attempt_value(&one, &jobs));
+        attempt = Some(one);
+    }
     let mut shown = Vec::with_capacity(jobs.len());
     for job in &jobs {
         let outputs = outputs(tx, job.id).await?;
@@ -261,7 +274,16 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
         "id": row.id, "name": plan.map(|plan| &plan.name), "status": row.state.0, "reason": row.reason,
         "attempt": attempt.map(|attempt| attempt.number), "started": row.started.map(time),
         "ended": row.ended.map(time), "carried_from": row.carried_from, "jobs": shown,
+        "attempts": attempts,
     }))
+}
+
+fn attempt_value(attempt: &AttemptRow, jobs: &[JobRow]) -> Value {
+    let job = |job: &JobRow| json!({"id": job.id, "status": job.state.0, "words": job.state.verdict().map(ToString::to_string)});
+    json!({
+        "number": attempt.number, "created": time(attempt.created), "started": attempt.started.map(time),
+        "ended": attempt.ended.map(time), "jobs": jobs.iter().map(job).collect::<Vec<_>>(),
+    })
 }
 
 fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outputs: Map<String, Value>) -> Value {

@@ -272,3 +272,37 @@ async fn an_agent_that_is_not_wanted_leaves_quietly() {
     let ran = Server::forgetful().await.run(dir().path()).await;
     assert_eq!((ran.exit, ran.end), (Some(i32::from(containerops::agent::command::EXIT_GONE)), None));
 }
+
+#[tokio::test]
+async fn an_agent_that_is_told_to_end_while_the_server_is_away_ends_soon_and_leaves_its_record() {
+    let server = Server::with(script("echo begun; while :; do sleep 0.05; done")).await;
+    let dir = dir();
+    let child = server.agent(dir.path()).spawn().expect("the agent starts");
+    server.logged().await;
+    server.goes_away();
+    let pid = child.id().expect("it runs").to_string();
+    std::process::Command::new("kill").arg(pid).status().expect("kill");
+    let ran = server.finish(child).await;
+    assert_eq!((ran.exit, ran.end), (Some(i32::from(containerops::agent::command::EXIT_GONE)), None));
+    assert_eq!(left(dir.path()).cause, Cause::Terminated);
+}
+
+#[tokio::test]
+async fn an_agent_whose_server_never_comes_back_ends_by_itself() {
+    let server = Server::with(script("echo begun; while :; do sleep 0.05; done")).await;
+    let dir = dir();
+    let child = server.agent(dir.path()).args(["--alone-max", "2"]).spawn().expect("the agent starts");
+    server.logged().await;
+    server.goes_away();
+    let ran = server.finish(child).await;
+    assert_eq!(ran.exit, Some(i32::from(containerops::agent::command::EXIT_GONE)));
+    let log = std::fs::read_to_string(dir.path().join("scratch/log")).expect("a log");
+    assert!(log.ends_with("stopped: the server has not answered for too long\n"), "{log}");
+    assert_eq!(left(dir.path()).cause, Cause::Terminated);
+}
+
+/// The record that an agent has left for its executor.
+fn left(dir: &std::path::Path) -> containerops::agent::protocol::EndRecord {
+    let left = std::fs::read(dir.join("termination-log")).expect("a record");
+    serde_json::from_slice(&left).expect("a whole one")
+}

@@ -1,8 +1,10 @@
 //! The whole product on a real cluster: a push by the real git, real pods with the real agent, rows, logs and notes.
 
 mod components;
+mod deaths;
 mod ends;
 mod janitor;
 mod logs;
 mod secrecy;
+mod survival;
 mod trouble;

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use containerops::command::git::{Authority, HookSettings, init};
@@ -21,6 +21,9 @@ use crate::harness::repository::Worktree;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_containerops");
 /// The longest that anything here may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// How often it is killed to see how soon work goes on.
+const KILLS: usize = 10;
 
 /// `containerops serve` in a process of its own, on a data directory that outlives it.
 struct Service {
@@ -59,6 +62,16 @@ impl Service {
     async fn get(&self, path: &str) -> reqwest::Response {
         let answer = reqwest::get(format!("http://{}{path}", self.address)).await.expect("an answer");
         answer.error_for_status().expect("it is there")
+    }
+
+    /// Waits until a job's log has a line that it has not now.
+    async fn grown(&self, job: &str) {
+        let length = self.get(&format!("{job}/log.txt")).await.text().await.expect("a log").len();
+        let mut stream = self.get(&format!("{job}/log/stream?offset={length}")).await;
+        let mut seen = Vec::new();
+        while !String::from_utf8_lossy(&seen).contains("data:") {
+            seen.extend_from_slice(&stream.chunk().await.expect("a stream").expect("a line before its end"));
+        }
     }
 
     /// Follows a job's log to its end.
@@ -104,6 +117,44 @@ async fn walk() {
     let runs: Value = service.get("/api/v1/runs").await.json().await.expect("JSON");
     assert_eq!(runs["runs"].as_array().map(Vec::len), Some(1), "{runs}");
     assert_eq!(runs["runs"][0]["status"]["conclusion"], "success", "{runs}");
+}
+
+#[tokio::test]
+async fn work_goes_on_within_seconds_of_a_kill() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    timeout(LIMIT, kills()).await.expect("it comes to an end");
+}
+
+async fn kills() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (up, enough) = (pipe(folder.path(), "up"), folder.path().join("enough"));
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let data = folder.path().join("data");
+    let mut service = Service::start(&data, free).await;
+    let flow = format!(
+        "stages: [{{name: test, image: any, run: \"echo > {}; i=0; \
+         while [ $i -lt 600 ] && [ ! -e {} ]; do i=$((i + 1)); echo $i; sleep 0.1; done\"}}]",
+        up.display(),
+        enough.display()
+    );
+    push(&folder.path().join("ada"), &data, free, &flow).await;
+    tokio::fs::read(&up).await.expect("the job is up");
+    let job = "/git/acme/widget/runs/1/test/test/test";
+    let mut took = Vec::new();
+    for _ in 0..KILLS {
+        service.grown(job).await;
+        let killed = std::sync::Mutex::new(Instant::now());
+        service = service.killed(async { *killed.lock().expect("nobody panics with it") = Instant::now() }).await;
+        service.grown(job).await;
+        took.push(killed.into_inner().expect("nobody panics with it").elapsed());
+    }
+    std::fs::write(&enough, "").expect("it can be written");
+    service.followed(job).await;
+    took.sort();
+    let median = took[KILLS / 2];
+    eprintln!("from a kill to the first line after it: median {median:?}, {took:?}");
+    // a busy machine and a build without optimization; the figure to be held is two seconds
+    assert!(median < Duration::from_secs(5), "{took:?}");
 }
 
 /// Makes a repository of plain Git with our hook, and pushes a flow file to it.

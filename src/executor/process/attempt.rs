@@ -30,6 +30,8 @@ const PLACEMENT: &str = "placement.json";
 const GRACE: Duration = Duration::from_secs(5);
 /// How long we go on killing what comes again.
 const KILL_WITHIN: Duration = Duration::from_secs(5);
+/// An agent whose server never comes back ends itself: nobody else would.
+const ALONE_MAX: Duration = Duration::from_secs(24 * 3600);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const RECORD_MAX: u64 = 64 << 10;
 
@@ -101,6 +103,7 @@ impl Attempt {
         command.arg("--workspace").arg(self.dir.join("workspace"));
         command.arg("--scratch").arg(self.file(container, "scratch"));
         command.arg("--termination-log").arg(self.file(container, "end"));
+        command.arg("--alone-max").arg(ALONE_MAX.as_secs().to_string());
         command.arg("--lock").arg(self.file(container, "lock"));
         command.current_dir(self.dir.join("workspace")).env_clear().envs(self.environment());
         // the job's lines are in its log; nobody reads a second copy here
@@ -132,24 +135,26 @@ impl Attempt {
 
     pub(super) fn observe(&self) -> io::Result<Observation> {
         let Some(placed) = self.placed()? else { return Ok(Observation::Absent) };
-        let mut running = false;
-        let mut waiting = false;
+        let (mut running, mut waiting, mut dead) = (false, false, Vec::new());
         for container in &placed.containers {
             match self.agent(&container.name)? {
                 Agent::Alive(_) => running = true,
                 // an agent that exited without ever having the lock will not come again
                 Agent::Unborn => waiting |= self.exit_code(&container.name).is_none(),
-                Agent::Dead => {}
+                Agent::Dead => dead.push(container),
             }
         }
         Ok(match (running, waiting) {
-            (true, _) => Observation::Running,
+            (true, _) if dead.is_empty() => Observation::Running,
+            (true, _) => Observation::PartlyEnded { containers: self.ends(dead) },
             (false, true) => Observation::Waiting { message: String::new(), hopeless: None },
-            (false, false) => self.ended(&placed),
+            (false, false) => {
+                Observation::Ended { containers: self.ends(placed.containers.iter().collect()), outside: None }
+            }
         })
     }
 
-    fn ended(&self, placed: &Placed) -> Observation {
+    fn ends(&self, containers: Vec<&PlacedContainer>) -> Vec<ContainerEnd> {
         let end = |container: &PlacedContainer| {
             let end_record = read_some(&self.file(&container.name, "end"));
             let exit_code = self.exit_code(&container.name);
@@ -160,9 +165,9 @@ impl Attempt {
                 }
                 (None, None) => format!("its agent is gone and left no record{}", self.words(container)),
             };
-            ContainerEnd { job: container.job, exit_code, oom_killed: false, reason, end_record }
+            ContainerEnd { job: container.job, exit_code, oom_killed: false, memory_limit: None, reason, end_record }
         };
-        Observation::Ended { containers: placed.containers.iter().map(end).collect(), infrastructure: None }
+        containers.into_iter().map(end).collect()
     }
 
     fn exit_code(&self, container: &str) -> Option<i32> {

@@ -23,6 +23,8 @@ use crate::{
 
 /// GitHub shows no more at a check.
 const BUTTONS_MOST: usize = 3;
+/// So many check runs with the longest summaries, every character of them escaped, are no longer than an answer may be.
+const PAGE: usize = 20;
 
 /// What we know of a check run: its id, and how many of its annotations GitHub has. Written as `id/annotations`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +98,7 @@ pub(super) async fn shown(api: &Api, app: u64, repository: &Repository, sha: &Sh
         check_runs: Vec<Listed>,
     }
     let path = format!("/repos/{}/commits/{sha}/check-runs?filter=latest&app_id={app}&", repository.name);
-    let listed = pages::all(api, repository, &path, |page: Page| page.check_runs).await?;
+    let listed = pages::all(api, repository, &path, PAGE, |page: Page| page.check_runs).await?;
     let mut newest = BTreeMap::<String, Listed>::new();
     for run in listed {
         if newest.get(&run.name).is_none_or(|other| other.id < run.id) {

@@ -59,6 +59,8 @@ struct RunPage {
     repeats: Option<RepeatsView>,
     again: Vec<ButtonView>,
     again_newest: Vec<ButtonView>,
+    /// What the forge has not taken: under which name, and why.
+    untold: Vec<(String, String)>,
     diagnostics: Vec<DiagnosticView>,
     stages: Vec<StageView>,
 }
@@ -122,6 +124,8 @@ struct CarriedView {
 struct AttemptView {
     number: i64,
     url: String,
+    /// How it ended, if it was not the last.
+    end: String,
 }
 
 struct JobView {
@@ -151,10 +155,11 @@ struct Making<'a> {
 pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Response, Failure> {
     let mut tx = web.engine.store.read().await?;
     let (repository, run) = find_run(&mut tx, route, number).await?;
-    let carried = tx.carried_over(run.id).await?;
-    let replay_of = tx.replay_of(&run).await?;
     let waiting = engine::waiting(&mut tx, &run).await?.map(|waiting| WaitingView::new(&waiting, route));
     let late = tx.late(run.delivery_id).await?;
+    let carried = tx.carried_over(run.id).await?;
+    let replay_of = tx.replay_of(&run).await?;
+    let untold = untold(&mut tx, &run).await?;
     let ended = run.state.conclusion().is_some();
     let making = Making { route, run: number, now: web.engine.clock.now(), ended, carried };
     let stages = making.stages(&mut tx, &run).await?;
@@ -185,6 +190,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         took: Took::of(run.started, run.ended, making.now),
         digest: run.digest.to_string(),
         delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
+        untold,
         replay_of,
         late,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
@@ -260,8 +266,11 @@ impl Making<'_> {
         let url = self.job_url(JobPath { stage: stage.to_owned(), action: plan.name.clone(), job: first });
         let of_stage = ActionPath { stage: stage.to_owned(), action: plan.name.clone() };
         let again = || address(&run_url(self.route, self.run), &What::Action(of_stage), FlowChoice::Same);
-        let several = attempts.len() > 1;
-        let view = |number: i64| AttemptView { number, url: format!("{url}?attempt={number}") };
+        let mut views = Vec::new();
+        for attempt in attempts.iter().filter(|_| attempts.len() > 1) {
+            let end = end_of_attempt(&tx.jobs(attempt.id).await?);
+            views.push(AttemptView { number: attempt.number, url: format!("{url}?attempt={}", attempt.number), end });
+        }
         let said_below = jobs.iter().any(|job| job.mark.word == row.reason);
         Ok(ActionView {
             name: plan.name.clone(),
@@ -271,12 +280,12 @@ impl Making<'_> {
             allow_failure: plan.allow_failure,
             took: Took::of(row.started, row.ended, self.now),
             jobs,
-            attempts: attempts.iter().filter(|_| several).map(|attempt| view(attempt.number)).collect(),
             carried: self.carried.get(&row.id).map(|&number| CarriedView {
                 words: carried_words(number),
                 url: run_url(self.route, number.cast_unsigned()),
             }),
             again: self.ended.then(again),
+            attempts: views,
         })
     }
 
@@ -298,6 +307,13 @@ impl Making<'_> {
     fn job_url(&self, path: JobPath) -> String {
         Route { place: Place::Job(self.run, path, JobPlace::Page), ..self.route.clone() }.to_string()
     }
+}
+
+/// What the forge has not taken of this run's reports, and why. A newer run of the commit speaks for itself.
+async fn untold(tx: &mut Tx, run: &RunRow) -> Result<Vec<(String, String)>, Failure> {
+    let rows = tx.reports(run.repository_id, &run.sha).await?;
+    let of_run = rows.into_iter().filter(|row| row.generation == run.id && !row.trouble.is_empty());
+    Ok(of_run.map(|row| (row.context.0, row.trouble)).collect())
 }
 
 /// Whatever a job printed, without what it would do to the page.
@@ -370,6 +386,12 @@ fn event_path(event: &Event) -> Option<String> {
         (EventKind::PullRequest(_), ForgeKind::Git)
         | (EventKind::Push { .. } | EventKind::Tag { .. } | EventKind::MergeGroup { .. }, _) => None,
     }
+}
+
+/// The words for how an attempt ended by nobody's fault.
+fn end_of_attempt(jobs: &[JobRow]) -> String {
+    let unlucky = |job: &JobRow| job.state.verdict().filter(|end| end.conclusion() == Conclusion::Error).cloned();
+    jobs.iter().find_map(unlucky).map_or_else(String::new, |end| end.to_string())
 }
 
 impl From<&Diagnostic> for DiagnosticView {

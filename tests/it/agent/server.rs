@@ -4,7 +4,10 @@ use std::{
     collections::VecDeque,
     path::Path,
     process::Output,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -58,6 +61,7 @@ pub(crate) struct Inner {
     length: watch::Sender<usize>,
     cancel: Notify,
     gone: bool,
+    away: AtomicBool,
 }
 
 /// The modelled server, on a port of its own.
@@ -116,8 +120,16 @@ impl Server {
     async fn serve(answer: ClaimAnswer, blob: (StatusCode, Vec<u8>), faults: &[Fault], gone: bool) -> Self {
         let faults = Mutex::new(faults.iter().copied().collect());
         let (length, _) = watch::channel(0);
-        let inner =
-            Arc::new(Inner { answer, blob, faults, seen: Mutex::default(), length, cancel: Notify::new(), gone });
+        let inner = Arc::new(Inner {
+            answer,
+            blob,
+            faults,
+            seen: Mutex::default(),
+            length,
+            cancel: Notify::new(),
+            gone,
+            away: AtomicBool::new(false),
+        });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let router = router().with_state(Arc::clone(&inner));
@@ -158,6 +170,12 @@ impl Server {
         let mut length = self.inner.length.subscribe();
         let logged = tokio::time::timeout(Duration::from_secs(30), length.wait_for(|&length| length > 0)).await;
         logged.expect("a line in time").expect("the server lives");
+    }
+
+    /// From now on it answers nothing: whoever calls hears that it is unavailable, as by a proxy.
+    pub(crate) fn goes_away(&self) {
+        self.inner.away.store(true, Ordering::SeqCst);
+        self.inner.cancel.notify_one();
     }
 
     pub(crate) fn cancel(&self) {
@@ -205,6 +223,9 @@ impl Inner {
     }
 
     fn check(&self, headers: &HeaderMap) -> Result<(), StatusCode> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(StatusCode::SERVICE_UNAVAILABLE);
+        }
         let session = format!("Bearer {}", self.seen().session);
         let good = headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes() == session.as_bytes());
         if good { Ok(()) } else { Err(StatusCode::UNAUTHORIZED) }
@@ -286,6 +307,9 @@ async fn heartbeat(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Respo
         return status.into_response();
     }
     inner.cancel.notified().await;
+    if inner.away.load(Ordering::SeqCst) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     Json(HeartbeatAnswer::Cancel { by: "ada".to_owned() }).into_response()
 }
 

@@ -9,6 +9,7 @@
 //! assert_eq!(check.state, "success");
 //! ```
 
+mod annotation;
 mod app;
 mod examined;
 mod git_http;

@@ -176,3 +176,36 @@ async fn the_next_attempt_begins_when_nothing_is_left_of_the_one_before() {
     ");
     t.read_writes();
 }
+
+#[tokio::test]
+async fn eight_days_with_five_restarts_are_one_run_with_one_attempt() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let t = Tester::start().await;
+    t.set_up("job_timeout = 240\nrun_timeout = 480").await;
+    let sha = t.push("main", &SMALL.replace("}]", ", timeout: 9d}]")).await;
+    let mut agent = t.claims("test").await;
+    assert_eq!(agent.work.timeout, 9 * 24 * HOUR);
+    for day in 0..8 {
+        for hour in 0..23 {
+            t.later(HOUR).await;
+            agent = agent.says(&format!("day {day}, hour {hour}\n")).await;
+            assert_eq!(agent.hears().await, HeartbeatAnswer::GoOn);
+        }
+        if day % 2 == 1 || day == 4 {
+            t.clock.advance(HOUR);
+            t.restart().await;
+            agent.claims_again().await;
+        } else {
+            t.later(HOUR).await;
+        }
+    }
+    agent.exits(0).await;
+    assert_snapshot!(t.checks(&sha), @r"
+    success containerops/ci/push: 1 action in 192 h 0 min
+    success containerops/ci/push/test/test: success in 192 h 0 min
+    ");
+    assert_snapshot!(t.attempts().await, @"test/test 1: success (2680 bytes)");
+    assert_eq!(t.logs().await.lines().count(), 8 * 23);
+    assert_eq!(t.pods.most_placed(), 1);
+    t.read_writes();
+}

@@ -18,7 +18,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Fault, How, INSTALLATION, TOKEN, Times, World, Write, app, examined, limits, recall, repository::Tree, shown,
+    Fault, How, INSTALLATION, TOKEN, Times, World, Write, annotation::AnnotationBody, app, examined, limits, recall,
+    repository::Tree, shown,
 };
 
 /// GitHub takes no longer summary, in bytes.
@@ -245,18 +246,6 @@ struct OutputBody {
     annotations: Vec<AnnotationBody>,
 }
 
-#[derive(Deserialize)]
-struct AnnotationBody {
-    path: String,
-    start_line: u64,
-    end_line: u64,
-    start_column: Option<u64>,
-    end_column: Option<u64>,
-    annotation_level: String,
-    message: String,
-    title: Option<String>,
-}
-
 async fn create_check(
     State(world): Model,
     Path(name): Path<(String, String)>,
@@ -346,18 +335,6 @@ impl CheckBody {
             (Some(word @ ("queued" | "in_progress")), None) => Ok(word.to_owned()),
             (status, conclusion) => Err(unprocessable(format!("status {status:?} with {conclusion:?}"))),
         }
-    }
-}
-
-impl AnnotationBody {
-    fn is_good(&self) -> bool {
-        !self.path.is_empty()
-            && (1..=self.end_line).contains(&self.start_line)
-            && (self.start_column.is_none() || self.start_line == self.end_line)
-            && self.start_column <= self.end_column
-            && matches!(self.annotation_level.as_str(), "notice" | "warning" | "failure")
-            && (1..=64 << 10).contains(&self.message.len())
-            && self.title.as_ref().is_none_or(|title| title.chars().count() <= 255)
     }
 }
 
