@@ -36,7 +36,7 @@ use crate::{
     web,
 };
 
-pub use forges::forge;
+pub use forges::{forge, github};
 
 /// A loop looks at the database at least this often, whatever it was not told.
 const LOOK: Duration = Duration::from_secs(1);
@@ -44,6 +44,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_secs(5);
 /// What is forgotten has time.
 const FORGOTTEN: Duration = Duration::from_secs(60);
+/// What lies on the disk has more time.
+const TIDY: Duration = Duration::from_secs(600);
 /// What webhooks did not bring is late already; each place has its own interval.
 const RECOVER: Duration = Duration::from_secs(30);
 /// After trouble with the database a loop waits this long, so that a full disk does not fill the log.
@@ -67,7 +69,7 @@ impl App {
     /// If a part cannot be set up; the message says which and what to do.
     pub async fn assemble(settings: &Settings, listen: SocketAddr) -> Result<Self> {
         make_dir(&settings.data)?;
-        let executor = executor(settings).await?;
+        let executor = executor(settings, &key(&settings.secret_key_file)?).await?;
         let forges = forges::forges(settings)?;
         let limits = limits(settings, &format!("http://{listen}"));
         Self::of_parts(settings, executor, forges, limits, Clock::System).await
@@ -199,7 +201,7 @@ struct Round {
 }
 
 /// All but driving and telling, where each action and each call goes at its own pace.
-const ROUNDS: [Round; 8] = [
+const ROUNDS: [Round; 9] = [
     Round {
         name: "intake",
         pause: LOOK,
@@ -247,7 +249,13 @@ const ROUNDS: [Round; 8] = [
         name: "forgotten",
         pause: FORGOTTEN,
         wakes: |_| false,
-        tick: |app| async move { Ok(app.engine.sweep_forgotten().await.map(|()| 0)?) }.boxed(),
+        tick: |app| async move { Ok(app.engine.sweep_forgotten().await?) }.boxed(),
+    },
+    Round {
+        name: "janitor",
+        pause: TIDY,
+        wakes: |_| false,
+        tick: |app| async move { Ok(app.engine.tidy().await.map(|()| 0)?) }.boxed(),
     },
 ];
 
@@ -327,24 +335,27 @@ async fn keep_telling(app: App, mut stopped: watch::Receiver<bool>) {
     let _ = tokio::time::timeout(GRACE, calls.for_each(|_| std::future::ready(()))).await;
 }
 
-async fn executor(settings: &Settings) -> Result<Arc<dyn Executor>> {
-    let in_a_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
-    let choice =
-        settings.executor.unwrap_or(if in_a_pod { ExecutorChoice::Kubernetes } else { ExecutorChoice::Process });
+async fn executor(settings: &Settings, key: &Key) -> Result<Arc<dyn Executor>> {
     let why = if settings.executor.is_some() { "by setting" } else { "found" };
-    match choice {
+    if let Some(with) = kubernetes(settings) {
+        tracing::info!(executor = "kubernetes", why, namespace = with.namespace, "executor chosen");
+        return Ok(Arc::new(Kubernetes::connect(KubernetesSettings { server: key.server(), ..with }).await?));
+    }
+    tracing::warn!(executor = "process", why, "executor chosen: it isolates nothing; for trying out only");
+    let program = std::env::current_exe().context("finding our own program")?;
+    let directory = absolute(&settings.data)?.join("attempts");
+    Ok(Arc::new(Process::new(directory, vec![program.into(), "agent".into()])))
+}
+
+/// The cluster that the settings choose; `None` if jobs are processes.
+pub fn kubernetes(settings: &Settings) -> Option<KubernetesSettings> {
+    let found = if Kubernetes::is_inside() { ExecutorChoice::Kubernetes } else { ExecutorChoice::Process };
+    match settings.executor.unwrap_or(found) {
         ExecutorChoice::Kubernetes => {
-            let mut with = KubernetesSettings::new(&settings.kubernetes_namespace, &settings.kubernetes_agent_image);
-            with.kubeconfig.clone_from(&settings.kubeconfig);
-            tracing::info!(executor = "kubernetes", why, namespace = with.namespace, "executor chosen");
-            Ok(Arc::new(Kubernetes::connect(with).await?))
+            let with = KubernetesSettings::new(&settings.kubernetes_namespace, &settings.kubernetes_agent_image);
+            Some(KubernetesSettings { kubeconfig: settings.kubeconfig.clone(), ..with })
         }
-        ExecutorChoice::Process => {
-            tracing::warn!(executor = "process", why, "executor chosen: it isolates nothing; for trying out only");
-            let program = std::env::current_exe().context("finding our own program")?;
-            let directory = absolute(&settings.data)?.join("attempts");
-            Ok(Arc::new(Process::new(directory, vec![program.into(), "agent".into()])))
-        }
+        ExecutorChoice::Process => None,
     }
 }
 

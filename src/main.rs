@@ -31,6 +31,8 @@ enum Command {
     Plan(command::plan::Args),
     /// Compare what forges were to be told of a commit with what they show.
     Report(command::report::Args),
+    /// Check the set-up, and say what to do.
+    Doctor(command::doctor::Args),
     /// What pods run.
     Agent(agent::command::Args),
     /// Plain Git repositories on this machine.
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Lint(args) => command::lint::run(args),
         Command::Plan(args) => command::plan::run(args),
         Command::Report(args) => command::report::run(args),
+        Command::Doctor(args) => command::doctor::run(args),
         Command::Agent(args) => return agent::command::run(args),
         Command::Git(args) => command::git::run(args),
     };

@@ -36,12 +36,18 @@ pub(super) fn forges(settings: &Settings) -> Result<BTreeMap<ForgeKind, Arc<dyn 
 pub fn forge(settings: &Settings, kind: ForgeKind) -> Result<Option<Arc<dyn Forge>>> {
     Ok(match (kind, &settings.github) {
         (ForgeKind::Git, _) => Some(Arc::new(Git::new(absolute(&settings.git_root)?, Vec::new()))),
-        (ForgeKind::Github, Some(choice)) => Some(Arc::new(Github::new(github(choice)?)?)),
+        (ForgeKind::Github, Some(choice)) => Some(Arc::new(Github::new(github_settings(choice)?)?)),
         (ForgeKind::Github | ForgeKind::Gitlab | ForgeKind::Gitea, _) => None,
     })
 }
 
-fn github(choice: &GithubChoice) -> Result<GithubSettings> {
+/// GitHub itself, for whoever asks it about us; `None` if it is not configured.
+pub fn github(settings: &Settings) -> Option<Result<Github>> {
+    let choice = settings.github.as_ref()?;
+    Some(github_settings(choice).and_then(|with| Ok(Github::new(with)?)))
+}
+
+fn github_settings(choice: &GithubChoice) -> Result<GithubSettings> {
     let mut settings = GithubSettings { webhook_secrets: choice.webhook_secrets.clone(), ..GithubSettings::default() };
     if let Some(url) = &choice.api_url {
         settings.api_url.clone_from(url);

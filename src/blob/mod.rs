@@ -6,7 +6,16 @@
 
 mod digest;
 
-use std::{io, ops::Range, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::{
@@ -17,6 +26,7 @@ use object_store::{
     GetResult, GetResultPayload, ObjectStore, ObjectStoreExt, WriteMultipart, local::LocalFileSystem, path,
 };
 use sha2::Digest as _;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use tokio_util::io::ReaderStream;
 
 pub use digest::{Digest, DigestError};
@@ -25,7 +35,21 @@ pub use digest::{Digest, DigestError};
 #[derive(Debug, Clone)]
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
+    /// Where uploads of a disk are, which crashes may leave behind.
+    incoming: PathBuf,
+    /// Between a blob's being put and its being written down as needed it is not removed.
+    keeping: Arc<RwLock<()>>,
+    /// With which byte the names begin that [`Blobs::some`] gives next.
+    next: Arc<AtomicU8>,
 }
+
+/// While this lives, no blob is removed.
+#[derive(Debug)]
+pub struct Keeping(#[expect(dead_code, reason = "it is held, not read")] OwnedRwLockReadGuard<()>);
+
+/// While this lives, nobody puts a blob and is about to write down that it is needed.
+#[derive(Debug)]
+pub struct Removing(#[expect(dead_code, reason = "it is held, not read")] OwnedRwLockWriteGuard<()>);
 
 /// A blob that is being read.
 pub struct Blob {
@@ -84,9 +108,51 @@ impl Blobs {
             None => url.strip_prefix("file:").unwrap_or(url),
         };
         std::fs::create_dir_all(directory).map_err(away)?;
-        forget_halves(&Path::new(directory).join(INCOMING)).map_err(away)?;
         let store = LocalFileSystem::new_with_prefix(directory).map_err(away)?.with_fsync(true);
-        Ok(Self { store: Arc::new(store) })
+        let incoming = Path::new(directory).join(INCOMING);
+        let blobs = Self { store: Arc::new(store), incoming, keeping: Arc::default(), next: Arc::default() };
+        blobs.forget_halves()?;
+        Ok(blobs)
+    }
+
+    /// Hold this from before a blob is put until the row that needs it is committed: whoever looks whether a blob is
+    /// needed looks before or after both. It holds for one process, as a SQLite database and its blobs are one's.
+    pub async fn keep(&self) -> Keeping {
+        Keeping(Arc::clone(&self.keeping).read_owned().await)
+    }
+
+    /// Hold this while looking whether a blob is needed and removing it. `None`: someone is putting one just now, and
+    /// need not wait for us.
+    pub fn removing(&self) -> Option<Removing> {
+        Arc::clone(&self.keeping).try_write_owned().ok().map(Removing)
+    }
+
+    /// Some of all blobs, `about` so many if there are so many; the next call goes on behind them, and after the last
+    /// from the first again.
+    ///
+    /// # Errors
+    /// [`BlobError::Away`].
+    pub async fn some(&self, about: usize) -> Result<Vec<Digest>, BlobError> {
+        let mut some = Vec::new();
+        for _ in 0..=u8::MAX {
+            let byte = self.next.fetch_add(1, Ordering::Relaxed);
+            let folder = path::Path::from(format!("sha256/{byte:02x}"));
+            let found: Vec<_> = self.store.list(Some(&folder)).try_collect().await.map_err(away)?;
+            let names = found.iter().filter_map(|about| about.location.filename());
+            some.extend(names.filter_map(|rest| format!("{byte:02x}{rest}").parse::<Digest>().ok()));
+            if some.len() >= about {
+                break;
+            }
+        }
+        Ok(some)
+    }
+
+    /// Removes what crashes have left of uploads.
+    ///
+    /// # Errors
+    /// [`BlobError::Away`].
+    pub fn forget_halves(&self) -> Result<(), BlobError> {
+        remove_old(&self.incoming, UPLOAD_MOST).map_err(away)
     }
 
     /// Stores the file at `path`.
@@ -183,9 +249,12 @@ fn missing_or_away(digest: Digest, error: object_store::Error) -> BlobError {
     if matches!(error, object_store::Error::NotFound { .. }) { BlobError::Missing(digest) } else { away(error) }
 }
 
-/// Removes what crashes have left of uploads.
-fn forget_halves(incoming: &Path) -> io::Result<()> {
-    let entries = match std::fs::read_dir(incoming) {
+/// Removes the files of a directory that nobody has changed for so long. None there is a success.
+///
+/// # Errors
+/// If the directory cannot be read; a file that cannot be removed stays for the next time.
+pub fn remove_old(directory: &Path, age: Duration) -> io::Result<()> {
+    let entries = match std::fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
@@ -193,7 +262,7 @@ fn forget_halves(incoming: &Path) -> io::Result<()> {
         let entry = entry?;
         let changed = entry.metadata().and_then(|about| about.modified());
         // another process may finish or remove one meanwhile
-        if changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > UPLOAD_MOST)) {
+        if changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|elapsed| elapsed > age)) {
             let _ = std::fs::remove_file(entry.path());
         }
     }

@@ -3,6 +3,7 @@
 //! A command parses nothing and decides nothing that a module below could: it reads files, calls, and prints.
 
 pub mod demo;
+pub mod doctor;
 pub mod git;
 pub mod lint;
 pub mod plan;

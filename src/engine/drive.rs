@@ -127,23 +127,6 @@ impl Engine {
         Ok(done.into_iter().filter(Result::is_ok).count())
     }
 
-    /// Removes what the executor holds of attempts that nobody waits for: after a crash between two lines, or when the
-    /// database was restored from an older copy.
-    ///
-    /// # Errors
-    /// If the executor or the database is away.
-    pub async fn sweep_forgotten(&self) -> Result<()> {
-        let Ok(held) = self.executor.attempts().await else { return Ok(()) };
-        for id in held {
-            let attempt = self.store.read().await?.attempt(id).await?;
-            if attempt.is_none_or(|attempt| attempt.state.0 == AttemptState::Removed) {
-                tracing::warn!(attempt.id = %id, "removing an attempt that nobody waits for");
-                let _ = self.executor.remove(id).await;
-            }
-        }
-        Ok(())
-    }
-
     /// Stops the runs that are over their time, which passes without anybody's doing, and lines up the queues.
     ///
     /// # Errors

@@ -15,6 +15,7 @@
 //! - [`control`]: what people ask: cancel;
 //! - [`rerun`]: once more, wholly or in part;
 //! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
+//! - [`janitor`]: what nobody needs any more is removed;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
 
 mod absent;
@@ -27,6 +28,7 @@ pub mod drive;
 pub mod dry_run;
 pub mod event;
 pub mod intake;
+pub mod janitor;
 pub mod log;
 mod patience;
 mod pin;

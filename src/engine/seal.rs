@@ -36,6 +36,8 @@ impl Engine {
     /// False: the log has grown meanwhile, and its time comes again.
     async fn seal_log(&self, job: &JobRow) -> Result<bool> {
         let check = self.check(job.id).await?;
+        // until the row names it nobody else knows that the blob is needed
+        let _kept = self.blobs.keep().await;
         let blob = match &job.log_blob {
             Some(blob) => blob.clone(),
             None => self.blob_of(job.id).await?,

@@ -1,6 +1,10 @@
 //! Snapshots of commits: made once for each run, stored by digest, streamed by pods. No pod needs a forge's
 //! credentials, and a re-run uses the same bytes.
 
+use std::path::Path;
+
+use tempfile::TempPath;
+
 use super::{Engine, Result};
 use crate::{
     forge::{
@@ -25,19 +29,13 @@ impl Engine {
 
     async fn make_source(&self, run: &RunRow) -> Result<()> {
         match self.snapshot(run).await {
-            Ok((digest, note)) => {
-                let mut tx = self.store.write().await?;
-                tx.source_made(run.id, &digest, &note).await?;
-                self.wake_agents(&mut tx, run).await?;
-                self.settle(&mut tx, run.id, self.now()).await?;
-                Ok(tx.commit().await?)
-            }
+            Ok((file, note)) => self.keep_source(run, &file, &note).await,
             Err(Trouble::Later(reason)) => self.postpone_source(run, &reason).await,
             Err(Trouble::Never(reason)) => self.give_up(run, &reason).await,
         }
     }
 
-    async fn snapshot(&self, run: &RunRow) -> Result<(String, String), Trouble> {
+    async fn snapshot(&self, run: &RunRow) -> Result<(TempPath, String), Trouble> {
         let event = &run.event.0;
         let forge = self.forges.get(&event.repository.forge);
         let forge = forge.ok_or_else(|| Trouble::Later(format!("{} is not configured", event.repository.forge)))?;
@@ -46,8 +44,21 @@ impl Engine {
         let file = tempfile::Builder::new().suffix(".tar.zst").tempfile_in(&self.settings.scratch);
         let file = file.map_err(|error| later(&error))?.into_temp_path();
         let snapshot = self.mirrors.snapshot(&event.repository, &event.sha, &source, &file).await?;
-        let digest = self.blobs.put_file(&file).await.map_err(|error| later(&error))?;
-        Ok((digest.to_string(), note(&snapshot, run)))
+        Ok((file, note(&snapshot, run)))
+    }
+
+    async fn keep_source(&self, run: &RunRow, file: &Path, note: &str) -> Result<()> {
+        // until the row names it nobody else knows that the blob is needed
+        let _kept = self.blobs.keep().await;
+        let digest = match self.blobs.put_file(file).await {
+            Ok(digest) => digest,
+            Err(error) => return self.postpone_source(run, &error.to_string()).await,
+        };
+        let mut tx = self.store.write().await?;
+        tx.source_made(run.id, &digest.to_string(), note).await?;
+        self.wake_agents(&mut tx, run).await?;
+        self.settle(&mut tx, run.id, self.now()).await?;
+        Ok(tx.commit().await?)
     }
 
     async fn postpone_source(&self, run: &RunRow, reason: &str) -> Result<()> {

@@ -20,6 +20,12 @@ impl Key {
         Self(bytes.into())
     }
 
+    /// What tells this server's pods from another's in the same namespace. It says nothing about the key.
+    pub fn server(&self) -> String {
+        let mac = self.start(b"containerops server id\0");
+        hex::encode(&mac.finalize().into_bytes()[..8])
+    }
+
     /// The token for a job's first claim.
     pub fn job_token(&self, job: JobId) -> SecretString {
         SecretString::from(hex::encode(self.mac(b"containerops job token\0", job).finalize().into_bytes()))
@@ -36,11 +42,16 @@ impl Key {
     }
 
     fn mac(&self, purpose: &[u8], job: JobId) -> Hmac<Sha256> {
+        let mut mac = self.start(purpose);
+        mac.update(&job.as_i64().to_be_bytes());
+        mac
+    }
+
+    fn start(&self, purpose: &[u8]) -> Hmac<Sha256> {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()) else {
             unreachable!("HMAC takes keys of any length")
         };
         mac.update(purpose);
-        mac.update(&job.as_i64().to_be_bytes());
         mac
     }
 }

@@ -19,7 +19,7 @@ use crate::{
         ActionState, AttemptState, EventKind, JobPath, JobPlan, JobState, Program, RunState, Subscription, Time,
         Verdict,
     },
-    store::{Change, JobRow, Tx},
+    store::{Change, JobRow, RunRow, Tx},
 };
 
 /// An agent is not answered as it would like.
@@ -252,14 +252,26 @@ impl Engine {
     /// [`Denied`].
     pub async fn source_of(&self, session: &str, digest: &str) -> Result<Option<Blob>, Denied> {
         let job = self.job_of_session(session).await?;
-        let place = Place::of(&mut self.store.read().await?, job.attempt_id).await?;
+        let run = Place::of(&mut self.store.read().await?, job.attempt_id).await?.run;
         let asked = digest.strip_prefix("sha256:").unwrap_or(digest);
-        match asked.parse::<Digest>() {
-            Ok(digest) if place.run.source.as_deref() == Some(asked) => {
-                Ok(self.blobs.get(digest).await.map_err(EngineError::from)?)
-            }
-            Ok(_) | Err(_) => Ok(None),
+        let Ok(digest) = asked.parse::<Digest>() else { return Ok(None) };
+        match run.source.as_deref() {
+            Some(source) if source == asked => match self.blobs.get(digest).await.map_err(EngineError::from)? {
+                Some(blob) => Ok(Some(blob)),
+                None => Err(self.make_source_again(&run, asked).await?),
+            },
+            Some(_) => Ok(None),
+            None => Err(source_is_made_again()),
         }
+    }
+
+    /// The snapshot is not where its row says, as after the loss of a disk: the agent asks again until it is.
+    async fn make_source_again(&self, run: &RunRow, digest: &str) -> Result<Denied> {
+        tracing::warn!(run.id = %run.id, digest, "the snapshot is gone, and is made again");
+        let mut tx = self.store.write().await?;
+        tx.source_lost(run.id, digest, self.now()).await?;
+        tx.commit().await?;
+        Ok(source_is_made_again())
     }
 
     /// Takes the agent's end record: the job's verdict, and all that follows.
@@ -291,6 +303,10 @@ impl Engine {
         tx.hurry_action(place.action.id).await?;
         Ok(tx.commit().await?)
     }
+}
+
+fn source_is_made_again() -> Denied {
+    EngineError::Broken("the snapshot is being made again".to_owned()).into()
 }
 
 fn start(plan: &JobPlan, place: &Place) -> Start {

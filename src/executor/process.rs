@@ -16,6 +16,7 @@ mod attempt;
 mod system;
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fs, io,
     os::unix::process::ExitStatusExt as _,
@@ -110,15 +111,18 @@ impl Executor for Process {
         Ok(())
     }
 
+    /// Also those of which only processes are left, without their directory.
     async fn attempts(&self) -> Result<Vec<AttemptId>, ExecutorError> {
+        let mut found: BTreeSet<AttemptId> = system::strays(attempt::MARK, &self.dir).into_iter().collect();
         match fs::read_dir(&self.dir) {
             Ok(entries) => {
                 let names = entries.flatten().map(|entry| entry.file_name());
-                Ok(names.filter_map(|name| name.to_str()?.parse().ok()).collect())
+                found.extend(names.filter_map(|name| name.to_str()?.parse::<AttemptId>().ok()));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(away(&error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(away(&error)),
         }
+        Ok(found.into_iter().collect())
     }
 
     async fn changed(&self) -> Changed {

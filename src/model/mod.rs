@@ -5,6 +5,7 @@
 
 mod concurrency;
 mod event;
+mod finding;
 mod header;
 mod id;
 mod infrastructure;
@@ -20,6 +21,7 @@ mod verdict;
 
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
+pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
 pub use infrastructure::Infrastructure;

@@ -314,34 +314,6 @@ impl Tx {
         Ok(runs.into_iter().filter(|run| seen.insert((run.flow.clone(), run.event.context_suffix()))).collect())
     }
 
-    /// The newest run that speaks for the same contexts as this one, if that is newer.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn newer_than(&mut self, run: &RunRow) -> Result<Option<RunId>> {
-        let newer: Vec<(RunId, Json<Event>)> = rows!(
-            self,
-            (RunId, Json<Event>),
-            "SELECT id, event FROM runs WHERE repository_id = $1 AND sha = $2 AND flow = $3 AND id > $4 \
-             ORDER BY id DESC",
-            run.repository_id,
-            &run.sha,
-            &run.flow,
-            run.id,
-        )?;
-        let suffix = run.event.context_suffix();
-        Ok(newer.into_iter().find(|(_, event)| event.context_suffix() == suffix).map(|(id, _)| id))
-    }
-
-    /// The number that people see of a run.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError); also if there is none, for rows never go.
-    pub async fn run_number(&mut self, id: RunId) -> Result<i64> {
-        let found: Option<(i64,)> = row!(self, (i64,), "SELECT number FROM runs WHERE id = $1", id)?;
-        found.map(|(number,)| number).ok_or_else(|| sqlx::Error::RowNotFound.into())
-    }
-
     /// The runs that a delivery started, in the order of their making.
     ///
     /// # Errors

@@ -22,6 +22,9 @@ use tokio::sync::Semaphore;
 
 use crate::engine::Engine;
 
+/// With it `/readyz` says which release answers.
+pub const VERSION_HEADER: &str = "containerops-version";
+
 /// What every handler may use.
 #[derive(Clone)]
 pub struct Web {
@@ -45,10 +48,10 @@ pub fn router(engine: Engine) -> Router {
         .with_state(web)
 }
 
-/// Ready if the database answers.
-async fn ready(State(web): State<Web>) -> Result<&'static str, StatusCode> {
+/// Ready if the database answers. Says which release it is.
+async fn ready(State(web): State<Web>) -> Result<([(&'static str, &'static str); 1], &'static str), StatusCode> {
     match web.engine.store.read().await {
-        Ok(_) => Ok("ready\n"),
+        Ok(_) => Ok(([(VERSION_HEADER, env!("CARGO_PKG_VERSION"))], "ready\n")),
         Err(_) => Err(StatusCode::SERVICE_UNAVAILABLE),
     }
 }

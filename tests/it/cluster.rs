@@ -3,6 +3,7 @@
 mod components;
 mod deaths;
 mod ends;
+mod janitor;
 mod logs;
 mod queue;
 mod secrecy;

@@ -9,6 +9,7 @@ mod commands;
 mod cout;
 mod deploy;
 mod docs;
+mod doctor;
 mod engine;
 mod flow;
 mod git;

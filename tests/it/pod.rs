@@ -59,7 +59,8 @@ fn the_pod_of_one_job() {
         "containerops.io/attempt": "0000000000001",
         "containerops.io/flow": "build---test",
         "containerops.io/repository": "acme-shop",
-        "containerops.io/run": "0000000000002"
+        "containerops.io/run": "0000000000002",
+        "containerops.io/server": "unnamed"
       },
       "name": "co-0000000000001"
     }
@@ -243,7 +244,7 @@ fn each_job_sees_its_own_token_and_no_other() {
 fn tokens_are_in_the_secret_alone_and_the_pod_owns_it() {
     let pod = serde_json::to_string(&pod(&placement(), &settings())).expect("a pod is JSON");
     assert!(!pod.contains("secret-token"));
-    let secret = secret(&placement(), "the-pods-uid");
+    let secret = secret(&placement(), "the-pods-uid", &settings());
     let data = secret.data.expect("tokens");
     assert_eq!(data["job-1"].0, b"secret-token-1");
     assert_eq!(secret.metadata.owner_references.expect("an owner")[0].uid, "the-pods-uid");

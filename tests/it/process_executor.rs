@@ -115,3 +115,20 @@ async fn a_killed_agent_has_ended_without_a_record() {
     assert!(has_ended(&executor.observe(attempt).await.expect("an observation")), "it is not started again");
     executor.remove(attempt).await.expect("a removal, also of the orphaned job");
 }
+
+#[tokio::test]
+async fn a_process_that_outlived_its_attempts_directory_is_found_and_killed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (executor, id) = (executor(dir.path()), attempt());
+    let mut stray = tokio::process::Command::new("sleep");
+    stray.arg("600").env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    stray.env("CONTAINEROPS_ATTEMPT", id.to_string()).env("HOME", dir.path().join(id.to_string()));
+    let mut stray = stray.kill_on_drop(true).spawn().expect("a process");
+    assert_eq!(executor.attempts().await.expect("a list"), [id]);
+    let another = tempfile::tempdir().expect("a directory");
+    let another = self::executor(another.path());
+    assert_eq!(another.attempts().await.expect("a list"), [], "another server's is left alone");
+    executor.remove(id).await.expect("it is removed");
+    assert!(!stray.wait().await.expect("it ended").success());
+    assert_eq!(executor.attempts().await.expect("a list"), []);
+}

@@ -8,6 +8,9 @@ use crate::{executor::Placement, model::AttemptId};
 pub(super) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Our value of [`MANAGED_BY`].
 pub(super) const OURS: &str = "containerops";
+/// Which server placed it. Pods of earlier releases have no such label: they are driven by their rows, and where those
+/// are lost, nobody can say whose they are.
+pub(super) const SERVER: &str = "containerops.io/server";
 /// The attempt's id.
 pub(super) const ATTEMPT: &str = "containerops.io/attempt";
 /// The run's id.
@@ -43,11 +46,22 @@ pub(super) fn selector() -> String {
     format!("{MANAGED_BY}={OURS}")
 }
 
+/// What only this server has placed.
+pub(super) fn selector_of(server: &str) -> String {
+    format!("{},{SERVER}={server}", selector())
+}
+
+/// Whether the labels say that this server has placed it.
+pub(super) fn is_of(labels: &BTreeMap<String, String>, server: &str) -> bool {
+    labels.get(SERVER).is_some_and(|label| label == server)
+}
+
 /// What people and our own watch select by: shortened to what labels may hold.
-pub(super) fn labels(placement: &Placement) -> BTreeMap<String, String> {
+pub(super) fn labels(placement: &Placement, server: &str) -> BTreeMap<String, String> {
     let mut labels: BTreeMap<_, _> =
         facts(placement).into_iter().map(|(name, text)| (name.to_owned(), value(&text))).collect();
     labels.insert(MANAGED_BY.to_owned(), OURS.to_owned());
+    labels.insert(SERVER.to_owned(), value(server));
     labels
 }
 

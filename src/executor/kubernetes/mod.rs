@@ -7,6 +7,7 @@
 //!
 //! A finalizer holds a pod that someone deletes until [`Executor::remove`] is called, so that a deletion is seen.
 
+mod examine;
 mod heard;
 mod image;
 mod label;
@@ -30,6 +31,7 @@ use kube::{
 };
 
 pub use self::{
+    examine::examine,
     heard::Heard,
     observation::{Seen, observation},
     patience::Patience,
@@ -49,6 +51,8 @@ const REMOVE_GRACE_SECONDS: u32 = 5;
 pub struct KubernetesSettings {
     /// The namespace; it must exist.
     pub namespace: String,
+    /// Which server's pods these are: others in the namespace are left alone. A label's value.
+    pub server: String,
     /// An image with the agent at `/containerops-agent`, which can copy itself.
     pub agent_image: String,
     /// A kubeconfig whose current context is used. `None`: the service account of the pod we run in, or outside of
@@ -66,11 +70,12 @@ pub struct KubernetesSettings {
 }
 
 impl KubernetesSettings {
-    /// Settings for this namespace and agent image; the rest as it fits most clusters.
+    /// Settings for this namespace and agent image, of a server without a name; the rest as it fits most clusters.
     pub fn new(namespace: impl Into<String>, agent_image: impl Into<String>) -> Self {
         let some = |quantity: &str| Some(quantity.to_owned());
         Self {
             namespace: namespace.into(),
+            server: "unnamed".to_owned(),
             agent_image: agent_image.into(),
             kubeconfig: None,
             resources: Resources {
@@ -123,7 +128,7 @@ impl Kubernetes {
 
     /// Every attempt with a pod, as the API server has it now.
     async fn list(&self) -> Result<Vec<AttemptId>, ExecutorError> {
-        let ours = ListParams::default().labels(&label::selector());
+        let ours = ListParams::default().labels(&label::selector_of(&self.settings.server));
         let pods = self.call(self.pods.list_metadata(&ours)).await.map_err(|refusal| refusal.away())?;
         Ok(pods.iter().filter_map(attempt_of).collect())
     }
@@ -148,7 +153,7 @@ impl Kubernetes {
     }
 
     async fn create_secret(&self, placement: &Placement, uid: &str) -> Result<(), ExecutorError> {
-        let wanted = secret(placement, uid);
+        let wanted = secret(placement, uid, &self.settings);
         match self.call(self.secrets.create(&PostParams::default(), &wanted)).await {
             Ok(_) | Err(Refusal::Exists) => Ok(()),
             Err(refusal) => Err(refusal.of_creation(&self.settings.namespace)),
@@ -212,7 +217,10 @@ impl Executor for Kubernetes {
 
     async fn attempts(&self) -> Result<Vec<AttemptId>, ExecutorError> {
         match self.watch.all().await {
-            Some(pods) => Ok(pods.iter().filter_map(|pod| attempt_of(pod.as_ref())).collect()),
+            Some(pods) => {
+                let ours = pods.iter().filter(|pod| label::is_of(pod.labels(), &self.settings.server));
+                Ok(ours.filter_map(|pod| attempt_of(pod.as_ref())).collect())
+            }
             None => self.list().await,
         }
     }

@@ -50,7 +50,7 @@ pub fn pod(placement: &Placement, settings: &KubernetesSettings) -> Pod {
     Pod {
         metadata: ObjectMeta {
             name: Some(label::object_name(placement.attempt)),
-            labels: Some(label::labels(placement)),
+            labels: Some(label::labels(placement, &settings.server)),
             annotations: Some(label::annotations(placement)),
             finalizers: Some(vec![label::FINALIZER.to_owned()]),
             ..Default::default()
@@ -62,7 +62,7 @@ pub fn pod(placement: &Placement, settings: &KubernetesSettings) -> Pod {
 
 /// The tokens of an attempt's jobs, one key each by the container's name, owned by the pod with this `uid` so that it
 /// goes when the pod goes.
-pub fn secret(placement: &Placement, uid: &str) -> Secret {
+pub fn secret(placement: &Placement, uid: &str, settings: &KubernetesSettings) -> Secret {
     let name = label::object_name(placement.attempt);
     let token = |container: &executor::Container| {
         (container.name.clone(), ByteString(container.token.expose_secret().as_bytes().to_vec()))
@@ -70,7 +70,7 @@ pub fn secret(placement: &Placement, uid: &str) -> Secret {
     Secret {
         metadata: ObjectMeta {
             name: Some(name.clone()),
-            labels: Some(label::labels(placement)),
+            labels: Some(label::labels(placement, &settings.server)),
             owner_references: Some(vec![OwnerReference {
                 api_version: "v1".to_owned(),
                 kind: "Pod".to_owned(),

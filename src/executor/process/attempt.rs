@@ -24,7 +24,7 @@ use super::{
 use crate::model::{AttemptId, JobId};
 
 /// The variable that names the attempt a process belongs to.
-const MARK: &str = "CONTAINEROPS_ATTEMPT";
+pub(super) const MARK: &str = "CONTAINEROPS_ATTEMPT";
 const PLACEMENT: &str = "placement.json";
 /// How long a job has to end by itself when its attempt is removed.
 const GRACE: Duration = Duration::from_secs(5);

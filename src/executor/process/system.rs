@@ -31,13 +31,26 @@ pub(super) fn kill(pid: i32, signal: i32) {
 /// Every process that has the attempt's mark in its environment and is not a zombie, whose environment is empty.
 pub(super) fn marked(variable: &str, attempt: AttemptId) -> Vec<i32> {
     let mark = format!("{variable}={attempt}");
-    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
-    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let has_mark = |pid: &i32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|&byte| byte == 0).any(|variable| variable == mark.as_bytes())
+    let has_mark = |environment: &[u8]| environment.split(|&byte| byte == 0).any(|other| other == mark.as_bytes());
+    environments().filter(|(_, environment)| has_mark(environment)).map(|(pid, _)| pid).collect()
+}
+
+/// The attempts of which processes live whose home is below this directory: another server's have another.
+pub(super) fn strays(variable: &str, below: &Path) -> Vec<AttemptId> {
+    let of = |(_, environment): (i32, Vec<u8>)| {
+        let text = String::from_utf8_lossy(&environment).into_owned();
+        let value = |name: &str| text.split('\0').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        let id: AttemptId = value(variable)?.parse().ok()?;
+        (Path::new(value("HOME")?) == below.join(id.to_string())).then_some(id)
     };
-    pids.filter(has_mark).collect()
+    environments().filter_map(of).collect()
+}
+
+/// The environments of all processes that we may look at.
+fn environments() -> impl Iterator<Item = (i32, Vec<u8>)> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.map(|pid| (pid, fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()))
 }
 
 /// Removes a directory, also what was made read-only in it.

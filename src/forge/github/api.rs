@@ -59,6 +59,14 @@ impl Api {
         }
     }
 
+    /// Makes a call that concerns no repository: as the App itself, or with the token.
+    pub(super) async fn own(&self, call: &Call) -> Result<Answer, ForgeError> {
+        match &self.identity {
+            Identity::App { .. } | Identity::Nobody => self.send_with(None, call).await,
+            Identity::Token(token) => self.send_with(Some(token), call).await,
+        }
+    }
+
     /// What is at `path`.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,

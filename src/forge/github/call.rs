@@ -111,6 +111,17 @@ impl Call {
 }
 
 impl Answer {
+    /// What GitHub's clock showed, in seconds since 1970.
+    pub(super) fn date(&self) -> Option<i64> {
+        let date = self.headers.get(header::DATE)?.to_str().ok()?;
+        Some(jiff::fmt::rfc2822::parse(date).ok()?.timestamp().as_second())
+    }
+
+    /// A header as text.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        Some(self.headers.get(name)?.to_str().ok()?.to_owned())
+    }
+
     /// The body, if GitHub did what was asked.
     pub(super) fn json<T: DeserializeOwned>(self) -> Result<T, ForgeError> {
         let answer = self.checked()?;

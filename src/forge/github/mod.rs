@@ -12,6 +12,7 @@ mod check;
 mod credentials;
 mod cut;
 mod deliveries;
+mod examine;
 mod files;
 mod heads;
 mod installation;

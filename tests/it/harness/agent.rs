@@ -102,6 +102,12 @@ impl<'t> Agent<'t> {
         self.reports(end).await;
     }
 
+    /// Asks for the snapshot that it was told of. The answer's status.
+    pub(crate) async fn fetches_source(&self) -> StatusCode {
+        let source = self.work.source.as_deref().expect("it was told of a snapshot");
+        self.call(Method::GET, &format!("blobs/{source}")).send().await.expect("an answer").status()
+    }
+
     /// What the server wants of it at this moment.
     pub(crate) async fn hears(&self) -> HeartbeatAnswer {
         let answer = self.call(Method::POST, "heartbeat?wait=0").send().await.expect("an answer");

@@ -11,6 +11,7 @@
 
 mod annotation;
 mod app;
+mod examined;
 mod git_http;
 mod limits;
 mod recall;
@@ -70,6 +71,9 @@ struct State {
     last_id: u64,
     /// Installation tokens and when they end.
     tokens: HashMap<String, Timestamp>,
+    about_app: Option<serde_json::Value>,
+    hook_url: Option<String>,
+    scopes: Option<String>,
     token_life: Option<SignedDuration>,
     /// Repositories that were renamed, and the URLs to which calls are sent.
     moved: BTreeMap<String, String>,
@@ -259,11 +263,6 @@ impl ModelGithub {
     /// Tokens live so long from now on, instead of an hour.
     pub(crate) fn tokens_live(&self, life: SignedDuration) {
         self.state().token_life = Some(life);
-    }
-
-    /// A branch is deleted; nobody is told.
-    pub(crate) fn delete_branch(&self, repository: &str, branch: &str) {
-        self.state().repositories.get_mut(repository).expect("a repository").branches.remove(branch);
     }
 
     /// All checks are gone, as when GitHub's retention has removed them.

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Fault, How, INSTALLATION, TOKEN, Times, World, Write, annotation::AnnotationBody, app, limits, recall,
+    Fault, How, INSTALLATION, TOKEN, Times, World, Write, annotation::AnnotationBody, app, examined, limits, recall,
     repository::Tree, shown,
 };
 
@@ -49,6 +49,7 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/repos/{owner}/{name}/check-runs", post(create_check))
         .route("/repos/{owner}/{name}/check-runs/{id}", patch(update_check))
         .route("/repos/{owner}/{name}/statuses/{sha}", post(create_status))
+        .merge(examined::routes())
         .merge(recall::routes())
         .merge(shown::routes())
         .fallback(|| async { not_found() })
@@ -105,7 +106,7 @@ fn moved_to(world: &World, uri: &Uri) -> Option<String> {
 fn is_let_in(world: &World, method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
     let Some(credentials) = headers.get(header::AUTHORIZATION) else { return method == Method::GET };
     let Some(token) = credentials.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")) else { return false };
-    if uri.path().starts_with("/app/") || uri.path().ends_with("/installation") {
+    if uri.path() == "/app" || uri.path().starts_with("/app/") || uri.path().ends_with("/installation") {
         return app::is_jwt_of_app(token);
     }
     token == TOKEN || world.state().tokens.get(token).is_some_and(|&end| end > Timestamp::now())

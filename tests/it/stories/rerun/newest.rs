@@ -100,7 +100,7 @@ async fn a_forge_that_is_away_is_asked_again_and_what_it_does_not_have_is_said()
     assert_eq!(t.newest_run().await.number, 2, "the wish outlives the forge's trouble and our own");
     t.claims("check.unit.unit").await.exits(1).await;
     t.run_the_job("check.lint.lint", 0).await;
-    t.github.delete_branch(WIDGET, "feature");
+    t.github.remove_branch(WIDGET, "feature");
     t.asks(2, &json!({"what": "failed", "flow": "newest"})).await;
     assert_snapshot!(t.deliveries().await, @r"
     push: started 1

@@ -1,0 +1,70 @@
+//! Where the service is, as people, forges and pods see it.
+
+use std::{net::IpAddr, time::Duration};
+
+use crate::{app, model::Finding, settings::Settings, web::VERSION_HEADER};
+
+const ABOUT: &str = "addresses";
+/// For one answer.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What links show.
+pub(super) fn public(settings: &Settings) -> String {
+    settings.public_url.clone().unwrap_or_else(|| format!("http://{}", settings.listen))
+}
+
+/// What is to be said of our own addresses.
+pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
+    let (public, agent) = (public(settings), settings.agent_url.clone());
+    let agent = agent.unwrap_or_else(|| public.clone());
+    let mut findings = Vec::new();
+    if app::kubernetes(settings).is_some() && is_here_alone(&agent) {
+        let message = format!("pods are told to reach us at {agent}, which is themselves");
+        findings.push(Finding::error(ABOUT, message, "set CONTAINEROPS_AGENT_URL to what pods can reach"));
+    }
+    if settings.github.is_some() && is_here_alone(&public) {
+        let message = format!("GitHub is told that we are at {public}, which nobody else reaches");
+        findings.push(Finding::error(ABOUT, message, "set CONTAINEROPS_PUBLIC_URL"));
+    }
+    let here = format!("http://{}", reachable(settings));
+    let (here_answer, public_answer) = futures::join!(asked(&here), asked(&public));
+    findings.push(match &here_answer {
+        Ok(Some(version)) if version == env!("CARGO_PKG_VERSION") => {
+            Finding::ok(ABOUT, format!("the service runs at {here}, release {version}"))
+        }
+        Ok(Some(version)) => {
+            let message =
+                format!("the service at {here} is release {version}, and this is {}", env!("CARGO_PKG_VERSION"));
+            Finding::warning(ABOUT, message, "use the doctor of the same release, or restart the service")
+        }
+        Ok(None) => Finding::error(ABOUT, format!("something else answers at {here}"), "set CONTAINEROPS_LISTEN"),
+        Err(_) => Finding::warning(ABOUT, format!("the service does not run at {here}"), "`containerops serve`"),
+    });
+    if let (Ok(Some(_)), Ok(None) | Err(_)) = (&here_answer, &public_answer) {
+        let message = format!("the service runs, but does not answer at {public}");
+        let advice = "check CONTAINEROPS_PUBLIC_URL, DNS and the proxy before it; from here it need not be reached";
+        findings.push(Finding::warning(ABOUT, message, advice));
+    }
+    findings
+}
+
+/// Where the listener can be asked: not at the address that stands for all.
+fn reachable(settings: &Settings) -> String {
+    let mut address = settings.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::from([127, 0, 0, 1]));
+    }
+    address.to_string()
+}
+
+/// The release that answers there; `None`: something answers, and it is not ours.
+async fn asked(url: &str) -> Result<Option<String>, reqwest::Error> {
+    let answer = reqwest::Client::builder().timeout(LIMIT).build()?.get(format!("{url}/readyz")).send().await?;
+    Ok(answer.headers().get(VERSION_HEADER).and_then(|version| version.to_str().ok()).map(str::to_owned))
+}
+
+fn is_here_alone(url: &str) -> bool {
+    let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let host = host.trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
+}

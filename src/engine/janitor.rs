@@ -1,0 +1,93 @@
+//! Nothing is left behind: what no row needs any more is found where it lies, by its name or its label alone, and
+//! removed. Nobody has to have noted it for that, so it makes no difference who died when.
+//!
+//! Each round does a bounded amount of work. A blob that no row names is removed only when it has been so for a week of
+//! looking: rows may come back, out of a backup.
+
+use std::time::Duration;
+
+use super::{Engine, Result};
+use crate::{
+    blob::{Digest, remove_old},
+    model::AttemptState,
+};
+
+/// A snapshot outlives its last run by this, so that a re-run has the very same bytes. One that comes later has them
+/// made again.
+const SOURCE_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A blob that nobody needs is kept for so long.
+const UNNEEDED_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Nothing is under way in the scratch directory for as long as this.
+const SCRATCH_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// The most attempts that are removed in one round.
+const ATTEMPTS: usize = 64;
+/// About how many blobs are looked at in one round.
+const BLOBS: usize = 1000;
+
+impl Engine {
+    /// Removes what the executor holds of attempts that nobody waits for: after a crash between two lines, or when the
+    /// database was lost or restored from an older copy. An attempt's row is made before its pod, so one without a row
+    /// is nobody's. How many there were.
+    ///
+    /// # Errors
+    /// If the database is away; an executor that is away is asked again in the next round.
+    pub async fn sweep_forgotten(&self) -> Result<usize> {
+        let Ok(held) = self.executor.attempts().await else { return Ok(0) };
+        let mut removed = 0;
+        for id in held {
+            let attempt = self.store.read().await?.attempt(id).await?;
+            if attempt.is_none_or(|attempt| attempt.state.0 == AttemptState::Removed) {
+                tracing::warn!(attempt.id = %id, "removing an attempt that nobody waits for");
+                removed += usize::from(self.executor.remove(id).await.is_ok());
+            }
+            if removed == ATTEMPTS {
+                break;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// One round through what lies on the disk: snapshots, blobs, halves of uploads, scratch files.
+    ///
+    /// # Errors
+    /// If the database or the disk is away.
+    pub async fn tidy(&self) -> Result<()> {
+        let mut tx = self.store.write().await?;
+        tx.forget_sources(self.now().before(SOURCE_KEPT)).await?;
+        tx.commit().await?;
+        for digest in self.blobs.some(BLOBS).await? {
+            self.look_at_blob(digest).await?;
+        }
+        let (blobs, scratch) = (self.blobs.clone(), self.settings.scratch.clone());
+        let tidied = tokio::task::spawn_blocking(move || {
+            blobs.forget_halves()?;
+            Ok(remove_old(&scratch, SCRATCH_KEPT)?)
+        });
+        tidied.await.map_err(std::io::Error::other)?
+    }
+
+    async fn look_at_blob(&self, digest: Digest) -> Result<()> {
+        let name = digest.to_string();
+        let mut tx = self.store.read().await?;
+        if tx.needs_blob(&name).await? && !tx.is_unneeded(&name).await? {
+            return Ok(());
+        }
+        drop(tx);
+        // whoever puts the same bytes at this moment needs them
+        let Some(_removing) = self.blobs.removing() else { return Ok(()) };
+        let now = self.now();
+        let mut tx = self.store.write().await?;
+        if tx.needs_blob(&name).await? {
+            tx.forget_unneeded(&name).await?;
+            return Ok(tx.commit().await?);
+        }
+        let since = tx.unneeded_since(&name, now).await?;
+        if now.since(since) < UNNEEDED_KEPT {
+            return Ok(tx.commit().await?);
+        }
+        tracing::info!(digest = name, "removing a blob that nobody needs");
+        self.blobs.delete(digest).await?;
+        tx.forget_unneeded(&name).await?;
+        Ok(tx.commit().await?)
+    }
+}

@@ -1,0 +1,163 @@
+//! Looks at a cluster as whoever we are there: whether it answers, and whether we may do what we do.
+
+use futures::future::join_all;
+use http::{Request, header};
+use k8s_openapi::api::{
+    authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+    core::v1::{Namespace, Pod, ResourceQuota},
+};
+use kube::{
+    Api, Client,
+    api::{ListParams, PostParams},
+    client::Body,
+};
+
+use super::{CALL_MAX, KubernetesSettings, access, label};
+use crate::model::Finding;
+
+const ABOUT: &str = "cluster";
+/// All that we do: what the manifests' role allows.
+const NEEDED: [(&str, &str); 8] = [
+    ("pods", "create"),
+    ("pods", "get"),
+    ("pods", "list"),
+    ("pods", "watch"),
+    ("pods", "patch"),
+    ("pods", "delete"),
+    ("secrets", "create"),
+    ("secrets", "delete"),
+];
+
+/// What is to be said of the cluster. The other is what its clock showed, in seconds since 1970, if it answered.
+pub async fn examine(settings: &KubernetesSettings) -> (Vec<Finding>, Option<i64>) {
+    let client = match access(settings).await.map(Client::try_from) {
+        Ok(Ok(client)) => client,
+        Ok(Err(error)) => return (vec![away(&error.to_string())], None),
+        Err(message) => return (vec![away(&message)], None),
+    };
+    let (version, time) = match within(version(&client)).await {
+        Ok(answer) => answer,
+        Err(message) => return (vec![away(&message)], None),
+    };
+    let mut findings = vec![Finding::ok(ABOUT, format!("it answers, and is Kubernetes {version}"))];
+    let (namespace, rights, quota, strangers) = futures::join!(
+        namespace(&client, settings),
+        rights(&client, settings),
+        quota(&client, settings),
+        unlabelled(&client, settings)
+    );
+    findings.extend(namespace.into_iter().chain([rights]).chain(quota).chain(strangers));
+    findings.push(image(settings));
+    (findings, time)
+}
+
+async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
+    match tokio::time::timeout(CALL_MAX, call).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("it has not answered within {} s", CALL_MAX.as_secs())),
+    }
+}
+
+fn away(message: &str) -> Finding {
+    let advice = "check CONTAINEROPS_KUBERNETES_KUBECONFIG or the pod's service account, and the way to the API server";
+    Finding::error(ABOUT, message, advice)
+}
+
+async fn version(client: &Client) -> Result<(String, Option<i64>), kube::Error> {
+    let request = Request::get("/version").body(Body::empty()).map_err(kube::Error::HttpError)?;
+    let response = client.send(request).await?;
+    let date = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
+    let time = date.and_then(|date| Some(jiff::fmt::rfc2822::parse(date).ok()?.timestamp().as_second()));
+    Ok((client.apiserver_version().await?.git_version, time))
+}
+
+async fn namespace(client: &Client, settings: &KubernetesSettings) -> Option<Finding> {
+    let name = &settings.namespace;
+    let found = within(Api::<Namespace>::all(client.clone()).get_opt(name)).await;
+    match found {
+        Ok(Some(_)) => Some(Finding::ok(ABOUT, format!("the namespace {name} is there"))),
+        Ok(None) => {
+            let advice = format!("`kubectl create namespace {name}`, or set CONTAINEROPS_KUBERNETES_NAMESPACE");
+            Some(Finding::error(ABOUT, format!("there is no namespace {name}"), advice))
+        }
+        // we need not be allowed to look at namespaces, and what we may do in it is asked, too
+        Err(_) => None,
+    }
+}
+
+async fn rights(client: &Client, settings: &KubernetesSettings) -> Finding {
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+    let ask = async |(resource, verb): (&str, &str)| {
+        let wanted = SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(ResourceAttributes {
+                    namespace: Some(settings.namespace.clone()),
+                    resource: Some(resource.to_owned()),
+                    verb: Some(verb.to_owned()),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            },
+            ..Default::default()
+        };
+        let answer = within(reviews.create(&PostParams::default(), &wanted)).await?;
+        let allowed = answer.status.is_some_and(|status| status.allowed);
+        Ok::<_, String>((!allowed).then(|| format!("{verb} {resource}")))
+    };
+    let answers: Result<Vec<_>, String> = join_all(NEEDED.map(ask)).await.into_iter().collect();
+    match answers.map(|answers| answers.into_iter().flatten().collect::<Vec<_>>()) {
+        Err(message) => away(&message),
+        Ok(missing) if missing.is_empty() => {
+            Finding::ok(ABOUT, format!("we may do all that we do in {}", settings.namespace))
+        }
+        Ok(missing) => {
+            let message = format!("in {} we may not {}", settings.namespace, missing.join(", "));
+            Finding::error(ABOUT, message, "apply the role of deploy/kubernetes/rbac.yaml")
+        }
+    }
+}
+
+/// What of the namespace's quotas is used up; nothing where we may not look.
+async fn quota(client: &Client, settings: &KubernetesSettings) -> Vec<Finding> {
+    let quotas: Api<ResourceQuota> = Api::namespaced(client.clone(), &settings.namespace);
+    let found = within(quotas.list(&ListParams::default().limit(20))).await;
+    let full = found.into_iter().flatten().flat_map(|quota| {
+        let status = quota.status.unwrap_or_default();
+        let (hard, used) = (status.hard.unwrap_or_default(), status.used.unwrap_or_default());
+        let full = hard.into_iter().filter(move |(name, limit)| used.get(name) == Some(limit));
+        full.map(|(name, limit)| format!("{name} ({})", limit.0)).collect::<Vec<_>>()
+    });
+    let warning = |what: String| {
+        Finding::warning(
+            ABOUT,
+            format!("the quota of {what} is used up"),
+            "actions wait until it is not, or it is raised",
+        )
+    };
+    full.map(warning).collect()
+}
+
+/// Pods of earlier releases say whose they are by their rows alone.
+async fn unlabelled(client: &Client, settings: &KubernetesSettings) -> Option<Finding> {
+    let select = format!("{},!{}", label::selector(), label::SERVER);
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &settings.namespace);
+    let found = within(pods.list_metadata(&ListParams::default().labels(&select).limit(100))).await.ok()?;
+    let count = found.items.len();
+    (count > 0).then(|| {
+        let message = format!("{count} pods are of a release that did not label them with their server");
+        let advice = format!(
+            "those of running jobs go by themselves; see `kubectl -n {} get pods -l '{select}'`",
+            settings.namespace
+        );
+        Finding::warning(ABOUT, message, advice)
+    })
+}
+
+fn image(settings: &KubernetesSettings) -> Finding {
+    let image = &settings.agent_image;
+    if image.contains('/') {
+        return Finding::ok(ABOUT, format!("pods get their agent from {image}"));
+    }
+    let advice = "set CONTAINEROPS_KUBERNETES_AGENT_IMAGE to an image of a registry that the nodes reach";
+    Finding::warning(ABOUT, format!("the agent's image {image} has no registry: every node must have it"), advice)
+}

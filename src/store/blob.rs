@@ -1,0 +1,90 @@
+//! Which blobs are needed: rows say so, and nothing else does.
+
+use super::{Result, Tx, execute, meant, row};
+use crate::model::{RunId, Time};
+
+/// How many snapshots are let go in one transaction.
+const SOURCES_AT_ONCE: i64 = 100;
+
+impl Tx {
+    /// Lets go of the snapshots that no open run needs and no run has needed since `before`: a re-run makes its own
+    /// again. How many runs have none now.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn forget_sources(&mut self, before: Time) -> Result<u64> {
+        execute!(
+            self,
+            "UPDATE runs SET source = NULL WHERE source IN (SELECT source FROM runs WHERE source IS NOT NULL \
+             GROUP BY source HAVING COUNT(CASE WHEN phase <> 'ended' THEN 1 END) = 0 AND MAX(COALESCE(ended, 0)) < $1 \
+             LIMIT $2)",
+            before,
+            SOURCES_AT_ONCE,
+        )
+    }
+
+    /// An open run's snapshot is gone: it is to be made again. False: that is known already.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn source_lost(&mut self, run: RunId, digest: &str, now: Time) -> Result<bool> {
+        let met = execute!(
+            self,
+            "UPDATE runs SET source = NULL, source_due = $3 WHERE id = $1 AND source = $2 AND phase <> 'ended'",
+            run,
+            digest,
+            now,
+        )?;
+        self.ring(super::Change::Run(run));
+        Ok(met == 1)
+    }
+
+    /// Whether a run or a log needs this blob.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn needs_blob(&mut self, digest: &str) -> Result<bool> {
+        let found: Option<(i64,)> = row!(
+            self,
+            (i64,),
+            "SELECT 1 WHERE EXISTS (SELECT 1 FROM runs WHERE source = $1) \
+             OR EXISTS (SELECT 1 FROM jobs WHERE log_blob = $1)",
+            digest,
+        )?;
+        Ok(found.is_some())
+    }
+
+    /// Whether nobody needed this blob when it was looked at last.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn is_unneeded(&mut self, digest: &str) -> Result<bool> {
+        let found: Option<(i64,)> = row!(self, (i64,), "SELECT 1 FROM unneeded_blobs WHERE digest = $1", digest)?;
+        Ok(found.is_some())
+    }
+
+    /// Since when nobody needs this blob, as far as we have looked: from `now` on, if we had not before.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn unneeded_since(&mut self, digest: &str, now: Time) -> Result<Time> {
+        let met = execute!(
+            self,
+            "INSERT INTO unneeded_blobs (digest, since) VALUES ($1, $2) ON CONFLICT (digest) DO UPDATE SET since = since",
+            digest,
+            now,
+        )?;
+        meant("a blob is looked at", 1, met)?;
+        let since: Option<(Time,)> = row!(self, (Time,), "SELECT since FROM unneeded_blobs WHERE digest = $1", digest)?;
+        since.map(|(since,)| since).ok_or_else(|| sqlx::Error::RowNotFound.into())
+    }
+
+    /// A blob is needed (again), or gone: what we knew of it counts no more.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn forget_unneeded(&mut self, digest: &str) -> Result<()> {
+        execute!(self, "DELETE FROM unneeded_blobs WHERE digest = $1", digest)?;
+        Ok(())
+    }
+}
