@@ -6,6 +6,7 @@ use std::{
     io::Write as _,
     net::SocketAddr,
     os::unix::fs::OpenOptionsExt as _,
+    panic::AssertUnwindSafe,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -45,6 +46,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_secs(5);
 /// What is forgotten has time.
 const FORGOTTEN: Duration = Duration::from_secs(60);
+/// What webhooks did not bring is late already; each place has its own interval.
+const RECOVER: Duration = Duration::from_secs(30);
 /// After trouble with the database a loop waits this long, so that a full disk does not fill the log.
 const TROUBLE: Duration = Duration::from_secs(2);
 /// Open requests get this long to end when the server is told to stop: long polls and live logs end by themselves.
@@ -157,6 +160,7 @@ impl App {
             loops.spawn(keep_going(round, self.clone(), stopped.clone()));
         }
         loops.spawn(keep_driving(self.engine.clone(), stopped.clone()));
+        loops.spawn(keep_telling(self.clone(), stopped.clone()));
         let (app, mut stopped) = (self.clone(), stopped.clone());
         loops.spawn(async move {
             tokio::select! {
@@ -179,6 +183,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         run_timeout: settings.run_timeout,
         log_limit: settings.log_limit,
         contact_timeout: settings.contact_timeout,
+        sweep_interval: settings.sweep_interval,
     }
 }
 
@@ -194,13 +199,20 @@ struct Round {
     tick: fn(App) -> BoxFuture<'static, Result<usize>>,
 }
 
-/// All but driving, where each action goes at its own pace.
+/// All but driving and telling, where each action and each call goes at its own pace.
 const ROUNDS: [Round; 8] = [
     Round {
         name: "intake",
         pause: LOOK,
         wakes: |change| change == Change::Delivery,
         tick: |app| async move { Ok(app.engine.intake().await?) }.boxed(),
+    },
+    Round {
+        name: "recover",
+        pause: RECOVER,
+        wakes: |_| false,
+        // its pace is what a forge's limits allow, whatever there is to do
+        tick: |app| async move { Ok(app.engine.recover().await.map(|_| 0)?) }.boxed(),
     },
     Round {
         name: "sources",
@@ -221,12 +233,6 @@ const ROUNDS: [Round; 8] = [
         tick: |app| async move { Ok(app.engine.seal_logs().await?) }.boxed(),
     },
     Round {
-        name: "report",
-        pause: LOOK,
-        wakes: |change| change == Change::Report,
-        tick: |app| async move { Ok(app.reporter.tell().await?) }.boxed(),
-    },
-    Round {
         name: "contact",
         pause: SETTLE,
         wakes: |_| false,
@@ -236,7 +242,7 @@ const ROUNDS: [Round; 8] = [
         name: "settle",
         pause: SETTLE,
         wakes: |_| false,
-        tick: |app| async move { Ok(app.engine.settle_all().await.map(|()| 0)?) }.boxed(),
+        tick: |app| async move { Ok(app.engine.settle_overdue().await.map(|()| 0)?) }.boxed(),
     },
     Round {
         name: "forgotten",
@@ -267,10 +273,12 @@ async fn keep_going(round: Round, app: App, mut stopped: watch::Receiver<bool>) 
 
 /// Drives every action at its own pace: a registry that does not answer holds up no action but its own. At the end the
 /// steps that were begun are taken to theirs, so that no lease stays behind.
+///
+/// Each step is a task of its own: one that has the database's writer must go on while this loop waits for it.
 async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
     let moved = |change| matches!(change, Change::Run(_) | Change::Attempt(_) | Change::Executor);
     let mut bell = engine.store.bell().listen();
-    let (mut under_way, mut steps, mut resting) = (HashSet::new(), FuturesUnordered::new(), Vec::new());
+    let (mut under_way, mut steps, mut resting) = (HashSet::new(), JoinSet::new(), Vec::new());
     while !*stopped.borrow() {
         // those that are not written down are looked at again, no more
         if let Err(error) = engine.let_rest(&std::mem::take(&mut resting)).await {
@@ -281,12 +289,16 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
             Vec::new()
         });
         for id in due.into_iter().filter(|id| under_way.insert(*id)) {
-            let engine = &engine;
-            steps.push(async move { (id, engine.drive_one(id).await) });
+            let engine = engine.clone();
+            steps.spawn(async move {
+                // an action whose step panics is looked at again, and holds up no other
+                let driven = AssertUnwindSafe(engine.drive_one(id)).catch_unwind().await;
+                (id, driven.unwrap_or(Driven::Left))
+            });
         }
         loop {
             tokio::select! {
-                Some((id, driven)) = steps.next() => {
+                Some(Ok((id, driven))) = steps.join_next() => {
                     under_way.remove(&id);
                     match driven {
                         Driven::Stepped => break,
@@ -299,7 +311,27 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
             }
         }
     }
-    steps.for_each(|_| std::future::ready(())).await;
+    steps.join_all().await;
+}
+
+/// Tells forges, each call at its own pace: a forge that does not answer holds up no other. Calls that are under way at
+/// the end get a moment; what is not heard by then is asked for at the next start.
+async fn keep_telling(app: App, mut stopped: watch::Receiver<bool>) {
+    let mut bell = app.engine.store.bell().listen();
+    let mut calls = FuturesUnordered::new();
+    let failed = |error| tracing::error!(loop.name = "report", %error, "round failed");
+    while !*stopped.borrow() {
+        match app.reporter.errands().await {
+            Ok(errands) => calls.extend(errands.into_iter().map(|errand| app.reporter.run(errand))),
+            Err(error) => failed(error),
+        }
+        tokio::select! {
+            Some(done) = calls.next() => done.unwrap_or_else(failed),
+            () = bell.wait(LOOK, |change| change == Change::Report) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+    }
+    let _ = tokio::time::timeout(GRACE, calls.for_each(|_| std::future::ready(()))).await;
 }
 
 async fn executor(settings: &Settings) -> Result<Arc<dyn Executor>> {

@@ -1,28 +1,33 @@
 //! Tells forges what they are to show: rows whose wanted state is not the acknowledged one, until it is.
 //!
 //! A row holds only the newest wish, so several changes become one call, and an older run cannot speak after a newer
-//! one. Telling a forge the same again changes nothing there, so a crash after the call and before the row is harmless.
+//! one. Of each row one call at a time is under way, and the forge is told by its own name for what it shows: whatever
+//! order answers come in, the last word stays. A call whose outcome nobody knows leaves doubt, and doubt is settled by
+//! reading what the forge shows, now and once more when nothing can come late. What a forge takes in a minute and in
+//! an hour is counted in rows before it is spent, and a part of it is kept for last words.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod budget;
+mod call;
+mod choose;
+mod look;
 
-use futures::{StreamExt, stream};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures::{StreamExt, stream::FuturesUnordered};
+use tokio::sync::Semaphore;
 
 use crate::{
-    forge::{Acknowledged, Forge, ForgeError, Wanted},
-    model::{Clock, ForgeKind, Time, backoff},
-    store::{ReportRow, Store, StoreError},
+    forge::{Forge, ForgeError},
+    model::{Clock, ForgeKind, ReportId, Time, backoff},
+    store::{Patience, Store, StoreError, Tx},
 };
 
-/// How many calls are under way at once.
-const AT_ONCE: usize = 8;
-/// How many rows are read at once.
-const BATCH: i64 = 64;
-/// A forge that refuses is asked again seldom: permissions may be mended.
-const REFUSED_PAUSE: Duration = Duration::from_secs(15 * 60);
+use self::{call::Call, look::Look};
+
+/// How many commits are read back at once.
+const LOOKS: usize = 8;
+/// A forge never wants more patience than this of us.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Tells forges.
 #[derive(Clone)]
@@ -30,74 +35,115 @@ pub struct Reporter {
     store: Store,
     forges: BTreeMap<ForgeKind, Arc<dyn Forge>>,
     clock: Clock,
-    /// Until when a forge asked us to be quiet. A hint: whoever forgets it is told again.
-    quiet: Arc<Mutex<BTreeMap<ForgeKind, Time>>>,
+    /// One for each commit that is read back now.
+    looks: Arc<Semaphore>,
+}
+
+/// One call to a forge that is due, noted in the database as begun. If it is dropped, its outcome is unknown.
+pub struct Errand(Kind);
+
+enum Kind {
+    Call(Box<Call>),
+    Look(Box<Look>),
 }
 
 impl Reporter {
     /// Puts the parts together.
     pub fn new(store: Store, forges: BTreeMap<ForgeKind, Arc<dyn Forge>>, clock: Clock) -> Self {
-        Self { store, forges, clock, quiet: Arc::default() }
+        Self { store, forges, clock, looks: Arc::new(Semaphore::new(LOOKS)) }
     }
 
-    /// Tells every report that is due, once. How many there were.
+    /// The calls that are due and may be made now. Each is to be [run](Self::run), at its own pace.
     ///
     /// # Errors
-    /// If the database is away; a forge's trouble postpones its row.
+    /// If the database is away.
+    pub async fn errands(&self) -> Result<Vec<Errand>, StoreError> {
+        let now = self.clock.now();
+        let lost = Time::from_millis(now.as_millis() - call::LEASE.as_millis() as i64);
+        if !self.store.read().await?.reports_stir(now, lost).await? {
+            return Ok(Vec::new());
+        }
+        let mut tx = self.store.write().await?;
+        tx.calls_lost(lost).await?;
+        let looks = self.choose_looks(&mut tx, now).await?;
+        let calls = self.choose_calls(&mut tx, now).await?;
+        tx.commit().await?;
+        let looks = looks.into_iter().map(|look| Errand(Kind::Look(Box::new(look))));
+        Ok(looks.chain(calls.into_iter().map(|call| Errand(Kind::Call(Box::new(call))))).collect())
+    }
+
+    /// Makes a call and notes what became of it. A forge's trouble postpones its rows.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn run(&self, errand: Errand) -> Result<(), StoreError> {
+        match errand.0 {
+            Kind::Call(call) => self.call(&call).await,
+            Kind::Look(look) => self.look(&look).await,
+        }
+    }
+
+    /// Runs every errand that is due, once. How many there were.
+    ///
+    /// # Errors
+    /// If the database is away.
     pub async fn tell(&self) -> Result<usize, StoreError> {
-        let due = self.store.read().await?.due_reports(self.clock.now(), BATCH).await?;
-        let count = due.len();
-        let told = stream::iter(due).map(|row| self.tell_one(row)).buffer_unordered(AT_ONCE);
-        told.fold(Ok(()), |all, one| async move { all.and(one) }).await?;
+        let errands = self.errands().await?;
+        let count = errands.len();
+        let run: FuturesUnordered<_> = errands.into_iter().map(|errand| self.run(errand)).collect();
+        run.fold(Ok(()), |all, one| async move { all.and(one) }).await?;
         Ok(count)
     }
 
-    async fn tell_one(&self, row: ReportRow) -> Result<(), StoreError> {
-        let repository = self.store.read().await?.repository(row.repository_id).await?;
-        let Some(forge) = self.forges.get(&repository.forge) else {
-            let due = self.clock.now().after(REFUSED_PAUSE);
-            return self.postpone(&row, due, &format!("{} is not configured", repository.forge)).await;
+    /// The forge wants no call of this account for a while, and for longer if it has said so before. Until when.
+    async fn be_quiet(&self, tx: &mut Tx, account: &str, after: Duration, now: Time) -> Result<Time, StoreError> {
+        let before = tx.patience(account).await?;
+        let (until, strikes) = match before {
+            // calls that were under way at the same time hear the same
+            Some(before) if before.quiet_until > now => (before.quiet_until.max(now.after(after)), before.strikes),
+            Some(before) => (now.after(patience(after, before.strikes)), before.strikes + 1),
+            None => (now.after(after), 1),
         };
-        if let Some(until) = self.quiet_until(repository.forge) {
-            return self.postpone(&row, until, &format!("{} asked us to wait", repository.forge)).await;
+        tx.set_patience(account, Patience { quiet_until: until, strikes }).await?;
+        Ok(until)
+    }
+}
+
+fn patience(after: Duration, strikes: i64) -> Duration {
+    let doublings = u32::try_from(strikes.clamp(0, 6)).unwrap_or(6);
+    (after * (1 << doublings)).min(LONGEST_PATIENCE.max(after))
+}
+
+/// When to try again what has failed so often: up to a quarter later than the same for everybody, so that what failed
+/// together does not come again together.
+fn pause(id: ReportId, tries: i64) -> Duration {
+    let part = u32::try_from((id.as_i64() ^ (tries * 7919)).rem_euclid(250)).unwrap_or(0);
+    backoff(tries) * (1000 + part) / 1000
+}
+
+/// A forge's failure, once in the log.
+fn log(what: &'static str, account: &str, error: &ForgeError) {
+    tracing::warn!(account, %error, "{what}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_differ() {
+        let id = |n| ReportId::from_i64(n);
+        for tries in 0..10 {
+            let (least, most) = (backoff(tries), backoff(tries) * 5 / 4);
+            assert!((0..300).all(|n| (least..=most).contains(&pause(id(n), tries))));
         }
-        let wanted =
-            Wanted { repository: &repository.facts, sha: &row.sha, context: &row.context, report: &row.wanted };
-        match forge.report(&wanted, row.known.as_deref()).await {
-            Ok(acknowledged) => self.acknowledge(&row, &acknowledged).await,
-            Err(error) => self.failed(&row, repository.forge, &error).await,
-        }
+        assert_ne!(pause(id(1), 3), pause(id(2), 3));
     }
 
-    async fn acknowledge(&self, row: &ReportRow, acknowledged: &Acknowledged) -> Result<(), StoreError> {
-        let mut tx = self.store.write().await?;
-        tx.acknowledge(row, acknowledged.known.as_deref(), self.clock.now()).await?;
-        tx.commit().await
-    }
-
-    async fn failed(&self, row: &ReportRow, forge: ForgeKind, error: &ForgeError) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let pause = match error {
-            ForgeError::Away { .. } => backoff(row.tries),
-            ForgeError::Refused { .. } => REFUSED_PAUSE,
-            ForgeError::Limited { after, .. } => {
-                let mut quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
-                quiet.insert(forge, now.after(*after));
-                *after
-            }
-        };
-        tracing::warn!(report.id = %row.id, %forge, %error, "report not taken");
-        self.postpone(row, now.after(pause), &error.to_string()).await
-    }
-
-    async fn postpone(&self, row: &ReportRow, due: Time, trouble: &str) -> Result<(), StoreError> {
-        let mut tx = self.store.write().await?;
-        tx.report_postponed(row.id, due, trouble).await?;
-        tx.commit().await
-    }
-
-    fn quiet_until(&self, forge: ForgeKind) -> Option<Time> {
-        let quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
-        quiet.get(&forge).copied().filter(|until| *until > self.clock.now())
+    #[test]
+    fn patience_doubles_up_to_an_hour_and_is_never_shorter_than_asked() {
+        let seconds = |after, strikes| patience(Duration::from_secs(after), strikes).as_secs();
+        assert_eq!([seconds(60, 0), seconds(60, 1), seconds(60, 3), seconds(60, 9)], [60, 120, 480, 3600]);
+        assert_eq!(seconds(7200, 2), 7200);
     }
 }

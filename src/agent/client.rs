@@ -9,7 +9,9 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use rustls::crypto::CryptoProvider;
 use serde::de::DeserializeOwned;
 
-use super::protocol::{ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LONG_POLL, LogAnswer, Outputs, VERSION};
+use super::protocol::{
+    ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LONG_POLL, LogAnswer, Outputs, VERSION,
+};
 
 /// For a call that the server answers at once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -117,8 +119,12 @@ impl Client {
     }
 
     /// Says that we live, and hears whether to go on; the server keeps the question for a while.
-    pub(super) async fn heartbeat(&self) -> Result<HeartbeatAnswer, CallError> {
-        self.ask("heartbeat", || self.sign(self.http.post(self.url("heartbeat"))).timeout(LONG_ANSWER_WITHIN)).await
+    pub(super) async fn heartbeat(&self, say: impl Fn() -> Heartbeat) -> Result<HeartbeatAnswer, CallError> {
+        let post = || {
+            let (said, post) = (say(), self.sign(self.http.post(self.url("heartbeat"))).timeout(LONG_ANSWER_WITHIN));
+            if said == Heartbeat::default() { post } else { post.json(&said) }
+        };
+        self.ask("heartbeat", post).await
     }
 
     /// Sends the end record.

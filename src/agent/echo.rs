@@ -8,8 +8,9 @@ use std::{
 
 use tokio::sync::mpsc;
 
-/// How many reads may wait for a slow reader.
+/// How many parts may wait for a slow reader, and how many bytes each has.
 const WAITING_MAX: usize = 16;
+const PART_MAX: usize = 256 << 10;
 /// How long we wait for it once; from then on what does not fit is left out, until it reads again.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -35,12 +36,14 @@ impl Echo {
     }
 
     pub(super) async fn copy(&mut self, lines: &[u8]) {
-        self.stuck = if self.stuck {
-            matches!(self.lines.try_send(lines.to_vec()), Err(mpsc::error::TrySendError::Full(_)))
-        } else {
-            let sent = self.lines.send_timeout(lines.to_vec(), PATIENCE).await;
-            matches!(sent, Err(mpsc::error::SendTimeoutError::Timeout(_)))
-        };
+        for part in lines.chunks(PART_MAX) {
+            self.stuck = if self.stuck {
+                matches!(self.lines.try_send(part.to_vec()), Err(mpsc::error::TrySendError::Full(_)))
+            } else {
+                let sent = self.lines.send_timeout(part.to_vec(), PATIENCE).await;
+                matches!(sent, Err(mpsc::error::SendTimeoutError::Timeout(_)))
+            };
+        }
     }
 
     /// Waits a moment until all is written.

@@ -24,7 +24,7 @@ use super::{
     log::Log,
     mask::Masks,
     process::{Process, Started},
-    protocol::{Cause, EndRecord, HeartbeatAnswer, Outputs, Work},
+    protocol::{Cause, EndRecord, Heartbeat, HeartbeatAnswer, Outputs, Work},
     pump::{Pump, Sink},
     ship::{ShipError, ship},
     source,
@@ -88,6 +88,7 @@ struct Unrecorded;
 
 impl Job {
     pub(super) fn new(args: JobArgs, work: Work, client: Client, token: &str, log: Arc<Log>) -> Self {
+        log.limit(work.log_limit);
         let secrets = [client.session(), token];
         let masks = Masks::new(work.masks.iter().map(String::as_str).chain(secrets));
         Self { args, work, client, log, masks, clock: Clock::System, cgroup: Cgroup::of_this_process() }
@@ -96,7 +97,7 @@ impl Job {
     /// All of it. Returns the agent's exit code.
     pub(super) async fn run(self, stop: mpsc::Sender<Stop>, mut stops: mpsc::Receiver<Stop>) -> u8 {
         let before = self.cgroup.memory();
-        let heartbeat = tokio::spawn(beat(self.client.clone(), stop));
+        let heartbeat = tokio::spawn(beat(self.client.clone(), Arc::clone(&self.log), stop));
         let shipper = self.ship();
         let code = match self.prepare_and_execute(&mut stops).await {
             Ok(ran) => {
@@ -258,7 +259,11 @@ impl Job {
         sink.echo.finish().await;
         let outputs = Outputs { outputs: sink.finder.into_outputs() };
         match self.tell(&end, &outputs, shipper).await {
-            Ok(()) => exit_code(&end.cause),
+            Ok(()) => {
+                // the next job of the pod may need the room
+                self.log.discard();
+                exit_code(&end.cause)
+            }
             Err(error) => {
                 eprintln!("containerops-agent: {error}");
                 EXIT_GONE
@@ -342,11 +347,11 @@ async fn last_call(mut stop: Option<Stop>, mut stops: mpsc::Receiver<Stop>) {
     sleep(LAST_CALL).await;
 }
 
-/// Asks for news until the job is over, and passes them on.
-async fn beat(client: Client, stop: mpsc::Sender<Stop>) {
+/// Asks for news until the job is over, and passes them on. It says what the server cannot see by itself.
+async fn beat(client: Client, log: Arc<Log>, stop: mpsc::Sender<Stop>) {
     loop {
         let asked = Instant::now();
-        match client.heartbeat().await {
+        match client.heartbeat(|| Heartbeat { log: log.held() }).await {
             Ok(HeartbeatAnswer::GoOn) | Err(CallError::Refused { .. }) => {}
             Ok(HeartbeatAnswer::Cancel { by }) => drop(stop.try_send(Stop::Cancelled { by })),
             Err(CallError::Gone(_)) => {

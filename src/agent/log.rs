@@ -1,11 +1,13 @@
-//! A job's log on the disk: the text, and beside it an index of who wrote which part when. It only grows. Whatever
-//! offset the server wants next, the chunk is read from there, so nothing is lost while the server is away and memory
-//! stays constant.
+//! A job's log on the disk. Whatever offset the server wants next, the chunk is read from there, so nothing is lost
+//! while the server is away, and memory stays constant.
+//!
+//! A log has a limit. Its first half, the head, is sent as it comes. What comes after goes to a ring that keeps the
+//! last half, and is sent when the job has ended: if all of it is still there, the log is as the job wrote it, and else
+//! a line in the middle says how much was left out. What the disk does not take is counted, and a line says so where it
+//! is missing. The job never hears of any of that.
 
 use std::{
-    fs::{File, OpenOptions},
     io,
-    os::unix::fs::FileExt,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -13,20 +15,21 @@ use std::{
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use super::protocol::{CHUNK_TEXT_MAX, Chunk, LogSeal, Piece, Stream};
-use crate::model::Time;
+use super::{
+    protocol::{Chunk, Held, LOG_LIMIT, LeftOut, LogSeal, Stream},
+    spool::{Extent, Spool},
+};
+use crate::model::{Counted, Size, Time};
 
-/// Bytes of one mark in the index: offset, time, stream, each in eight bytes.
-const MARK: usize = 24;
-/// The most pieces in one chunk, so that a log of one-byte lines does not make an index of many megabytes.
-const PIECES_MAX: u64 = 16_384;
+/// How much of the ring is read at once when the log is closed.
+const READ: u64 = 256 << 10;
 
 /// The log of one job.
 #[derive(Debug)]
 pub struct Log {
-    text: File,
-    marks: File,
-    tail: Mutex<Tail>,
+    head: Spool,
+    ring: Spool,
+    state: Mutex<State>,
     growth: watch::Sender<Growth>,
 }
 
@@ -38,55 +41,97 @@ struct Growth {
 }
 
 /// What the next line needs to know of those before it.
-#[derive(Debug, Default)]
-struct Tail {
-    length: u64,
-    marks: u64,
+#[derive(Debug)]
+struct State {
+    limit: u64,
+    head: Extent,
+    /// Newlines in the head.
     newlines: u64,
+    /// Of the head.
     digest: Sha256,
-    last: Option<Mark>,
+    /// The head's last byte is not a newline.
+    head_is_open: bool,
+    /// What comes when the head is full; none before.
+    ring: Option<Ring>,
+    /// Whose the last bytes are, and when they were read.
+    last: Option<(Stream, Time)>,
     /// The last byte is not a newline.
     open_line: bool,
-    /// Bytes that did not fit on the disk.
+    /// What did not fit on the disk, and is not said yet.
+    gap: Gap,
+    /// All that did not fit on the disk.
     lost: u64,
 }
 
-/// From `offset` on, until the next mark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Mark {
-    offset: u64,
-    time: Time,
-    stream: Stream,
+/// What is kept of a log's end.
+#[derive(Debug, Clone, Copy)]
+struct Ring {
+    /// It keeps a byte more than it has room for: the one that tells whether a line begins with the next.
+    extent: Extent,
+    room: u64,
+    /// Newlines that were written, whether they are still there or not.
+    newlines: u64,
+    /// When the log is closed: the first byte that belongs to it.
+    from: u64,
 }
 
+/// Bytes that did not fit on the disk.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gap {
+    bytes: u64,
+    newlines: u64,
+}
+
+/// So many of the last bytes were not written.
+#[derive(Debug)]
+struct Unwritten(usize);
+
 impl Log {
-    /// Makes an empty one in `dir`, in place of what may be there.
+    /// Makes an empty one in `dir`, in place of what may be there, with the limit that is usual.
     ///
     /// # Errors
     /// The disk's.
     pub fn create(dir: &Path) -> io::Result<Self> {
-        let file = |name| OpenOptions::new().read(true).write(true).create(true).truncate(true).open(dir.join(name));
         let (growth, _) = watch::channel(Growth::default());
-        Ok(Self { text: file("log")?, marks: file("log.index")?, tail: Mutex::default(), growth })
+        let state = State {
+            limit: LOG_LIMIT,
+            head: Extent::new(),
+            newlines: 0,
+            digest: Sha256::new(),
+            head_is_open: false,
+            ring: None,
+            last: None,
+            open_line: false,
+            gap: Gap::default(),
+            lost: 0,
+        };
+        let (head, ring) = (Spool::create(dir, "log")?, Spool::create(dir, "log.end")?);
+        Ok(Self { head, ring, state: Mutex::new(state), growth })
+    }
+
+    /// Keeps no more than so many bytes, not counting a line about what is left out. Only for a log that is empty.
+    pub fn limit(&self, limit: u64) {
+        self.state().limit = limit;
     }
 
     /// Adds bytes of one stream: whole lines, or a part of one. Where another stream's line is unfinished, it is ended
-    /// first. What does not fit on the disk is counted and left out.
+    /// first.
     pub fn append(&self, stream: Stream, time: Time, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
-        let mut tail = self.tail();
-        let breaks = tail.open_line && tail.last.is_some_and(|last| last.stream != stream);
-        let written = if breaks { self.write(&mut tail, b"\n") } else { Ok(()) };
-        let mark = Mark { offset: tail.length, time, stream };
-        let written = written.and_then(|()| self.mark(&mut tail, mark)).and_then(|()| self.write(&mut tail, bytes));
-        if written.is_err() {
-            tail.lost += bytes.len() as u64;
+        let mut state = self.state();
+        let said = self.say_gap(&mut state, time).map_err(|_| Unwritten(bytes.len()));
+        let written = said.and_then(|()| self.add(&mut state, stream, time, bytes));
+        if let Err(Unwritten(count)) = written {
+            let lost = &bytes[bytes.len() - count.min(bytes.len())..];
+            state.gap.bytes += lost.len() as u64;
+            state.gap.newlines += newlines(lost);
+            state.lost += lost.len() as u64;
         }
-        let length = tail.length;
-        drop(tail);
-        self.growth.send_modify(|growth| growth.length = length);
+        let length = state.head.length;
+        drop(state);
+        self.growth.send_if_modified(|growth| std::mem::replace(&mut growth.length, length) != length);
     }
 
     /// A line of the agent's own.
@@ -94,21 +139,28 @@ impl Log {
         self.append(Stream::Agent, time, format!("{words}\n").as_bytes());
     }
 
-    /// No more will come.
+    /// What is not sent before the log is closed; none if all is sent as it comes.
+    pub fn held(&self) -> Option<Held> {
+        let ring = self.state().ring?;
+        Some(Held { bytes: ring.extent.length, lines: ring.newlines })
+    }
+
+    /// No more will come. What the disk kept of it is put together, and sealed.
     pub fn close(&self, time: Time) -> LogSeal {
-        let lost = self.tail().lost;
-        if lost > 0 {
-            self.say(time, &format!("the disk was full: {lost} bytes of this log are missing"));
-        }
-        self.growth.send_modify(|growth| growth.closed = true);
-        let tail = self.tail();
-        LogSeal {
-            length: tail.length,
-            lines: tail.newlines + u64::from(tail.open_line),
-            sha256: hex::encode(tail.digest.clone().finalize()),
-            left_out: None,
-            lost,
-        }
+        let mut state = self.state();
+        let _ = self.say_gap(&mut state, time);
+        let left_out = self.join(&mut state, time);
+        let ring = state.ring.map_or(0, |ring| ring.extent.length - ring.from);
+        let seal = LogSeal {
+            length: state.head.length + ring,
+            lines: state.newlines + u64::from(state.open_line),
+            sha256: hex::encode(state.digest.clone().finalize()),
+            left_out,
+            lost: state.lost,
+        };
+        drop(state);
+        self.growth.send_modify(|growth| *growth = Growth { length: seal.length, closed: true });
+        seal
     }
 
     /// Waits until there is something at `offset`. False: it is closed, and there will never be.
@@ -123,101 +175,147 @@ impl Log {
     /// # Errors
     /// The disk's.
     pub fn chunk(&self, offset: u64) -> io::Result<Chunk> {
-        let (length, marks) = {
-            let tail = self.tail();
-            (tail.length, tail.marks)
+        let (head, ring) = {
+            let state = self.state();
+            (state.head, state.ring)
         };
-        let (starts, limit) = self.marks_from(offset.min(length), marks)?;
-        let limit = limit.unwrap_or(length);
-        let wanted = limit.saturating_sub(offset).min(CHUNK_TEXT_MAX as u64);
-        let mut text = vec![0; usize::try_from(wanted).map_err(io::Error::other)?];
-        self.text.read_exact_at(&mut text, offset)?;
-        if offset + wanted < length {
-            let line_end = memchr::memrchr(b'\n', &text).map_or(text.len(), |newline| newline + 1);
-            text.truncate(line_end);
+        match ring {
+            Some(ring) if offset >= head.length => self.ring.chunk(&ring.extent, ring.from + (offset - head.length)),
+            Some(_) | None => self.head.chunk(&head, offset),
         }
-        Ok(Chunk { pieces: pieces(&starts, offset, offset + text.len() as u64), text })
     }
 
-    /// The marks that matter from `offset` on, and where the first one begins that is left out.
-    fn marks_from(&self, offset: u64, count: u64) -> io::Result<(Vec<Mark>, Option<u64>)> {
-        let (mut low, mut high) = (0, count);
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.read_mark(middle)?.offset <= offset {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
+    /// Gives the disk back, when the server has all of it.
+    pub(super) fn discard(&self) {
+        self.head.discard();
+        self.ring.discard();
+    }
+
+    /// Adds bytes where they belong.
+    fn add(&self, state: &mut State, stream: Stream, time: Time, bytes: &[u8]) -> Result<(), Unwritten> {
+        if let Some((last, then)) = state.last.filter(|(last, _)| state.open_line && *last != stream) {
+            self.put(state, last, then, b"\n").map_err(|_| Unwritten(bytes.len()))?;
         }
-        let first = low.saturating_sub(1);
-        let end = count.min(first + PIECES_MAX);
-        let mut raw = vec![0; usize::try_from(end - first).map_err(io::Error::other)? * MARK];
-        self.marks.read_exact_at(&mut raw, first * MARK as u64)?;
-        let marks = raw.chunks_exact(MARK).map(Mark::read).collect::<io::Result<_>>()?;
-        let left_out = if end < count { Some(self.read_mark(end)?.offset) } else { None };
-        Ok((marks, left_out))
+        self.put(state, stream, time, bytes)
     }
 
-    fn read_mark(&self, number: u64) -> io::Result<Mark> {
-        let mut raw = [0; MARK];
-        self.marks.read_exact_at(&mut raw, number * MARK as u64)?;
-        Mark::read(&raw)
+    fn put(&self, state: &mut State, stream: Stream, time: Time, bytes: &[u8]) -> Result<(), Unwritten> {
+        let fitting = if state.ring.is_none() { state.head.fitting(state.limit / 2, bytes) } else { 0 };
+        let (first, rest) = bytes.split_at(fitting);
+        self.put_head(state, stream, time, first).map_err(|_| Unwritten(bytes.len()))?;
+        self.put_ring(state, stream, time, rest).map_err(|_| Unwritten(rest.len()))
     }
 
-    /// Adds a mark, if the one before does not say the same.
-    fn mark(&self, tail: &mut Tail, mark: Mark) -> io::Result<()> {
-        if tail.last.is_some_and(|last| last.time == mark.time && last.stream == mark.stream) {
+    fn put_head(&self, state: &mut State, stream: Stream, time: Time, bytes: &[u8]) -> io::Result<()> {
+        let Some(last) = bytes.last() else { return Ok(()) };
+        self.head.push(&mut state.head, stream, time, bytes)?;
+        state.newlines += newlines(bytes);
+        state.digest.update(bytes);
+        state.last = Some((stream, time));
+        state.open_line = *last != b'\n';
+        state.head_is_open = state.open_line;
+        Ok(())
+    }
+
+    fn put_ring(&self, state: &mut State, stream: Stream, time: Time, bytes: &[u8]) -> io::Result<()> {
+        let Some(last) = bytes.last() else { return Ok(()) };
+        let room = state.limit.saturating_sub(state.head.length);
+        let ring =
+            state.ring.get_or_insert_with(|| Ring { extent: Extent::ring(room + 1), room, newlines: 0, from: 0 });
+        self.ring.push(&mut ring.extent, stream, time, bytes)?;
+        ring.newlines += newlines(bytes);
+        state.last = Some((stream, time));
+        state.open_line = *last != b'\n';
+        Ok(())
+    }
+
+    /// A line in the place of what did not fit on the disk, now that something may fit again.
+    fn say_gap(&self, state: &mut State, time: Time) -> Result<(), Unwritten> {
+        if state.gap.bytes == 0 {
             return Ok(());
         }
-        // a mark whose text then did not fit is written over by the next
-        let number = if tail.last.is_some_and(|last| last.offset == mark.offset) { tail.marks - 1 } else { tail.marks };
-        self.marks.write_all_at(&mark.write(), number * MARK as u64)?;
-        tail.marks = number + 1;
-        tail.last = Some(mark);
+        let (size, lines) = (Counted(state.gap.bytes, "byte"), Counted(state.gap.newlines, "line"));
+        let words = format!("… {size} ({lines}) are missing here: the disk had no room for them, or failed …\n");
+        self.add(state, Stream::Agent, time, words.as_bytes())?;
+        state.gap = Gap::default();
         Ok(())
     }
 
-    /// Writes at our own length, not at the file's: half a write does not count.
-    fn write(&self, tail: &mut Tail, bytes: &[u8]) -> io::Result<()> {
-        self.text.write_all_at(bytes, tail.length)?;
-        tail.length += bytes.len() as u64;
-        tail.newlines += memchr::memchr_iter(b'\n', bytes).count() as u64;
-        tail.open_line = bytes.last().is_some_and(|&byte| byte != b'\n');
-        tail.digest.update(bytes);
-        Ok(())
+    /// Puts what is kept of the log's end behind its head, and between them a line about what is not.
+    fn join(&self, state: &mut State, time: Time) -> Option<LeftOut> {
+        let mut ring = state.ring?;
+        ring.from = self.first_kept(&ring);
+        let (mut kept, mut last) = (0, b'\n');
+        state.lost += self.visit(&mut ring, |block| {
+            kept += newlines(block);
+            last = block.last().copied().unwrap_or(last);
+        });
+        let lines = ring.newlines.saturating_sub(kept);
+        let left_out = (ring.from > 0).then(|| self.say_left_out(state, ring.from, lines, time));
+        state.lost += self.visit(&mut ring, |block| state.digest.update(block));
+        state.newlines += kept;
+        state.open_line = last != b'\n';
+        state.ring = Some(ring);
+        left_out
     }
 
-    fn tail(&self) -> MutexGuard<'_, Tail> {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Where a line begins in the ring. A line that is as long as half of the ring is rather cut than left out.
+    fn first_kept(&self, ring: &Ring) -> u64 {
+        let Ring { room, extent, .. } = *ring;
+        let Ok(oldest) = self.ring.oldest(&extent) else { return extent.length };
+        if oldest == 0 && extent.length <= room {
+            return 0;
+        }
+        let end = oldest.midpoint(extent.length);
+        let mut at = oldest;
+        while at < end {
+            let count = usize::try_from(READ.min(end - at)).unwrap_or(usize::MAX);
+            let Ok(block) = self.ring.read(&extent, at, count) else { break };
+            if let Some(newline) = memchr::memchr(b'\n', &block) {
+                return at + newline as u64 + 1;
+            }
+            at += count as u64;
+        }
+        oldest.max(extent.length.saturating_sub(room))
+    }
+
+    /// Reads what is kept in the ring, part by part. What cannot be read is cut off; how many bytes that were.
+    fn visit(&self, ring: &mut Ring, mut block: impl FnMut(&[u8])) -> u64 {
+        let mut at = ring.from;
+        while at < ring.extent.length {
+            let count = usize::try_from(READ.min(ring.extent.length - at)).unwrap_or(usize::MAX);
+            let Ok(bytes) = self.ring.read(&ring.extent, at, count) else {
+                return ring.extent.length - std::mem::replace(&mut ring.extent.length, at);
+            };
+            block(&bytes);
+            at += count as u64;
+        }
+        0
+    }
+
+    fn say_left_out(&self, state: &mut State, bytes: u64, lines: u64, time: Time) -> LeftOut {
+        let limit = Size(state.limit);
+        let words = format!(
+            "… {} ({}) were left out here: the log is over its limit of {limit} …\n",
+            Counted(lines, "line"),
+            Size(bytes)
+        );
+        // an unfinished line is ended by whoever wrote it
+        if let Some((stream, then)) = state.head.author().filter(|_| state.head_is_open) {
+            let _ = self.put_head(state, stream, then, b"\n");
+        }
+        let line = state.newlines + 1;
+        if self.put_head(state, Stream::Agent, time, words.as_bytes()).is_err() {
+            state.lost += words.len() as u64;
+        }
+        LeftOut { line, bytes, lines }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Cuts the marks to `[from, to)`.
-fn pieces(marks: &[Mark], from: u64, to: u64) -> Vec<Piece> {
-    let ends = marks.iter().skip(1).map(|mark| mark.offset).chain([u64::MAX]);
-    let cut = marks.iter().zip(ends).map(|(mark, end)| Piece {
-        length: end.min(to).saturating_sub(mark.offset.max(from)),
-        time: mark.time,
-        stream: mark.stream,
-    });
-    cut.filter(|piece| piece.length > 0).collect()
-}
-
-impl Mark {
-    fn write(self) -> [u8; MARK] {
-        let mut raw = [0; MARK];
-        raw[..8].copy_from_slice(&self.offset.to_le_bytes());
-        raw[8..16].copy_from_slice(&self.time.as_millis().to_le_bytes());
-        raw[16] = self.stream.code();
-        raw
-    }
-
-    fn read(raw: &[u8]) -> io::Result<Self> {
-        let damaged = || io::Error::other("the log's index is damaged");
-        let (offset, rest) = raw.split_first_chunk().ok_or_else(damaged)?;
-        let (time, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-        let stream = rest.first().and_then(|&code| Stream::from_code(code)).ok_or_else(damaged)?;
-        Ok(Self { offset: u64::from_le_bytes(*offset), time: Time::from_millis(i64::from_le_bytes(*time)), stream })
-    }
+fn newlines(bytes: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', bytes).count() as u64
 }

@@ -5,7 +5,8 @@
 //! it carries its own certificate roots and resolver and needs no shell, no libc and no file but its own.
 //!
 //! A line of the job goes this way: [`pump`] reads it, [`mask`] hides secrets in it, [`cout`] looks for outputs in it,
-//! [`log`] puts it on the disk, and [`ship`] sends it as a [`chunk`]. From there on it does not matter for how long the
+//! [`log`] puts it on the disk, head and tail
+//! of it if it is very long, and [`ship`] sends it as a [`chunk`]. From there on it does not matter for how long the
 //! server is away: memory stays constant, and nothing is lost.
 
 pub mod command;
@@ -24,6 +25,7 @@ mod process;
 mod pump;
 mod ship;
 mod source;
+mod spool;
 mod system;
 mod turn;
 

@@ -18,6 +18,8 @@ use crate::model::Clock;
 const READ_MAX: usize = 256 << 10;
 /// A line without an end is held this long, and then comes in parts: memory is bounded by it.
 const LINE_HELD_MAX: usize = 8 << 20;
+/// What is held of a line grows by so much at once, and is given back after it.
+const GROW_MAX: usize = 1 << 20;
 /// How long a stream may stay open after the job's process has ended: someone inherited it and will never close it.
 const AFTER_END: Duration = Duration::from_secs(2);
 
@@ -89,7 +91,10 @@ impl Source {
 
     /// Adds to what is held. May be dropped at any time without loss.
     async fn read(&mut self) {
-        self.held.reserve(READ_MAX);
+        if self.held.capacity() - self.held.len() < READ_MAX {
+            // not twice as much each time: what is held may be large
+            self.held.reserve_exact(READ_MAX.max(self.held.len().min(GROW_MAX)));
+        }
         let read: io::Result<usize> = self.pipe.read_buf(&mut self.held).await;
         self.open = read.is_ok_and(|count| count > 0);
     }
@@ -118,5 +123,6 @@ impl Sink {
         }
         drop(text);
         source.held.drain(..count);
+        source.held.shrink_to(GROW_MAX);
     }
 }

@@ -8,12 +8,9 @@ use super::{
     intake::{Drafted, Drafts, Outcome, Unasked},
 };
 use crate::{
-    model::{Diagnostic, Event, Plan, PlanDigest, Rerun, RunState},
+    model::{Diagnostic, Event, Plan, PlanDigest, Rerun, RunState, Span},
     store::{DeliveryRow, RunDigest, RunRow},
 };
-
-/// A forge that has not answered everything by then is as good as away: somebody waits for the page.
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// What a delivery would do.
 #[derive(Debug)]
@@ -87,17 +84,17 @@ impl FlowDraft {
 }
 
 impl Engine {
-    /// Plans a recorded delivery again. Asks the forge, for at most 20 s; writes and starts nothing.
+    /// Plans a recorded delivery again. Asks the forge, for at most `limit`; writes and starts nothing.
     ///
     /// # Errors
     /// If the database is away; a forge's trouble is an answer.
-    pub async fn dry_run(&self, delivery: &DeliveryRow) -> Result<DryRun> {
+    pub async fn dry_run(&self, delivery: &DeliveryRow, limit: Duration) -> Result<DryRun> {
         let mut started = self.store.read().await?.started_by(delivery.id).await?;
-        let outcome = match tokio::time::timeout(LIMIT, self.foresee(delivery)).await {
+        let outcome = match tokio::time::timeout(limit, self.foresee(delivery)).await {
             Ok(foreseen) => foreseen.outcome,
             Err(_) => {
-                let trouble = format!("{} has not answered within {} s", delivery.forge, LIMIT.as_secs());
-                Outcome::Postponed { after: LIMIT, trouble }
+                let trouble = format!("{} has not answered within {}", delivery.forge, Span(limit));
+                Outcome::Postponed { after: limit, trouble }
             }
         };
         let would = match outcome {

@@ -8,7 +8,7 @@ use futures::{StreamExt, stream};
 use super::{Engine, EngineError, Result};
 use crate::{
     flow::{self, Decision},
-    forge::{FlowFile, Forge, ForgeError, Reading},
+    forge::{FlowFile, Forge, ForgeError, Moved, Reading},
     model::{
         Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Plan, RepositoryName, RunState, Trust,
         UntrustedReason, backoff,
@@ -38,6 +38,14 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
+    const fn is_runs(&self) -> bool {
+        matches!(self, Self::Runs(..))
+    }
+
+    const fn is_postponed(&self) -> bool {
+        matches!(self, Self::Postponed { .. })
+    }
+
     /// A repository's hook and an App's may both tell of one event: it runs once. What becomes of the later telling,
     /// if that would start something.
     fn after(&self, twin: DeliveryId) -> Option<Self> {
@@ -120,15 +128,38 @@ impl Engine {
     }
 
     async fn write(&self, outcomes: &[(Foreseen, DeliveryRow)]) -> Result<()> {
+        let moved: Vec<_> = outcomes.iter().map(|(_, delivery)| self.moved(delivery)).collect();
         let mut tx = self.store.write().await?;
-        for (Foreseen { repository, outcome }, delivery) in outcomes {
+        for ((Foreseen { repository, outcome }, delivery), moved) in outcomes.iter().zip(&moved) {
             if let Some(repository) = repository {
                 tx.delivery_is_about(delivery.id, repository).await?;
             }
-            let repeated = tx.twin_of(delivery).await?.and_then(|twin| outcome.after(twin));
-            self.write_one(&mut tx, repeated.as_ref().unwrap_or(outcome), delivery).await?;
+            let repeated = self.repeated(&mut tx, outcome, delivery, moved.as_ref()).await?;
+            let outcome = repeated.as_ref().unwrap_or(outcome);
+            self.write_one(&mut tx, outcome, delivery).await?;
+            if !outcome.is_postponed() {
+                self.arrived(&mut tx, delivery, moved.as_ref()).await?;
+            }
         }
         Ok(tx.commit().await?)
+    }
+
+    /// What becomes of a delivery instead, if its event has run already.
+    async fn repeated(
+        &self,
+        tx: &mut Tx,
+        outcome: &Outcome,
+        delivery: &DeliveryRow,
+        moved: Option<&Moved>,
+    ) -> Result<Option<Outcome>> {
+        if let Some(twin) = tx.twin_of(delivery).await? {
+            return Ok(outcome.after(twin));
+        }
+        if !outcome.is_runs() {
+            return Ok(None);
+        }
+        let ran = self.ran_already(tx, delivery, moved).await?;
+        Ok(ran.map(|reason| Outcome::Nothing { reason }))
     }
 
     async fn write_one(&self, tx: &mut Tx, outcome: &Outcome, delivery: &DeliveryRow) -> Result<()> {

@@ -5,6 +5,7 @@
 //! transaction with all that follows from it ([`settle`]).
 //!
 //! - [`intake`]: a delivery becomes events, an event runs;
+//! - [`recover`]: what webhooks did not bring becomes deliveries, late;
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
 //! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
 //! - `pin`: what its images are, by digest;
@@ -27,6 +28,7 @@ pub mod intake;
 pub mod log;
 mod pin;
 pub mod queue;
+pub mod recover;
 mod replay;
 mod seal;
 mod settle;
@@ -99,6 +101,8 @@ pub struct Settings {
     pub job_timeout: Duration,
     /// The most time a run may take, and one that asks for none.
     pub run_timeout: Duration,
+    /// How long after a look for what webhooks did not bring the next one follows; zero: there is none.
+    pub sweep_interval: Duration,
     /// The most bytes of a log.
     pub log_limit: u64,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.

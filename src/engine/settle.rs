@@ -80,19 +80,6 @@ impl Engine {
         Ok(played)
     }
 
-    /// Whether nothing is due in a run. What follows from a change is done in the change's own transaction, so that only
-    /// the passing of time can have made something due.
-    pub(super) async fn is_settled(&self, tx: &mut Tx, id: RunId, now: Time) -> Result<bool> {
-        let Some(run) = tx.run(id).await?.filter(|run| run.state.conclusion().is_none()) else { return Ok(true) };
-        let Some(plan) = &run.plan.0 else { return Ok(true) };
-        let stop = self.stop_of(&run, plan, now);
-        if run.is_held() && stop.is_none() {
-            return Ok(true);
-        }
-        let actions = tx.actions(id).await?;
-        Ok(advance(&Seen { plan, actions: seats(&actions), stop }).is_empty())
-    }
-
     fn stop_of<'a>(&self, run: &'a RunRow, plan: &Plan, now: Time) -> Option<Stop<'a>> {
         if let Some(number) = run.superseded_by {
             return Some(Stop::Superseded(number));

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{Result, settle::places};
 use crate::{
     model::{
-        ActionState, Conclusion, Context, DeliveryId, Diagnostic, JobState, Progress, Report, Repository, RunState,
-        Severity, Span, Time, Verdict,
+        ActionState, Annotation, Conclusion, Context, DeliveryId, Diagnostic, JobState, Late, Progress, Rank, Report,
+        Repository, RunState, Severity, Span, Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
@@ -27,6 +27,8 @@ pub struct Story {
     pub url: String,
     /// If a replay started it: the original delivery, and its page.
     pub replay_of: Option<(DeliveryId, String)>,
+    /// How late its delivery was, if the sweep has brought it.
+    pub late: Option<Late>,
 }
 
 /// One action of a [`Story`].
@@ -70,22 +72,21 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         });
     }
     let url = run_url(public_url, &repository, run.number);
-    let original = match run.delivery_id {
-        Some(delivery) => tx.replayed_by(delivery).await?,
-        None => None,
-    };
+    let original = tx.replay_of(&run).await?;
     let replay_of = original.map(|id| (id, format!("{public_url}/deliveries/{id}")));
-    Ok(Story { run, repository, actions, url, replay_of })
+    let late = tx.late(run.delivery_id).await?;
+    Ok(Story { run, repository, actions, url, replay_of, late })
 }
 
 /// Wants all contexts of a run shown.
 pub(super) async fn want(tx: &mut Tx, story: &Story, now: Time) -> Result<()> {
-    for (context, report) in reports(story) {
+    for (at, (context, report)) in reports(story).into_iter().enumerate() {
         tx.want(&NewReport {
             repository: story.run.repository_id,
             sha: &story.run.sha,
             context: &context,
             generation: story.run.id,
+            rank: if at == 0 { Rank::Run } else { Rank::Action },
             report: &report,
             now,
         })
@@ -99,7 +100,7 @@ pub fn run_url(public_url: &str, repository: &Repository, number: i64) -> String
     format!("{public_url}/{}/{}/runs/{number}", repository.forge, repository.name)
 }
 
-/// Every context of a run with what the forge is to show there. Pure.
+/// Every context of a run with what the forge is to show there, the run's own first. Pure.
 pub fn reports(story: &Story) -> Vec<(Context, Report)> {
     let suffix = story.run.event.context_suffix();
     let mut all = vec![(Context::of_run(&story.run.flow, suffix), of_run(story))];
@@ -125,6 +126,21 @@ fn of_run(story: &Story) -> Report {
         external_id: run.id.to_string(),
         started: run.started,
         ended: run.ended,
+        annotations: run.diagnostics.iter().map(|diagnostic| annotation(&run.path, diagnostic)).collect(),
+    }
+}
+
+/// What is wrong with the flow file, for the margin of its line.
+fn annotation(path: &str, diagnostic: &Diagnostic) -> Annotation {
+    let Diagnostic { severity, message, line, column, length, source: _, hint } = diagnostic;
+    let hint = hint.as_ref().map_or_else(String::new, |hint| format!("\n{hint}"));
+    Annotation {
+        path: path.to_owned(),
+        line: *line,
+        column: *column,
+        length: *length,
+        severity: *severity,
+        message: format!("{message}{hint}"),
     }
 }
 
@@ -143,6 +159,7 @@ fn of_action(story: &Story, chapter: &Chapter) -> Report {
         external_id: story.run.id.to_string(),
         started: action.started,
         ended: action.ended,
+        annotations: Vec::new(),
     }
 }
 
@@ -215,7 +232,7 @@ fn first_bad(story: &Story) -> Option<&Chapter> {
 }
 
 fn run_summary(story: &Story) -> String {
-    let mut out = String::new();
+    let mut out = story.late.map_or_else(String::new, |late| format!("{late}: its webhook did not come in time\n\n"));
     if !story.run.diagnostics.is_empty() {
         out += &crate::flow::markdown(&story.run.path, &story.run.diagnostics);
         out.push('\n');
@@ -227,9 +244,7 @@ fn run_summary(story: &Story) -> String {
     if let Some(bad) = first_bad(story) {
         out += &failed_job(story, bad);
     }
-    if let Some((id, url)) = &story.replay_of {
-        let _ = write!(out, "\nReplay of [delivery {id}]({url})\n");
-    }
+    out += &replay(story);
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
     out
 }
@@ -246,6 +261,7 @@ fn action_summary(story: &Story, chapter: &Chapter) -> String {
         let _ = writeln!(out, "| [{}]({}) | {state} | {span} |", cell(name), job_url(story, chapter, name));
     }
     out += &failed_job(story, chapter);
+    out += &replay(story);
     out
 }
 
@@ -295,6 +311,12 @@ fn first_failed(chapter: &Chapter) -> Option<(&str, &JobRow, &Verdict)> {
         let bad = matches!(verdict.conclusion(), Conclusion::Failure | Conclusion::TimedOut | Conclusion::Error);
         bad.then_some((name.as_str(), job, verdict))
     })
+}
+
+/// What was replayed, if a replay started the run.
+fn replay(story: &Story) -> String {
+    let line = |(id, url): &(DeliveryId, String)| format!("\nReplay of [delivery {id}]({url})\n");
+    story.replay_of.as_ref().map(line).unwrap_or_default()
 }
 
 /// A fence longer than any run of backticks in the text, so that a log cannot end it.

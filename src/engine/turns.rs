@@ -18,10 +18,10 @@ impl Engine {
     /// that it came after this one's commit, the delivery was late, and its run stands before that one.
     pub(super) async fn take_turn(&self, tx: &mut Tx, run: &RunRow, queue: &str) -> Result<()> {
         let own = run.id.as_i64();
-        let turn = match run.rerun_of {
+        let turn = match (run.rerun_of, tx.replay_of(run).await?) {
             // wanted now, whatever its code's age
-            Some(_) => own,
-            None => late_turn(tx, run, queue).await?.unwrap_or(own),
+            (Some(_), _) | (_, Some(_)) => own,
+            (None, None) => late_turn(tx, run, queue).await?.unwrap_or(own),
         };
         Ok(tx.set_turn(run.id, turn).await?)
     }
@@ -98,7 +98,10 @@ fn member(run: &QueuedRun) -> Option<Member> {
         // a held run that was cancelled ends in the transaction that is under way, and starts nothing
         (_, Some(_)) => Standing::Leaving,
     };
-    let origin = if run.rerun_of.is_some() { Origin::Repeat } else { Origin::Event };
+    let origin = match (run.rerun_of, run.replay_of) {
+        (None, None) => Origin::Event,
+        (Some(_), _) | (_, Some(_)) => Origin::Repeat,
+    };
     Some(Member { number: run.number, concurrency: run.concurrency.0.clone()?, standing, origin })
 }
 

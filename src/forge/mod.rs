@@ -4,13 +4,17 @@ pub mod git;
 mod git_command;
 pub mod github;
 pub mod mirror;
+mod recall;
+mod report;
 
 use async_trait::async_trait;
 use std::time::Duration;
 
-use crate::model::{Context, Event, ForgeKind, Report, Repository, Rerun, Sha};
+use crate::model::{Event, ForgeKind, Repository, Rerun, Sha};
 
 pub use git_command::{GitCommand, GitCommandError};
+pub use recall::{AttemptsPage, DeliveryAttempt, Head, Heads, Hooks, Moved, Recall, Webhook};
+pub use report::{Allowance, Shown, Told, Wanted, Writes};
 
 /// One forge. Every call to the outside has a time limit and may be repeated; none is made from the request that
 /// caused it, but for a dry run's, which somebody waits for.
@@ -39,11 +43,27 @@ pub trait Forge: Send + Sync {
     /// Where `git fetch` finds the event's commit.
     async fn source(&self, event: &Event) -> Result<Source, ForgeError>;
 
-    /// Tells the forge the state of one context. `known` is what an earlier call for this row returned.
+    /// Who pays for what this repository is told, and how much that may be. Pure.
+    fn allowance(&self, repository: &Repository) -> Allowance;
+
+    /// Tells the forge the state of one context, by one call that writes. `known` is what the last call for this
+    /// context returned, or what [`shown`](Self::shown) did.
     ///
     /// # Errors
-    /// [`ForgeError`]; the row is tried again unless it is [`ForgeError::Refused`].
-    async fn report(&self, wanted: &Wanted<'_>, known: Option<&str>) -> Result<Acknowledged, ForgeError>;
+    /// [`ForgeError`]. After [`ForgeError::Away`] nobody knows whether it was done, or will be in a moment.
+    async fn report(&self, wanted: &Wanted<'_>, known: Option<&str>) -> Result<Told, ForgeError>;
+
+    /// What the forge would show if it had been told this. Pure.
+    fn expected(&self, wanted: &Wanted<'_>) -> Shown;
+
+    /// What the forge shows of a commit, at most one for each context: ours, and what others have written under names
+    /// of their own. `None`: this forge shows nothing that could be read, and its word is all there is.
+    async fn shown(&self, repository: &Repository, sha: &Sha) -> Result<Option<Vec<Shown>>, ForgeError>;
+
+    /// How to find what its webhooks did not bring. None: it cannot be asked afterwards.
+    fn recall(&self) -> Option<&dyn Recall> {
+        None
+    }
 }
 
 /// What a signature proved, with the names that make a delivery unique.
@@ -104,26 +124,6 @@ pub struct Source {
     pub refs: Vec<String>,
     /// A ref that holds the merge of the commit into its base; used if its second parent is the commit.
     pub merge_ref: Option<String>,
-}
-
-/// What a forge is to be told.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
-    /// Where.
-    pub repository: &'a Repository,
-    /// On which commit.
-    pub sha: &'a Sha,
-    /// Under which name.
-    pub context: &'a Context,
-    /// What.
-    pub report: &'a Report,
-}
-
-/// A forge has taken a report.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Acknowledged {
-    /// What later calls for the same row need: a check run's id.
-    pub known: Option<String>,
 }
 
 /// A forge did not do what we asked.

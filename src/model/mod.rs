@@ -7,6 +7,7 @@ mod concurrency;
 mod event;
 mod header;
 mod id;
+mod late;
 mod name;
 mod number;
 mod plan;
@@ -19,13 +20,14 @@ pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{Event, EventKind, PullRequest, Repository, Rerun, Trust, UntrustedReason};
 pub use header::{HIDDEN, is_secret_header};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
+pub use late::Late;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
 pub use plan::{
     ActionPlan, Diagnostic, JobPlan, Output, Plan, PlanDigest, Program, Resources, Sequencing, Severity, StageKind,
     StagePlan, Subscription,
 };
-pub use report::{Conclusion, Context, Progress, Report};
+pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
 pub use verdict::{Infrastructure, Span, Verdict};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Time;
+use super::{Severity, Time};
 
 /// `containerops/<flow>/pr`, or `containerops/<flow>/pr/<stage>/<action>`. Stands still from run to run, so that a
 /// branch can require it.
@@ -95,6 +95,35 @@ pub enum Progress {
     Done(Conclusion),
 }
 
+impl Progress {
+    /// Whether it is the last word.
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Done(_) => true,
+            Self::Queued | Self::Running => false,
+        }
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Queued => f.write_str("queued"),
+            Self::Running => f.write_str("running"),
+            Self::Done(conclusion) => conclusion.fmt(f),
+        }
+    }
+}
+
+/// What a report is about. The whole comes before its parts where a forge takes only so much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// A run: what a branch requires.
+    Run,
+    /// One action of it.
+    Action,
+}
+
 /// Everything a forge is told about one context of one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -113,4 +142,40 @@ pub struct Report {
     pub started: Option<Time>,
     /// When it ended.
     pub ended: Option<Time>,
+    /// Remarks on lines of files, in their order. May be more than a forge takes; its module leaves the last ones out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<Annotation>,
+}
+
+impl Report {
+    /// What people read first.
+    pub fn headline(&self) -> Headline {
+        Headline { progress: self.progress, title: self.title.clone() }
+    }
+}
+
+/// A report in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Headline {
+    /// How far it is.
+    pub progress: Progress,
+    /// One line.
+    pub title: String,
+}
+
+/// A remark on one line of a file of the commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Annotation {
+    /// The file's path in the repository.
+    pub path: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// How many characters are meant; 0 if it has no extent.
+    pub length: usize,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is to be said. May be longer than a forge takes; its module cuts it.
+    pub message: String,
 }

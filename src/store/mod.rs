@@ -12,9 +12,12 @@ mod delivery;
 mod inbox;
 mod log;
 mod queue;
+mod recovery;
 mod replay;
 mod report;
 mod run;
+mod sweep;
+mod telling;
 mod types;
 
 use std::{path::Path, time::Duration};
@@ -32,9 +35,12 @@ pub use delivery::{DeliveryFilter, DeliveryRow, DeliveryShown, DeliverySummary, 
 pub use inbox::{Inbox, NewDelivery, Taken};
 pub use log::{Check, ChunkRow, NewChunk};
 pub use queue::{QueuedRun, TurnRow};
+pub use recovery::{Lost, NewRecovery, RecoveryRow};
 pub use replay::Replay;
 pub use report::{NewReport, ReportRow};
 pub use run::{NewRun, Pin, Pins, RepositoryRow, RunFilter, RunRow, RunSummary};
+pub use sweep::{HeadRow, SweepRow};
+pub use telling::{Acknowledgement, Doubt, Patience, Spent};
 pub use types::Json;
 
 /// The schema's history; it only grows.
@@ -225,11 +231,12 @@ fn scheme(url: &str) -> String {
     url.split_once(':').map_or("(no scheme)", |(scheme, _)| scheme).chars().take(20).collect()
 }
 
-/// A SQLite database is one process's, so whoever held a lease is gone: nobody need wait until it is over. Should that
-/// process live on for a moment, its leases' fencing numbers stop it.
+/// A SQLite database is one process's, so whoever held a lease or told a forge is gone: nobody need wait until that is
+/// over. Should that process live on for a moment, the numbers of its leases and calls stop it.
 async fn forget_leases(options: &SqliteConnectOptions) -> Result<()> {
     let mut alone = options.connect().await?;
     sqlx::query("UPDATE actions SET lease_until = 0 WHERE lease_until > 0").execute(&mut alone).await?;
+    sqlx::query(telling::CALLS_LOST).bind(i64::MAX).bind(telling::LATE_MS).execute(&mut alone).await?;
     Ok(alone.close().await?)
 }
 

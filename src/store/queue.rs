@@ -1,7 +1,7 @@
 //! Runs that wait for each other: the groups of a repository, and each run's place in its group.
 
 use super::{Change, Json, Result, Tx, execute, meant, rows};
-use crate::model::{Concurrency, Event, RepositoryId, RunId, RunState, Time};
+use crate::model::{Concurrency, DeliveryId, Event, RepositoryId, RunId, RunState, Time};
 
 /// An open run of a group.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -18,6 +18,8 @@ pub struct QueuedRun {
     pub released: Option<Time>,
     /// The run that it repeats.
     pub rerun_of: Option<RunId>,
+    /// The delivery whose replay started it.
+    pub replay_of: Option<DeliveryId>,
     /// Who cancelled it.
     pub cancelled_by: Option<String>,
     /// Why it waits.
@@ -42,7 +44,8 @@ impl Tx {
         rows!(
             self,
             QueuedRun,
-            "SELECT id, number, concurrency, state, released, rerun_of, cancelled_by, reason FROM runs \
+            "SELECT id, number, concurrency, state, released, rerun_of, cancelled_by, reason, \
+             (SELECT replays FROM deliveries WHERE deliveries.id = runs.delivery_id) AS replay_of FROM runs \
              WHERE repository_id = $1 AND queue = $2 AND queue IS NOT NULL AND turn IS NOT NULL AND phase <> 'ended' \
              ORDER BY turn, id",
             repository,

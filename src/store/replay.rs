@@ -1,6 +1,6 @@
 //! Replays: deliveries that repeat another. Intake takes them like any other.
 
-use super::{Change, Json, Result, Tx, execute, meant, row, rows};
+use super::{Change, Json, Result, RunRow, Tx, execute, meant, row, rows};
 use crate::model::{DeliveryId, DeliveryState, Time};
 
 /// What became of the wish to replay a delivery.
@@ -64,13 +64,17 @@ impl Tx {
         Ok(found.into_iter().map(|(id,)| id).collect())
     }
 
-    /// The delivery that this one replays, if it is a replay.
+    /// The delivery whose replay started a run, if one did.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn replayed_by(&mut self, id: DeliveryId) -> Result<Option<DeliveryId>> {
-        let found: Option<(DeliveryId,)> =
-            row!(self, (DeliveryId,), "SELECT replays FROM deliveries WHERE id = $1 AND replays IS NOT NULL", id)?;
+    pub async fn replay_of(&mut self, run: &RunRow) -> Result<Option<DeliveryId>> {
+        let found: Option<(DeliveryId,)> = row!(
+            self,
+            (DeliveryId,),
+            "SELECT replays FROM deliveries WHERE id = $1 AND replays IS NOT NULL",
+            run.delivery_id,
+        )?;
         Ok(found.map(|(id,)| id))
     }
 

@@ -1,8 +1,16 @@
 //! What forges are to be told: one row per (repository, commit, context). The row is wanted state and acknowledged
 //! state; as long as they differ it is due.
 
-use super::{Change, Json, Result, Tx, execute, meant, rows};
-use crate::model::{Context, Report, ReportId, RepositoryId, RunId, Sha, Time};
+use std::time::Duration;
+
+use super::{Change, Json, Result, Tx, execute, rows};
+use crate::model::{Context, Headline, Rank, Report, ReportId, RepositoryId, RunId, Sha, Time};
+
+/// A forge is told of states that are not the last so often at most, for each context; what changes in between becomes
+/// one call.
+pub(super) const PACE: Duration = Duration::from_secs(2);
+/// What no forge has acknowledged for so long is read back.
+const LONG: Duration = Duration::from_secs(10 * 60);
 
 /// One context of one commit.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -15,14 +23,22 @@ pub struct ReportRow {
     pub sha: Sha,
     /// Under which name.
     pub context: Context,
+    /// The run that speaks.
+    pub generation: RunId,
+    /// 0 for a run, 1 for an action.
+    pub rank: i64,
     /// What the forge is to show.
     pub wanted: Json<Report>,
     /// Digest of `wanted`.
     pub wanted_digest: String,
     /// Digest of what the forge has taken; empty at first.
     pub acknowledged: String,
+    /// What was acknowledged, in short.
+    pub told: Option<Json<Headline>>,
     /// What the forge calls it.
     pub known: Option<String>,
+    /// When the forge may be told again.
+    pub due: Time,
     /// How often telling has failed since it last worked.
     pub tries: i64,
     /// What the forge said then.
@@ -31,6 +47,30 @@ pub struct ReportRow {
     pub wanted_at: Time,
     /// When the forge took what it has.
     pub told_at: Option<Time>,
+    /// How many calls were begun for it. An outcome counts only if no other call was begun since.
+    pub calls: i64,
+    /// When the call that is under way was begun.
+    pub called_at: Option<Time>,
+    /// 1 if nobody knows what became of the last call.
+    pub doubt: i64,
+    /// Until when a call that was given up may still be carried out.
+    pub late_until: Time,
+    /// When to read back what the forge shows.
+    pub look_at: Option<Time>,
+    /// How often the forge has shown something else than it had acknowledged.
+    pub repairs: i64,
+}
+
+impl ReportRow {
+    /// Whether the forge has taken what is wanted.
+    pub fn is_acknowledged(&self) -> bool {
+        self.acknowledged == self.wanted_digest
+    }
+
+    /// Whether nobody knows what became of the last call.
+    pub const fn is_in_doubt(&self) -> bool {
+        self.doubt != 0
+    }
 }
 
 /// What a forge is to show now.
@@ -44,6 +84,8 @@ pub struct NewReport<'a> {
     pub context: &'a Context,
     /// The run that speaks.
     pub generation: RunId,
+    /// Whether it is about the run itself.
+    pub rank: Rank,
     /// What.
     pub report: &'a Report,
     /// Now.
@@ -51,7 +93,8 @@ pub struct NewReport<'a> {
 }
 
 impl Tx {
-    /// Wants a state shown. An older run does not overwrite a newer one's; an equal state changes nothing.
+    /// Wants a state shown. An older run does not overwrite a newer one's; an equal state changes nothing. The first
+    /// state of a run and the last one are due at once, unless the forge is away; those between at their pace.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
@@ -59,10 +102,18 @@ impl Tx {
         let met = execute!(
             self,
             "INSERT INTO reports (id, repository_id, sha, context, generation, wanted, wanted_digest, acknowledged, \
-             due, tries, trouble, wanted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, 0, '', $8) \
+             due, tries, trouble, wanted_at, rank, final, look_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, 0, '', $8, $9, $10, $11) \
              ON CONFLICT (repository_id, sha, context) DO UPDATE SET generation = excluded.generation, \
              wanted = excluded.wanted, wanted_digest = excluded.wanted_digest, wanted_at = excluded.wanted_at, \
-             due = CASE WHEN reports.tries = 0 THEN excluded.due ELSE reports.due END \
+             rank = excluded.rank, final = excluded.final, repairs = 0, \
+             look_at = CASE WHEN reports.doubt = 1 THEN reports.look_at ELSE excluded.look_at END, \
+             tries = CASE WHEN reports.generation < excluded.generation THEN 0 ELSE reports.tries END, \
+             due = CASE WHEN reports.doubt = 1 THEN reports.due \
+                 WHEN reports.generation < excluded.generation OR excluded.final > reports.final THEN excluded.due \
+                 WHEN reports.tries > 0 THEN reports.due \
+                 WHEN excluded.final = 0 AND reports.told_at + $12 > excluded.due THEN reports.told_at + $12 \
+                 ELSE excluded.due END \
              WHERE reports.generation <= excluded.generation AND reports.wanted_digest <> excluded.wanted_digest",
             ReportId::mint(new.now),
             new.repository,
@@ -72,25 +123,18 @@ impl Tx {
             Json(new.report),
             digest(new.report),
             new.now,
+            match new.rank {
+                Rank::Run => 0_i64,
+                Rank::Action => 1,
+            },
+            i64::from(new.report.progress.is_final()),
+            new.now.after(LONG),
+            millis(PACE),
         )?;
         if met == 1 {
             self.ring(Change::Report);
         }
         Ok(())
-    }
-
-    /// Rows whose forge does not show what is wanted and may be told now; those that wait longest first.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn due_reports(&mut self, now: Time, limit: i64) -> Result<Vec<ReportRow>> {
-        rows!(
-            self,
-            ReportRow,
-            "SELECT * FROM reports WHERE wanted_digest <> acknowledged AND due <= $1 ORDER BY wanted_at, id LIMIT $2",
-            now,
-            limit,
-        )
     }
 
     /// The reports on one commit, by context.
@@ -107,38 +151,27 @@ impl Tx {
         )
     }
 
-    /// The forge has taken what `told` wanted. If something newer is wanted by now, the row stays due.
+    /// The commits of a repository that have reports and whose names begin so; at most `limit`.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn acknowledge(&mut self, told: &ReportRow, known: Option<&str>, now: Time) -> Result<()> {
-        let met = execute!(
+    pub async fn reported_commits(&mut self, repository: RepositoryId, begin: &str, limit: i64) -> Result<Vec<Sha>> {
+        // `g` comes after every hexadecimal digit
+        let found: Vec<(Sha,)> = rows!(
             self,
-            "UPDATE reports SET acknowledged = $2, known = $3, told_at = $4, tries = 0, trouble = '', due = $4 \
-             WHERE id = $1",
-            told.id,
-            &told.wanted_digest,
-            known,
-            now,
+            (Sha,),
+            "SELECT DISTINCT sha FROM reports WHERE repository_id = $1 AND sha >= $2 AND sha < $3 ORDER BY sha LIMIT $4",
+            repository,
+            begin,
+            format!("{begin}g"),
+            limit,
         )?;
-        self.ring(Change::Report);
-        meant("a report is acknowledged", 1, met)
+        Ok(found.into_iter().map(|(sha,)| sha).collect())
     }
+}
 
-    /// The forge did not take it: it is told again at `due`.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn report_postponed(&mut self, id: ReportId, due: Time, trouble: &str) -> Result<()> {
-        let met = execute!(
-            self,
-            "UPDATE reports SET due = $2, tries = tries + 1, trouble = $3 WHERE id = $1",
-            id,
-            due,
-            trouble,
-        )?;
-        meant("a report is postponed", 1, met)
-    }
+pub(super) fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn digest(report: &Report) -> String {

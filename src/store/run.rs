@@ -1,8 +1,8 @@
 //! Repositories, runs and their actions.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{Change, Json, Result, Tx, execute, meant, row, rows};
+use super::{Change, Json, Result, Tx, execute, meant, report::millis, row, rows};
 use crate::model::{
     DeliveryId, Diagnostic, Event, ForgeKind, Plan, PlanDigest, Repository, RepositoryId, RepositoryName, RunId,
     RunState, Sha, Time,
@@ -219,9 +219,9 @@ impl Tx {
             self,
             "INSERT INTO runs (id, repository_id, number, delivery_id, rerun_of, flow, path, event, sha, plan, digest, \
              diagnostics, phase, state, reason, pins, source, source_note, source_due, created, ended, queue, \
-             concurrency) \
+             concurrency, time_limit) \
              VALUES ($1, $2, (SELECT last_number FROM repositories WHERE id = $2), $3, $4, $5, $6, $7, $8, $9, $10, \
-             $11, $12, $13, $14, $15, $16, $17, $18, $18, $19, $20, $21)",
+             $11, $12, $13, $14, $15, $16, $17, $18, $18, $19, $20, $21, $22)",
             id,
             new.repository,
             new.delivery,
@@ -243,6 +243,7 @@ impl Tx {
             ended,
             concurrency.map(|concurrency| &concurrency.group),
             Json(concurrency),
+            time_limit(new.plan),
         )?;
         if new.state.conclusion().is_none() {
             self.insert_actions(id, new.plan, new.now).await?;
@@ -320,6 +321,22 @@ impl Tx {
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn open_runs(&mut self) -> Result<Vec<RunId>> {
         let found: Vec<(RunId,)> = rows!(self, (RunId,), "SELECT id FROM runs WHERE phase <> 'ended' ORDER BY id")?;
+        Ok(found.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Every run that has been under way for longer than its own limit, or than `longest`.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn overdue_runs(&mut self, now: Time, longest: Duration) -> Result<Vec<RunId>> {
+        let found: Vec<(RunId,)> = rows!(
+            self,
+            (RunId,),
+            "SELECT id FROM runs WHERE phase = 'running' AND \
+             started < $1 - CASE WHEN time_limit < $2 THEN time_limit ELSE $2 END ORDER BY id",
+            now,
+            millis(longest),
+        )?;
         Ok(found.into_iter().map(|(id,)| id).collect())
     }
 
@@ -401,6 +418,11 @@ impl Tx {
         self.ring(Change::Run(run));
         Ok(met == 1)
     }
+}
+
+/// A run without a limit of its own has the server's.
+fn time_limit(plan: Option<&Plan>) -> i64 {
+    plan.and_then(|plan| plan.timeout).map_or(i64::MAX, millis)
 }
 
 /// A place in a plan, for a column.

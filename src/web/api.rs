@@ -19,8 +19,8 @@ use super::{
     pages::{Failure, JobPlace, Moment, Place, Route, RunPlace, log_text, same_site},
 };
 use crate::{
-    engine::{EngineError, whole::Whole},
-    model::{ForgeKind, JobId, JobPath, RepositoryName, RunId, Time},
+    engine::{self, EngineError, whole::Whole},
+    model::{ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time, Waiting},
     store::{ActionRow, JobRow, RunFilter, RunRow, RunSummary, Tx},
 };
 
@@ -180,6 +180,7 @@ fn run_url(forge: ForgeKind, repository: &RepositoryName, number: i64) -> String
 /// A run with its stages, actions and the jobs of each action's newest attempt.
 async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
     let route = route_of(tx, run).await?;
+    let waiting = engine::waiting(tx, run).await?.as_ref().map(waiting_value);
     let rows = tx.actions(run.id).await?;
     let mut stages = Vec::new();
     for (at, stage) in run.plan.iter().flat_map(|plan| &plan.stages).enumerate() {
@@ -189,18 +190,31 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
         }
         stages.push(json!({"name": stage.name, "kind": stage.kind, "actions": actions}));
     }
-    let replay_of = match run.delivery_id {
-        Some(delivery) => tx.replayed_by(delivery).await?,
-        None => None,
-    };
+    let replay_of = tx.replay_of(run).await?;
+    let late = tx.late(run.delivery_id).await?;
     Ok(json!({
         "id": run.id, "forge": route.forge, "repository": route.repository, "number": run.number,
         "flow": run.flow, "path": run.path, "sha": run.sha, "event": run.event.0, "status": run.state.0,
-        "reason": run.reason, "cancelled_by": run.cancelled_by, "rerun_of": run.rerun_of,
-        "delivery": run.delivery_id, "replay_of": replay_of, "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
+        "reason": run.reason, "waiting": waiting, "concurrency": run.plan.as_ref().map(|plan| &plan.concurrency),
+        "superseded_by": run.superseded_by, "cancelled_by": run.cancelled_by, "rerun_of": run.rerun_of,
+        "delivery": run.delivery_id, "replay_of": replay_of, "recovered": late.map(recovered),
+        "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
         "url": route.to_string(), "created": time(run.created), "started": run.started.map(time),
         "ended": run.ended.map(time), "stages": stages,
     }))
+}
+
+/// Why a run has not started: `for` one of `queue`, `source` and `executor`, and the words for it.
+fn waiting_value(waiting: &Waiting) -> Value {
+    let mut value = json!({"for": waiting.label(), "reason": waiting.to_string()});
+    if let Waiting::Queue(place) = waiting {
+        value["group"] = json!(place.group);
+        value["limit"] = json!(place.limit);
+        value["position"] = json!(place.position);
+        value["length"] = json!(place.length);
+        value["ahead"] = json!(place.ahead);
+    }
+    value
 }
 
 async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Result<Value, Problem> {
@@ -252,6 +266,10 @@ fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outp
             "stream": path.map(|path| url(path, JobPlace::Stream)),
         },
     })
+}
+
+fn recovered(late: Late) -> Value {
+    json!({"late_seconds": late.0.as_secs(), "words": late.to_string()})
 }
 
 fn time(time: Time) -> impl Serialize {

@@ -2,6 +2,7 @@
 
 mod agent;
 mod agent_disk;
+mod agent_log;
 mod blob;
 mod cluster;
 mod commands;

@@ -76,6 +76,7 @@ fn report(progress: Progress) -> Report {
         external_id: "01kabcdefghjk".to_owned(),
         started: Some(Time::from_millis(1_772_357_400_000)),
         ended: Some(Time::from_millis(1_772_357_460_000)),
+        annotations: Vec::new(),
     }
 }
 

@@ -8,7 +8,9 @@ use async_trait::async_trait;
 
 use super::{check, local};
 use crate::{
-    forge::{Acknowledged, Authentic, FlowFile, Forge, ForgeError, GitCommand, Reading, Source, Unreadable, Wanted},
+    forge::{
+        Allowance, Authentic, FlowFile, Forge, ForgeError, GitCommand, Reading, Shown, Source, Told, Unreadable, Wanted,
+    },
     model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust},
 };
 
@@ -109,7 +111,28 @@ impl Forge for Here {
         Ok(Source { url, header: None, refs: vec!["refs/heads/main".to_owned()], merge_ref: None })
     }
 
-    async fn report(&self, _: &Wanted<'_>, _: Option<&str>) -> Result<Acknowledged, ForgeError> {
-        Ok(Acknowledged::default())
+    fn allowance(&self, _: &Repository) -> Allowance {
+        Allowance { account: "here".to_owned(), writes: None, states: None }
+    }
+
+    async fn report(&self, _: &Wanted<'_>, _: Option<&str>) -> Result<Told, ForgeError> {
+        Ok(Told::Whole { known: None })
+    }
+
+    fn expected(&self, wanted: &Wanted<'_>) -> Shown {
+        Shown {
+            context: wanted.context.clone(),
+            known: None,
+            state: wanted.report.progress.to_string(),
+            title: wanted.report.title.clone(),
+            url: String::new(),
+            external_id: String::new(),
+            summary: String::new(),
+            annotations: 0,
+        }
+    }
+
+    async fn shown(&self, _: &Repository, _: &Sha) -> Result<Option<Vec<Shown>>, ForgeError> {
+        Ok(None)
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod delivery;
 mod flow_files;
+mod heads;
 mod notes;
 mod secret;
 
@@ -21,7 +22,8 @@ use secrecy::SecretString;
 
 use self::delivery::{Commit, DELIVERY_HEADER, Delivery, EVENT_HEADER, SIGNATURE_HEADER};
 use super::{
-    Acknowledged, Authentic, FlowFile, Forge, ForgeError, GitCommandError, Reading, Source, Unreadable, Wanted,
+    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, GitCommandError, Head, Heads, Hooks, Moved,
+    Reading, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
 };
 use crate::model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust};
 
@@ -111,12 +113,56 @@ impl Forge for Git {
         Ok(Source { url, header: None, refs, merge_ref: None })
     }
 
-    async fn report(&self, wanted: &Wanted<'_>, _: Option<&str>) -> Result<Acknowledged, ForgeError> {
+    fn allowance(&self, repository: &Repository) -> Allowance {
+        Allowance { account: format!("git/{}", repository.name), writes: None, states: None }
+    }
+
+    async fn report(&self, wanted: &Wanted<'_>, _: Option<&str>) -> Result<Told, ForgeError> {
         let directory = self.directory(&wanted.repository.name)?;
         let lock = self.lock(&wanted.repository.name);
         let _alone = lock.lock().await;
         notes::write(&directory, wanted).await?;
-        Ok(Acknowledged::default())
+        Ok(Told::Whole { known: None })
+    }
+
+    fn expected(&self, wanted: &Wanted<'_>) -> Shown {
+        notes::expected(wanted)
+    }
+
+    async fn shown(&self, repository: &Repository, sha: &Sha) -> Result<Option<Vec<Shown>>, ForgeError> {
+        notes::shown(&self.directory(&repository.name)?, sha).await.map(Some)
+    }
+
+    fn recall(&self) -> Option<&dyn Recall> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Recall for Git {
+    /// None: what a hook could not deliver is on the disk beside it, and it delivers that itself.
+    fn hooks(&self) -> Hooks {
+        Hooks::None
+    }
+
+    async fn attempts(&self, _: Option<&Repository>, _: &str, _: Option<&str>) -> Result<AttemptsPage, ForgeError> {
+        Ok(AttemptsPage::default())
+    }
+
+    async fn deliver_again(&self, _: Option<&Repository>, attempt: &str) -> Result<(), ForgeError> {
+        Err(refused(format!("no attempt is kept, and so none is {attempt}")))
+    }
+
+    async fn heads(&self, repository: &Repository) -> Result<Heads, ForgeError> {
+        heads::heads(&self.directory(&repository.name)?).await
+    }
+
+    async fn webhook(&self, repository: &Repository, head: &Head, before: &Sha) -> Result<Webhook, ForgeError> {
+        heads::webhook(&self.directory(&repository.name)?, repository, head, before)
+    }
+
+    fn moved(&self, event: &str, body: &[u8]) -> Option<Moved> {
+        heads::moved(event, body)
     }
 }
 

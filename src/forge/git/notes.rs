@@ -10,11 +10,13 @@ use std::path::Path;
 
 use super::{away, failed, refused};
 use crate::{
-    forge::{ForgeError, GitCommand, GitCommandError, Wanted},
-    model::{Context, Progress, Sha},
+    forge::{ForgeError, GitCommand, GitCommandError, Shown, Wanted},
+    model::{Context, Sha},
 };
 
 const NOTES: &str = "refs/notes/containerops";
+/// What separates columns.
+const BETWEEN: &str = "  ";
 /// The most that is read of a note, and so the most that one may grow to.
 const NOTE_MOST: usize = 1 << 20;
 /// How often it is tried when another process writes notes at the same time.
@@ -35,6 +37,35 @@ pub(super) async fn write(directory: &Path, wanted: &Wanted<'_>) -> Result<(), F
         }
     }
     Err(away(format!("other processes keep writing {NOTES} in {}", directory.display())))
+}
+
+/// What the note says of each context.
+pub(super) async fn shown(directory: &Path, sha: &Sha) -> Result<Vec<Shown>, ForgeError> {
+    let note = match tip(directory).await? {
+        Some(_) => read(directory, sha).await?,
+        None => String::new(),
+    };
+    Ok(note.lines().filter_map(parse).collect())
+}
+
+/// What the note would say.
+pub(super) fn expected(wanted: &Wanted<'_>) -> Shown {
+    let [state, context, title, url] = columns(wanted);
+    let title = [title, url].into_iter().filter(|column| !column.is_empty()).collect::<Vec<_>>().join(BETWEEN);
+    of_line(state, Context(context), title)
+}
+
+/// A line that has a state and a context at least. A column that is empty was left out, so what is behind those two
+/// is not taken apart.
+fn parse(line: &str) -> Option<Shown> {
+    let mut columns = line.splitn(3, BETWEEN);
+    let (state, context) = (columns.next()?.to_owned(), Context(columns.next()?.to_owned()));
+    Some(of_line(state, context, columns.next().unwrap_or_default().to_owned()))
+}
+
+fn of_line(state: String, context: Context, title: String) -> Shown {
+    let (url, external_id, summary) = (String::new(), String::new(), String::new());
+    Shown { context, known: None, state, title, url, external_id, summary, annotations: 0 }
 }
 
 #[derive(PartialEq, Eq)]
@@ -97,7 +128,7 @@ fn overtaken(stderr: &str) -> bool {
 
 /// The note with the line of this context, and no other of it.
 fn with_line(note: &str, context: &Context, line: &str) -> String {
-    let context_of = |line: &str| line.split("  ").nth(1).unwrap_or_default().to_owned();
+    let context_of = |line: &str| line.split(BETWEEN).nth(1).unwrap_or_default().to_owned();
     let mut lines: Vec<&str> = note.lines().filter(|line| context_of(line) != context.0).collect();
     lines.push(line);
     lines.sort_by_key(|line| context_of(line));
@@ -105,13 +136,13 @@ fn with_line(note: &str, context: &Context, line: &str) -> String {
 }
 
 fn line(wanted: &Wanted<'_>) -> String {
-    let state = match wanted.report.progress {
-        Progress::Queued => "queued".to_owned(),
-        Progress::Running => "running".to_owned(),
-        Progress::Done(conclusion) => conclusion.to_string(),
-    };
-    let columns = [&state, &wanted.context.0, &wanted.report.title, &wanted.report.url];
-    columns.map(|text| column(text)).into_iter().filter(|column| !column.is_empty()).collect::<Vec<_>>().join("  ")
+    columns(wanted).into_iter().filter(|column| !column.is_empty()).collect::<Vec<_>>().join(BETWEEN)
+}
+
+/// State, context, title and URL.
+fn columns(wanted: &Wanted<'_>) -> [String; 4] {
+    let state = wanted.report.progress.to_string();
+    [&state, &wanted.context.0, &wanted.report.title, &wanted.report.url].map(|text| column(text))
 }
 
 /// A text without what separates columns and lines, and without what a terminal would obey.

@@ -24,7 +24,7 @@ pub(super) struct Api {
 #[derive(Debug)]
 pub(super) enum Identity {
     /// An App: checks. The caller signs as the App, and repositories are seen through its installations.
-    App(Installations),
+    App { id: u64, installations: Installations },
     /// The owner of a token: commit statuses.
     Token(SecretString),
     /// No reports.
@@ -35,7 +35,7 @@ impl Api {
     pub(super) fn new(settings: GithubSettings) -> Result<Self, SettingsError> {
         let caller = credentials::caller(&settings)?;
         let identity = match settings.credentials {
-            Credentials::App { .. } => Identity::App(Installations::default()),
+            Credentials::App { id, .. } => Identity::App { id, installations: Installations::default() },
             Credentials::Token(token) => Identity::Token(token),
             Credentials::None => Identity::Nobody,
         };
@@ -51,11 +51,11 @@ impl Api {
         let token = self.token(repository).await?;
         let answer = self.send_with(token.as_ref(), call).await?;
         match (&self.identity, token) {
-            (Identity::App(installations), Some(token)) if answer.status == StatusCode::UNAUTHORIZED => {
+            (Identity::App { installations, .. }, Some(token)) if answer.status == StatusCode::UNAUTHORIZED => {
                 installations.forget(&self.caller, repository, &token).await?;
                 self.send_with(self.token(repository).await?.as_ref(), call).await
             }
-            (Identity::App(_) | Identity::Token(_) | Identity::Nobody, _) => Ok(answer),
+            (Identity::App { .. } | Identity::Token(_) | Identity::Nobody, _) => Ok(answer),
         }
     }
 
@@ -66,6 +66,14 @@ impl Api {
         path: String,
     ) -> Result<T, ForgeError> {
         self.send(repository, &Call::get(path)).await?.json()
+    }
+
+    /// Makes a call that is the App's own, or about no repository.
+    pub(super) async fn send_as_ourselves(&self, call: &Call) -> Result<Answer, ForgeError> {
+        match &self.identity {
+            Identity::App { .. } | Identity::Nobody => self.send_with(None, call).await,
+            Identity::Token(token) => self.send_with(Some(token), call).await,
+        }
     }
 
     /// The header with which `git fetch` may read the repository; none if we have no credentials.
@@ -79,7 +87,7 @@ impl Api {
 
     async fn token(&self, repository: &Repository) -> Result<Option<SecretString>, ForgeError> {
         match &self.identity {
-            Identity::App(installations) => installations.token(&self.caller, repository).await.map(Some),
+            Identity::App { installations, .. } => installations.token(&self.caller, repository).await.map(Some),
             Identity::Token(token) => Ok(Some(token.clone())),
             Identity::Nobody => Ok(None),
         }

@@ -1,4 +1,7 @@
-//! Reports as check runs: what an App shows.
+//! Reports as check runs: what an App shows. One is updated by its id and never by its name, so an answer that comes
+//! late meets the run that it was meant for.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use http::StatusCode;
 use jiff::Timestamp;
@@ -6,46 +9,117 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
+    annotation,
     api::Api,
     call::{Answer, Call},
     cut::{said, summary},
+    pages,
 };
 use crate::{
-    forge::{Acknowledged, ForgeError, Wanted},
-    model::{Conclusion, Progress, Time},
+    forge::{ForgeError, Shown, Told, Wanted},
+    model::{Conclusion, Context, Progress, Repository, Sha, Time},
 };
+
+/// What we know of a check run: its id, and how many of its annotations GitHub has. Written as `id/annotations`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    id: u64,
+    annotations: usize,
+}
+
+/// GitHub's answer to a write.
+#[derive(Deserialize)]
+struct Written {
+    id: u64,
+}
+
+/// A check run as GitHub lists it.
+#[derive(Deserialize)]
+struct Listed {
+    id: u64,
+    name: String,
+    status: String,
+    conclusion: Option<String>,
+    details_url: Option<String>,
+    external_id: Option<String>,
+    output: Output,
+}
+
+#[derive(Deserialize)]
+struct Output {
+    title: Option<String>,
+    summary: Option<String>,
+    #[serde(default)]
+    annotations_count: usize,
+}
 
 /// Creates the check run, or updates the one that `known` names. A completed one may go back to `in_progress`: a
 /// re-run keeps its check.
-pub(super) async fn report(api: &Api, wanted: &Wanted<'_>, known: Option<&str>) -> Result<Acknowledged, ForgeError> {
-    if let Some(id) = known.filter(|id| id.bytes().all(|b| b.is_ascii_digit())) {
-        let path = format!("/repos/{}/check-runs/{id}", wanted.repository.name);
-        let answer = api.send(wanted.repository, &Call::patch(path, body(wanted))).await?;
+pub(super) async fn report(api: &Api, wanted: &Wanted<'_>, known: Option<&str>) -> Result<Told, ForgeError> {
+    if let Some(known) = known.and_then(|known| known.parse::<Known>().ok()) {
+        let path = format!("/repos/{}/check-runs/{}", wanted.repository.name, known.id);
+        let answer = api.send(wanted.repository, &Call::patch(path, body(wanted, known.annotations))).await?;
         if answer.status != StatusCode::NOT_FOUND {
-            return acknowledged(answer);
+            return told(answer, wanted, known.annotations);
         }
     }
     create(api, wanted).await
 }
 
-async fn create(api: &Api, wanted: &Wanted<'_>) -> Result<Acknowledged, ForgeError> {
-    let path = format!("/repos/{}/check-runs", wanted.repository.name);
-    let mut body = body(wanted);
-    body["head_sha"] = json!(wanted.sha.as_str());
-    acknowledged(api.send(wanted.repository, &Call::post(path, body)).await?)
-}
-
-fn acknowledged(answer: Answer) -> Result<Acknowledged, ForgeError> {
-    #[derive(Deserialize)]
-    struct CheckRun {
-        id: u64,
+/// What GitHub would show.
+pub(super) fn expected(wanted: &Wanted<'_>) -> Shown {
+    let report = wanted.report;
+    let state = match report.progress {
+        Progress::Done(conclusion) => word(conclusion),
+        Progress::Queued | Progress::Running => status(report.progress),
+    };
+    Shown {
+        context: wanted.context.clone(),
+        known: None,
+        state: state.to_owned(),
+        title: said(report.progress, &report.title),
+        url: report.url.clone(),
+        external_id: report.external_id.clone(),
+        summary: summary(report),
+        annotations: annotation::sent(&report.annotations).len(),
     }
-    let CheckRun { id } = answer.json()?;
-    Ok(Acknowledged { known: Some(id.to_string()) })
 }
 
-/// What both calls say. `output` is replaced as a whole by each.
-fn body(wanted: &Wanted<'_>) -> Value {
+/// Our App's newest check run of each name.
+pub(super) async fn shown(api: &Api, app: u64, repository: &Repository, sha: &Sha) -> Result<Vec<Shown>, ForgeError> {
+    #[derive(Deserialize)]
+    struct Page {
+        check_runs: Vec<Listed>,
+    }
+    let path = format!("/repos/{}/commits/{sha}/check-runs?filter=latest&app_id={app}&", repository.name);
+    let listed = pages::all(api, repository, &path, |page: Page| page.check_runs).await?;
+    let mut newest = BTreeMap::<String, Listed>::new();
+    for run in listed {
+        if newest.get(&run.name).is_none_or(|other| other.id < run.id) {
+            newest.insert(run.name.clone(), run);
+        }
+    }
+    Ok(newest.into_values().map(Listed::shown).collect())
+}
+
+async fn create(api: &Api, wanted: &Wanted<'_>) -> Result<Told, ForgeError> {
+    let path = format!("/repos/{}/check-runs", wanted.repository.name);
+    let mut body = body(wanted, 0);
+    body["head_sha"] = json!(wanted.sha.as_str());
+    told(api.send(wanted.repository, &Call::post(path, body)).await?, wanted, 0)
+}
+
+fn told(answer: Answer, wanted: &Wanted<'_>, before: usize) -> Result<Told, ForgeError> {
+    let Written { id } = answer.json()?;
+    let all = annotation::sent(&wanted.report.annotations).len();
+    let annotations = before.max(all.min(before + annotation::AT_ONCE));
+    let known = Known { id, annotations }.to_string();
+    Ok(if annotations < all { Told::Part { known } } else { Told::Whole { known: Some(known) } })
+}
+
+/// What both calls say. `output` is replaced as a whole by each, but for the annotations: those are appended, so only
+/// the ones that GitHub has not are sent.
+fn body(wanted: &Wanted<'_>, annotations: usize) -> Value {
     let report = wanted.report;
     let mut body = json!({
         "name": wanted.context.0,
@@ -54,6 +128,10 @@ fn body(wanted: &Wanted<'_>) -> Value {
         "status": status(report.progress),
         "output": { "title": said(report.progress, &report.title), "summary": summary(report) },
     });
+    let next = annotation::batch(&report.annotations, annotations);
+    if !next.is_empty() {
+        body["output"]["annotations"] = Value::Array(next);
+    }
     if let Some(started) = report.started {
         body["started_at"] = json!(rfc3339(started));
     }
@@ -64,6 +142,37 @@ fn body(wanted: &Wanted<'_>) -> Value {
         }
     }
     body
+}
+
+impl Listed {
+    fn shown(self) -> Shown {
+        let annotations = self.output.annotations_count;
+        Shown {
+            context: Context(self.name),
+            known: Some(Known { id: self.id, annotations }.to_string()),
+            state: self.conclusion.unwrap_or(self.status),
+            title: self.output.title.unwrap_or_default(),
+            url: self.details_url.unwrap_or_default(),
+            external_id: self.external_id.unwrap_or_default(),
+            summary: self.output.summary.unwrap_or_default(),
+            annotations,
+        }
+    }
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.id, self.annotations)
+    }
+}
+
+impl FromStr for Known {
+    type Err = std::num::ParseIntError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // an earlier release knew only ids, and told no annotations
+        let (id, annotations) = text.split_once('/').unwrap_or((text, "0"));
+        Ok(Self { id: id.parse()?, annotations: annotations.parse()? })
+    }
 }
 
 const fn status(progress: Progress) -> &'static str {
@@ -89,4 +198,23 @@ const fn word(conclusion: Conclusion) -> &'static str {
 /// To the second, as GitHub writes times itself.
 fn rfc3339(time: Time) -> String {
     Timestamp::from_second(time.as_millis().div_euclid(1000)).unwrap_or_default().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_check_is_read_as_it_was_written() {
+        for (text, known) in [
+            ("7/50", Some(Known { id: 7, annotations: 50 })),
+            ("7", Some(Known { id: 7, annotations: 0 })),
+            ("7/", None),
+            ("../7", None),
+            ("", None),
+        ] {
+            assert_eq!(text.parse().ok(), known, "{text}");
+        }
+        assert_eq!(Known { id: 7, annotations: 50 }.to_string(), "7/50");
+    }
 }

@@ -40,6 +40,15 @@ pub(super) fn start(text: &str, characters: usize) -> String {
     text.chars().take(characters - 1).chain(['…']).collect()
 }
 
+/// At most so many bytes, whole characters; ends in `…` if something is missing.
+pub(super) fn bytes(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(limit - '…'.len_utf8());
+    format!("{}…", &text[..end])
+}
+
 fn cut(text: &str, url: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
@@ -133,6 +142,13 @@ mod tests {
             let start = start(&text, characters);
             prop_assert!(start.chars().count() <= characters);
             prop_assert!(text.chars().count() > characters || start == text);
+        }
+
+        #[test]
+        fn bytes_are_never_more(text in "[aä→𝄞]{0,20}", limit in 3_usize..20) {
+            let cut = bytes(&text, limit);
+            prop_assert!(cut.len() <= limit, "{} bytes", cut.len());
+            prop_assert!(text.len() > limit || cut == text);
         }
     }
 }

@@ -4,13 +4,18 @@
 //! octocrab carries the calls and signs as the App. Its typed answers are too strict for a forge that adds fields
 //! at will, so each module here reads only what it needs.
 
+mod annotation;
 mod api;
 mod call;
 mod check;
 mod credentials;
 mod cut;
+mod deliveries;
 mod files;
+mod heads;
 mod installation;
+mod moved;
+mod pages;
 mod payload;
 mod signature;
 mod status;
@@ -27,8 +32,15 @@ use self::{
     api::{Api, Identity},
     call::refused,
 };
-use super::{Acknowledged, Authentic, FlowFile, Forge, ForgeError, Reading, Source, Unreadable, Wanted};
-use crate::model::{Event, EventKind, ForgeKind, Repository, Sha};
+use super::{
+    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hooks, Moved, Reading, Recall, Shown,
+    Source, Told, Unreadable, Wanted, Webhook, Writes,
+};
+use crate::model::{Event, EventKind, ForgeKind, Repository, Sha, Time};
+
+/// What GitHub takes of one installation, or of one token, before it limits us; carrying on can cost the App its
+/// access.
+const WRITES: Writes = Writes { per_minute: 80, per_hour: 500 };
 
 /// What is needed to talk with GitHub.
 #[derive(Debug, Clone)]
@@ -120,17 +132,99 @@ impl Forge for Github {
         Ok(Source { url, header, refs: refs(&event.kind), merge_ref: merge_ref(&event.kind) })
     }
 
-    async fn report(&self, wanted: &Wanted<'_>, known: Option<&str>) -> Result<Acknowledged, ForgeError> {
+    /// An installation is the App's at one owner, so all repositories of that owner share a budget; a token's budget is
+    /// its own.
+    fn allowance(&self, repository: &Repository) -> Allowance {
         match self.api.identity() {
-            Identity::App(_) => check::report(&self.api, wanted, known).await,
-            Identity::Token(_) => status::report(&self.api, wanted).await,
-            Identity::Nobody => Err(refused(
-                0,
-                "reports need an App (CONTAINEROPS_GITHUB_APP_ID and _PRIVATE_KEY_FILE) or CONTAINEROPS_GITHUB_TOKEN"
-                    .to_owned(),
-            )),
+            Identity::App { .. } => {
+                let account = format!("github/{}", repository.name.owner().to_ascii_lowercase());
+                Allowance { account, writes: Some(WRITES), states: None }
+            }
+            Identity::Token(_) | Identity::Nobody => {
+                Allowance { account: "github".to_owned(), writes: Some(WRITES), states: Some(status::MOST) }
+            }
         }
     }
+
+    async fn report(&self, wanted: &Wanted<'_>, known: Option<&str>) -> Result<Told, ForgeError> {
+        match self.api.identity() {
+            Identity::App { .. } => check::report(&self.api, wanted, known).await,
+            Identity::Token(_) => status::report(&self.api, wanted).await,
+            Identity::Nobody => Err(nobody()),
+        }
+    }
+
+    fn expected(&self, wanted: &Wanted<'_>) -> Shown {
+        match self.api.identity() {
+            Identity::App { .. } => check::expected(wanted),
+            Identity::Token(_) | Identity::Nobody => status::expected(wanted),
+        }
+    }
+
+    async fn shown(&self, repository: &Repository, sha: &Sha) -> Result<Option<Vec<Shown>>, ForgeError> {
+        match self.api.identity() {
+            Identity::App { id, .. } => check::shown(&self.api, *id, repository, sha).await.map(Some),
+            Identity::Token(_) => status::shown(&self.api, repository, sha).await.map(Some),
+            Identity::Nobody => Err(nobody()),
+        }
+    }
+
+    fn recall(&self) -> Option<&dyn Recall> {
+        match self.api.identity() {
+            Identity::App { .. } | Identity::Token(_) => Some(self),
+            // sixty calls an hour are not enough
+            Identity::Nobody => None,
+        }
+    }
+}
+
+#[async_trait]
+impl Recall for Github {
+    fn hooks(&self) -> Hooks {
+        match self.api.identity() {
+            Identity::App { .. } => Hooks::OfAll,
+            Identity::Token(_) => Hooks::OfEach,
+            Identity::Nobody => Hooks::None,
+        }
+    }
+
+    async fn attempts(
+        &self,
+        of: Option<&Repository>,
+        url: &str,
+        page: Option<&str>,
+    ) -> Result<AttemptsPage, ForgeError> {
+        deliveries::attempts(&self.api, of, url, page).await
+    }
+
+    async fn deliver_again(&self, of: Option<&Repository>, attempt: &str) -> Result<(), ForgeError> {
+        deliveries::deliver_again(&self.api, of, attempt).await
+    }
+
+    async fn heads(&self, repository: &Repository) -> Result<Heads, ForgeError> {
+        heads::heads(&self.api, repository).await
+    }
+
+    async fn webhook(&self, repository: &Repository, head: &Head, before: &Sha) -> Result<Webhook, ForgeError> {
+        heads::webhook(&self.api, repository, head, before).await
+    }
+
+    fn moved(&self, event: &str, body: &[u8]) -> Option<Moved> {
+        moved::moved(event, body)
+    }
+}
+
+/// A moment as GitHub writes it.
+fn time(moment: jiff::Timestamp) -> Time {
+    Time::from_millis(moment.as_millisecond())
+}
+
+fn nobody() -> ForgeError {
+    refused(
+        0,
+        "reports need an App (CONTAINEROPS_GITHUB_APP_ID and _PRIVATE_KEY_FILE) or CONTAINEROPS_GITHUB_TOKEN"
+            .to_owned(),
+    )
 }
 
 async fn open_pull_request(api: &Api, repository: &Repository, branch: &str) -> Result<Option<u64>, ForgeError> {

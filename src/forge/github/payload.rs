@@ -17,9 +17,11 @@ use crate::{
 /// Who did it when GitHub does not say: its own name for accounts that are gone.
 const GHOST: &str = "ghost";
 /// The branches on which a merge queue tries its merges; `merge_group` tells about them.
-const QUEUE: &str = "gh-readonly-queue/";
+pub(super) const QUEUE: &str = "gh-readonly-queue/";
+/// What happens to a pull request that gives it code to run.
+pub(super) const PULL_ACTIONS: [&str; 3] = ["opened", "reopened", "synchronize"];
 /// No forge takes a longer ref.
-const LONGEST_REF: usize = 1024;
+pub(super) const LONGEST_REF: usize = 1024;
 const LONGEST_TITLE: usize = 200;
 /// A GitHub login has at most 39 characters, and `[bot]` behind them.
 const LONGEST_LOGIN: usize = 100;
@@ -172,6 +174,16 @@ impl TryFrom<String> for Ref {
     }
 }
 
+/// Whether a delivery of this event may start runs.
+pub(super) fn may_start_runs(event: &str, action: Option<&str>) -> bool {
+    match (event, action) {
+        ("push", _) | ("merge_group", Some("checks_requested")) => true,
+        ("pull_request", Some(action)) => PULL_ACTIONS.contains(&action),
+        ("check_run" | "check_suite", Some("rerequested")) => true,
+        _ => false,
+    }
+}
+
 /// Reads a delivery of this event.
 pub(super) fn read(event: &str, body: &[u8]) -> Result<Reading, Unreadable> {
     serde_json::from_slice::<IgnoredAny>(body).map_err(|e| not_json(&e, body))?;
@@ -188,7 +200,7 @@ pub(super) fn read(event: &str, body: &[u8]) -> Result<Reading, Unreadable> {
 
 fn acted(event: &str, action: &str, body: &[u8]) -> Result<Reading, Unreadable> {
     match (event, action) {
-        ("pull_request", "opened" | "reopened" | "synchronize") => {
+        ("pull_request", action) if PULL_ACTIONS.contains(&action) => {
             Ok(pull_request(shaped(event, body)?, shaped(event, body)?))
         }
         ("merge_group", "checks_requested") => Ok(merge_group(shaped(event, body)?, shaped(event, body)?)),

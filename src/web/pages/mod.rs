@@ -7,6 +7,7 @@ mod failure;
 mod job;
 mod live;
 mod mark;
+mod queue;
 mod route;
 mod run;
 mod runs;

@@ -4,14 +4,16 @@ use askama::Template;
 use axum::response::Response;
 
 use super::{
-    Chrome, Failure, JobPlace, Mark, Moment, Place, Route, Took, find_run, render, run_url,
+    Chrome, Failure, JobPlace, Mark, Moment, Place, Route, Took, find_run,
+    queue::WaitingView,
+    render, run_url,
     runs::{event_words, first_line, web_link},
 };
 use crate::{
-    engine::worst,
+    engine::{self, worst},
     model::{
         ActionPlan, ActionState, Conclusion, DeliveryId, Diagnostic, Event, EventKind, ForgeKind, JobPath, JobPlan,
-        Sequencing, Severity, StageKind, StagePlan, Time, Trust, UntrustedReason,
+        Late, Sequencing, Severity, StageKind, StagePlan, Time, Trust, UntrustedReason,
     },
     store::{ActionRow, JobRow, RunRow, Tx},
     web::{Web, log::ansi::Renderer},
@@ -33,6 +35,7 @@ struct RunPage {
     flow: String,
     number: i64,
     reason: String,
+    waiting: Option<WaitingView>,
     event: String,
     event_url: Option<String>,
     sha: String,
@@ -46,6 +49,7 @@ struct RunPage {
     path: String,
     delivery_url: Option<String>,
     replay_of: Option<DeliveryId>,
+    late: Option<Late>,
     cancelled_by: Option<String>,
     diagnostics: Vec<DiagnosticView>,
     stages: Vec<StageView>,
@@ -117,10 +121,9 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
     let (repository, run) = find_run(&mut tx, route, number).await?;
     let making = Making { route, run: number, now: web.engine.clock.now() };
     let stages = making.stages(&mut tx, &run).await?;
-    let replay_of = match run.delivery_id {
-        Some(delivery) => tx.replayed_by(delivery).await?,
-        None => None,
-    };
+    let waiting = engine::waiting(&mut tx, &run).await?.map(|waiting| WaitingView::new(&waiting, route));
+    let replay_of = tx.replay_of(&run).await?;
+    let late = tx.late(run.delivery_id).await?;
     let facts = &repository.facts.0;
     let mark = Mark::from(&run.state.0);
     let ended = run.state.conclusion().is_some();
@@ -145,10 +148,13 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         digest: run.digest.to_string(),
         delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
         replay_of,
+        late,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
         stages,
         flow: run.flow,
-        reason: run.reason,
+        // what it waits for says more
+        reason: if waiting.is_some() { String::new() } else { run.reason },
+        waiting,
         source_note: run.source_note,
         path: run.path,
         cancelled_by: run.cancelled_by,

@@ -39,7 +39,7 @@ fn check_place(diagnostic: &Diagnostic, lines: &[&str]) -> Result<(), TestCaseEr
 }
 
 /// A good file, cut, doubled and sprinkled with what YAML cares about.
-fn mutated() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let files: Vec<Vec<u8>> = ["good", "original", "bad"].into_iter().flat_map(all).map(|(_, text)| text).collect();
     let edit = (any::<prop::sample::Index>(), 0_usize..40, "[-:\\[\\]{}&*!|>'\"#@%,?\n\t a-c~\u{0}\u{85}é]{0,6}");
     (prop::sample::select(files), prop::collection::vec(edit, 1..6)).prop_map(|(mut text, edits)| {

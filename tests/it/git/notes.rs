@@ -46,6 +46,7 @@ async fn report(forge: &Git, event: &Event, context: &str, progress: Progress, t
         external_id: String::new(),
         started: None,
         ended: None,
+        annotations: Vec::new(),
     };
     let context = Context(context.to_owned());
     let wanted = Wanted { repository: &event.repository, sha: &event.sha, context: &context, report: &report };

@@ -69,6 +69,7 @@ async fn an_answer_cut_in_the_middle_is_away_though_the_write_was_done() {
         external_id: "1".to_owned(),
         started: None,
         ended: None,
+        annotations: Vec::new(),
     };
     let context = Context::of_run("ci", "push");
     let wanted = Wanted { repository: &repository, sha: &sha, context: &context, report: &report };

@@ -1,5 +1,5 @@
 use containerops::{
-    forge::{Forge as _, ForgeError, Wanted, github::Github},
+    forge::{Forge as _, ForgeError, Told, Wanted, github::Github},
     model::{Conclusion, Context, Progress, Report, Repository, Sha, Time},
 };
 use insta::assert_snapshot;
@@ -18,7 +18,7 @@ const CONCLUSIONS: [Conclusion; 7] = [
 ];
 
 /// A context on a commit, told to a forge again and again.
-struct Told<'a> {
+struct Place<'a> {
     github: &'a Github,
     repository: Repository,
     sha: Sha,
@@ -26,14 +26,17 @@ struct Told<'a> {
     known: Option<String>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> Place<'a> {
     fn new(github: &'a Github, (repository, sha): (Repository, Sha)) -> Self {
         Self { github, repository, sha, context: Context::of_run("ci", "push"), known: None }
     }
 
     async fn tell(&mut self, report: &Report) -> Result<(), ForgeError> {
         let wanted = Wanted { repository: &self.repository, sha: &self.sha, context: &self.context, report };
-        self.known = self.github.report(&wanted, self.known.as_deref()).await?.known;
+        match self.github.report(&wanted, self.known.as_deref()).await? {
+            Told::Whole { known } => self.known = known,
+            other => panic!("it was to be told as a whole: {other:?}"),
+        }
         Ok(())
     }
 }
@@ -47,6 +50,7 @@ fn report(progress: Progress, title: &str) -> Report {
         external_id: "01kabcdefghjk".to_owned(),
         started: Some(Time::from_millis(1_772_357_400_999)),
         ended: Some(Time::from_millis(1_772_357_460_000)),
+        annotations: Vec::new(),
     }
 }
 
@@ -54,7 +58,7 @@ fn report(progress: Progress, title: &str) -> Report {
 async fn one_check_goes_through_its_states_and_back() {
     let model = ModelGithub::start().await;
     let github = app(&model);
-    let mut told = Told::new(&github, widget(&github, &model, &[("a", b"1")]));
+    let mut told = Place::new(&github, widget(&github, &model, &[("a", b"1")]));
     for (progress, title) in [
         (Progress::Queued, "waiting for a node"),
         (Progress::Running, "test: 1 of 3"),
@@ -77,7 +81,7 @@ async fn one_check_goes_through_its_states_and_back() {
 async fn a_check_says_everything_that_a_report_has() {
     let model = ModelGithub::start().await;
     let github = app(&model);
-    let mut told = Told::new(&github, widget(&github, &model, &[("a", b"1")]));
+    let mut told = Place::new(&github, widget(&github, &model, &[("a", b"1")]));
     told.tell(&report(Progress::Running, "test")).await.expect("it is taken");
     told.tell(&report(Progress::Done(Conclusion::Success), "3 of 3")).await.expect("it is taken");
     let check = model.concluded("containerops/ci/push").await;
@@ -99,7 +103,7 @@ async fn a_check_says_everything_that_a_report_has() {
 async fn every_conclusion_has_its_word_as_a_check() {
     let model = ModelGithub::start().await;
     let github = app(&model);
-    let mut told = Told::new(&github, widget(&github, &model, &[("a", b"1")]));
+    let mut told = Place::new(&github, widget(&github, &model, &[("a", b"1")]));
     for conclusion in CONCLUSIONS {
         told.tell(&report(Progress::Done(conclusion), "lint and test")).await.expect("it is taken");
     }
@@ -120,7 +124,7 @@ async fn every_conclusion_has_its_word_as_a_check() {
 async fn every_progress_has_its_word_as_a_status() {
     let model = ModelGithub::start().await;
     let github = Github::new(model.settings_with_token()).expect("good settings");
-    let mut told = Told::new(&github, widget(&github, &model, &[("a", b"1")]));
+    let mut told = Place::new(&github, widget(&github, &model, &[("a", b"1")]));
     for progress in [Progress::Queued, Progress::Running].into_iter().chain(CONCLUSIONS.map(Progress::Done)) {
         told.tell(&report(progress, "lint and test")).await.expect("it is taken");
     }
@@ -142,7 +146,7 @@ async fn every_progress_has_its_word_as_a_status() {
 async fn a_status_is_cut_at_140_characters() {
     let model = ModelGithub::start().await;
     let github = Github::new(model.settings_with_token()).expect("good settings");
-    let mut told = Told::new(&github, widget(&github, &model, &[("a", b"1")]));
+    let mut told = Place::new(&github, widget(&github, &model, &[("a", b"1")]));
     told.tell(&report(Progress::Done(Conclusion::Skipped), &"ä".repeat(140))).await.expect("it is taken");
     let status = model.concluded("containerops/ci/push").await;
     assert_eq!(status.title, format!("skipped: {}…", "ä".repeat(130)));
@@ -152,7 +156,7 @@ async fn a_status_is_cut_at_140_characters() {
 async fn a_long_summary_is_cut_where_a_line_ends() {
     let model = ModelGithub::start().await;
     let github = app(&model);
-    let mut told = Told::new(&github, widget(&github, &model, &[("a", b"1")]));
+    let mut told = Place::new(&github, widget(&github, &model, &[("a", b"1")]));
     let mut long = report(Progress::Done(Conclusion::Failure), "unit: exit code 101");
     long.summary = format!("The end of the log:\n````text\n{}````\n", "ä line of the log\n".repeat(5000));
     told.tell(&long).await.expect("it is taken");
@@ -172,7 +176,7 @@ async fn a_long_summary_is_cut_where_a_line_ends() {
 async fn an_empty_summary_becomes_the_title() {
     let model = ModelGithub::start().await;
     let github = app(&model);
-    let mut told = Told::new(&github, widget(&github, &model, &[("a", b"1")]));
+    let mut told = Place::new(&github, widget(&github, &model, &[("a", b"1")]));
     told.tell(&Report { summary: String::new(), ..report(Progress::Queued, "waiting") }).await.expect("it is taken");
     assert_eq!(model.writes()[0].summary, "waiting");
 }
@@ -181,7 +185,7 @@ async fn an_empty_summary_becomes_the_title() {
 async fn a_check_that_is_gone_is_made_anew() {
     let model = ModelGithub::start().await;
     let github = app(&model);
-    let mut told = Told::new(&github, widget(&github, &model, &[("a", b"1")]));
+    let mut told = Place::new(&github, widget(&github, &model, &[("a", b"1")]));
     told.tell(&report(Progress::Running, "test")).await.expect("it is taken");
     model.remove_checks();
     told.tell(&report(Progress::Done(Conclusion::Success), "3 of 3")).await.expect("it is taken");
@@ -197,7 +201,7 @@ async fn nobody_reports_nothing() {
     let mut settings = model.settings();
     settings.credentials = containerops::forge::github::Credentials::None;
     let github = Github::new(settings).expect("good settings");
-    let mut told = Told::new(&github, widget(&github, &model, &[("a", b"1")]));
+    let mut told = Place::new(&github, widget(&github, &model, &[("a", b"1")]));
     let error = told.tell(&report(Progress::Queued, "waiting")).await.expect_err("nobody may");
     assert_snapshot!(error, @r"
     github refused (0): reports need an App (CONTAINEROPS_GITHUB_APP_ID and _PRIVATE_KEY_FILE) or CONTAINEROPS_GITHUB_TOKEN

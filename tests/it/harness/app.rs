@@ -10,6 +10,7 @@
 
 mod assembled;
 mod look;
+mod sweep;
 
 use std::{collections::BTreeMap, path::Path, sync::Mutex, time::Duration};
 
@@ -27,6 +28,7 @@ use super::{
     pods::Pods,
 };
 use assembled::Assembled;
+pub(crate) use sweep::{GRACE, INTERVAL};
 
 /// The repository of the stories.
 pub(crate) const WIDGET: &str = "acme/widget";
@@ -71,6 +73,7 @@ impl Tester {
         let github = ModelGithub::start().await;
         let pods = Pods::of_kind(kind);
         let clock = Clock::standing_at(Time::from_millis(NOON));
+        github.set_clock(&clock);
         let data = tempfile::tempdir().expect("a folder");
         let running = Assembled::of(data.path(), &github, identity, &pods, &clock).await;
         let http = reqwest::Client::new();
@@ -146,7 +149,7 @@ impl Tester {
     /// Does all that is due when so much time has passed.
     pub(crate) async fn later(&self, span: Duration) {
         self.clock.advance(span);
-        self.app().engine.settle_all().await.expect("the database is there");
+        self.app().engine.settle_overdue().await.expect("the database is there");
         self.drain().await;
     }
 

@@ -11,8 +11,11 @@
 
 mod app;
 mod git_http;
+mod limits;
+mod recall;
 mod repository;
 mod routes;
+mod shown;
 mod webhook;
 
 use std::{
@@ -58,6 +61,7 @@ pub(crate) struct ModelGithub {
 struct World {
     state: Mutex<State>,
     written: Notify,
+    held: Notify,
 }
 
 #[derive(Default)]
@@ -75,10 +79,14 @@ struct State {
     calls: Vec<String>,
     faults: VecDeque<Fault>,
     delay: Duration,
+    memory: recall::Memory,
+    budget: Option<limits::Budget>,
+    late: Vec<limits::Late>,
+    /// A call is held back now.
+    holding: bool,
 }
 
 /// What goes wrong with a call.
-#[derive(Debug, Clone, Copy)]
 enum Fault {
     /// It is answered with this status, and nothing is done.
     Status(u16),
@@ -86,6 +94,10 @@ enum Fault {
     Limit(Duration),
     /// It is done, but the connection breaks in the middle of the answer.
     Cut,
+    /// It is answered with 504, and done later.
+    Late,
+    /// It is done when the test wants.
+    Hold(tokio::sync::oneshot::Receiver<()>),
 }
 
 /// How something was written.
@@ -112,6 +124,8 @@ pub(crate) struct Write {
     pub(crate) url: String,
     pub(crate) external_id: String,
     pub(crate) times: Times,
+    /// The messages of all annotations that it has.
+    pub(crate) annotations: Vec<String>,
 }
 
 /// `started_at` and `completed_at`.
@@ -176,7 +190,7 @@ impl ModelGithub {
     pub(crate) fn commit(&self, repository: &str, branch: &str, files: &[(&str, &[u8])]) -> Sha {
         let path = self.path(repository);
         let mut state = self.state();
-        let id = state.next_id();
+        let (id, now) = (state.next_id(), state.memory.now());
         let here =
             state.repositories.entry(repository.to_owned()).or_insert_with(|| Repository { id, ..Default::default() });
         let tree = files.iter().map(|&(path, content)| (path.to_owned(), content.to_vec())).collect();
@@ -184,6 +198,7 @@ impl ModelGithub {
         let sha = repository::commit(&path, branch, parent, &tree);
         here.trees.insert(sha.clone(), tree);
         here.branches.entry(branch.to_owned()).or_default().push(sha.clone());
+        state.memory.made.insert(sha.clone(), now);
         sha
     }
 
@@ -211,7 +226,7 @@ impl ModelGithub {
 
     /// The next `n` calls are answered with this status.
     pub(crate) fn fail_next(&self, n: usize, status: u16) {
-        self.state().faults.extend(std::iter::repeat_n(Fault::Status(status), n));
+        self.state().faults.extend((0..n).map(|_| Fault::Status(status)));
     }
 
     /// The next call is told to wait so long.

@@ -15,7 +15,8 @@ async fn what_a_broken_github_did_not_take_it_is_told_later() {
     let t = Tester::start().await;
     let sha = t.push("main", SMALL).await;
     let before = t.checks(&sha);
-    t.github.fail_next(4, 503);
+    // two calls, and the look at what became of them
+    t.github.fail_next(3, 503);
     t.run_the_job("test", 0).await;
     assert_eq!(t.checks(&sha), before, "nobody has been told of the end");
     t.later(Duration::from_secs(10)).await;
@@ -34,6 +35,7 @@ async fn an_end_that_comes_while_github_is_away_is_told_alone() {
     t.github.fail_next(2, 502);
     t.drain().await;
     agent.exits(0).await;
+    t.later(Duration::from_secs(5)).await;
     assert_eq!(t.read_writes(), 2, "one for the run and one for the action: `in_progress` is no news any more");
 }
 

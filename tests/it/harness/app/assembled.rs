@@ -33,6 +33,7 @@ impl Assembled {
             scratch: data.join("scratch"),
             job_timeout: settings.job_timeout,
             run_timeout: settings.run_timeout,
+            sweep_interval: Duration::from_secs(300),
             log_limit: settings.log_limit,
             contact_timeout: Duration::from_secs(15 * 60),
         };

@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Fault, How, INSTALLATION, TOKEN, Times, World, Write, app, repository::Tree};
+use super::{Fault, How, INSTALLATION, TOKEN, Times, World, Write, app, limits, recall, repository::Tree, shown};
 
 /// GitHub takes no longer summary, in bytes.
 const LONGEST_SUMMARY: usize = 65_535;
@@ -27,7 +27,7 @@ const LONGEST_CONTENT: usize = 1 << 20;
 type Model = State<Arc<World>>;
 
 /// A refusal, in GitHub's shape.
-struct Refusal(StatusCode, String);
+pub(super) struct Refusal(StatusCode, String);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -45,6 +45,8 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/repos/{owner}/{name}/check-runs", post(create_check))
         .route("/repos/{owner}/{name}/check-runs/{id}", patch(update_check))
         .route("/repos/{owner}/{name}/statuses/{sha}", post(create_status))
+        .merge(recall::routes())
+        .merge(shown::routes())
         .fallback(|| async { not_found() })
         .layer(DefaultBodyLimit::max(1 << 20))
         .layer(from_fn_with_state(Arc::clone(&world), gate))
@@ -59,10 +61,26 @@ async fn gate(State(world): Model, request: Request, next: Next) -> Response {
         (state.faults.pop_front(), state.delay)
     };
     tokio::time::sleep(delay).await;
+    let fault = match fault {
+        Some(Fault::Hold(goes_on)) => {
+            limits::hold(&world, goes_on).await;
+            None
+        }
+        other => other,
+    };
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    if world.state().budget.as_mut().is_some_and(|budget| !budget.takes(&method, &path)) {
+        return limited(Duration::from_secs(60));
+    }
     match fault {
+        Some(Fault::Late) => {
+            limits::keep(&world, request, next).await;
+            refuse(504, "We couldn't respond to your request in time").into_response()
+        }
         Some(Fault::Status(status)) => refuse(status, "on demand").into_response(),
         Some(Fault::Limit(after)) => limited(after),
         Some(Fault::Cut) => cut(next.run(request).await),
+        Some(Fault::Hold(_)) => unreachable!("it was waited for"),
         None if !is_let_in(&world, request.method(), request.uri(), request.headers()) => {
             refuse(401, "Bad credentials").into_response()
         }
@@ -166,18 +184,20 @@ fn folder(tree: &Tree, path: &str) -> Vec<Value> {
 
 #[derive(Deserialize)]
 struct PullFilter {
-    head: String,
+    head: Option<String>,
 }
 
 async fn pulls(
     State(world): Model,
     Path(name): Path<(String, String)>,
     Query(filter): Query<PullFilter>,
+    Query(page): Query<recall::Page>,
 ) -> Result<Json<Value>, Refusal> {
+    let Some(wanted) = filter.head else { return recall::pulls(&world, &full(name), &page) };
     let state = world.state();
     let repository = state.repositories.get(&full(name)).ok_or_else(not_found)?;
     let label = |head: &str, branch: &str| format!("{}:{branch}", head.split('/').next().unwrap_or_default());
-    let found = repository.pulls.iter().filter(|pull| label(&pull.head_repository, &pull.branch) == filter.head);
+    let found = repository.pulls.iter().filter(|pull| label(&pull.head_repository, &pull.branch) == wanted);
     Ok(Json(found.map(|pull| json!({"number": pull.number, "head": {"ref": pull.branch}})).collect()))
 }
 
@@ -199,7 +219,19 @@ struct OutputBody {
     title: String,
     summary: String,
     #[serde(default)]
-    annotations: Vec<Value>,
+    annotations: Vec<AnnotationBody>,
+}
+
+#[derive(Deserialize)]
+struct AnnotationBody {
+    path: String,
+    start_line: u64,
+    end_line: u64,
+    start_column: Option<u64>,
+    end_column: Option<u64>,
+    annotation_level: String,
+    message: String,
+    title: Option<String>,
 }
 
 async fn create_check(
@@ -229,8 +261,10 @@ async fn update_check(
 ) -> Result<Json<Value>, Refusal> {
     let body = only_app(&headers, body)?;
     let mut state = world.state();
-    let sha = state.checks.get(&id).ok_or_else(not_found)?.sha.clone();
-    let write = body.write(How::Updated, sha)?;
+    let before = state.checks.get(&id).ok_or_else(not_found)?.clone();
+    let mut write = body.write(How::Updated, before.sha)?;
+    // they are appended, whatever else is replaced
+    write.annotations.splice(0..0, before.annotations);
     state.checks.insert(id, write.clone());
     state.wrote(write);
     world.written.notify_waiters();
@@ -257,6 +291,9 @@ impl CheckBody {
         if output.annotations.len() > 50 {
             return Err(unprocessable("annotations exceeds a maximum quantity of 50"));
         }
+        if !output.annotations.iter().all(AnnotationBody::is_good) {
+            return Err(unprocessable("Invalid annotation"));
+        }
         Ok(Write {
             how,
             context: self.name.filter(|name| !name.is_empty()).ok_or_else(|| unprocessable("name is missing"))?,
@@ -267,6 +304,7 @@ impl CheckBody {
             url: self.details_url.unwrap_or_default(),
             external_id: self.external_id.unwrap_or_default(),
             times: times(self.started_at, self.completed_at),
+            annotations: output.annotations.into_iter().map(|annotation| annotation.message).collect(),
         })
     }
 
@@ -278,6 +316,18 @@ impl CheckBody {
             (Some(word @ ("queued" | "in_progress")), None) => Ok(word.to_owned()),
             (status, conclusion) => Err(unprocessable(format!("status {status:?} with {conclusion:?}"))),
         }
+    }
+}
+
+impl AnnotationBody {
+    fn is_good(&self) -> bool {
+        !self.path.is_empty()
+            && (1..=self.end_line).contains(&self.start_line)
+            && (self.start_column.is_none() || self.start_line == self.end_line)
+            && self.start_column <= self.end_column
+            && matches!(self.annotation_level.as_str(), "notice" | "warning" | "failure")
+            && (1..=64 << 10).contains(&self.message.len())
+            && self.title.as_ref().is_none_or(|title| title.chars().count() <= 255)
     }
 }
 
@@ -332,15 +382,16 @@ impl StatusBody {
             url: self.target_url,
             external_id: String::new(),
             times: (None, None),
+            annotations: Vec::new(),
         })
     }
 }
 
-fn full((owner, name): (String, String)) -> String {
+pub(super) fn full((owner, name): (String, String)) -> String {
     format!("{owner}/{name}")
 }
 
-fn not_found() -> Refusal {
+pub(super) fn not_found() -> Refusal {
     refuse(404, "Not Found")
 }
 
@@ -348,6 +399,6 @@ fn unprocessable(message: impl Into<String>) -> Refusal {
     refuse(422, message)
 }
 
-fn refuse(status: u16, message: impl Into<String>) -> Refusal {
+pub(super) fn refuse(status: u16, message: impl Into<String>) -> Refusal {
     Refusal(StatusCode::from_u16(status).expect("a status"), message.into())
 }

@@ -104,6 +104,7 @@ impl ModelGithub {
         }
         let request = &mut body["pull_request"];
         request["number"] = json!(number);
+        request["updated_at"] = json!(self.state().memory.now());
         request["head"]["ref"] = json!(pull.branch);
         request["head"]["sha"] = json!(head);
         request["head"]["repo"] = self.described(&pull.head_repository);
@@ -152,6 +153,7 @@ impl ModelGithub {
         described["id"] = json!(self.state().repositories[repository].id);
         described["name"] = json!(repository.rsplit('/').next());
         described["full_name"] = json!(repository);
+        described["pushed_at"] = json!(self.state().memory.now().as_second());
         described["clone_url"] = json!(format!("{}/{repository}.git", self.url()));
         described
     }
