@@ -17,7 +17,7 @@ use std::{
 
 use super::{Engine, Result};
 use crate::{
-    model::{AttemptId, Infrastructure, JobId, Time, Verdict},
+    model::{ActionState, AttemptId, Infrastructure, JobId, Time, Verdict},
     store::{ActionRow, AttemptRow, JobRow},
 };
 
@@ -25,7 +25,7 @@ use crate::{
 const NOTEWORTHY: Duration = Duration::from_secs(90);
 /// Between two looks at the clock that are further apart, this process, or its machine, stood still.
 const STOOD_STILL: Duration = Duration::from_secs(30);
-/// How the note of a silence begins; what else an action says begins in another way.
+/// How the note of a silence begins.
 const NOTE: &str = "no contact with the agent since ";
 
 /// What agents said since it was written last, and since when they could have been heard.
@@ -85,6 +85,11 @@ impl Contact {
         self.spoke().insert(job, at);
     }
 
+    /// Since when everybody could be heard without a break.
+    pub(super) fn listening_since(&self, now: Time) -> Time {
+        self.listening().go_on(now).since
+    }
+
     fn spoke(&self) -> MutexGuard<'_, HashMap<JobId, Time>> {
         self.spoke.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -122,7 +127,7 @@ impl Engine {
     /// Whether what an action says of its agent's silence, which is mostly nothing, is what there is to say.
     pub(super) async fn contact_is_told(&self, action: &ActionRow, attempt: AttemptId) -> Result<bool> {
         Ok(match self.silent_job(attempt).await? {
-            None => !action.reason.starts_with(NOTE),
+            None => !is_stale(action),
             Some((_, Silence::TooLong)) => false,
             Some((job, _)) => job.heard.is_some_and(|heard| action.reason == note(heard)),
         })
@@ -131,7 +136,7 @@ impl Engine {
     /// Weighs the silence of an attempt whose pod runs, by the executor's account.
     pub(super) async fn weigh_silence(&self, action: &ActionRow, attempt: &AttemptRow) -> Result<()> {
         let Some((job, silence)) = self.silent_job(attempt.id).await? else {
-            return if action.reason.starts_with(NOTE) { self.put_reason(action, "").await } else { Ok(()) };
+            return if is_stale(action) { self.put_reason(action, "").await } else { Ok(()) };
         };
         let since = job.heard.unwrap_or(attempt.created);
         if silence == Silence::TooLong {
@@ -157,6 +162,11 @@ impl Engine {
             silence @ (Silence::Noteworthy | Silence::TooLong) => Some((job, silence)),
         })
     }
+}
+
+/// Whether what an action says of its pod was true, and is not any more: it runs, and its agent speaks.
+fn is_stale(action: &ActionRow) -> bool {
+    action.state.0 == ActionState::Running && !action.reason.is_empty()
 }
 
 fn lost(since: Time) -> Verdict {

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     executor::{Changed, Container, ExecutorError, Observation, Placement},
-    model::{ActionId, ActionState, AttemptId, AttemptState, Conclusion, JobId, Resources, Time, Verdict},
-    store::{ActionRow, AttemptRow, Change, JobRow, NewJob, RunRow},
+    model::{ActionId, ActionState, AttemptId, AttemptState, Infrastructure, JobId, Resources, Time, Verdict},
+    store::{ActionRow, AttemptRow, Change, JobRow, NewJob, RunRow, Tx},
 };
 
 /// A lease outlives the longest single step: a registry's and an executor's time limits together.
@@ -232,7 +232,8 @@ impl Engine {
             return Ok(None);
         }
         let needs_nobody = match self.executor.observe(attempt.id).await {
-            Ok(Observation::Running) => self.contact_is_told(&action, attempt.id).await?,
+            Ok(Observation::Running) => self.agents_are_well(&action, &attempt, &[]).await?,
+            Ok(Observation::PartlyEnded { containers }) => self.agents_are_well(&action, &attempt, &containers).await?,
             Ok(Observation::Waiting { message, hopeless: None }) => message.is_empty() || message == action.reason,
             Ok(Observation::Waiting { .. } | Observation::Absent | Observation::Ended { .. }) => false,
             Err(error) => {
@@ -284,8 +285,9 @@ impl Engine {
         if let Some(by) = &action.cancelled_by {
             let mut tx = self.store.write().await?;
             tx.hold_lease(action.id, action.fence, now).await?;
-            let state = ActionState::Ended(Conclusion::Cancelled);
-            tx.set_action_state(action.id, &state, &format!("cancelled by {by}"), now).await?;
+            let stopped = Verdict::stopped_by(by);
+            let state = ActionState::Ended(stopped.conclusion());
+            tx.set_action_state(action.id, &state, &stopped.to_string(), now).await?;
             self.settle(&mut tx, run.id, now).await?;
             return Ok(tx.commit().await?);
         }
@@ -343,7 +345,13 @@ impl Engine {
                 tx.ring(Change::Run(run.id));
                 Ok(tx.commit().await?)
             }
-            Err(ExecutorError::Away { message, .. }) => {
+            Err(ExecutorError::NoRoom { message, .. })
+                if self.now().since(attempt.created) > self.settings.patience.room =>
+            {
+                let verdict = Verdict::Infrastructure { kind: Infrastructure::Quota, message };
+                self.end_now(action, attempt, |_| Some(verdict.clone())).await
+            }
+            Err(ExecutorError::Away { message, .. } | ExecutorError::NoRoom { message, .. }) => {
                 self.say(action, &message).await?;
                 let (now, (shortest, longest)) = (self.now(), AWAY_PAUSE);
                 let pause = (now.since(attempt.created) / 4).clamp(shortest, longest);
@@ -352,7 +360,7 @@ impl Engine {
                 Ok(tx.commit().await?)
             }
             Err(ExecutorError::Refused { message, .. }) => {
-                let verdict = Verdict::CannotStart { message };
+                let verdict = Verdict::Refused { message };
                 self.end_now(action, attempt, |_| Some(verdict.clone())).await
             }
         }
@@ -389,10 +397,16 @@ impl Engine {
         evidence: impl Fn(&JobRow) -> Option<Verdict>,
     ) -> Result<()> {
         let now = self.now();
-        let mut tx = self.store.write().await?;
-        tx.hold_lease(action.id, action.fence, now.after(LEASE)).await?;
+        let mut tx = self.hold(action, now).await?;
         self.end_attempt(&mut tx, attempt.id, evidence, now).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// A transaction that is nobody else's: it errs if the lease was lost.
+    pub(super) async fn hold(&self, action: &ActionRow, now: Time) -> Result<Tx> {
+        let mut tx = self.store.write().await?;
+        tx.hold_lease(action.id, action.fence, now.after(LEASE)).await?;
+        Ok(tx)
     }
 
     /// Says why an action waits: on its page, in its check.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{
     Engine, Result,
     intake::{Drafted, Drafts, Outcome, Unasked},
+    rerun::{Newest, meant_by},
 };
 use crate::{
     model::{Diagnostic, Event, Plan, PlanDigest, Rerun, RunState, Span},
@@ -33,7 +34,7 @@ pub enum Would {
         /// The commit's other flow files.
         unasked: Vec<Unasked>,
     },
-    /// These runs are repeated as they were.
+    /// These runs are repeated, wholly or in part.
     Rerun {
         /// Which.
         runs: Vec<RunDigest>,
@@ -103,6 +104,7 @@ impl Engine {
                 Would::Run { event, flows, unasked }
             }
             Outcome::Rerun(rerun) => self.would_rerun(&rerun).await?,
+            Outcome::Newest(newest) => self.would_repeat_by_newest(&newest).await?,
             Outcome::Postponed { trouble, .. } => Would::Wait { trouble },
             Outcome::Unreadable { reason } => Would::Unreadable { reason },
             Outcome::Nothing { reason } => Would::Nothing { reason },
@@ -116,19 +118,27 @@ impl Engine {
     }
 
     async fn would_rerun(&self, rerun: &Rerun) -> Result<Would> {
-        let mut tx = self.store.read().await?;
-        let runs = self.meant_by(&mut tx, &rerun.repository, &rerun.sha, rerun.external_id.as_deref()).await?;
-        let digest = |run: RunRow| RunDigest {
-            id: run.id,
-            forge: rerun.repository.forge,
-            name: rerun.repository.name.clone(),
-            number: run.number,
-            flow: run.flow,
-            path: run.path,
-            digest: run.digest,
-        };
-        Ok(Would::Rerun { runs: runs.into_iter().map(digest).collect() })
+        let meant = meant_by(&mut self.store.read().await?, rerun).await?;
+        Ok(would_repeat(meant.into_iter().map(|(run, _)| run)))
     }
+
+    async fn would_repeat_by_newest(&self, newest: &Newest) -> Result<Would> {
+        let run = self.store.read().await?.run(newest.run).await?;
+        Ok(would_repeat(run))
+    }
+}
+
+fn would_repeat(runs: impl IntoIterator<Item = RunRow>) -> Would {
+    let digest = |run: RunRow| RunDigest {
+        id: run.id,
+        forge: run.event.repository.forge,
+        name: run.event.repository.name.clone(),
+        number: run.number,
+        flow: run.flow,
+        path: run.path,
+        digest: run.digest,
+    };
+    Would::Rerun { runs: runs.into_iter().map(digest).collect() }
 }
 
 /// A draft, with the run of its file taken out of those that were started.

@@ -12,10 +12,12 @@
 //! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
 //! - `contact`: what it means that an agent is silent;
 //! - [`source`]: snapshots of commits, which pods stream;
-//! - [`control`]: what people ask: cancel, run again;
+//! - [`control`]: what people ask: cancel;
+//! - [`rerun`]: once more, wholly or in part;
 //! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
 
+mod absent;
 mod advance;
 mod append;
 mod claim;
@@ -26,15 +28,18 @@ pub mod dry_run;
 pub mod event;
 pub mod intake;
 pub mod log;
+mod patience;
 mod pin;
 pub mod queue;
 pub mod recover;
 mod replay;
+pub mod rerun;
 mod seal;
 mod settle;
 pub mod source;
 mod tail;
 pub mod tell;
+mod title;
 mod token;
 pub mod turn;
 mod turns;
@@ -55,6 +60,7 @@ use crate::{
 use contact::Contact;
 
 pub use advance::{Move, Seat, Seen, Stop, advance, worst};
+pub use patience::Patience;
 pub use token::{Key, hash};
 pub use turns::waiting;
 pub use verdict::{Evidence, verdict};
@@ -107,6 +113,8 @@ pub struct Settings {
     pub log_limit: u64,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.
     pub contact_timeout: Duration,
+    /// How long we wait for what else may not come.
+    pub patience: Patience,
 }
 
 /// Something went wrong that is not the author's doing: the loop logs it and tries again.

@@ -70,12 +70,14 @@ impl Engine {
 }
 
 fn unpinned(error: RegistryError) -> Unpinned {
+    const INSTEAD: &str = "with `command:` the image's own entrypoint need not be known";
     match error {
-        RegistryError::Away { .. } => {
-            Unpinned::Wait(format!("{error}; with `command:` the image's own entrypoint need not be known"))
-        }
-        RegistryError::Invalid { .. } => Unpinned::Never(Verdict::CannotStart { message: error.to_string() }),
+        RegistryError::Away { .. } => Unpinned::Wait(format!("{error}; {INSTEAD}")),
+        RegistryError::Invalid { image, message } => Unpinned::Never(Verdict::ImageInvalid { image, message }),
         RegistryError::NotFound { image, message } => Unpinned::Never(Verdict::ImageNotFound { image, message }),
+        RegistryError::Denied { image, message } => {
+            Unpinned::Never(Verdict::ImageDenied { image, message: format!("{message}; {INSTEAD}") })
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use crate::{
 
 /// How often an action is tried again after a death that is nobody's code's fault.
 const INFRASTRUCTURE_RETRIES: i64 = 2;
-/// How long before the second of those tries; the first is made at once.
-const RETRY_PAUSE: std::time::Duration = std::time::Duration::from_secs(30);
+/// How many attempts an action has at most.
+pub(super) const ATTEMPTS: i64 = INFRASTRUCTURE_RETRIES + 1;
 
 impl Engine {
     /// Does all that is due in a run, and in those that waited for it. An ended run is left alone.
@@ -141,16 +141,20 @@ impl Engine {
 
     async fn end_or_retry(&self, tx: &mut Tx, place: &Place, ends: &[Verdict], now: Time) -> Result<()> {
         let plan = place.plan()?;
-        let unlucky = ends.iter().find(|end| matches!(end, Verdict::Infrastructure { .. }));
         let tries = place.attempt.number;
+        let unlucky = ends.iter().find(|end| matches!(end, Verdict::Infrastructure { .. }));
         if let (Some(end), true, None) = (unlucky, tries <= INFRASTRUCTURE_RETRIES, &place.action.cancelled_by) {
-            let due = if tries == 1 { now } else { now.after(RETRY_PAUSE) };
-            let reason = format!("{end}; attempt {} of {} follows", tries + 1, INFRASTRUCTURE_RETRIES + 1);
+            let due = if tries == 1 { now } else { now.after(self.settings.patience.retry) };
+            let reason = format!("{end}; attempt {} of {ATTEMPTS} follows", tries + 1);
             return Ok(tx.requeue_action(place.action.id, due, &reason).await?);
         }
         let (conclusion, reason) = match (conclusion_of(plan, ends), &place.action.cancelled_by) {
             // it was to be stopped, and how it went down is no news
-            (Conclusion::Error, Some(by)) => (Conclusion::Cancelled, format!("cancelled by {by}")),
+            (Conclusion::Error, Some(by)) => {
+                let stopped = Verdict::stopped_by(by);
+                (stopped.conclusion(), stopped.to_string())
+            }
+            (Conclusion::Error, None) if tries > 1 => (Conclusion::Error, given_up(tries, &reason_of(plan, ends))),
             (conclusion, _) => (conclusion, reason_of(plan, ends)),
         };
         Ok(tx.set_action_state(place.action.id, &ActionState::Ended(conclusion), &reason, now).await?)
@@ -203,7 +207,8 @@ fn seats(actions: &[ActionRow]) -> Vec<Seat> {
         .map(|action| {
             let (stage, place) = places(action);
             let stopping = action.cancelled_by.is_some();
-            Seat { id: action.id, stage, place, state: action.state.0.clone(), stopping }
+            let carried = action.carried_from.is_some();
+            Seat { id: action.id, stage, place, state: action.state.0.clone(), stopping, carried }
         })
         .collect()
 }
@@ -258,21 +263,34 @@ fn lenient(allow_failure: bool, verdict: &Verdict) -> bool {
 }
 
 fn conclusion_of(plan: &ActionPlan, ends: &[Verdict]) -> Conclusion {
-    let of_job = |(verdict, allow): (&Verdict, bool)| {
-        let warned = matches!(verdict, Verdict::Success { warning: Some(_) });
-        if warned || lenient(allow, verdict) { Conclusion::Warning } else { verdict.conclusion() }
-    };
-    let whole = worst(ends.iter().zip(plan.jobs.iter().map(|job| job.allow_failure)).map(of_job));
+    let whole = worst(conclusions(plan, ends));
     let failed = matches!(whole, Conclusion::Failure | Conclusion::TimedOut);
     if failed && plan.allow_failure { Conclusion::Warning } else { whole }
 }
 
-/// The words for an action's end: its first job that did not simply succeed.
+/// What each job's end means to its action.
+fn conclusions<'a>(plan: &'a ActionPlan, ends: &'a [Verdict]) -> impl Iterator<Item = Conclusion> + 'a {
+    plan.jobs.iter().zip(ends).map(|(job, verdict)| {
+        let warned = matches!(verdict, Verdict::Success { warning: Some(_) });
+        if warned || lenient(job.allow_failure, verdict) { Conclusion::Warning } else { verdict.conclusion() }
+    })
+}
+
+/// The words for an action's end: its first job that made it what it is.
 fn reason_of(plan: &ActionPlan, ends: &[Verdict]) -> String {
-    let odd = plan.jobs.iter().zip(ends).find(|(_, end)| **end != Verdict::success());
-    match odd {
+    let worst = worst(conclusions(plan, ends));
+    let culprit = conclusions(plan, ends).position(|conclusion| conclusion == worst);
+    match culprit.and_then(|place| Some((plan.jobs.get(place)?, ends.get(place)?))) {
+        Some((_, end)) if *end == Verdict::success() => String::new(),
         Some((_, end)) if plan.jobs.len() == 1 => end.to_string(),
         Some((job, end)) => format!("job `{}`: {end}", job.name),
         None => String::new(),
     }
+}
+
+/// The words for an action whose attempts all died by nobody's fault: the last one's, and that there is no other.
+fn given_up(tries: i64, last: &str) -> String {
+    let name = Conclusion::Error.to_string();
+    let last = last.strip_prefix(&format!("{name}: ")).unwrap_or(last);
+    format!("{name}: all {tries} attempts failed: {last}")
 }

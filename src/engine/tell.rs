@@ -2,17 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Result, settle::places};
+use super::{Result, settle::places, title};
 use crate::{
     model::{
-        ActionState, Annotation, Conclusion, Context, DeliveryId, Diagnostic, JobState, Late, Progress, Rank, Report,
-        Repository, RunState, Severity, Span, Time, Verdict,
+        ActionState, Annotation, Button, Conclusion, Context, DeliveryId, Diagnostic, ExternalId, JobState, Late,
+        Progress, Rank, Report, Repository, RunState, Severity, Span, Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
-
-/// The most characters of a title: a commit status's description has 140.
-const TITLE: usize = 140;
 
 /// A run with all that a report says of it.
 #[derive(Debug)]
@@ -25,6 +22,8 @@ pub struct Story {
     pub actions: Vec<Chapter>,
     /// The run's page.
     pub url: String,
+    /// What it repeats, in words, and that run's page.
+    pub repeats: Option<(String, String)>,
     /// If a replay started it: the original delivery, and its page.
     pub replay_of: Option<(DeliveryId, String)>,
     /// How late its delivery was, if the sweep has brought it.
@@ -42,8 +41,12 @@ pub struct Chapter {
     pub name: String,
     /// Its jobs' names.
     pub names: Vec<String>,
-    /// Its newest attempt, and that one's jobs.
+    /// Its newest attempt, and that one's jobs; of one that was carried over those of where it ran.
     pub attempt: Option<(AttemptRow, Vec<JobRow>)>,
+    /// The number of the run from which its end was carried over.
+    pub carried: Option<i64>,
+    /// The attempts before it, first to last, with their jobs.
+    pub earlier: Vec<(AttemptRow, Vec<JobRow>)>,
 }
 
 /// Reads a run's story.
@@ -51,31 +54,40 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
     let missing = || super::EngineError::Broken(format!("there is no run {id}"));
     let run = tx.run(id).await?.ok_or_else(missing)?;
     let repository = tx.repository(run.repository_id).await?.facts.0;
+    let carried = tx.carried_over(id).await?;
     let mut actions = Vec::new();
     for action in tx.actions(id).await? {
         let (stage, place) = places(&action);
         let stage_name = run.plan.0.as_ref().and_then(|plan| plan.stages.get(stage)).map(|stage| stage.name.clone());
         let plan = run.plan.0.as_ref().and_then(|plan| plan.action(stage, place));
-        let attempt = match tx.newest_attempt(action.id).await? {
-            Some(attempt) => {
-                let jobs = tx.jobs(attempt.id).await?;
-                Some((attempt, jobs))
-            }
-            None => None,
-        };
+        let mut earlier = Vec::new();
+        for attempt in tx.attempts(action.origin()).await? {
+            let jobs = tx.jobs(attempt.id).await?;
+            earlier.push((attempt, jobs));
+        }
+        let attempt = earlier.pop();
         actions.push(Chapter {
             stage: stage_name.unwrap_or_default(),
             name: plan.map(|plan| plan.name.clone()).unwrap_or_default(),
             names: plan.map(|plan| plan.jobs.iter().map(|job| job.name.clone()).collect()).unwrap_or_default(),
+            carried: carried.get(&action.id).copied(),
             action,
             attempt,
+            earlier,
         });
     }
     let url = run_url(public_url, &repository, run.number);
+    let repeats = match (&run.repeats, run.rerun_of) {
+        (Some(repeats), Some(repeated)) => {
+            let number = tx.run_number(repeated).await?;
+            Some((repeats.words(number), run_url(public_url, &repository, number)))
+        }
+        (Some(_) | None, _) => None,
+    };
     let original = tx.replay_of(&run).await?;
     let replay_of = original.map(|id| (id, format!("{public_url}/deliveries/{id}")));
     let late = tx.late(run.delivery_id).await?;
-    Ok(Story { run, repository, actions, url, replay_of, late })
+    Ok(Story { run, repository, actions, url, repeats, replay_of, late })
 }
 
 /// Wants all contexts of a run shown.
@@ -120,10 +132,11 @@ fn of_run(story: &Story) -> Report {
     };
     Report {
         progress,
-        title: title(&run_title(story)),
+        title: title::of_run(story),
         summary: run_summary(story),
         url: story.url.clone(),
-        external_id: run.id.to_string(),
+        external_id: ExternalId { run: run.id, action: None }.to_string(),
+        buttons: buttons(story),
         started: run.started,
         ended: run.ended,
         annotations: run.diagnostics.iter().map(|diagnostic| annotation(&run.path, diagnostic)).collect(),
@@ -153,78 +166,36 @@ fn of_action(story: &Story, chapter: &Chapter) -> Report {
     };
     Report {
         progress,
-        title: title(&action_title(chapter)),
+        title: title::of_action(chapter),
         summary: action_summary(story, chapter),
         url: chapter_url(story, chapter),
-        external_id: story.run.id.to_string(),
+        external_id: ExternalId { run: story.run.id, action: Some(action.id) }.to_string(),
+        // a forge has its own button for one check
+        buttons: Vec::new(),
         started: action.started,
         ended: action.ended,
         annotations: Vec::new(),
     }
 }
 
-fn run_title(story: &Story) -> String {
-    let run = &story.run;
-    match run.state.0 {
-        RunState::Queued if run.reason.is_empty() => "Waiting to start".to_owned(),
-        RunState::Queued => format!("Waiting: {}", run.reason),
-        RunState::Running => {
-            let ended = story.actions.iter().filter(|c| c.action.state.conclusion().is_some()).count();
-            let odd = odd_of_running(story).unwrap_or_default();
-            format!("Running: {ended} of {} actions have ended{odd}", story.actions.len())
-        }
-        RunState::Ended(conclusion) => ended_title(story, conclusion),
+/// What can be asked of a run that is over, at its check.
+fn buttons(story: &Story) -> Vec<Button> {
+    match (&story.run.state.0, &story.run.plan.0) {
+        (RunState::Queued | RunState::Running | RunState::Ended(Conclusion::Skipped), _) => Vec::new(),
+        (RunState::Ended(Conclusion::Success | Conclusion::Warning), _) => vec![Button::Everything],
+        // of a broken file nothing has failed yet
+        (RunState::Ended(_), None) => vec![Button::Newest, Button::Everything],
+        (RunState::Ended(_), Some(_)) => vec![Button::Failed, Button::Everything, Button::Newest],
     }
 }
 
-/// What people should know of an action that runs.
-fn odd_of_running(story: &Story) -> Option<String> {
-    let running = story.actions.iter().filter(|chapter| chapter.action.state.0 == ActionState::Running);
-    let odd = running.into_iter().find(|chapter| !chapter.action.reason.is_empty())?;
-    Some(format!("; {}/{}: {}", odd.stage, odd.name, odd.action.reason))
-}
-
-fn ended_title(story: &Story, conclusion: Conclusion) -> String {
-    let errors = story.run.diagnostics.iter().filter(|diagnostic| is_error(diagnostic)).count();
-    if errors > 0 {
-        return format!("{} has {errors} error{}", story.run.path, if errors == 1 { "" } else { "s" });
-    }
-    if let Some(bad) = first_bad(story) {
-        return format!("{conclusion} in {}/{}: {}", bad.stage, bad.name, without(conclusion, &bad.action.reason));
-    }
-    match (story.run.reason.as_str(), took(story.run.started, story.run.ended)) {
-        ("", Some(span)) if story.actions.len() == 1 => format!("1 action in {span}"),
-        ("", Some(span)) => format!("{} actions in {span}", story.actions.len()),
-        ("", None) => conclusion.to_string(),
-        (reason, _) => reason.to_owned(),
-    }
-}
-
-fn action_title(chapter: &Chapter) -> String {
-    let action = &chapter.action;
-    match (&action.state.0, action.reason.as_str()) {
-        (ActionState::Waiting, _) => "Waiting for what comes before".to_owned(),
-        (ActionState::Queued, "") => "Waiting to start".to_owned(),
-        (ActionState::Queued, reason) => format!("Waiting: {reason}"),
-        (ActionState::Running, "") => "Running".to_owned(),
-        (ActionState::Running, reason) => format!("Running: {reason}"),
-        (ActionState::Ended(conclusion), "") => match took(action.started, action.ended) {
-            Some(span) => format!("{conclusion} in {span}"),
-            None => conclusion.to_string(),
-        },
-        (ActionState::Ended(conclusion), reason) if reason.starts_with(&conclusion.to_string()) => reason.to_owned(),
-        (ActionState::Ended(conclusion), reason) => format!("{conclusion}: {reason}"),
-    }
-}
-
-/// A reason without the conclusion's own words, for a title that has said them already.
-fn without(conclusion: Conclusion, reason: &str) -> &str {
-    let rest = reason.strip_prefix(&conclusion.to_string()).map(|rest| rest.trim_start_matches([':', ' ']));
-    rest.filter(|rest| !rest.is_empty()).unwrap_or(reason)
+/// Where an end is from that was carried over.
+pub fn carried_words(number: i64) -> String {
+    format!("carried over from run #{number}")
 }
 
 /// The first action whose end made the run what it is.
-fn first_bad(story: &Story) -> Option<&Chapter> {
+pub(super) fn first_bad(story: &Story) -> Option<&Chapter> {
     let of = |wanted: fn(Conclusion) -> bool| {
         story.actions.iter().find(|chapter| chapter.action.state.conclusion().is_some_and(wanted))
     };
@@ -233,6 +204,9 @@ fn first_bad(story: &Story) -> Option<&Chapter> {
 
 fn run_summary(story: &Story) -> String {
     let mut out = story.late.map_or_else(String::new, |late| format!("{late}: its webhook did not come in time\n\n"));
+    if let Some((words, url)) = &story.repeats {
+        let _ = write!(out, "Repeats [{}]({url}).\n\n", cell(words));
+    }
     if !story.run.diagnostics.is_empty() {
         out += &crate::flow::markdown(&story.run.path, &story.run.diagnostics);
         out.push('\n');
@@ -260,8 +234,29 @@ fn action_summary(story: &Story, chapter: &Chapter) -> String {
         let span = took(job.started, job.ended).map_or_else(String::new, |span| span.to_string());
         let _ = writeln!(out, "| [{}]({}) | {state} | {span} |", cell(name), job_url(story, chapter, name));
     }
+    out += &earlier_attempts(story, chapter);
     out += &failed_job(story, chapter);
     out += &replay(story);
+    out
+}
+
+/// What became of the attempts before the newest, and where their logs are.
+fn earlier_attempts(story: &Story, chapter: &Chapter) -> String {
+    let mut out = String::new();
+    for (attempt, jobs) in &chapter.earlier {
+        let of_job = |(name, job): (&String, &JobRow)| {
+            let verdict = job.state.verdict().filter(|verdict| verdict.conclusion() == Conclusion::Error)?;
+            Some(format!(
+                "{} ([log]({}?attempt={}))",
+                cell(&verdict.to_string()),
+                job_url(story, chapter, name),
+                attempt.number
+            ))
+        };
+        if let Some(line) = chapter.names.iter().zip(jobs).find_map(of_job) {
+            let _ = write!(out, "\nAttempt {}: {line}\n", attempt.number);
+        }
+    }
     out
 }
 
@@ -271,10 +266,14 @@ fn table_row(story: &Story, chapter: &Chapter) -> String {
         Some(conclusion) => format!("{} {conclusion}", mark(conclusion)),
         None => action.state.label().to_owned(),
     };
-    let attempts = if action.attempts > 1 { format!(", attempt {}", action.attempts) } else { String::new() };
+    let note = match chapter.carried {
+        Some(number) => format!(", {}", cell(&carried_words(number))),
+        None if action.attempts > 1 => format!(", attempt {}", action.attempts),
+        None => String::new(),
+    };
     let span = took(action.started, action.ended).map_or_else(String::new, |span| span.to_string());
     format!(
-        "| {} | [{}]({}) | {state}{attempts} | {span} |\n",
+        "| {} | [{}]({}) | {state}{note} | {span} |\n",
         cell(&chapter.stage),
         cell(&chapter.name),
         chapter_url(story, chapter)
@@ -293,6 +292,9 @@ fn failed_job(story: &Story, chapter: &Chapter) -> String {
         cell(name),
         cell(&verdict.to_string())
     );
+    if let Some(advice) = verdict.advice() {
+        let _ = write!(out, "\nWhat to do: {advice}.\n");
+    }
     if tail.lines.is_empty() {
         let _ = write!(out, "\n[Its log]({url})\n");
         return out;
@@ -354,16 +356,8 @@ const fn mark(conclusion: Conclusion) -> &'static str {
     }
 }
 
-fn took(started: Option<Time>, ended: Option<Time>) -> Option<Span> {
+pub(super) fn took(started: Option<Time>, ended: Option<Time>) -> Option<Span> {
     Some(Span(ended?.since(started?)))
-}
-
-fn title(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    if line.chars().count() <= TITLE {
-        return line.to_owned();
-    }
-    line.chars().take(TITLE - 1).chain(['…']).collect()
 }
 
 fn chapter_url(story: &Story, chapter: &Chapter) -> String {

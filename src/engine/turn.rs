@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     agent::protocol::{
-        ChunkError, ClaimAnswer, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX, OUTPUTS_MAX,
-        Outputs, Start, Work,
+        Cause, ChunkError, ClaimAnswer, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX,
+        OUTPUTS_MAX, Outputs, Start, Work,
     },
     blob::{Blob, Digest},
     model::{
@@ -67,7 +67,7 @@ impl Engine {
             JobState::Waiting => {}
         }
         if let Some(by) = &place.action.cancelled_by {
-            self.end_job(tx, job, Verdict::Cancelled { by: by.clone() }, now).await?;
+            self.end_job(tx, job, Verdict::stopped_by(by), now).await?;
             return leave("cancelled");
         }
         if !super::claim::may_start(tx, &place, job).await? {
@@ -276,12 +276,17 @@ impl Engine {
         if job.state.verdict().is_some() {
             return Ok(self.keep_late_record(tx, &job, record).await?);
         }
+        tx.keep_record(job.id, record).await?;
         let place = Place::of(&mut tx, job.attempt_id).await?;
+        if record.cause == Cause::Terminated {
+            // who ended the pod, and why, the executor tells in a moment
+            tx.hurry_action(place.action.id).await?;
+            return Ok(tx.commit().await?);
+        }
         let evidence =
             Evidence { record: Some(record), timeout: place.timeout(self, job.place)?, ..Evidence::default() };
         let refusal = super::event::refusal(&mut tx, job.id).await?;
         let evidence = Evidence { refusal: refusal.as_deref(), log: super::log::length_of(&job), ..evidence };
-        tx.keep_record(job.id, record).await?;
         self.end_job(&mut tx, &job, verdict(&evidence), now).await?;
         tx.hurry_action(place.action.id).await?;
         Ok(tx.commit().await?)

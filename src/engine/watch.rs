@@ -1,7 +1,7 @@
 //! Watches placed attempts: the executor is the second witness of every end, and the first of those that come from
 //! outside.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use super::{
     Engine, Result,
@@ -10,37 +10,52 @@ use super::{
 };
 use crate::{
     agent::protocol::EndRecord,
-    executor::{ContainerEnd, ExecutorError, Hopeless, Observation},
+    executor::{ContainerEnd, ExecutorError, Hopeless, Observation, Outside, Why},
     model::{AttemptId, Infrastructure, JobId, JobState, Verdict},
     store::{ActionRow, AttemptRow, JobRow},
 };
 
-/// How long an agent that was told to stop may stay silent before it is taken away.
-const STOP_PATIENCE: Duration = Duration::from_secs(60);
+/// Which jobs of an attempt the executor's account is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// All: nothing of it runs any more.
+    All,
+    /// Those whose containers have ended, while others go on.
+    Ended,
+}
+
 impl Engine {
     /// Looks what became of a placed attempt.
     pub(super) async fn watch(&self, action: &ActionRow, attempt: &AttemptRow) -> Result<()> {
         if let Some(by) = &action.cancelled_by
             && self.may_be_taken_away(attempt).await?
         {
-            let verdict = Verdict::Cancelled { by: by.clone() };
+            let verdict = Verdict::stopped_by(by);
             return self.end_now(action, attempt, |_| Some(verdict.clone())).await;
         }
         match self.executor.observe(attempt.id).await {
             Ok(Observation::Waiting { hopeless: Some(hopeless), .. }) => {
-                let verdict = hopeless_verdict(hopeless);
-                self.end_now(action, attempt, |_| Some(verdict.clone())).await
+                self.end_hopeless(action, attempt, &hopeless).await
             }
             Ok(Observation::Waiting { message, hopeless: None }) => self.say(action, &message).await,
-            Ok(Observation::Running) => self.weigh_silence(action, attempt).await,
+            Ok(Observation::Running) => self.look_after_agents(action, attempt).await,
+            Ok(Observation::PartlyEnded { containers }) => {
+                self.end_by_evidence(action, attempt, &containers, None, About::Ended).await?;
+                self.look_after_agents(action, attempt).await
+            }
             Ok(Observation::Absent) => {
-                let gone = (Infrastructure::Deleted, "nothing is left of it on the executor".to_owned());
-                self.end_by_evidence(action, attempt, &[], Some(&gone)).await
+                let words = "nothing is left of it on the executor".to_owned();
+                let gone = Outside::Infrastructure(Infrastructure::Deleted, words);
+                self.end_by_evidence(action, attempt, &[], Some(&gone), About::All).await
             }
-            Ok(Observation::Ended { containers, infrastructure }) => {
-                self.end_by_evidence(action, attempt, &containers, infrastructure.as_ref()).await
+            Ok(Observation::Ended { containers, outside }) => {
+                self.end_by_evidence(action, attempt, &containers, outside.as_ref(), About::All).await
             }
-            Err(ExecutorError::Away { message, .. } | ExecutorError::Refused { message, .. }) => {
+            Err(
+                ExecutorError::Away { message, .. }
+                | ExecutorError::NoRoom { message, .. }
+                | ExecutorError::Refused { message, .. },
+            ) => {
                 tracing::debug!(attempt.id = %attempt.id, message, "attempt not observed");
                 Ok(())
             }
@@ -49,35 +64,59 @@ impl Engine {
 
     /// A cancelled attempt whose agents never came, or have been silent for long, need not be asked to stop.
     async fn may_be_taken_away(&self, attempt: &AttemptRow) -> Result<bool> {
-        let now = self.now();
+        let (now, patience) = (self.now(), self.settings.patience.stop);
         let jobs = self.store.read().await?.jobs(attempt.id).await?;
         let running = jobs.iter().find(|job| job.state.0 == JobState::Running);
-        Ok(running.is_none_or(|job| job.heard.is_none_or(|heard| now.since(heard) > STOP_PATIENCE)))
+        Ok(running.is_none_or(|job| job.heard.is_none_or(|heard| now.since(heard) > patience)))
     }
 
-    async fn end_by_evidence(
+    /// Ends jobs by what the executor tells of their containers, and of the whole attempt.
+    pub(super) async fn end_by_evidence(
         &self,
         action: &ActionRow,
         attempt: &AttemptRow,
         containers: &[ContainerEnd],
-        infrastructure: Option<&(Infrastructure, String)>,
+        outside: Option<&Outside>,
+        about: About,
     ) -> Result<()> {
         self.keep_records(attempt.id, containers).await?;
         let refusals = self.refusals(attempt.id).await?;
         let place = Place::of(&mut self.store.read().await?, attempt.id).await?;
         let by_evidence = |job: &JobRow| {
             let container = containers.iter().find(|end| end.job == job.id);
-            let record = container.and_then(|end| end.end_record.as_deref()).and_then(|text| record_of(text, job));
-            Some(verdict(&Evidence {
-                record: record.as_ref(),
+            let left = container.and_then(|end| end.end_record.as_deref()).and_then(|text| record_of(text, job));
+            let told = job.record.as_ref().map(|record| &record.0);
+            let evidence = Evidence {
+                record: left.as_ref().or(told),
                 container,
-                infrastructure,
+                outside,
+                hopeless: None,
                 refusal: refusals.get(&job.id).map(String::as_str),
                 timeout: place.timeout(self, job.place).unwrap_or(self.settings.job_timeout),
                 log: u64::try_from(job.log_length).unwrap_or(0),
-            }))
+            };
+            (about == About::All || container.is_some()).then(|| verdict(&evidence))
         };
         self.end_now(action, attempt, by_evidence).await
+    }
+
+    /// Ends an attempt that can never run as a whole: first the job that it is about, then those beside it.
+    async fn end_hopeless(&self, action: &ActionRow, attempt: &AttemptRow, hopeless: &Hopeless) -> Result<()> {
+        let end = verdict(&Evidence { hopeless: Some(&hopeless.why), ..Evidence::default() });
+        let is_meant = |job: &JobRow| hopeless.job.is_none_or(|meant| meant == job.id);
+        let jobs = self.store.read().await?.jobs(attempt.id).await?;
+        let (meant, beside): (Vec<_>, Vec<_>) = jobs.into_iter().partition(is_meant);
+        let reason = match (&hopeless.why, beside.is_empty()) {
+            (Why::Infrastructure(..), _) | (_, true) => None,
+            (_, false) => Some(format!("another job of the action: {end}")),
+        };
+        let now = self.now();
+        let mut tx = self.hold(action, now).await?;
+        let of_meant = |job: &JobRow| meant.iter().any(|one| one.id == job.id).then(|| end.clone());
+        self.end_attempt(&mut tx, attempt.id, of_meant, now).await?;
+        let of_others = |job: &JobRow| Some(reason.as_ref().map_or_else(|| end.clone(), |why| left_out(job, why)));
+        self.end_attempt(&mut tx, attempt.id, of_others, now).await?;
+        Ok(tx.commit().await?)
     }
 
     /// What the jobs of an attempt have posted against themselves.
@@ -91,11 +130,11 @@ impl Engine {
     }
 }
 
-fn hopeless_verdict(hopeless: Hopeless) -> Verdict {
-    match hopeless {
-        Hopeless::ImageNotFound { image, message } => Verdict::ImageNotFound { image, message },
-        Hopeless::CannotStart { message } => Verdict::CannotStart { message },
-        Hopeless::Infrastructure(kind, message) => Verdict::Infrastructure { kind, message },
+/// The end of a job that is not to blame for its action's.
+fn left_out(job: &JobRow, why: &str) -> Verdict {
+    match &job.state.0 {
+        JobState::Running => Verdict::Cancelled { by: why.to_owned() },
+        JobState::Waiting | JobState::Ended(_) => Verdict::Skipped { reason: why.to_owned() },
     }
 }
 

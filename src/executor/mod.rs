@@ -25,7 +25,8 @@ pub trait Executor: Send + Sync {
     /// Places an attempt. Its name is the attempt's id, so that a repeated call finds it and is a success.
     ///
     /// # Errors
-    /// [`ExecutorError::Away`]: try again. [`ExecutorError::Refused`]: it will never work.
+    /// [`ExecutorError::Away`]: try again. [`ExecutorError::NoRoom`]: try again for a while.
+    /// [`ExecutorError::Refused`]: it will never work.
     async fn start(&self, placement: &Placement) -> Result<(), ExecutorError>;
 
     /// What became of an attempt, from the newest that is known of it.
@@ -110,25 +111,69 @@ pub enum Observation {
         /// Set if waiting will not help (a wrong image name) or has lasted too long.
         hopeless: Option<Hopeless>,
     },
-    /// Containers run.
+    /// Containers run, and none has ended.
     Running,
+    /// Containers run or wait for their turn, and others have ended.
+    PartlyEnded {
+        /// Those that have.
+        containers: Vec<ContainerEnd>,
+    },
     /// No container runs any more.
     Ended {
         /// In the placement's order, as far as known.
         containers: Vec<ContainerEnd>,
         /// Set if it was ended from outside: evicted, deleted, its node lost.
-        infrastructure: Option<(Infrastructure, String)>,
+        outside: Option<Outside>,
     },
 }
 
-/// Why an attempt will never run.
+/// What ended an attempt from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hopeless {
-    /// The author's mistake.
+pub enum Outside {
+    /// Nobody's mistake, and the cluster's words for it.
+    Infrastructure(Infrastructure, String),
+    /// It wrote more than it may: the author's mistake, and the cluster's words for it.
+    OutOfDisk(String),
+}
+
+/// An attempt, or one of its jobs, will never run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hopeless {
+    /// The job that it is about; `None`: all of them.
+    pub job: Option<JobId>,
+    /// The reason.
+    pub why: Why,
+}
+
+impl Hopeless {
+    /// No job of the attempt will run.
+    pub const fn all(why: Why) -> Self {
+        Self { job: None, why }
+    }
+}
+
+/// Why something will never run. The messages are the cluster's or the registry's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// There is no such image. The author's mistake.
     ImageNotFound {
         /// Which.
         image: String,
         /// What the registry said.
+        message: String,
+    },
+    /// The registry gives the image only to those whom it knows.
+    ImageDenied {
+        /// Which.
+        image: String,
+        /// What the registry said.
+        message: String,
+    },
+    /// The image's name cannot be read. The author's mistake.
+    ImageInvalid {
+        /// Which.
+        image: String,
+        /// What is wrong with it.
         message: String,
     },
     /// The author's mistake, such as a container that cannot be created.
@@ -149,6 +194,8 @@ pub struct ContainerEnd {
     pub exit_code: Option<i32>,
     /// The executor says it was killed for memory.
     pub oom_killed: bool,
+    /// The most memory that it could have, in bytes, where there is a limit.
+    pub memory_limit: Option<u64>,
     /// Its reason, in its own words.
     pub reason: String,
     /// The agent's end record as JSON, if it came this way.
@@ -158,12 +205,20 @@ pub struct ContainerEnd {
 /// An executor did not do what we asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecutorError {
-    /// It cannot be reached, or has no room now: try again.
+    /// It cannot be reached, or cannot do it now: try again.
     #[error("the {} executor is away: {message}", kind.as_str())]
     Away {
         /// Which.
         kind: ExecutorKind,
         /// What happened.
+        message: String,
+    },
+    /// It has no room now, for what others use of it: try again, but not for ever.
+    #[error("the {} executor has no room: {message}", kind.as_str())]
+    NoRoom {
+        /// Which.
+        kind: ExecutorKind,
+        /// What it said.
         message: String,
     },
     /// It said no, and will say so again.

@@ -18,7 +18,9 @@ mod system;
 use std::{
     ffi::OsString,
     fs, io,
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
+    process::ExitStatus,
     sync::Arc,
 };
 
@@ -70,7 +72,9 @@ async fn watch(mut child: Child, lock: &Path, exit: &Path) {
     let status = child.wait().await;
     // one that exited because another had the lock says nothing about the job
     let ours = attempt::read_some(lock).is_none_or(|holder| Some(holder) == pid);
-    if let Some(code) = status.ok().and_then(|status| status.code()).filter(|_| ours) {
+    let by_signal = |status: &ExitStatus| status.signal().map(|signal| 128 + signal);
+    let code = status.ok().and_then(|status| status.code().or_else(|| by_signal(&status)));
+    if let Some(code) = code.filter(|_| ours) {
         // the attempt may have been removed meanwhile
         let _ = fs::write(exit, code.to_string());
     }

@@ -40,6 +40,9 @@ pub trait Forge: Send + Sync {
     /// The number of the open pull request from this branch of this repository into it, if there is one.
     async fn open_pull_request(&self, repository: &Repository, branch: &str) -> Result<Option<u64>, ForgeError>;
 
+    /// The newest commit of a branch; `None` if there is no such branch (any more).
+    async fn branch_head(&self, repository: &Repository, branch: &str) -> Result<Option<Sha>, ForgeError>;
+
     /// Where `git fetch` finds the event's commit.
     async fn source(&self, event: &Event) -> Result<Source, ForgeError>;
 

@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::Conclusion;
+use super::{Conclusion, Infrastructure};
+
+/// Who stops the jobs of a run that is over its time.
+pub const RUN_TIME_LIMIT: &str = "the run's time limit";
 
 /// How a job ended, and the words for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,17 +60,44 @@ pub enum Verdict {
         /// What.
         reason: String,
     },
+    /// Killed by the cluster because it wrote more than its workspace or its limit of local storage may hold. The
+    /// author's doing.
+    OutOfDisk {
+        /// What the cluster said.
+        message: String,
+    },
+    /// Stopped, or never started, because its whole run was over its time.
+    RunTimedOut,
     /// The container is there, but the program in it cannot be started: no such file, not executable, a missing
     /// output that it subscribes to. The author's mistake.
     CannotStart {
         /// What the system said.
         message: String,
     },
-    /// The image does not exist or its name is wrong. The author's mistake.
+    /// The registry answers, and has no such image. The author's mistake.
     ImageNotFound {
         /// As the flow names it.
         image: String,
         /// What the registry or cluster said.
+        message: String,
+    },
+    /// The registry answers, and wants to know who asks: the image is private, or does not exist.
+    ImageDenied {
+        /// As the flow names it.
+        image: String,
+        /// What the registry or cluster said.
+        message: String,
+    },
+    /// What the flow names is no image's name, or names something that is no image. The author's mistake.
+    ImageInvalid {
+        /// As the flow names it.
+        image: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The cluster does not take such a pod, whoever asks: a `LimitRange` or a policy forbids it.
+    Refused {
+        /// What the cluster said.
         message: String,
     },
     /// Not the author's doing; the action is tried again, at most twice.
@@ -79,48 +109,18 @@ pub enum Verdict {
     },
 }
 
-/// Deaths that are nobody's code's fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Infrastructure {
-    /// The image exists, or may, but could not be fetched.
-    ImagePull,
-    /// No node takes the pod.
-    Unschedulable,
-    /// The node took its resources back.
-    Evicted,
-    /// A more important pod took its place.
-    Preempted,
-    /// The node went away.
-    NodeLost,
-    /// Someone deleted the pod, or killed the process tree from outside.
-    Deleted,
-    /// The container ended without the agent's end record, or the agent stopped speaking.
-    AgentLost,
-    /// The executor refused or failed.
-    Executor,
-}
-
-impl Infrastructure {
-    /// For sentences: "infrastructure: node lost".
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ImagePull => "image not pulled",
-            Self::Unschedulable => "not scheduled",
-            Self::Evicted => "evicted",
-            Self::Preempted => "preempted",
-            Self::NodeLost => "node lost",
-            Self::Deleted => "pod deleted",
-            Self::AgentLost => "agent lost",
-            Self::Executor => "executor failed",
-        }
-    }
-}
-
 impl Verdict {
     /// The plain success.
     pub const fn success() -> Self {
         Self::Success { warning: None }
+    }
+
+    /// The end of a job that someone, or something, wanted stopped.
+    pub fn stopped_by(by: &str) -> Self {
+        match by {
+            RUN_TIME_LIMIT => Self::RunTimedOut,
+            _ => Self::Cancelled { by: by.to_owned() },
+        }
     }
 
     /// The colour of it.
@@ -132,13 +132,43 @@ impl Verdict {
             | Self::ResultFalse { .. }
             | Self::StatusFalse { .. }
             | Self::OutOfMemory { .. }
+            | Self::OutOfDisk { .. }
             | Self::CannotStart { .. }
-            | Self::ImageNotFound { .. } => Conclusion::Failure,
-            Self::TimedOut { .. } => Conclusion::TimedOut,
+            | Self::ImageNotFound { .. }
+            | Self::ImageDenied { .. }
+            | Self::ImageInvalid { .. }
+            | Self::Refused { .. } => Conclusion::Failure,
+            Self::TimedOut { .. } | Self::RunTimedOut => Conclusion::TimedOut,
             Self::Cancelled { .. } => Conclusion::Cancelled,
             Self::Skipped { .. } => Conclusion::Skipped,
             Self::Infrastructure { .. } => Conclusion::Error,
         }
+    }
+
+    /// What can be done about it, for whom its words do not say that already.
+    pub const fn advice(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::OutOfMemory { .. } => "raise the job's `resources: {limits: {memory: …}}`, or let it need less",
+            Self::OutOfDisk { .. } => "write less, or ask the operator for a larger workspace",
+            Self::TimedOut { .. } => "raise the job's `timeout`, or let it need less time",
+            Self::RunTimedOut => "raise the flow's `timeout`, or let it need less time",
+            Self::ImageNotFound { .. } => "check the image's name and tag",
+            Self::ImageDenied { .. } => {
+                "check the image's name; if it is private, the cluster needs credentials for its registry: an \
+                 `imagePullSecret` of the namespace's service account, or the nodes' own"
+            }
+            Self::ImageInvalid { .. } => "write the image as `registry/repository:tag`, in lower case",
+            Self::Refused { .. } => "ask for resources that the cluster allows, or ask its operator",
+            Self::Infrastructure { kind, .. } => return kind.advice(),
+            Self::Success { .. }
+            | Self::Exit { .. }
+            | Self::Signal { .. }
+            | Self::ResultFalse { .. }
+            | Self::StatusFalse { .. }
+            | Self::Cancelled { .. }
+            | Self::Skipped { .. }
+            | Self::CannotStart { .. } => return None,
+        })
     }
 }
 
@@ -149,25 +179,63 @@ impl fmt::Display for Verdict {
             Self::Success { warning: Some(warning) } => write!(f, "success, but {warning}"),
             Self::Exit { code: 75 } => f.write_str("exit code 75 (temporary failure)"),
             Self::Exit { code } => write!(f, "exit code {code}"),
-            Self::Signal { signal } => write!(f, "killed by signal {signal}"),
+            Self::Signal { signal } => write!(f, "killed by signal {signal}{}", SignalName(*signal)),
             Self::ResultFalse { value } => write!(f, "CO_RESULT = {value}"),
             Self::StatusFalse { result } if result.is_empty() => f.write_str("CO_TASK_STATUS = false"),
             Self::StatusFalse { result } => write!(f, "CO_TASK_STATUS = false: {result}"),
-            Self::OutOfMemory { limit, peak } => {
-                f.write_str("out of memory")?;
-                match (peak, limit) {
-                    (Some(peak), Some(limit)) => write!(f, " (peak {} of {} MiB)", peak >> 20, limit >> 20),
-                    (Some(peak), None) => write!(f, " (peak {} MiB)", peak >> 20),
-                    (None, Some(limit)) => write!(f, " (limit {} MiB)", limit >> 20),
-                    (None, None) => Ok(()),
-                }
-            }
+            Self::OutOfMemory { limit, peak } => write!(f, "out of memory{}", Used { limit: *limit, peak: *peak }),
+            Self::OutOfDisk { message } => write!(f, "out of disk: {message}"),
             Self::TimedOut { after } => write!(f, "timed out after {}", Span(*after)),
+            Self::RunTimedOut => f.write_str("timed out: its run was over its time limit"),
             Self::Cancelled { by } => write!(f, "cancelled by {by}"),
             Self::Skipped { reason } => write!(f, "skipped: {reason}"),
             Self::CannotStart { message } => write!(f, "cannot start: {message}"),
             Self::ImageNotFound { image, message } => write!(f, "image {image} not found: {message}"),
+            Self::ImageDenied { image, message } => write!(f, "image {image} denied: {message}"),
+            Self::ImageInvalid { image, message } => write!(f, "image {image} invalid: {message}"),
+            Self::Refused { message } => write!(f, "refused: {message}"),
             Self::Infrastructure { kind, message } => write!(f, "infrastructure: {}: {message}", kind.as_str()),
+        }
+    }
+}
+
+/// ` (SIGSEGV)`, for the signals that people meet.
+struct SignalName(i32);
+
+impl fmt::Display for SignalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES: [(i32, &str); 12] = [
+            (1, "SIGHUP"),
+            (2, "SIGINT"),
+            (3, "SIGQUIT"),
+            (4, "SIGILL"),
+            (6, "SIGABRT"),
+            (7, "SIGBUS"),
+            (8, "SIGFPE"),
+            (9, "SIGKILL"),
+            (11, "SIGSEGV"),
+            (13, "SIGPIPE"),
+            (15, "SIGTERM"),
+            (24, "SIGXCPU"),
+        ];
+        let name = NAMES.iter().find(|(signal, _)| *signal == self.0);
+        name.map_or(Ok(()), |(_, name)| write!(f, " ({name})"))
+    }
+}
+
+/// ` (peak 60 of 64 MiB)`, as far as it is known.
+struct Used {
+    limit: Option<u64>,
+    peak: Option<u64>,
+}
+
+impl fmt::Display for Used {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.peak, self.limit) {
+            (Some(peak), Some(limit)) => write!(f, " (peak {} of {} MiB)", peak >> 20, limit >> 20),
+            (Some(peak), None) => write!(f, " (peak {} MiB)", peak >> 20),
+            (None, Some(limit)) => write!(f, " (limit {} MiB)", limit >> 20),
+            (None, None) => Ok(()),
         }
     }
 }

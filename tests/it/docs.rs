@@ -7,7 +7,7 @@ use std::{
 
 use containerops::{
     flow::{self, Flow},
-    model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Trust},
+    model::{Event, EventKind, ForgeKind, Infrastructure, Repository, RepositoryName, Trust},
 };
 
 fn root() -> PathBuf {
@@ -117,6 +117,31 @@ fn every_variable_of_a_job_is_described() {
     assert!(names.len() > 20, "environments.rs is read: {names:?}");
     let missing: Vec<_> = names.into_iter().filter(|name| !document.contains(&format!("`{name}`"))).collect();
     assert_eq!(missing, [""; 0], "docs/flow.md does not describe them");
+}
+
+#[test]
+fn every_end_of_a_job_is_described() {
+    let document = text("docs/ends.md");
+    let is_described = |name: &str| document.contains(&format!("| `{name}` |"));
+    let missing = Infrastructure::ALL.map(Infrastructure::as_str).into_iter().filter(|name| !is_described(name));
+    assert_eq!(missing.collect::<Vec<_>>(), [""; 0], "docs/ends.md does not describe them");
+    let source = text("src/model/verdict.rs");
+    let words = source.split_once("impl fmt::Display for Verdict").and_then(|(_, rest)| rest.split_once("\n}\n"));
+    let texts = words.expect("the words").0.split('"').skip(1).step_by(2);
+    // the words up to the first thing that is put in
+    let names = texts
+        .map(|text| text.split(|c: char| "{(=:".contains(c) || c.is_ascii_digit()).next().unwrap_or_default().trim());
+    let names: Vec<&str> =
+        names.filter(|name| !name.is_empty() && *name != "image" && *name != "infrastructure").collect();
+    assert!(names.len() > 10, "verdict.rs is read: {names:?}");
+    let missing = names.into_iter().filter(|name| !document.contains(&format!("| `{name}")));
+    assert_eq!(missing.collect::<Vec<_>>(), [""; 0], "docs/ends.md does not describe them");
+    for image in ["not found", "denied", "invalid"] {
+        assert!(
+            document.contains(&format!("| `image … {image}` |"))
+                && source.contains(&format!("image {{image}} {image}"))
+        );
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use containerops::{
-    executor::{Container, Executor, Hopeless, Observation, Placement, kubernetes::Kubernetes},
+    executor::{Container, Executor, Hopeless, Observation, Outside, Placement, Why, kubernetes::Kubernetes},
     model::{AttemptId, Clock, Infrastructure, JobId, Resources, RunId},
 };
 use k8s_openapi::api::core::v1::Pod;
@@ -80,8 +80,8 @@ async fn an_attempt_runs_and_ends_with_its_jobs_exit_code() {
         attempt(&cluster, &[(BUSYBOX, "while ! test -e go; do sleep 0.1; done; exit 3"), (BUSYBOX, "touch go")]);
     executor.start(&placement).await.expect("it is placed");
     let seen = until(&executor, placement.attempt, ended).await;
-    let Observation::Ended { containers, infrastructure } = seen else { unreachable!() };
-    assert_eq!(infrastructure, None);
+    let Observation::Ended { containers, outside } = seen else { unreachable!() };
+    assert_eq!(outside, None);
     assert_eq!(containers.iter().map(|end| end.exit_code).collect::<Vec<_>>(), [Some(3), Some(0)]);
     for (container, end) in placement.containers.iter().zip(&containers) {
         let told = cluster.agents.end(container.job).expect("the agent told its end");
@@ -139,9 +139,9 @@ async fn an_image_that_does_not_exist_is_hopeless() {
     let seen =
         until(&executor, placement.attempt, |seen| matches!(seen, Observation::Waiting { hopeless: Some(_), .. }))
             .await;
-    let Observation::Waiting { hopeless: Some(Hopeless::ImageNotFound { image: named, message }), .. } = seen else {
-        panic!("{seen:?}")
-    };
+    let Observation::Waiting { hopeless: Some(Hopeless { job, why }), .. } = seen else { panic!("{seen:?}") };
+    assert_eq!(job, Some(placement.containers[0].job));
+    let Why::ImageNotFound { image: named, message } = why else { panic!("{why:?}") };
     assert_eq!(named, image);
     assert!(message.contains("not found"), "{message}");
 }
@@ -171,7 +171,7 @@ async fn a_pod_that_someone_deletes_is_seen_as_deleted() {
     let name = only_pod(&cluster).await.metadata.name.expect("a name");
     cluster.pods().delete(&name, &DeleteParams::default()).await.expect("someone deletes it");
     let seen = until(&executor, placement.attempt, ended).await;
-    let Observation::Ended { infrastructure: Some((Infrastructure::Deleted, _)), .. } = seen else {
+    let Observation::Ended { outside: Some(Outside::Infrastructure(Infrastructure::Deleted, _)), .. } = seen else {
         panic!("{seen:?}")
     };
     executor.remove(placement.attempt).await.expect("it is removed");

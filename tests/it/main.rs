@@ -18,6 +18,7 @@ mod killed;
 mod kubernetes;
 mod layers;
 mod mirror;
+mod observation;
 mod pages;
 mod pages_http;
 mod pod;

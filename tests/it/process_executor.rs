@@ -68,7 +68,7 @@ async fn an_attempt_runs_once_however_often_it_is_started() {
         executor.start(&placement).await.expect("a start");
     }
     let seen = until(&executor, attempt, has_exit_code).await;
-    let Observation::Ended { containers, infrastructure: None } = seen else { panic!("it ends by itself") };
+    let Observation::Ended { containers, outside: None } = seen else { panic!("it ends by itself") };
     assert_eq!((containers[0].job, containers[0].exit_code), (JobId::from_i64(7), Some(3)));
     let record = containers[0].end_record.as_deref().and_then(|record| serde_json::from_str(record).ok());
     assert_eq!(record, server.seen().end);

@@ -149,6 +149,19 @@ async fn what_is_not_there_is_the_authors_mistake_in_the_registrys_words() {
 }
 
 #[tokio::test]
+async fn a_registry_that_wants_to_know_who_asks_denies() {
+    for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback is there");
+        let host = listener.local_addr().expect("an address").to_string();
+        let routes = Router::new().fallback(async move || status);
+        tokio::spawn(async move { axum::serve(listener, routes).await.expect("the model serves") });
+        let error = client(vec![host.clone()]).pin(&format!("{host}/secret/tool:1")).await.expect_err("not to us");
+        let RegistryError::Denied { message, .. } = error else { panic!("{error:?}") };
+        assert!(message.contains("it is private"), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_name_that_is_none_asks_nobody() {
     for image in ["", "UPPER/case", "a b", "x@sha256:12", "tool:bad tag"] {
         let error = client(Vec::new()).pin(image).await.expect_err("no name");

@@ -23,12 +23,19 @@ pub(super) const JOBS: &str = "containerops.io/jobs";
 /// Holds a deleted pod until we have seen how its containers ended.
 pub(super) const FINALIZER: &str = "containerops.io/attempt";
 
+/// How the names of our objects begin.
+const PREFIX: &str = "co-";
 /// A label's value has at most this many bytes.
 const VALUE_MAX: usize = 63;
 
 /// The name of an attempt's pod and of its Secret.
 pub(super) fn object_name(attempt: AttemptId) -> String {
-    format!("co-{attempt}")
+    format!("{PREFIX}{attempt}")
+}
+
+/// The attempt whose pod has this name, if it may be one of ours.
+pub(super) fn attempt_of_name(name: &str) -> Option<AttemptId> {
+    name.strip_prefix(PREFIX)?.parse().ok()
 }
 
 /// What the watch selects.

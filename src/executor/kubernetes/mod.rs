@@ -7,9 +7,12 @@
 //!
 //! A finalizer holds a pod that someone deletes until [`Executor::remove`] is called, so that a deletion is seen.
 
+mod heard;
+mod image;
 mod label;
 mod observation;
 mod outside;
+mod patience;
 mod pod;
 mod refusal;
 mod resources;
@@ -19,7 +22,7 @@ mod watch;
 use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::{Event, Pod, Secret};
 use kube::{
     Api, Client, Config, ResourceExt as _,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
@@ -27,12 +30,14 @@ use kube::{
 };
 
 pub use self::{
-    observation::observation,
+    heard::Heard,
+    observation::{Seen, observation},
+    patience::Patience,
     pod::{pod, secret},
 };
 use self::{refusal::Refusal, watch::Watch};
 use super::{Changed, Executor, ExecutorError, ExecutorKind, Observation, Placement};
-use crate::model::{AttemptId, Clock, Resources};
+use crate::model::{AttemptId, Resources};
 
 /// The longest that one call of the API server may take.
 const CALL_MAX: Duration = Duration::from_secs(10);
@@ -56,6 +61,8 @@ pub struct KubernetesSettings {
     pub workspace_limit: String,
     /// The most bytes that a pod's agents keep while the server is away, as a quantity.
     pub scratch_limit: String,
+    /// How long the cluster is waited for.
+    pub patience: Patience,
 }
 
 impl KubernetesSettings {
@@ -74,6 +81,7 @@ impl KubernetesSettings {
             },
             workspace_limit: "20Gi".to_owned(),
             scratch_limit: "4Gi".to_owned(),
+            patience: Patience::default(),
         }
     }
 }
@@ -97,8 +105,9 @@ impl Kubernetes {
         let client = Client::try_from(config).map_err(|error| refused(&error.to_string()))?;
         tracing::info!(%server, namespace = settings.namespace, "attempts become pods");
         let pods: Api<Pod> = Api::namespaced(client.clone(), &settings.namespace);
-        let secrets = Api::namespaced(client, &settings.namespace);
-        let watch = Watch::begin(pods.clone(), &settings.namespace, Clock::System);
+        let secrets = Api::namespaced(client.clone(), &settings.namespace);
+        let events: Api<Event> = Api::namespaced(client, &settings.namespace);
+        let watch = Watch::begin(pods.clone(), events, &settings.namespace, settings.patience);
         Ok(Self { settings, pods, secrets, watch })
     }
 

@@ -10,7 +10,8 @@ use k8s_openapi::{
     ByteString,
     api::core::v1::{
         Capabilities, Container, EmptyDirVolumeSource, ExecAction, KeyToPath, Lifecycle, LifecycleHandler, Pod,
-        PodSecurityContext, PodSpec, SeccompProfile, Secret, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+        PodSecurityContext, PodSpec, SeccompProfile, Secret, SecretVolumeSource, SecurityContext, Toleration, Volume,
+        VolumeMount,
     },
     apimachinery::pkg::{
         api::resource::Quantity,
@@ -33,6 +34,8 @@ const BIN: &str = "/containerops/bin";
 const SCRATCH: &str = "/containerops/scratch";
 const TOKEN: &str = "/containerops/token";
 const WORKSPACE: &str = "/workspace";
+/// The volume of the workspace, as the kubelet names it when it is full.
+pub(super) const WORKSPACE_VOLUME: &str = "workspace";
 const TERMINATION_LOG: &str = "/dev/termination-log";
 /// Between SIGTERM and SIGKILL when someone else deletes the pod or drains its node: enough for the agent to end its
 /// job (10 s) and to write its end record.
@@ -91,12 +94,24 @@ fn spec(placement: &Placement, settings: &KubernetesSettings) -> PodSpec {
         enable_service_links: Some(false),
         active_deadline_seconds: Some(i64::try_from(seconds).unwrap_or(i64::MAX).clamp(1, i64::from(i32::MAX))),
         termination_grace_period_seconds: i64::try_from(GRACE.as_secs()).ok(),
+        tolerations: Some(["not-ready", "unreachable"].map(|taint| outlives(taint, settings.patience.node)).to_vec()),
         security_context: Some(PodSecurityContext {
             seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..Default::default() }),
             ..Default::default()
         }),
         containers: std::iter::once(install(settings)).chain(jobs(placement, settings)).collect(),
         volumes: Some(volumes(placement, settings)),
+        ..Default::default()
+    }
+}
+
+/// How long the pod stays on a node with this taint.
+fn outlives(taint: &str, patience: Duration) -> Toleration {
+    Toleration {
+        key: Some(format!("node.kubernetes.io/{taint}")),
+        operator: Some("Exists".to_owned()),
+        effect: Some("NoExecute".to_owned()),
+        toleration_seconds: i64::try_from(patience.as_secs()).ok(),
         ..Default::default()
     }
 }
@@ -162,7 +177,7 @@ fn job(container: &executor::Container, agent_url: &str) -> Container {
         termination_message_policy: Some("File".to_owned()),
         volume_mounts: Some(vec![
             VolumeMount { read_only: Some(true), ..mount("bin", BIN) },
-            mount("workspace", WORKSPACE),
+            mount(WORKSPACE_VOLUME, WORKSPACE),
             mount("scratch", SCRATCH),
             VolumeMount { read_only: Some(true), ..mount(&token_volume(container), TOKEN) },
         ]),
@@ -192,7 +207,7 @@ fn volumes(placement: &Placement, settings: &KubernetesSettings) -> Vec<Volume> 
     };
     let shared = [
         empty("bin", "64Mi"),
-        empty("workspace", &settings.workspace_limit),
+        empty(WORKSPACE_VOLUME, &settings.workspace_limit),
         empty("scratch", &settings.scratch_limit),
     ];
     shared.into_iter().chain(placement.containers.iter().map(|container| token(container, placement))).collect()

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{away, refused};
-use crate::executor::ExecutorError;
+use super::{away, refused, resources::exceeds};
+use crate::executor::{ExecutorError, ExecutorKind};
 
 /// A call that did not do what we asked.
 #[derive(Debug)]
@@ -14,8 +14,10 @@ pub(super) enum Refusal {
     Missing(String),
     /// It may not be, whoever asks: the object itself is wrong (400, 413, 422), or a policy of the cluster says no.
     Never(String),
-    /// Not allowed to us, or no room in the quota: it will pass, or someone must do something about it.
+    /// Not allowed to us, or not possible just now: it will pass, or someone must do something about it.
     NotNow(String),
+    /// The namespace's quota has no room: it will pass when others end, unless someone must raise it.
+    NoRoom(String),
     /// No answer in time.
     Silent(Duration),
 }
@@ -25,7 +27,9 @@ impl Refusal {
     pub(super) fn away(self) -> ExecutorError {
         match self {
             Self::Exists => away("the API server says that it exists already".to_owned()),
-            Self::Missing(message) | Self::Never(message) | Self::NotNow(message) => away(message),
+            Self::Missing(message) | Self::Never(message) | Self::NotNow(message) | Self::NoRoom(message) => {
+                away(message)
+            }
             Self::Silent(span) => away(format!("the API server has not answered for {} s", span.as_secs())),
         }
     }
@@ -34,6 +38,7 @@ impl Refusal {
     pub(super) fn of_creation(self, namespace: &str) -> ExecutorError {
         match self {
             Self::Never(message) => refused(&message),
+            Self::NoRoom(message) => ExecutorError::NoRoom { kind: ExecutorKind::Kubernetes, message },
             Self::Missing(message) => away(format!("{message}; create it with `kubectl create namespace {namespace}`")),
             Self::Exists | Self::NotNow(_) | Self::Silent(_) => self.away(),
         }
@@ -50,6 +55,8 @@ impl From<kube::Error> for Refusal {
             (409, "AlreadyExists") => Self::Exists,
             (404, _) => Self::Missing(message),
             (400 | 413 | 422, _) => Self::Never(message),
+            (403, _) if never_fits(&message) => Self::Never(message),
+            (403, _) if message.contains("exceeded quota") || message.contains("failed quota") => Self::NoRoom(message),
             (403, _) if is_for_a_while(&message) => Self::NotNow(message),
             (403, _) => Self::Never(message),
             (code, _) => Self::NotNow(format!("the API server answered {code}: {message}")),
@@ -57,17 +64,25 @@ impl From<kube::Error> for Refusal {
     }
 }
 
-/// Of the things that Kubernetes forbids, those that are not in the object itself: a full quota, a namespace that is
-/// just coming or going, a right that our service account lacks. What is left are admission policies.
+/// Whether a quota would have no room for the pod if there were no other: `exceeded quota: q, requested: cpu=4, used:
+/// cpu=0, limited: cpu=2`. A limit of nothing at all is an operator's pause.
+fn never_fits(message: &str) -> bool {
+    let Some((_, rest)) = message.split_once("exceeded quota: ") else { return false };
+    let list = |name: &str| rest.split_once(name).map(|(_, list)| list.split(", ").next().unwrap_or_default());
+    let pairs = |list: Option<&'_ str>| -> Vec<(String, String)> {
+        let pairs = list.unwrap_or_default().split(',').filter_map(|pair| pair.split_once('='));
+        pairs.map(|(name, amount)| (name.to_owned(), amount.to_owned())).collect()
+    };
+    let (requested, limited) = (pairs(list("requested: ")), pairs(list("limited: ")));
+    let most = |name: &str| limited.iter().find(|(limit, _)| limit == name).map(|(_, most)| most.as_str());
+    requested.iter().any(|(name, amount)| most(name).is_some_and(|most| exceeds(amount, most) && exceeds(most, "0")))
+}
+
+/// Of the things that Kubernetes forbids, those that are not in the object itself: a quota that is not known yet, a
+/// namespace that is just coming or going, a right that our service account lacks. What is left are admission policies.
 fn is_for_a_while(message: &str) -> bool {
-    const WORDS: [&str; 6] = [
-        "exceeded quota",
-        "failed quota",
-        "status unknown for quota",
-        "being terminated",
-        "error looking up service account",
-        "is forbidden: User",
-    ];
+    const WORDS: [&str; 4] =
+        ["status unknown for quota", "being terminated", "error looking up service account", "is forbidden: User"];
     WORDS.iter().any(|words| message.contains(words))
 }
 
@@ -77,4 +92,21 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         let cause = cause.to_string();
         if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::never_fits;
+
+    #[test]
+    fn a_quota_that_is_full_is_not_one_that_is_too_small() {
+        let of = |requested: &str, limited: &str| {
+            never_fits(&format!(
+                "pods \"co-1\" is forbidden: exceeded quota: mine, requested: {requested}, used: pods=3,cpu=1, limited: {limited}"
+            ))
+        };
+        assert!(!of("pods=1,limits.cpu=500m", "pods=3,limits.cpu=1"));
+        assert!(of("pods=1,limits.memory=4Gi", "pods=3,limits.memory=512Mi"));
+        assert!(!never_fits("pods \"co-1\" is forbidden: exceeded quota"));
+    }
 }

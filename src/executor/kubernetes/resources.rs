@@ -8,7 +8,10 @@
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
-use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::api::resource::Quantity};
+use k8s_openapi::{
+    api::core::v1::{Container, ResourceRequirements},
+    apimachinery::pkg::api::resource::Quantity,
+};
 
 use crate::model::Resources;
 
@@ -31,6 +34,17 @@ pub(super) fn requirements(jobs: &[&Resources], defaults: &Resources) -> Vec<Res
 pub(super) fn small() -> ResourceRequirements {
     let share = |request: &str, limit: &str| Share { request: request.to_owned(), limit: limit.to_owned() };
     together(share("10m", "1"), share("16Mi", "128Mi"))
+}
+
+/// The most memory that a container may have, in bytes.
+pub(super) fn memory_limit(container: &Container) -> Option<u64> {
+    let limit = container.resources.as_ref()?.limits.as_ref()?.get("memory")?;
+    Some(amount(&limit.0)).filter(|bytes| *bytes >= 1.0).map(|bytes| bytes as u64)
+}
+
+/// Whether one quantity is more than another.
+pub(super) fn exceeds(one: &str, other: &str) -> bool {
+    compare(one, other).is_gt()
 }
 
 fn together(cpu: Share, memory: Share) -> ResourceRequirements {

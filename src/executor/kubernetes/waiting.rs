@@ -8,18 +8,14 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod};
 
 use super::{
-    observation::{condition, jobs, status_of_agent, statuses, terminated, time, words},
-    pod::AGENT,
+    image,
+    observation::{Seen, condition, job_of, jobs, status_of_agent, statuses, terminated, time, words},
+    pod::{AGENT, INSTALL},
 };
 use crate::{
-    executor::{Hopeless, Observation},
-    model::{Infrastructure, Time},
+    executor::{Hopeless, Observation, Why},
+    model::{Infrastructure, JobId, Span, Time},
 };
-
-/// How long the scheduler may look for a node: an autoscaler needs minutes to bring one.
-const UNSCHEDULABLE_MAX: Duration = Duration::from_secs(10 * 60);
-/// How long a registry, or a node's container runtime, may be away.
-const AWAY_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// What is wrong with a waiting container, by the kubelet's word for it.
 enum Trouble {
@@ -35,77 +31,109 @@ enum Trouble {
 
 /// Set if a container can never start, whatever the others do: the runtime refused to start it. Such a pod counts as
 /// ended for the cluster, but not as one that ran.
-pub(super) fn cannot_start(pod: &Pod) -> Option<Observation> {
-    let refused = statuses(pod).find_map(|status| {
+pub(super) fn cannot_start(seen: &Seen<'_>) -> Option<Observation> {
+    let refused = statuses(seen.pod).find_map(|status| {
         let terminated = terminated(status)?;
         let refused = matches!(terminated.reason.as_deref(), Some("StartError" | "ContainerCannotRun"));
         refused.then(|| (status, terminated.message.as_deref().unwrap_or_default()))
     });
     let (status, message) = refused?;
-    let message = container_words(status, message);
     if message.contains(AGENT) && message.contains("no such file") {
-        return Some(without_agent(pod, &message));
+        return Some(without_agent(seen, message));
     }
-    Some(hopeless(message.clone(), Hopeless::CannotStart { message }))
+    let message = words(message);
+    Some(hopeless(message.clone(), job_of(seen.pod, &status.name), Why::CannotStart { message }))
 }
 
-/// Ours or the operator's trouble: the container that brings the agent did not, and the jobs' containers were started
-/// all the same.
-fn without_agent(pod: &Pod, message: &str) -> Observation {
-    let why = status_of_agent(pod).and_then(state).map_or(message, said);
-    let message = words(&format!("the agent was not installed: {why}"));
-    hopeless(message.clone(), Hopeless::Infrastructure(Infrastructure::Executor, message))
+/// The operator's trouble: the container that brings the agent did not, and the jobs' containers were started all the
+/// same.
+fn without_agent(seen: &Seen<'_>, message: &str) -> Observation {
+    let state = status_of_agent(seen.pod).and_then(state);
+    let why = state.map_or(message, |state| said(seen, INSTALL, state));
+    let message = of_agent(seen.pod, why);
+    hopeless(message.clone(), None, Why::Infrastructure(Infrastructure::AgentImage, message))
 }
 
 /// Why the pod waits; `None` if it doesn't.
-pub(super) fn waiting(pod: &Pod, now: Time) -> Option<Observation> {
-    let waiting: Vec<_> = statuses(pod).filter_map(|status| Some((status, state(status)?))).collect();
-    let jobs = waiting.iter().filter_map(|(status, state)| trouble_of_job(pod, status, state, now));
-    let troubles: Vec<_> = unscheduled(pod, now).into_iter().chain(trouble_of_agent(pod, now)).chain(jobs).collect();
+pub(super) fn waiting(seen: &Seen<'_>) -> Option<Observation> {
+    let waiting: Vec<_> = statuses(seen.pod).filter_map(|status| Some((status, state(status)?))).collect();
+    let jobs = waiting.iter().filter_map(|(status, state)| trouble_of_job(seen, status, state));
+    let troubles: Vec<_> = unscheduled(seen).into_iter().chain(trouble_of_agent(seen)).chain(jobs).collect();
     let is_hopeless = |trouble: &&Observation| matches!(trouble, Observation::Waiting { hopeless: Some(_), .. });
     let worst = troubles.iter().find(is_hopeless).or_else(|| troubles.first());
-    let is_young = statuses(pod).next().is_none() || !waiting.is_empty();
-    worst.cloned().or_else(|| is_young.then(|| Observation::Waiting { message: String::new(), hopeless: None }))
+    let is_young = statuses(seen.pod).next().is_none() || !waiting.is_empty();
+    worst.cloned().or_else(|| is_young.then(|| being_made(seen)))
 }
 
-fn unscheduled(pod: &Pod, now: Time) -> Option<Observation> {
-    let scheduled = condition(pod, "PodScheduled").filter(|condition| condition.status == "False")?;
+fn unscheduled(seen: &Seen<'_>) -> Option<Observation> {
+    let scheduled = condition(seen.pod, "PodScheduled").filter(|condition| condition.status == "False")?;
     let message = words(scheduled.message.as_deref().unwrap_or_default());
-    let since = scheduled.last_transition_time.as_ref().or(pod.metadata.creation_timestamp.as_ref()).map(time);
-    Some(for_a_while(message, Infrastructure::Unschedulable, since, UNSCHEDULABLE_MAX, now))
+    let since = scheduled.last_transition_time.as_ref().map(time).or(made(seen.pod));
+    Some(for_a_while(seen, message, Infrastructure::Unschedulable, since, seen.patience.scheduling))
+}
+
+/// Nothing fails, but it may last too long.
+fn being_made(seen: &Seen<'_>) -> Observation {
+    let scheduled = condition(seen.pod, "PodScheduled").filter(|condition| condition.status == "True");
+    let patience = seen.patience;
+    let Some(scheduled) = scheduled else {
+        let words = "no scheduler has looked at the pod";
+        return silently(seen, words, Infrastructure::Unschedulable, made(seen.pod), patience.scheduling);
+    };
+    let is_taken = seen.pod.status.as_ref().is_some_and(|status| status.start_time.is_some());
+    if !is_taken {
+        let node = seen.pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default();
+        let since = scheduled.last_transition_time.as_ref().map(time);
+        let words = format!("node {node} has not taken the pod");
+        return silently(seen, &words, Infrastructure::NodeLost, since, patience.trouble);
+    }
+    let pulled = all_names(seen.pod).find_map(|name| seen.heard.pulling(name));
+    match (pulled, seen.heard.trouble()) {
+        (Some(said), _) => {
+            let message = lower_first(said);
+            for_a_while(seen, message, Infrastructure::ImagePull, started(seen.pod), patience.making)
+        }
+        (None, Some(said)) => {
+            for_a_while(seen, said.to_owned(), Infrastructure::NotStarted, started(seen.pod), patience.trouble)
+        }
+        (None, None) => {
+            let words = "the pod's containers were not made";
+            silently(seen, words, Infrastructure::NotStarted, started(seen.pod), patience.making)
+        }
+    }
 }
 
 /// The agent's image is the operator's: whatever is wrong with it is no author's mistake.
-fn trouble_of_agent(pod: &Pod, now: Time) -> Option<Observation> {
-    let status = status_of_agent(pod)?;
-    let state = state(status)?;
-    let kind = match trouble(state) {
+fn trouble_of_agent(seen: &Seen<'_>) -> Option<Observation> {
+    let state = status_of_agent(seen.pod).and_then(state)?;
+    match trouble(state) {
         Trouble::None => return None,
-        Trouble::ImageName | Trouble::Image => Infrastructure::ImagePull,
-        Trouble::Container => Infrastructure::Executor,
-    };
-    let message = format!("the agent's image: {}", container_words(status, said(state)));
-    Some(for_a_while(message, kind, started(pod), AWAY_MAX, now))
+        Trouble::ImageName | Trouble::Image | Trouble::Container => {}
+    }
+    let message = of_agent(seen.pod, said(seen, INSTALL, state));
+    Some(for_a_while(seen, message, Infrastructure::AgentImage, started(seen.pod), seen.patience.trouble))
 }
 
-fn trouble_of_job(
-    pod: &Pod,
-    status: &ContainerStatus,
-    state: &ContainerStateWaiting,
-    now: Time,
-) -> Option<Observation> {
-    let message = container_words(status, said(state));
-    let not_found = || Hopeless::ImageNotFound { image: image(pod, &status.name), message: words(said(state)) };
-    Some(match trouble(state) {
-        Trouble::None => return None,
-        Trouble::ImageName => hopeless(message, not_found()),
-        Trouble::Image if is_unknown_to_registry(said(state)) => hopeless(message, not_found()),
-        Trouble::Image => for_a_while(message, Infrastructure::ImagePull, started(pod), AWAY_MAX, now),
-        Trouble::Container if is_transient(said(state)) => {
-            for_a_while(message, Infrastructure::Executor, started(pod), AWAY_MAX, now)
-        }
-        Trouble::Container => hopeless(message.clone(), Hopeless::CannotStart { message }),
-    })
+fn trouble_of_job(seen: &Seen<'_>, status: &ContainerStatus, state: &ContainerStateWaiting) -> Option<Observation> {
+    let said = said(seen, &status.name, state);
+    let (image, message) = (image_of(seen.pod, &status.name), words(said));
+    let job = job_of(seen.pod, &status.name);
+    let never = |why: Why| Some(hopeless(message.clone(), job, why));
+    let wait = |kind| {
+        let message = container_words(status, said);
+        Some(for_a_while(seen, message, kind, started(seen.pod), seen.patience.trouble))
+    };
+    match trouble(state) {
+        Trouble::None => None,
+        Trouble::ImageName => never(Why::ImageInvalid { image, message: message.clone() }),
+        Trouble::Image => match image::answer(said) {
+            image::Answer::NotFound => never(Why::ImageNotFound { image, message: message.clone() }),
+            image::Answer::Denied => never(Why::ImageDenied { image, message: message.clone() }),
+            image::Answer::None => wait(Infrastructure::ImagePull),
+        },
+        Trouble::Container if is_transient(said) => wait(Infrastructure::NotStarted),
+        Trouble::Container => never(Why::CannotStart { message: message.clone() }),
+    }
 }
 
 fn trouble(state: &ContainerStateWaiting) -> Trouble {
@@ -117,24 +145,6 @@ fn trouble(state: &ContainerStateWaiting) -> Trouble {
         "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => Trouble::Container,
         _ => Trouble::None,
     }
-}
-
-/// Whether the registry answered, and its answer was that there is no such image for us. containerd, CRI-O and Docker
-/// each have their own words for it; a name server's "no such host" is none of them.
-fn is_unknown_to_registry(message: &str) -> bool {
-    const ANSWERS: [&str; 9] = [
-        "code = NotFound",
-        "manifest unknown",
-        "name unknown",
-        "repository does not exist",
-        "pull access denied",
-        "insufficient_scope",
-        "requested access to the resource is denied",
-        "404 Not Found",
-        "no match for platform",
-    ];
-    ANSWERS.iter().any(|answer| message.contains(answer))
-        || message.trim_end_matches(['"', '\'']).ends_with(": not found")
 }
 
 /// Whether the runtime was only too slow, or still busy with its last attempt.
@@ -154,32 +164,70 @@ fn state(status: &ContainerStatus) -> Option<&ContainerStateWaiting> {
     status.state.as_ref()?.waiting.as_ref()
 }
 
-fn said(state: &ContainerStateWaiting) -> &str {
+/// The words for why a container waits: while the kubelet waits for its next try at a pull, what it said of the last.
+fn said<'a>(seen: &Seen<'a>, container: &str, state: &'a ContainerStateWaiting) -> &'a str {
     let message = state.message.as_deref().filter(|message| !message.is_empty());
-    message.or(state.reason.as_deref()).unwrap_or_default()
+    let earlier = seen.heard.failed_pull(container).filter(|_| message.is_none_or(image::is_between_pulls));
+    earlier.or(message).or(state.reason.as_deref()).unwrap_or_default()
 }
 
 fn container_words(status: &ContainerStatus, message: &str) -> String {
     words(&format!("{}: {message}", status.name))
 }
 
+fn of_agent(pod: &Pod, message: &str) -> String {
+    words(&format!("image {}: {message}", image_of(pod, INSTALL)))
+}
+
 /// The image as the placement named it: the status may show another name of it.
-fn image(pod: &Pod, container: &str) -> String {
-    jobs(pod).filter(|one| one.name == container).find_map(|one| one.image.clone()).unwrap_or_default()
+fn image_of(pod: &Pod, container: &str) -> String {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    containers.filter(|one| one.name == container).find_map(|one| one.image.clone()).unwrap_or_default()
+}
+
+fn all_names(pod: &Pod) -> impl Iterator<Item = &str> {
+    jobs(pod).map(|container| container.name.as_str()).chain([INSTALL])
 }
 
 /// When the kubelet took the pod.
 fn started(pod: &Pod) -> Option<Time> {
     let started = pod.status.as_ref().and_then(|status| status.start_time.as_ref());
-    started.or(pod.metadata.creation_timestamp.as_ref()).map(time)
+    started.map(time).or(made(pod))
 }
 
-fn hopeless(message: String, why: Hopeless) -> Observation {
-    Observation::Waiting { message, hopeless: Some(why) }
+fn made(pod: &Pod) -> Option<Time> {
+    pod.metadata.creation_timestamp.as_ref().map(time)
 }
 
-fn for_a_while(message: String, kind: Infrastructure, since: Option<Time>, most: Duration, now: Time) -> Observation {
-    let too_long = since.is_some_and(|since| now.since(since) > most);
-    let hopeless = too_long.then(|| Hopeless::Infrastructure(kind, message.clone()));
+fn hopeless(message: String, job: Option<JobId>, why: Why) -> Observation {
+    Observation::Waiting { message, hopeless: Some(Hopeless { job, why }) }
+}
+
+fn for_a_while(
+    seen: &Seen<'_>,
+    message: String,
+    kind: Infrastructure,
+    since: Option<Time>,
+    most: Duration,
+) -> Observation {
+    let why = || Hopeless::all(Why::Infrastructure(kind, message.clone()));
+    let hopeless = is_past(seen, since, most).then(why);
     Observation::Waiting { message, hopeless }
+}
+
+/// The same where nobody says anything: there is nothing to tell until it has lasted too long.
+fn silently(seen: &Seen<'_>, words: &str, kind: Infrastructure, since: Option<Time>, most: Duration) -> Observation {
+    if is_past(seen, since, most) {
+        return for_a_while(seen, format!("{words} for {}", Span(most)), kind, since, most);
+    }
+    Observation::Waiting { message: String::new(), hopeless: None }
+}
+
+fn is_past(seen: &Seen<'_>, since: Option<Time>, most: Duration) -> bool {
+    since.is_some_and(|since| seen.now.since(since) > most)
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }

@@ -1,4 +1,5 @@
-//! One shared watch over all our pods of the namespace, however many attempts there are.
+//! One shared watch over all our pods of the namespace, and one over what the cluster tells of them, however many
+//! attempts there are.
 //!
 //! It promises the newest that is known, and says when it knows nothing: while the watch is interrupted its pods may
 //! be old, and nobody may conclude from it that a pod is gone.
@@ -14,20 +15,27 @@ use std::{
 };
 
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{self, Pod};
 use kube::{
     Api, ResourceExt as _,
     runtime::{
+        WatchStreamExt as _,
         reflector::{self, ObjectRef, Store},
         watcher::{self, Event},
     },
 };
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
-use super::{attempt_of, label, observation::observation};
+use super::{
+    attempt_of,
+    heard::Heard,
+    label,
+    observation::{Seen, all_statuses, observation},
+    patience::Patience,
+};
 use crate::{
-    executor::{Changed, Hopeless, News, Observation},
-    model::{Clock, Time},
+    executor::{Changed, News, Observation},
+    model::Clock,
 };
 
 /// The server ends each watch after this many seconds and we go on from where it was. A connection that died silently
@@ -38,38 +46,43 @@ const FIRST_LIST_MAX: Duration = Duration::from_secs(5);
 /// After an interruption, how long until the next list: doubling, so that an API server that comes back is not hindered.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// How the kubelet speaks of a pull between two tries, without a word about why the last one failed.
-const BETWEEN_PULLS: &str = "Back-off pulling image";
+/// So many pods may have been heard of and not be there (any more) before they are forgotten.
+const STRANGERS_MAX: usize = 256;
 
 /// The watch; it ends when this is dropped.
 pub(super) struct Watch {
     pods: Store<Pod>,
     shared: Arc<Shared>,
-    task: JoinHandle<()>,
+    /// Aborted when they are dropped.
+    _tasks: JoinSet<()>,
 }
 
 struct Shared {
     clock: Clock,
     namespace: String,
+    patience: Patience,
     is_current: AtomicBool,
     news: News,
-    /// By the pod's name: why it waits, as it was last said.
-    said: Mutex<HashMap<String, Observation>>,
+    /// By the pod's name.
+    heard: Mutex<HashMap<String, Heard>>,
 }
 
 impl Watch {
     /// Begins to watch. The API server need not be there yet.
-    pub(super) fn begin(pods: Api<Pod>, namespace: &str, clock: Clock) -> Self {
+    pub(super) fn begin(pods: Api<Pod>, events: Api<v1::Event>, namespace: &str, patience: Patience) -> Self {
         let (store, writer) = reflector::store();
         let shared = Arc::new(Shared {
-            clock,
+            clock: Clock::System,
             namespace: namespace.to_owned(),
+            patience,
             is_current: AtomicBool::new(false),
             news: News::default(),
-            said: Mutex::default(),
+            heard: Mutex::default(),
         });
-        let task = tokio::spawn(follow(pods, writer, Arc::clone(&shared)));
-        Self { pods: store, shared, task }
+        let mut tasks = JoinSet::new();
+        tasks.spawn(follow(pods, writer, Arc::clone(&shared)));
+        tasks.spawn(listen(events, store.clone(), Arc::clone(&shared)));
+        Self { pods: store, shared, _tasks: tasks }
     }
 
     /// The pod, if it is known for certain that this is its newest state.
@@ -82,10 +95,11 @@ impl Watch {
         self.is_current().await.then(|| self.pods.state())
     }
 
-    /// What the pod shows, with what it said before where it says less now.
+    /// What became of the attempt whose pod this is, by all that was heard of it.
     pub(super) fn observe(&self, pod: &Pod) -> Observation {
+        let heard = self.shared.heard().get(&pod.name_any()).cloned().unwrap_or_default();
         let now = self.shared.clock.now();
-        remembering(observation(pod, now), self.shared.said().get(&pod.name_any()))
+        observation(&Seen { pod, heard: &heard, patience: &self.shared.patience, now })
     }
 
     /// Returns after the next change, or at once if there was one that nobody has asked for.
@@ -99,36 +113,46 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 impl Shared {
-    fn said(&self) -> MutexGuard<'_, HashMap<String, Observation>> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    fn heard(&self) -> MutexGuard<'_, HashMap<String, Heard>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, pod: &Pod, now: Time) {
-        let mut said = self.said();
-        match remembering(observation(pod, now), said.get(&pod.name_any())) {
-            waiting @ Observation::Waiting { .. } => said.insert(pod.name_any(), waiting),
-            Observation::Absent | Observation::Running | Observation::Ended { .. } => said.remove(&pod.name_any()),
-        };
+    /// Keeps what the pod's status says now and may not say in a moment.
+    fn remember(&self, pod: &Pod) {
+        let mut new = Heard::default();
+        all_statuses(pod).iter().for_each(|status| new.status(status));
+        if !new.is_empty() {
+            let mut heard = self.heard();
+            let of_pod = heard.entry(pod.name_any()).or_default();
+            all_statuses(pod).iter().for_each(|status| of_pod.status(status));
+        }
+    }
+
+    /// Takes in an event of a pod of ours. It may come before we know of the pod, and after the pod is gone.
+    fn hear(&self, event: &v1::Event, pods: &Store<Pod>) {
+        let name = event.involved_object.name.as_deref().unwrap_or_default();
+        let Some(attempt) = label::attempt_of_name(name) else { return };
+        let mut heard = self.heard();
+        heard.entry(name.to_owned()).or_default().event(event);
+        if heard.len() > 2 * pods.len() + STRANGERS_MAX {
+            heard.retain(|name, _| pods.get(&ObjectRef::new(name).within(&self.namespace)).is_some());
+        }
+        drop(heard);
+        self.news.tell(attempt);
     }
 
     fn forget(&self, pod: &Pod) {
-        self.said().remove(&pod.name_any());
+        self.heard().remove(&pod.name_any());
     }
 
     fn take(&self, event: Event<Pod>) {
         match event {
             Event::Apply(pod) => {
-                self.remember(&pod, self.clock.now());
+                self.remember(&pod);
                 self.tell(&pod);
             }
-            Event::InitApply(pod) => self.remember(&pod, self.clock.now()),
+            Event::InitApply(pod) => self.remember(&pod),
             Event::Delete(pod) => {
                 self.forget(&pod);
                 self.tell(&pod);
@@ -185,54 +209,22 @@ async fn follow(pods: Api<Pod>, mut writer: reflector::store::Writer<Pod>, share
     }
 }
 
-/// Between two tries to pull an image the kubelet says only that it will try again: what it said after the last try
-/// still stands.
-fn remembering(seen: Observation, before: Option<&Observation>) -> Observation {
-    match (seen, before) {
-        (
-            Observation::Waiting { message, hopeless },
-            Some(Observation::Waiting { message: earlier, hopeless: earlier_hopeless }),
-        ) if message.contains(BETWEEN_PULLS) && !earlier.is_empty() => Observation::Waiting {
-            hopeless: earlier_hopeless.clone().or(hopeless.map(|why| in_words(why, earlier))),
-            message: earlier.clone(),
-        },
-        (seen, _) => seen,
-    }
-}
-
-fn in_words(why: Hopeless, words: &str) -> Hopeless {
-    match why {
-        Hopeless::Infrastructure(kind, _) => Hopeless::Infrastructure(kind, words.to_owned()),
-        Hopeless::ImageNotFound { .. } | Hopeless::CannotStart { .. } => why,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Infrastructure;
-
-    fn waiting(message: &str, hopeless: Option<Hopeless>) -> Observation {
-        Observation::Waiting { message: message.to_owned(), hopeless }
-    }
-
-    #[test]
-    fn what_was_said_of_a_pull_stands_until_the_next_try() {
-        let refused = waiting("job-0: connection refused", None);
-        let between = waiting("job-0: Back-off pulling image \"x\"", None);
-        assert_eq!(remembering(between.clone(), Some(&refused)), refused);
-        assert_eq!(remembering(between.clone(), None), between);
-        assert_eq!(remembering(Observation::Running, Some(&refused)), Observation::Running);
-    }
-
-    #[test]
-    fn giving_up_between_two_tries_says_what_the_last_try_said() {
-        let give_up = |words: &str| Some(Hopeless::Infrastructure(Infrastructure::ImagePull, words.to_owned()));
-        let between = waiting("job-0: Back-off pulling image \"x\"", give_up("job-0: Back-off pulling image \"x\""));
-        let before = waiting("job-0: connection refused", None);
-        assert_eq!(
-            remembering(between, Some(&before)),
-            waiting("job-0: connection refused", give_up("job-0: connection refused"))
-        );
+/// Follows the events of the namespace's pods. What happens to pods is known without them, and their words are not; so
+/// trouble here is told once, and no more.
+async fn listen(events: Api<v1::Event>, pods: Store<Pod>, shared: Arc<Shared>) {
+    let config = watcher::Config::default().fields("involvedObject.kind=Pod").timeout(WATCH_SECONDS);
+    let mut stream = pin!(watcher::watcher(events, config).default_backoff());
+    let mut is_told = false;
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(Event::Apply(event) | Event::InitApply(event)) => shared.hear(&event, &pods),
+            Ok(Event::Delete(_) | Event::Init) => {}
+            Ok(Event::InitDone) => is_told = false,
+            Err(error) if is_told => tracing::debug!(namespace = shared.namespace, %error, "no events of our pods"),
+            Err(error) => {
+                is_told = true;
+                tracing::warn!(namespace = shared.namespace, %error, "no events of our pods: some ends will have fewer words");
+            }
+        }
     }
 }

@@ -135,24 +135,26 @@ impl Attempt {
 
     pub(super) fn observe(&self) -> io::Result<Observation> {
         let Some(placed) = self.placed()? else { return Ok(Observation::Absent) };
-        let mut running = false;
-        let mut waiting = false;
+        let (mut running, mut waiting, mut dead) = (false, false, Vec::new());
         for container in &placed.containers {
             match self.agent(&container.name)? {
                 Agent::Alive(_) => running = true,
                 // an agent that exited without ever having the lock will not come again
                 Agent::Unborn => waiting |= self.exit_code(&container.name).is_none(),
-                Agent::Dead => {}
+                Agent::Dead => dead.push(container),
             }
         }
         Ok(match (running, waiting) {
-            (true, _) => Observation::Running,
+            (true, _) if dead.is_empty() => Observation::Running,
+            (true, _) => Observation::PartlyEnded { containers: self.ends(dead) },
             (false, true) => Observation::Waiting { message: String::new(), hopeless: None },
-            (false, false) => self.ended(&placed),
+            (false, false) => {
+                Observation::Ended { containers: self.ends(placed.containers.iter().collect()), outside: None }
+            }
         })
     }
 
-    fn ended(&self, placed: &Placed) -> Observation {
+    fn ends(&self, containers: Vec<&PlacedContainer>) -> Vec<ContainerEnd> {
         let end = |container: &PlacedContainer| {
             let end_record = read_some(&self.file(&container.name, "end"));
             let exit_code = self.exit_code(&container.name);
@@ -163,9 +165,9 @@ impl Attempt {
                 }
                 (None, None) => format!("its agent is gone and left no record{}", self.words(container)),
             };
-            ContainerEnd { job: container.job, exit_code, oom_killed: false, reason, end_record }
+            ContainerEnd { job: container.job, exit_code, oom_killed: false, memory_limit: None, reason, end_record }
         };
-        Observation::Ended { containers: placed.containers.iter().map(end).collect(), infrastructure: None }
+        containers.into_iter().map(end).collect()
     }
 
     fn exit_code(&self, container: &str) -> Option<i32> {

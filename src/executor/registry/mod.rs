@@ -50,9 +50,17 @@ pub enum RegistryError {
         /// What is wrong with it.
         message: String,
     },
-    /// The author's mistake: the registry answers, and has no such image for everybody.
+    /// The author's mistake: the registry answers, and has no such image.
     #[error("image {image} not found: {message}")]
     NotFound {
+        /// As the flow names it.
+        image: String,
+        /// What the registry said.
+        message: String,
+    },
+    /// The registry answers, but not to everybody.
+    #[error("image {image} denied: {message}")]
+    Denied {
         /// As the flow names it.
         image: String,
         /// What the registry said.
@@ -122,6 +130,7 @@ impl Fault {
         match self {
             Self::Invalid(message) => RegistryError::Invalid { image, message },
             Self::NotFound(message) => RegistryError::NotFound { image, message },
+            Self::Denied(message) => RegistryError::Denied { image, message },
             Self::Away(message) => RegistryError::Away { image, message },
         }
     }

@@ -24,8 +24,10 @@ const WORDS_MAX: usize = 500;
 pub(super) enum Fault {
     /// The name, or what it names.
     Invalid(String),
-    /// The registry has no such thing for us.
+    /// The registry has no such thing.
     NotFound(String),
+    /// The registry has it for those whom it knows, or not at all.
+    Denied(String),
     /// The registry itself.
     Away(String),
 }
@@ -154,7 +156,7 @@ impl<'a> Session<'a> {
 
     /// Registries hide whether a private image exists.
     fn private(&self, said: &str) -> Fault {
-        Fault::NotFound(format!("it does not exist on {}, or it is private ({said})", self.registry))
+        Fault::Denied(format!("it does not exist on {}, or it is private ({said})", self.registry))
     }
 }
 

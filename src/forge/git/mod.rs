@@ -22,13 +22,16 @@ use secrecy::SecretString;
 
 use self::delivery::{Commit, DELIVERY_HEADER, Delivery, EVENT_HEADER, SIGNATURE_HEADER};
 use super::{
-    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, GitCommandError, Head, Heads, Hooks, Moved,
-    Reading, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
+    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, GitCommand, GitCommandError, Head, Heads, Hooks,
+    Moved, Reading, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
 };
 use crate::model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust};
 
 pub(crate) use secret::read as read_secret;
 pub use secret::{SecretError, secret, secret_file};
+
+/// For a list of branches.
+const REFS_MOST: usize = 1 << 20;
 
 /// The bare repositories under one directory.
 #[derive(Debug)]
@@ -101,6 +104,10 @@ impl Forge for Git {
     /// None: plain Git has no pull requests.
     async fn open_pull_request(&self, _: &Repository, _: &str) -> Result<Option<u64>, ForgeError> {
         Ok(None)
+    }
+
+    async fn branch_head(&self, repository: &Repository, branch: &str) -> Result<Option<Sha>, ForgeError> {
+        branch_head(&self.directory(&repository.name)?, branch).await
     }
 
     async fn source(&self, event: &Event) -> Result<Source, ForgeError> {
@@ -199,6 +206,16 @@ fn reading(root: &Path, delivery: Delivery) -> Reading {
         title: title.lines().next().unwrap_or_default().chars().take(200).collect(),
         trust: Trust::Trusted,
     })
+}
+
+async fn branch_head(directory: &Path, branch: &str) -> Result<Option<Sha>, ForgeError> {
+    let list = GitCommand::new("for-each-ref").git_dir(directory).args(["--format=%(objectname) %(refname)"]);
+    let name = format!("refs/heads/{branch}");
+    let list = list.args(["--", name.as_str()]).run(REFS_MOST).await.map_err(failed)?;
+    // a pattern is also met by what stands below it
+    let found =
+        str::from_utf8(&list).unwrap_or_default().lines().find_map(|line| line.strip_suffix(&format!(" {name}")));
+    Ok(found.and_then(|sha| sha.parse().ok()))
 }
 
 fn refused(message: String) -> ForgeError {

@@ -6,6 +6,7 @@
 
 mod annotation;
 mod api;
+mod button;
 mod call;
 mod check;
 mod credentials;
@@ -23,6 +24,7 @@ mod status;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::StatusCode;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -30,7 +32,7 @@ pub use self::credentials::{Credentials, SettingsError};
 
 use self::{
     api::{Api, Identity},
-    call::refused,
+    call::{Call, refused},
 };
 use super::{
     Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hooks, Moved, Reading, Recall, Shown,
@@ -124,6 +126,10 @@ impl Forge for Github {
 
     async fn open_pull_request(&self, repository: &Repository, branch: &str) -> Result<Option<u64>, ForgeError> {
         open_pull_request(&self.api, repository, branch).await
+    }
+
+    async fn branch_head(&self, repository: &Repository, branch: &str) -> Result<Option<Sha>, ForgeError> {
+        branch_head(&self.api, repository, branch).await
     }
 
     async fn source(&self, event: &Event) -> Result<Source, ForgeError> {
@@ -245,6 +251,24 @@ async fn open_pull_request(api: &Api, repository: &Repository, branch: &str) -> 
     let pulls: Vec<Pull> = api.get(repository, format!("/repos/{}/pulls?{query}", repository.name)).await?;
     // a filter that GitHub does not understand is ignored by it, and all pull requests come back
     Ok(pulls.into_iter().find(|pull| pull.head.r#ref == branch).map(|pull| pull.number))
+}
+
+async fn branch_head(api: &Api, repository: &Repository, branch: &str) -> Result<Option<Sha>, ForgeError> {
+    #[derive(Deserialize)]
+    struct Reference {
+        object: Object,
+    }
+    #[derive(Deserialize)]
+    struct Object {
+        sha: Sha,
+    }
+    let path = format!("/repos/{}/git/ref/heads/{}", repository.name, files::encoded(branch));
+    let answer = api.send(repository, &Call::get(path)).await?;
+    if answer.status == StatusCode::NOT_FOUND {
+        return Ok(None);
+    }
+    let Reference { object } = answer.json()?;
+    Ok(Some(object.sha))
 }
 
 fn refs(kind: &EventKind) -> Vec<String> {

@@ -1,19 +1,24 @@
 //! One run: its head, what is wrong with its file, and its stages.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::response::Response;
 
 use super::{
     Chrome, Failure, JobPlace, Mark, Moment, Place, Route, Took, find_run,
     queue::WaitingView,
-    render, run_url,
+    render,
+    rerun::address,
+    run_url,
     runs::{event_words, first_line, web_link},
 };
 use crate::{
-    engine::{self, worst},
+    engine::{self, rerun::carry::ended_well, tell::carried_words, worst},
     model::{
-        ActionPlan, ActionState, Conclusion, DeliveryId, Diagnostic, Event, EventKind, ForgeKind, JobPath, JobPlan,
-        Late, Sequencing, Severity, StageKind, StagePlan, Time, Trust, UntrustedReason,
+        ActionId, ActionPath, ActionPlan, ActionState, Conclusion, DeliveryId, Diagnostic, Event, EventKind,
+        FlowChoice, ForgeKind, JobPath, JobPlan, Late, Sequencing, Severity, StageKind, StagePlan, Time, Trust,
+        UntrustedReason, What,
     },
     store::{ActionRow, JobRow, RunRow, Tx},
     web::{Web, log::ansi::Renderer},
@@ -51,8 +56,26 @@ struct RunPage {
     replay_of: Option<DeliveryId>,
     late: Option<Late>,
     cancelled_by: Option<String>,
+    repeats: Option<RepeatsView>,
+    again: Vec<ButtonView>,
+    again_newest: Vec<ButtonView>,
+    /// What the forge has not taken: under which name, and why.
+    untold: Vec<(String, String)>,
     diagnostics: Vec<DiagnosticView>,
     stages: Vec<StageView>,
+}
+
+/// Which run it repeats, and what of it.
+struct RepeatsView {
+    words: String,
+    url: String,
+    by: String,
+}
+
+/// Something that can be run again.
+struct ButtonView {
+    label: &'static str,
+    url: String,
 }
 
 /// A diagnostic, with its line and a mark below the fault.
@@ -87,11 +110,22 @@ struct ActionView {
     took: Option<Took>,
     jobs: Vec<JobView>,
     attempts: Vec<AttemptView>,
+    carried: Option<CarriedView>,
+    /// Where the button is that runs it again.
+    again: Option<String>,
+}
+
+/// Where an action ran that was carried over.
+struct CarriedView {
+    words: String,
+    url: String,
 }
 
 struct AttemptView {
     number: i64,
     url: String,
+    /// How it ended, if it was not the last.
+    end: String,
 }
 
 struct JobView {
@@ -108,31 +142,40 @@ struct JobView {
 /// How many of a failed job's last lines the run shows: they say why, or the log does.
 const TAIL_SHOWN: usize = 12;
 
-/// Where the views are made: the run's route and the present.
+/// Where the views are made: the run's route and the present, and the runs whose actions were carried over.
 struct Making<'a> {
     route: &'a Route,
     run: u64,
     now: Time,
+    ended: bool,
+    carried: BTreeMap<ActionId, i64>,
 }
 
 /// `GET …/runs/{n}`.
 pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Response, Failure> {
     let mut tx = web.engine.store.read().await?;
     let (repository, run) = find_run(&mut tx, route, number).await?;
-    let making = Making { route, run: number, now: web.engine.clock.now() };
-    let stages = making.stages(&mut tx, &run).await?;
     let waiting = engine::waiting(&mut tx, &run).await?.map(|waiting| WaitingView::new(&waiting, route));
-    let replay_of = tx.replay_of(&run).await?;
     let late = tx.late(run.delivery_id).await?;
-    let facts = &repository.facts.0;
-    let mark = Mark::from(&run.state.0);
+    let carried = tx.carried_over(run.id).await?;
+    let replay_of = tx.replay_of(&run).await?;
+    let untold = untold(&mut tx, &run).await?;
     let ended = run.state.conclusion().is_some();
+    let making = Making { route, run: number, now: web.engine.clock.now(), ended, carried };
+    let stages = making.stages(&mut tx, &run).await?;
+    let repeats = repeats(&mut tx, route, &run).await?;
+    let facts = &repository.facts.0;
+    let url = run_url(route, number);
+    let mark = Mark::from(&run.state.0);
     let title = format!("{}: {} #{} of {}", mark.word, run.flow, run.number, repository.name);
     render(&RunPage {
         chrome: Chrome::new(web, title, &mark).live(ended),
         repository: repository.name.to_string(),
         repository_url: Route { place: Place::Runs, ..route.clone() }.to_string(),
-        url: run_url(route, number),
+        repeats,
+        again: again(&url, &run, FlowChoice::Same),
+        again_newest: again(&url, &run, FlowChoice::Newest),
+        url,
         mark,
         ended,
         title: first_line(&run.event.title),
@@ -147,6 +190,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         took: Took::of(run.started, run.ended, making.now),
         digest: run.digest.to_string(),
         delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
+        untold,
         replay_of,
         late,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
@@ -159,6 +203,21 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         path: run.path,
         cancelled_by: run.cancelled_by,
     })
+}
+
+async fn repeats(tx: &mut Tx, route: &Route, run: &RunRow) -> Result<Option<RepeatsView>, Failure> {
+    let (Some(repeats), Some(repeated)) = (&run.repeats, run.rerun_of) else { return Ok(None) };
+    let number = tx.run_number(repeated).await?;
+    let url = run_url(route, number.cast_unsigned());
+    Ok(Some(RepeatsView { words: repeats.words(number), url, by: repeats.by.clone() }))
+}
+
+/// What of a run can be asked for once more.
+fn again(url: &str, run: &RunRow, flow: FlowChoice) -> Vec<ButtonView> {
+    let failed = run.state.conclusion().is_some_and(|end| !ended_well(end)) && run.plan.is_some();
+    let everything = ButtonView { label: "Run again", url: address(url, &What::Everything, flow) };
+    let failed = failed.then(|| ButtonView { label: "Run failed again", url: address(url, &What::Failed, flow) });
+    failed.into_iter().chain([everything]).collect()
 }
 
 impl Making<'_> {
@@ -189,7 +248,7 @@ impl Making<'_> {
         plan: &ActionPlan,
         row: &ActionRow,
     ) -> Result<ActionView, Failure> {
-        let attempts = tx.attempts(row.id).await?;
+        let attempts = tx.attempts(row.origin()).await?;
         let job_rows = match attempts.last() {
             Some(attempt) => tx.jobs(attempt.id).await?,
             None => Vec::new(),
@@ -205,8 +264,13 @@ impl Making<'_> {
         }
         let first = plan.jobs.first().map(|job| job.name.clone()).unwrap_or_default();
         let url = self.job_url(JobPath { stage: stage.to_owned(), action: plan.name.clone(), job: first });
-        let several = attempts.len() > 1;
-        let view = |number: i64| AttemptView { number, url: format!("{url}?attempt={number}") };
+        let of_stage = ActionPath { stage: stage.to_owned(), action: plan.name.clone() };
+        let again = || address(&run_url(self.route, self.run), &What::Action(of_stage), FlowChoice::Same);
+        let mut views = Vec::new();
+        for attempt in attempts.iter().filter(|_| attempts.len() > 1) {
+            let end = end_of_attempt(&tx.jobs(attempt.id).await?);
+            views.push(AttemptView { number: attempt.number, url: format!("{url}?attempt={}", attempt.number), end });
+        }
         let said_below = jobs.iter().any(|job| job.mark.word == row.reason);
         Ok(ActionView {
             name: plan.name.clone(),
@@ -216,7 +280,12 @@ impl Making<'_> {
             allow_failure: plan.allow_failure,
             took: Took::of(row.started, row.ended, self.now),
             jobs,
-            attempts: attempts.iter().filter(|_| several).map(|attempt| view(attempt.number)).collect(),
+            carried: self.carried.get(&row.id).map(|&number| CarriedView {
+                words: carried_words(number),
+                url: run_url(self.route, number.cast_unsigned()),
+            }),
+            again: self.ended.then(again),
+            attempts: views,
         })
     }
 
@@ -238,6 +307,13 @@ impl Making<'_> {
     fn job_url(&self, path: JobPath) -> String {
         Route { place: Place::Job(self.run, path, JobPlace::Page), ..self.route.clone() }.to_string()
     }
+}
+
+/// What the forge has not taken of this run's reports, and why. A newer run of the commit speaks for itself.
+async fn untold(tx: &mut Tx, run: &RunRow) -> Result<Vec<(String, String)>, Failure> {
+    let rows = tx.reports(run.repository_id, &run.sha).await?;
+    let of_run = rows.into_iter().filter(|row| row.generation == run.id && !row.trouble.is_empty());
+    Ok(of_run.map(|row| (row.context.0, row.trouble)).collect())
 }
 
 /// Whatever a job printed, without what it would do to the page.
@@ -310,6 +386,12 @@ fn event_path(event: &Event) -> Option<String> {
         (EventKind::PullRequest(_), ForgeKind::Git)
         | (EventKind::Push { .. } | EventKind::Tag { .. } | EventKind::MergeGroup { .. }, _) => None,
     }
+}
+
+/// The words for how an attempt ended by nobody's fault.
+fn end_of_attempt(jobs: &[JobRow]) -> String {
+    let unlucky = |job: &JobRow| job.state.verdict().filter(|end| end.conclusion() == Conclusion::Error).cloned();
+    jobs.iter().find_map(unlucky).map_or_else(String::new, |end| end.to_string())
 }
 
 impl From<&Diagnostic> for DiagnosticView {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use containerops::{
     agent::protocol::{Cause, EndRecord, LogSeal},
     engine::{Evidence, verdict},
-    executor::ContainerEnd,
+    executor::{ContainerEnd, Outside},
     model::{Conclusion, Infrastructure, JobId, Time},
 };
 use insta::assert_snapshot;
@@ -38,7 +38,15 @@ fn killed_for_memory(cause: Cause) -> EndRecord {
 
 fn container(exit_code: i32, oom_killed: bool) -> ContainerEnd {
     let reason = "Error".to_owned();
-    ContainerEnd { job: JobId::from_i64(1), exit_code: Some(exit_code), oom_killed, reason, end_record: None }
+    let memory_limit = Some(64 << 20);
+    ContainerEnd {
+        job: JobId::from_i64(1),
+        exit_code: Some(exit_code),
+        oom_killed,
+        memory_limit,
+        reason,
+        end_record: None,
+    }
 }
 
 fn by(record: &EndRecord) -> String {
@@ -79,32 +87,32 @@ fn the_agents_record_is_the_first_witness() {
     failure: CO_RESULT = false
     failure: CO_RESULT = 
     failure: exit code 1
-    failure: killed by signal 11
+    failure: killed by signal 11 (SIGSEGV)
     failure: out of memory (peak 60 of 64 MiB)
     failure: out of memory (peak 60 of 64 MiB)
-    success: success, but 1 of its processes were killed for memory
+    success: success, but one of its processes was killed for memory
     timed out: timed out after 1 min 0 s
     cancelled: cancelled by ada
     failure: cannot start: make: no such file
-    infrastructure: infrastructure: executor failed: the disk is full
+    infrastructure: infrastructure: source not prepared: the disk is full
     ");
 }
 
 #[test]
 fn without_a_record_nothing_is_a_success() {
-    let evicted = (Infrastructure::Evicted, "low on memory".to_owned());
+    let evicted = Outside::Infrastructure(Infrastructure::Evicted, "low on memory".to_owned());
     let (silent, killed) = (container(0, false), container(137, true));
     let all = [
         said(&Evidence::default()),
         said(&Evidence { container: Some(&silent), ..Evidence::default() }),
         said(&Evidence { container: Some(&killed), ..Evidence::default() }),
-        said(&Evidence { infrastructure: Some(&evicted), ..Evidence::default() }),
-        said(&Evidence { infrastructure: Some(&evicted), container: Some(&silent), ..Evidence::default() }),
+        said(&Evidence { outside: Some(&evicted), ..Evidence::default() }),
+        said(&Evidence { outside: Some(&evicted), container: Some(&silent), ..Evidence::default() }),
     ];
     assert_snapshot!(all.join("\n"), @r"
     infrastructure: infrastructure: agent lost: the container is gone, and its agent left no end record
     infrastructure: infrastructure: agent lost: the container ended with code 0 (Error) without the agent's end record
-    failure: out of memory
+    failure: out of memory (limit 64 MiB)
     infrastructure: infrastructure: evicted: low on memory
     infrastructure: infrastructure: evicted: low on memory
     ");
@@ -112,10 +120,10 @@ fn without_a_record_nothing_is_a_success() {
 
 #[test]
 fn what_a_job_made_of_its_pods_end_is_not_its_authors_doing() {
-    let evicted = (Infrastructure::Evicted, "low on memory".to_owned());
+    let evicted = Outside::Infrastructure(Infrastructure::Evicted, "low on memory".to_owned());
     let with = |record: &EndRecord| {
         let record = Some(record);
-        verdict(&Evidence { record, infrastructure: Some(&evicted), ..Evidence::default() }).conclusion()
+        verdict(&Evidence { record, outside: Some(&evicted), ..Evidence::default() }).conclusion()
     };
     assert_eq!(with(&exit(143)), Conclusion::Error);
     assert_eq!(with(&record(Cause::Signal { signal: 15 })), Conclusion::Error);
@@ -125,4 +133,39 @@ fn what_a_job_made_of_its_pods_end_is_not_its_authors_doing() {
     assert_eq!(told.to_string(), "infrastructure: pod deleted: the container was told to stop from outside");
     assert_eq!(with(&exit(0)), Conclusion::Success, "it was over before");
     assert_eq!(with(&killed_for_memory(Cause::Signal { signal: 9 })), Conclusion::Failure);
+}
+
+#[test]
+fn a_node_without_memory_is_not_the_jobs_fault() {
+    let of = |peak: u64, limit| EndRecord {
+        memory_peak: Some(peak << 20),
+        memory_limit: limit,
+        ..killed_for_memory(Cause::Signal { signal: 9 })
+    };
+    let all = [by(&of(47, Some(64 << 20))), by(&of(49, Some(64 << 20))), by(&of(47, None))];
+    assert_snapshot!(all.join("\n"), @r"
+    infrastructure: infrastructure: node out of memory: the kernel killed it when it had 47 of 64 MiB at most
+    failure: out of memory (peak 49 of 64 MiB)
+    failure: out of memory (peak 47 MiB)
+    ");
+}
+
+#[test]
+fn a_container_that_a_signal_ended_was_killed_from_outside() {
+    let told = |code| said(&Evidence { container: Some(&container(code, false)), ..Evidence::default() });
+    assert_eq!(
+        told(137),
+        "infrastructure: infrastructure: agent killed: signal 9 ended it from outside, with all that it had started"
+    );
+    assert!(told(123).contains("agent lost: the container ended with code 123"), "{}", told(123));
+}
+
+#[test]
+fn what_was_written_too_much_is_its_authors() {
+    let full = Outside::OutOfDisk("Usage of EmptyDir volume exceeds the limit".to_owned());
+    let terminated = record(Cause::Terminated);
+    for record in [None, Some(&terminated)] {
+        let told = said(&Evidence { record, outside: Some(&full), ..Evidence::default() });
+        assert_eq!(told, "failure: out of disk: Usage of EmptyDir volume exceeds the limit");
+    }
 }

@@ -16,8 +16,9 @@ use std::{collections::BTreeMap, path::Path, sync::Mutex, time::Duration};
 
 use containerops::{
     app::App,
+    engine::rerun::Begun,
     executor::ExecutorKind,
-    model::{Clock, RunId, Sha, Time},
+    model::{Clock, FlowChoice, RunId, Sha, Time, What, Wish},
     store::{RunFilter, RunRow},
 };
 use reqwest::StatusCode;
@@ -192,6 +193,15 @@ impl Tester {
     pub(crate) async fn run(&self, id: RunId) -> RunRow {
         let mut tx = self.app().engine.store.read().await.expect("the database is there");
         tx.run(id).await.expect("the database is there").expect("a run")
+    }
+
+    /// Runs all of a run again by the flow file as it was; nothing is driven yet.
+    pub(crate) async fn runs_again(&self, run: RunId) -> RunId {
+        let wish = Wish { what: What::Everything, flow: FlowChoice::Same, by: "Ada".to_owned() };
+        match self.app().engine.rerun(run, &wish).await.expect("it can be run again") {
+            Begun::Run(new) => new,
+            Begun::Asked(delivery) => panic!("only asked for, as delivery {delivery}"),
+        }
     }
 
     /// Cancels the newest run, as its page's button does, and settles.

@@ -101,6 +101,14 @@ impl Cluster {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    /// Objects that are in no namespace.
+    pub(crate) fn all<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::ClusterResourceScope, DynamicType = ()>,
+    {
+        Api::all(self.client.clone())
+    }
+
     /// The names of our pods and Secrets that are there.
     pub(crate) async fn left(&self) -> Vec<String> {
         let ours = ListParams::default().labels("app.kubernetes.io/managed-by=containerops");

@@ -9,6 +9,7 @@
 //! assert_eq!(check.state, "success");
 //! ```
 
+mod annotation;
 mod app;
 mod git_http;
 mod limits;
@@ -124,6 +125,8 @@ pub(crate) struct Write {
     pub(crate) url: String,
     pub(crate) external_id: String,
     pub(crate) times: Times,
+    /// The identifiers of its buttons.
+    pub(crate) buttons: Vec<String>,
     /// The messages of all annotations that it has.
     pub(crate) annotations: Vec<String>,
 }
@@ -257,6 +260,11 @@ impl ModelGithub {
     /// Tokens live so long from now on, instead of an hour.
     pub(crate) fn tokens_live(&self, life: SignedDuration) {
         self.state().token_life = Some(life);
+    }
+
+    /// A branch is deleted; nobody is told.
+    pub(crate) fn delete_branch(&self, repository: &str, branch: &str) {
+        self.state().repositories.get_mut(repository).expect("a repository").branches.remove(branch);
     }
 
     /// All checks are gone, as when GitHub's retention has removed them.

@@ -8,8 +8,10 @@ use std::{
 use async_trait::async_trait;
 use containerops::{
     agent::protocol::EndRecord,
-    executor::{Changed, ContainerEnd, Executor, ExecutorError, ExecutorKind, Hopeless, News, Observation, Placement},
-    model::{AttemptId, Infrastructure},
+    executor::{
+        Changed, ContainerEnd, Executor, ExecutorError, ExecutorKind, Hopeless, News, Observation, Outside, Placement,
+    },
+    model::{AttemptId, Infrastructure, JobId},
 };
 
 /// The modelled executor. Its clones are one.
@@ -27,6 +29,8 @@ pub(crate) enum Fault {
     Away,
     /// It is placed, but nobody hears of it.
     LostAnswer,
+    /// Nothing is placed: there is no room.
+    NoRoom,
     /// It will never work.
     Refused,
 }
@@ -101,17 +105,39 @@ impl Pods {
 
     /// An action's newest pod dies from outside.
     pub(crate) fn dies(&self, action: &str, kind: Infrastructure, message: &str) {
-        self.observe_as(action, |_| Observation::Ended {
-            containers: Vec::new(),
-            infrastructure: Some((kind, message.to_owned())),
+        self.is_taken(action, Outside::Infrastructure(kind, message.to_owned()));
+    }
+
+    /// The same, also where the author is to blame.
+    pub(crate) fn is_taken(&self, action: &str, outside: Outside) {
+        self.observe_as(action, |_| Observation::Ended { containers: Vec::new(), outside: Some(outside) });
+    }
+
+    /// The only container of an action's newest pod ends like this, and no agent has said a word.
+    pub(crate) fn ends_as(&self, action: &str, end: impl FnOnce(ContainerEnd) -> ContainerEnd) {
+        self.observe_as(action, |placement| Observation::Ended {
+            containers: vec![end(silent(placement.containers[0].job, 0))],
+            outside: None,
         });
+    }
+
+    /// The container of the job in this place ends with this code and no word, and the others go on.
+    pub(crate) fn loses(&self, action: &str, place: usize, exit_code: i32) {
+        self.observe_as(action, |placement| Observation::PartlyEnded {
+            containers: vec![silent(placement.containers[place].job, exit_code)],
+        });
+    }
+
+    /// The job in this place of an action's newest pod.
+    pub(crate) fn job(&self, action: &str, place: usize) -> JobId {
+        self.newest(action).unwrap_or_else(|| panic!("there is no pod of {action}")).containers[place].job
     }
 
     /// All containers of an action's newest pod end with this code, and no agent has said a word.
     pub(crate) fn ends_silently(&self, action: &str, exit_code: i32) {
         self.observe_as(action, |placement| Observation::Ended {
             containers: placement.containers.iter().map(|container| silent(container.job, exit_code)).collect(),
-            infrastructure: None,
+            outside: None,
         });
     }
 
@@ -120,7 +146,7 @@ impl Pods {
         let end_record = serde_json::to_string(record).ok();
         self.observe_as(action, |placement| Observation::Ended {
             containers: vec![ContainerEnd { end_record, ..silent(placement.containers[0].job, 0) }],
-            infrastructure: None,
+            outside: None,
         });
     }
 
@@ -133,6 +159,11 @@ impl Pods {
     pub(crate) fn waits(&self, action: &str, message: &str, hopeless: Option<Hopeless>) {
         let message = message.to_owned();
         self.observe_as(action, |_| Observation::Waiting { message, hopeless });
+    }
+
+    /// An action's newest pod runs.
+    pub(crate) fn runs(&self, action: &str) {
+        self.observe_as(action, |_| Observation::Running);
     }
 
     fn observe_as(&self, action: &str, observation: impl FnOnce(&Placement) -> Observation) {
@@ -148,9 +179,9 @@ impl Pods {
     }
 }
 
-fn silent(job: containerops::model::JobId, exit_code: i32) -> ContainerEnd {
+fn silent(job: JobId, exit_code: i32) -> ContainerEnd {
     let reason = "Error".to_owned();
-    ContainerEnd { job, exit_code: Some(exit_code), oom_killed: false, reason, end_record: None }
+    ContainerEnd { job, exit_code: Some(exit_code), oom_killed: false, memory_limit: None, reason, end_record: None }
 }
 
 #[async_trait]
@@ -166,6 +197,9 @@ impl Executor for Pods {
         match fault {
             Some(Fault::Away) => return Err(ExecutorError::Away { kind, message }),
             Some(Fault::Refused) => return Err(ExecutorError::Refused { kind, message: "no such class".to_owned() }),
+            Some(Fault::NoRoom) => {
+                return Err(ExecutorError::NoRoom { kind, message: "exceeded quota: mine".to_owned() });
+            }
             Some(Fault::LostAnswer) | None => {}
         }
         if !state.pods.contains_key(&placement.attempt) {

@@ -1,15 +1,20 @@
 //! The whole server on a namespace of a real cluster: a push goes in; rows, logs, notes and pods come out.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use containerops::{
-    app::App,
+    app::{self, App},
     command::git::{Authority, HookSettings, init},
-    model::{ForgeKind, RunId, RunState, Sha},
+    engine,
+    executor::kubernetes::{Kubernetes, KubernetesSettings},
+    forge::{Forge, git},
+    model::{Clock, ForgeKind, RunId, RunState, Sha},
     settings::Settings,
     store::{RunFilter, Tx},
 };
@@ -37,7 +42,18 @@ pub(crate) struct Server {
     /// Where Ada works.
     ada: Worktree,
     directory: TempDir,
+    tuning: Option<Tuning>,
     running: Option<Running>,
+}
+
+/// What an operator cannot set, and a test has no time to wait for.
+pub(crate) struct Tuning {
+    /// The engine's.
+    pub(crate) patience: engine::Patience,
+    /// The executor's.
+    pub(crate) kubernetes: KubernetesSettings,
+    /// Where agents are told that the server is, if that is elsewhere.
+    pub(crate) agent_url: Option<String>,
 }
 
 /// What a process is to an operator, this is to a test: if it is dropped, nothing of it goes on.
@@ -49,19 +65,38 @@ struct Running {
 impl Server {
     /// A fresh server for the test of this name; `None` where tests may use no cluster.
     pub(crate) async fn start(test: &str) -> Option<Self> {
-        Some(Self::on(Cluster::get(test).await?).await)
+        Some(Self::on(Cluster::get(test).await?, None).await)
+    }
+
+    /// The same with less patience, or other settings that only a test needs.
+    pub(crate) async fn start_with(test: &str, tune: impl FnOnce(&mut Tuning)) -> Option<Self> {
+        Some(Self::tuned(Cluster::get(test).await?, tune).await)
+    }
+
+    /// The same, alone on the cluster.
+    pub(crate) async fn start_alone_with(test: &str, tune: impl FnOnce(&mut Tuning)) -> Option<Self> {
+        Some(Self::tuned(Cluster::alone(test).await?, tune).await)
+    }
+
+    async fn tuned(cluster: Cluster, tune: impl FnOnce(&mut Tuning)) -> Self {
+        let kubernetes = KubernetesSettings::new(&cluster.namespace, &cluster.agent_image);
+        let kubernetes = KubernetesSettings { kubeconfig: Some(cluster.kubeconfig.clone()), ..kubernetes };
+        let patience = engine::Patience { retry: Duration::from_secs(1), ..engine::Patience::default() };
+        let mut tuning = Tuning { patience, kubernetes, agent_url: None };
+        tune(&mut tuning);
+        Self::on(cluster, Some(tuning)).await
     }
 
     /// The same for a test that breaks the cluster: no other test uses it meanwhile.
     pub(crate) async fn start_alone(test: &str) -> Option<Self> {
-        Some(Self::on(Cluster::alone(test).await?).await)
+        Some(Self::on(Cluster::alone(test).await?, None).await)
     }
 
-    async fn on(cluster: Cluster) -> Self {
+    async fn on(cluster: Cluster, tuning: Option<Tuning>) -> Self {
         let directory = TempDir::new().expect("a directory for tests can be made");
         let ada = Worktree::new(directory.path().join("ada"));
         let any = format!("{}:0", cluster.host).parse().expect("an address");
-        let mut new = Self { cluster, address: any, ada, directory, running: None };
+        let mut new = Self { cluster, address: any, ada, directory, tuning, running: None };
         new.resume().await;
         new.make_repository().await;
         new
@@ -73,9 +108,14 @@ impl Server {
         self.address = listener.local_addr().expect("a bound socket has an address");
         let listener = listener.into_std().expect("it can be handed over");
         let (settings, address) = (self.settings(), self.address);
+        let tuned = self.tuning.as_ref().map(|tuning| tuning.limits(&settings, &self.url()));
+        let kubernetes = self.tuning.as_ref().map(|tuning| tuning.kubernetes.clone());
         let runtime = Runtime::new().expect("a runtime");
         let serving = runtime.spawn(async move {
-            let app = App::assemble(&settings, address).await.expect("the server can be put together");
+            let app = match tuned.zip(kubernetes) {
+                None => App::assemble(&settings, address).await.expect("the server can be put together"),
+                Some((limits, kubernetes)) => assemble(&settings, limits, kubernetes).await,
+            };
             let listener = TcpListener::from_std(listener).expect("a listener");
             tokio::spawn(app.clone().serve(listener, std::future::pending()));
             app
@@ -278,6 +318,23 @@ impl Server {
         let file = std::fs::read_to_string(self.directory.path().join("containerops.toml")).ok();
         Settings::read(variables, file.as_deref()).expect("good settings")
     }
+}
+
+impl Tuning {
+    fn limits(&self, settings: &Settings, url: &str) -> engine::Settings {
+        let limits = app::limits(settings, url);
+        let agent_url = self.agent_url.clone().unwrap_or_else(|| limits.agent_url.clone());
+        engine::Settings { patience: self.patience, agent_url, ..limits }
+    }
+}
+
+async fn assemble(settings: &Settings, limits: engine::Settings, kubernetes: KubernetesSettings) -> App {
+    std::fs::create_dir_all(&settings.git_root).expect("a directory can be made");
+    let secret = git::secret(&settings.data).expect("a secret can be made");
+    let forge: Arc<dyn Forge> = Arc::new(git::Git::new(settings.git_root.clone(), vec![secret]));
+    let executor = Arc::new(Kubernetes::connect(kubernetes).await.expect("the kubeconfig can be read"));
+    let forges = BTreeMap::from([(ForgeKind::Git, forge)]);
+    App::of_parts(settings, executor, forges, limits, Clock::System).await.expect("the server can be put together")
 }
 
 /// Listens there. The address of a server that was killed is free once its last thread is gone.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use containerops::{
     model::{JobState, Plan, RunId},
-    store::{ActionRow, AttemptRow, JobRow, RunRow, Tx},
+    store::{ActionRow, AttemptRow, JobRow, RunFilter, RunRow, Tx},
 };
 
 /// A run with all its rows.
@@ -40,6 +40,13 @@ impl Story {
             actions.push(chapter(run.plan.0.as_ref().expect("a plan"), row, attempts));
         }
         Self { run, actions }
+    }
+
+    /// Reads the newest run's, if there is one.
+    pub(crate) async fn newest(tx: &mut Tx) -> Option<Self> {
+        let filter = RunFilter { limit: 1, ..RunFilter::default() };
+        let run = tx.runs(&filter).await.expect("the database answers").first()?.id;
+        Some(Self::read(tx, run).await)
     }
 
     /// The newest job of this name: `stage/action/job`.

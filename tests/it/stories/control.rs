@@ -110,8 +110,8 @@ async fn a_run_over_its_time_is_stopped_and_says_so() {
     assert_eq!(agent.hears().await, HeartbeatAnswer::Cancel { by: by.clone() });
     agent.ends(Cause::Cancelled { by }).await;
     assert_snapshot!(t.checks(&sha), @r"
-    timed_out containerops/ci/push: timed out in ship/ship: over the run's time limit
-    cancelled containerops/ci/push/build/build: cancelled: job `compile`: cancelled by the run's time limit
+    timed_out containerops/ci/push: timed out in build/build: job `compile`: timed out: its run was over its time limit
+    timed_out containerops/ci/push/build/build: timed out: job `compile`: timed out: its run was over its time limit
     timed_out containerops/ci/push/ship/ship: timed out: over the run's time limit
     ");
     assert_eq!(t.check(&sha, RUN).state, "timed_out");

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use containerops::{agent::protocol::Cause, executor::Hopeless, model::Infrastructure};
+use containerops::{
+    agent::protocol::Cause,
+    executor::{Hopeless, Why},
+    model::Infrastructure,
+};
 use insta::assert_snapshot;
 
 use super::{RUN, SMALL};
@@ -22,7 +26,7 @@ async fn an_evicted_pod_is_tried_again_and_may_still_succeed() {
     t.pods.dies("test.test", Infrastructure::Evicted, "the node was low on memory");
     t.settle().await;
     assert_snapshot!(t.checks(&sha), @r"
-    in_progress containerops/ci/push: Running: 0 of 1 actions have ended
+    in_progress containerops/ci/push: Running: 0 of 1 actions have ended; test/test: infrastructure, attempt 2 of 3
     queued containerops/ci/push/test/test: Waiting: infrastructure: evicted: the node was low on memory; attempt 2 of 3 follows
     ");
     t.claims("test").await.says("all of it, now\n").await.exits(0).await;
@@ -58,8 +62,8 @@ async fn three_deaths_are_an_error_that_keeps_each_log() {
         t.later(RETRY_PAUSE).await;
     }
     assert_snapshot!(t.checks(&sha), @r"
-    failure containerops/ci/push: infrastructure in test/test: preempted: a more important pod
-    failure containerops/ci/push/test/test: infrastructure: preempted: a more important pod
+    failure containerops/ci/push: infrastructure: test/test: all 3 attempts failed: preempted: a more important pod
+    failure containerops/ci/push/test/test: infrastructure: all 3 attempts failed: preempted: a more important pod
     ");
     assert_snapshot!(t.attempts().await, @r"
     test/test 1: infrastructure: evicted: low on memory (7 bytes)
@@ -101,8 +105,8 @@ async fn a_container_that_ends_without_a_word_is_never_green() {
         t.later(RETRY_PAUSE).await;
     }
     assert_snapshot!(t.checks(&sha), @r"
-    failure containerops/ci/push: infrastructure in test/test: agent lost: the container ended with code 0 (Error) without the agent's end record
-    failure containerops/ci/push/test/test: infrastructure: agent lost: the container ended with code 0 (Error) without the agent's end record
+    failure containerops/ci/push: infrastructure: test/test: all 3 attempts failed: agent lost: the container ended with code 0 (Error) without the agent's end record
+    failure containerops/ci/push/test/test: infrastructure: all 3 attempts failed: agent lost: the container ended with code 0 (Error) without the agent's end record
     ");
 }
 
@@ -150,7 +154,7 @@ async fn a_job_whose_source_did_not_come_is_tried_again() {
     t.claims("test").await.ends(Cause::NotPrepared { message: "the disk is full".to_owned() }).await;
     t.run_the_job("test", 0).await;
     assert_snapshot!(t.attempts().await, @r"
-    test/test 1: infrastructure: executor failed: the disk is full (0 bytes)
+    test/test 1: infrastructure: source not prepared: the disk is full (0 bytes)
     test/test 2: success (0 bytes)
     ");
     t.read_writes();
@@ -167,14 +171,14 @@ async fn a_pod_that_is_never_scheduled_waits_with_its_reason_then_is_an_error() 
     queued containerops/ci/push/test/test: Waiting: 0/3 nodes are available: 3 Insufficient memory
     ");
     for _ in 0..3 {
-        let hopeless = Hopeless::Infrastructure(Infrastructure::Unschedulable, "Insufficient memory".to_owned());
-        t.pods.waits("test.test", "", Some(hopeless));
+        let why = Why::Infrastructure(Infrastructure::Unschedulable, "Insufficient memory".to_owned());
+        t.pods.waits("test.test", "", Some(Hopeless::all(why)));
         t.settle().await;
         t.later(RETRY_PAUSE).await;
     }
     assert_snapshot!(t.checks(&sha), @r"
-    failure containerops/ci/push: infrastructure in test/test: not scheduled: Insufficient memory
-    failure containerops/ci/push/test/test: infrastructure: not scheduled: Insufficient memory
+    failure containerops/ci/push: infrastructure: test/test: all 3 attempts failed: not scheduled: Insufficient memory
+    failure containerops/ci/push/test/test: infrastructure: all 3 attempts failed: not scheduled: Insufficient memory
     ");
 }
 
@@ -204,8 +208,8 @@ async fn an_executor_that_refuses_is_not_asked_again() {
     t.pods.fail_next(Fault::Refused);
     let sha = t.push("main", SMALL).await;
     assert_snapshot!(t.checks(&sha), @r"
-    failure containerops/ci/push: failure in test/test: cannot start: no such class
-    failure containerops/ci/push/test/test: failure: cannot start: no such class
+    failure containerops/ci/push: failure in test/test: refused: no such class
+    failure containerops/ci/push/test/test: failure: refused: no such class
     ");
 }
 

@@ -3,6 +3,7 @@
 mod component_events;
 mod contact;
 mod control;
+mod deaths;
 mod deliveries;
 mod dry_runs;
 mod events;
@@ -14,6 +15,8 @@ mod lost;
 mod queue;
 mod red;
 mod registry;
+mod reports;
+mod rerun;
 mod stages;
 mod token;
 

@@ -1,6 +1,9 @@
 //! What the author of a red build reads on the forge's own page.
 
-use containerops::{agent::protocol::Cause, executor::Hopeless};
+use containerops::{
+    agent::protocol::Cause,
+    executor::{Hopeless, Why},
+};
 use insta::assert_snapshot;
 
 use super::{ACTION, RUN, SMALL};
@@ -173,7 +176,7 @@ async fn an_image_that_does_not_exist_is_the_authors_and_not_tried_again() {
     let t = Tester::start().await;
     let sha = t.push("main", SMALL).await;
     let (image, message) = ("rust:1".to_owned(), "manifest unknown".to_owned());
-    t.pods.waits("test.test", "ImagePullBackOff", Some(Hopeless::ImageNotFound { image, message }));
+    t.pods.waits("test.test", "ImagePullBackOff", Some(Hopeless::all(Why::ImageNotFound { image, message })));
     t.settle().await;
     assert_snapshot!(t.checks(&sha), @r"
     failure containerops/ci/push: failure in test/test: image rust:1 not found: manifest unknown
@@ -186,7 +189,7 @@ async fn an_image_that_does_not_exist_is_the_authors_and_not_tried_again() {
 async fn every_other_end_has_its_own_name() {
     let cannot = Cause::CannotStart { message: "make: no such file".to_owned() };
     for (cause, title) in [
-        (Cause::Signal { signal: 11 }, "failure in test/test: killed by signal 11"),
+        (Cause::Signal { signal: 11 }, "failure in test/test: killed by signal 11 (SIGSEGV)"),
         (Cause::Exit { code: 75 }, "failure in test/test: exit code 75 (temporary failure)"),
         (cannot, "failure in test/test: cannot start: make: no such file"),
         (Cause::TimedOut, "timed out in test/test: after 1 h 0 min"),

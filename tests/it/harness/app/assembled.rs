@@ -31,11 +31,12 @@ impl Assembled {
             public_url: "https://ci.example.com".to_owned(),
             agent_url: url.clone(),
             scratch: data.join("scratch"),
+            sweep_interval: Duration::from_secs(300),
             job_timeout: settings.job_timeout,
             run_timeout: settings.run_timeout,
-            sweep_interval: Duration::from_secs(300),
             log_limit: settings.log_limit,
             contact_timeout: Duration::from_secs(15 * 60),
+            patience: engine::Patience::default(),
         };
         let mut github = match identity {
             Identity::App => github.settings(),

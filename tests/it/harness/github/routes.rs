@@ -17,7 +17,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Fault, How, INSTALLATION, TOKEN, Times, World, Write, app, limits, recall, repository::Tree, shown};
+use super::{
+    Fault, How, INSTALLATION, TOKEN, Times, World, Write, annotation::AnnotationBody, app, limits, recall,
+    repository::Tree, shown,
+};
 
 /// GitHub takes no longer summary, in bytes.
 const LONGEST_SUMMARY: usize = 65_535;
@@ -42,6 +45,7 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/repos/{owner}/{name}/installation", get(installation))
         .route("/repos/{owner}/{name}/contents/{*path}", get(contents))
         .route("/repos/{owner}/{name}/pulls", get(pulls))
+        .route("/repos/{owner}/{name}/git/ref/heads/{*branch}", get(branch))
         .route("/repos/{owner}/{name}/check-runs", post(create_check))
         .route("/repos/{owner}/{name}/check-runs/{id}", patch(update_check))
         .route("/repos/{owner}/{name}/statuses/{sha}", post(create_status))
@@ -201,6 +205,16 @@ async fn pulls(
     Ok(Json(found.map(|pull| json!({"number": pull.number, "head": {"ref": pull.branch}})).collect()))
 }
 
+async fn branch(
+    State(world): Model,
+    Path((owner, name, branch)): Path<(String, String, String)>,
+) -> Result<Json<Value>, Refusal> {
+    let state = world.state();
+    let repository = state.repositories.get(&full((owner, name))).ok_or_else(not_found)?;
+    let tip = repository.branches.get(&branch).and_then(|commits| commits.last()).ok_or_else(not_found)?;
+    Ok(Json(json!({"ref": format!("refs/heads/{branch}"), "object": {"type": "commit", "sha": tip}})))
+}
+
 #[derive(Deserialize)]
 struct CheckBody {
     name: Option<String>,
@@ -212,6 +226,15 @@ struct CheckBody {
     started_at: Option<Timestamp>,
     completed_at: Option<Timestamp>,
     output: Option<OutputBody>,
+    #[serde(default)]
+    actions: Vec<ButtonBody>,
+}
+
+#[derive(Deserialize)]
+struct ButtonBody {
+    label: String,
+    description: String,
+    identifier: String,
 }
 
 #[derive(Deserialize)]
@@ -220,18 +243,6 @@ struct OutputBody {
     summary: String,
     #[serde(default)]
     annotations: Vec<AnnotationBody>,
-}
-
-#[derive(Deserialize)]
-struct AnnotationBody {
-    path: String,
-    start_line: u64,
-    end_line: u64,
-    start_column: Option<u64>,
-    end_column: Option<u64>,
-    annotation_level: String,
-    message: String,
-    title: Option<String>,
 }
 
 async fn create_check(
@@ -291,6 +302,12 @@ impl CheckBody {
         if output.annotations.len() > 50 {
             return Err(unprocessable("annotations exceeds a maximum quantity of 50"));
         }
+        let fits = |button: &ButtonBody| {
+            button.label.len() <= 20 && button.description.len() <= 40 && button.identifier.len() <= 20
+        };
+        if self.actions.len() > 3 || !self.actions.iter().all(fits) {
+            return Err(unprocessable("actions are too many or too long"));
+        }
         if !output.annotations.iter().all(AnnotationBody::is_good) {
             return Err(unprocessable("Invalid annotation"));
         }
@@ -304,6 +321,7 @@ impl CheckBody {
             url: self.details_url.unwrap_or_default(),
             external_id: self.external_id.unwrap_or_default(),
             times: times(self.started_at, self.completed_at),
+            buttons: self.actions.into_iter().map(|button| button.identifier).collect(),
             annotations: output.annotations.into_iter().map(|annotation| annotation.message).collect(),
         })
     }
@@ -316,18 +334,6 @@ impl CheckBody {
             (Some(word @ ("queued" | "in_progress")), None) => Ok(word.to_owned()),
             (status, conclusion) => Err(unprocessable(format!("status {status:?} with {conclusion:?}"))),
         }
-    }
-}
-
-impl AnnotationBody {
-    fn is_good(&self) -> bool {
-        !self.path.is_empty()
-            && (1..=self.end_line).contains(&self.start_line)
-            && (self.start_column.is_none() || self.start_line == self.end_line)
-            && self.start_column <= self.end_column
-            && matches!(self.annotation_level.as_str(), "notice" | "warning" | "failure")
-            && (1..=64 << 10).contains(&self.message.len())
-            && self.title.as_ref().is_none_or(|title| title.chars().count() <= 255)
     }
 }
 
@@ -382,6 +388,7 @@ impl StatusBody {
             url: self.target_url,
             external_id: String::new(),
             times: (None, None),
+            buttons: Vec::new(),
             annotations: Vec::new(),
         })
     }

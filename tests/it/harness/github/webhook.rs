@@ -126,6 +126,19 @@ impl ModelGithub {
         self.signed("check_run", &body)
     }
 
+    /// The delivery that follows when someone presses one of our own buttons, which this check must have.
+    pub(crate) fn pressed(&self, repository: &str, context: &str, button: &str) -> Delivery {
+        let mut body = fixture("check_run_requested_action");
+        let check = self.check(context);
+        assert!(check.buttons.iter().any(|known| known == button), "{context} has {:?}", check.buttons);
+        body["requested_action"]["identifier"] = json!(button);
+        body["check_run"]["head_sha"] = json!(check.sha);
+        body["check_run"]["external_id"] = json!(check.external_id);
+        body["check_run"]["name"] = json!(context);
+        self.place(&mut body, repository);
+        self.signed("check_run", &body)
+    }
+
     /// The delivery that follows when someone presses "Re-run all checks" at this commit.
     pub(crate) fn suite_rerequested(&self, repository: &str, sha: &Sha) -> Delivery {
         let mut body = fixture("check_suite_rerequested");

@@ -1,0 +1,127 @@
+//! The one line that a forge shows of a run, and of each of its actions. Pure.
+
+use super::{
+    settle::ATTEMPTS,
+    tell::{Chapter, Story, carried_words, first_bad, is_error, took},
+};
+use crate::{
+    model::{ActionState, Conclusion, RunState},
+    store::ActionRow,
+};
+
+/// The most characters of a title: a commit status's description has 140.
+const TITLE: usize = 140;
+
+/// Of a run.
+pub(super) fn of_run(story: &Story) -> String {
+    cut(&run_title(story))
+}
+
+/// Of an action.
+pub(super) fn of_action(chapter: &Chapter) -> String {
+    cut(&action_title(chapter))
+}
+
+fn run_title(story: &Story) -> String {
+    let run = &story.run;
+    match run.state.0 {
+        RunState::Queued if run.reason.is_empty() => "Waiting to start".to_owned(),
+        RunState::Queued => format!("Waiting: {}", run.reason),
+        RunState::Running => {
+            let ended = story.actions.iter().filter(|c| c.action.state.conclusion().is_some()).count();
+            let odd = odd_of_running(story).unwrap_or_default();
+            format!("Running: {ended} of {} actions have ended{odd}", story.actions.len())
+        }
+        RunState::Ended(conclusion) => ended_title(story, conclusion),
+    }
+}
+
+/// What people should know of an action that is under way.
+fn odd_of_running(story: &Story) -> Option<String> {
+    let odd = |chapter: &Chapter| Some(format!("; {}/{}: {}", chapter.stage, chapter.name, odd_of(&chapter.action)?));
+    story.actions.iter().find_map(odd)
+}
+
+fn odd_of(action: &ActionRow) -> Option<String> {
+    let is_running = action.state.0 == ActionState::Running;
+    let reason = Some(action.reason.clone()).filter(|reason| is_running && !reason.is_empty());
+    let odd: Vec<String> = tried_again(action).into_iter().chain(reason).collect();
+    (!odd.is_empty()).then(|| odd.join(": "))
+}
+
+fn ended_title(story: &Story, conclusion: Conclusion) -> String {
+    let errors = story.run.diagnostics.iter().filter(|diagnostic| is_error(diagnostic)).count();
+    if errors > 0 {
+        return format!("{} has {errors} error{}", story.run.path, if errors == 1 { "" } else { "s" });
+    }
+    if let Some(bad) = first_bad(story) {
+        let (place, reason) = (format!("{}/{}", bad.stage, bad.name), without(conclusion, &bad.action.reason));
+        // nobody's failure begins with its name, so that no author takes it for theirs
+        let whose = if conclusion == Conclusion::Error { ":" } else { " in" };
+        return format!("{conclusion}{whose} {place}: {reason}");
+    }
+    let carried = story.actions.iter().filter(|chapter| chapter.carried.is_some()).count();
+    let more = if carried > 0 { format!(", {carried} carried over") } else { String::new() };
+    match (story.run.reason.as_str(), took(story.run.started, story.run.ended), story.actions.len() - carried) {
+        ("", Some(span), 1) => format!("1 action in {span}{more}"),
+        ("", Some(span), ran) => format!("{ran} actions in {span}{more}"),
+        ("", None, _) => format!("{conclusion}{more}"),
+        (reason, ..) => reason.to_owned(),
+    }
+}
+
+fn action_title(chapter: &Chapter) -> String {
+    match chapter.carried {
+        Some(number) => format!("{}, {}", carried_words(number), own_title(chapter)),
+        None => own_title(chapter),
+    }
+}
+
+fn own_title(chapter: &Chapter) -> String {
+    let action = &chapter.action;
+    match (&action.state.0, action.reason.as_str()) {
+        (ActionState::Waiting, _) => "Waiting for what comes before".to_owned(),
+        (ActionState::Queued, reason) => waiting_title(tried_again(action).as_deref(), reason),
+        (ActionState::Running, _) => match odd_of(action) {
+            Some(odd) => format!("Running: {odd}"),
+            None => "Running".to_owned(),
+        },
+        (ActionState::Ended(conclusion), "") => match took(action.started, action.ended) {
+            Some(span) => format!("{conclusion} in {span}"),
+            None => conclusion.to_string(),
+        },
+        (ActionState::Ended(conclusion), reason) if reason.starts_with(&conclusion.to_string()) => reason.to_owned(),
+        (ActionState::Ended(conclusion), reason) => format!("{conclusion}: {reason}"),
+    }
+}
+
+fn waiting_title(again: Option<&str>, reason: &str) -> String {
+    match (again, reason) {
+        (None, "") => "Waiting to start".to_owned(),
+        (None, why) | (Some(why), "") => format!("Waiting: {why}"),
+        // what is about to be tried again says so itself
+        (Some(_), why) if why.starts_with(&Conclusion::Error.to_string()) => format!("Waiting: {why}"),
+        (Some(again), why) => format!("Waiting: {again}: {why}"),
+    }
+}
+
+/// "infrastructure, attempt 2 of 3", while an action that died by nobody's fault is tried again.
+fn tried_again(action: &ActionRow) -> Option<String> {
+    let is_open = action.state.conclusion().is_none();
+    (is_open && action.attempts > 1)
+        .then(|| format!("{}, attempt {} of {ATTEMPTS}", Conclusion::Error, action.attempts))
+}
+
+/// A reason without the conclusion's own words, for a title that has said them already.
+fn without(conclusion: Conclusion, reason: &str) -> &str {
+    let rest = reason.strip_prefix(&conclusion.to_string()).map(|rest| rest.trim_start_matches([':', ' ']));
+    rest.filter(|rest| !rest.is_empty()).unwrap_or(reason)
+}
+
+fn cut(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() <= TITLE {
+        return line.to_owned();
+    }
+    line.chars().take(TITLE - 1).chain(['…']).collect()
+}
