@@ -16,7 +16,6 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use futures::{FutureExt as _, future::BoxFuture};
-use futures::{StreamExt as _, stream::FuturesUnordered};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
@@ -318,20 +317,29 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
 /// the end get a moment; what is not heard by then is asked for at the next start.
 async fn keep_telling(app: App, mut stopped: watch::Receiver<bool>) {
     let mut bell = app.engine.store.bell().listen();
-    let mut calls = FuturesUnordered::new();
+    let mut calls = JoinSet::new();
     let failed = |error| tracing::error!(loop.name = "report", %error, "round failed");
     while !*stopped.borrow() {
         match app.reporter.errands().await {
-            Ok(errands) => calls.extend(errands.into_iter().map(|errand| app.reporter.run(errand))),
+            Ok(errands) => {
+                for errand in errands {
+                    let reporter = app.reporter.clone();
+                    // a task of its own: it must go on with the database's writer while this loop waits for it
+                    calls.spawn(async move { reporter.run(errand).await });
+                }
+            }
             Err(error) => failed(error),
         }
         tokio::select! {
-            Some(done) = calls.next() => done.unwrap_or_else(failed),
+            Some(done) = calls.join_next() => match done {
+                Ok(told) => told.unwrap_or_else(failed),
+                Err(error) => tracing::error!(loop.name = "report", %error, "call failed"),
+            },
             () = bell.wait(LOOK, |change| change == Change::Report) => {}
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
     }
-    let _ = tokio::time::timeout(GRACE, calls.for_each(|_| std::future::ready(()))).await;
+    let _ = tokio::time::timeout(GRACE, async { while calls.join_next().await.is_some() {} }).await;
 }
 
 async fn executor(settings: &Settings) -> Result<Arc<dyn Executor>> {
