@@ -8,6 +8,7 @@ use std::{
     io::Write as _,
     net::SocketAddr,
     os::unix::fs::OpenOptionsExt as _,
+    panic::AssertUnwindSafe,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -15,7 +16,6 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use futures::{FutureExt as _, future::BoxFuture};
-use futures::{StreamExt as _, stream::FuturesUnordered};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
@@ -280,10 +280,12 @@ async fn keep_going(round: Round, app: App, mut stopped: watch::Receiver<bool>) 
 
 /// Drives every action at its own pace: a registry that does not answer holds up no action but its own. At the end the
 /// steps that were begun are taken to theirs, so that no lease stays behind.
+///
+/// Each step is a task of its own: one that has the database's writer must go on while this loop waits for it.
 async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
     let moved = |change| matches!(change, Change::Run(_) | Change::Attempt(_) | Change::Executor);
     let mut bell = engine.store.bell().listen();
-    let (mut under_way, mut steps, mut resting) = (HashSet::new(), FuturesUnordered::new(), Vec::new());
+    let (mut under_way, mut steps, mut resting) = (HashSet::new(), JoinSet::new(), Vec::new());
     while !*stopped.borrow() {
         // those that are not written down are looked at again, no more
         if let Err(error) = engine.let_rest(&std::mem::take(&mut resting)).await {
@@ -294,12 +296,16 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
             Vec::new()
         });
         for id in due.into_iter().filter(|id| under_way.insert(*id)) {
-            let engine = &engine;
-            steps.push(async move { (id, engine.drive_one(id).await) });
+            let engine = engine.clone();
+            steps.spawn(async move {
+                // an action whose step panics is looked at again, and holds up no other
+                let driven = AssertUnwindSafe(engine.drive_one(id)).catch_unwind().await;
+                (id, driven.unwrap_or(Driven::Left))
+            });
         }
         loop {
             tokio::select! {
-                Some((id, driven)) = steps.next() => {
+                Some(Ok((id, driven))) = steps.join_next() => {
                     under_way.remove(&id);
                     match driven {
                         Driven::Stepped => break,
@@ -312,27 +318,36 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
             }
         }
     }
-    steps.for_each(|_| std::future::ready(())).await;
+    steps.join_all().await;
 }
 
 /// Tells forges, each call at its own pace: a forge that does not answer holds up no other. Calls that are under way at
 /// the end get a moment; what is not heard by then is asked for at the next start.
 async fn keep_telling(app: App, mut stopped: watch::Receiver<bool>) {
     let mut bell = app.engine.store.bell().listen();
-    let mut calls = FuturesUnordered::new();
+    let mut calls = JoinSet::new();
     let failed = |error| tracing::error!(loop.name = "report", %error, "round failed");
     while !*stopped.borrow() {
         match app.reporter.errands().await {
-            Ok(errands) => calls.extend(errands.into_iter().map(|errand| app.reporter.run(errand))),
+            Ok(errands) => {
+                for errand in errands {
+                    let reporter = app.reporter.clone();
+                    // a task of its own: it must go on with the database's writer while this loop waits for it
+                    calls.spawn(async move { reporter.run(errand).await });
+                }
+            }
             Err(error) => failed(error),
         }
         tokio::select! {
-            Some(done) = calls.next() => done.unwrap_or_else(failed),
+            Some(done) = calls.join_next() => match done {
+                Ok(told) => told.unwrap_or_else(failed),
+                Err(error) => tracing::error!(loop.name = "report", %error, "call failed"),
+            },
             () = bell.wait(LOOK, |change| change == Change::Report) => {}
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
     }
-    let _ = tokio::time::timeout(GRACE, calls.for_each(|_| std::future::ready(()))).await;
+    let _ = tokio::time::timeout(GRACE, async { while calls.join_next().await.is_some() {} }).await;
 }
 
 async fn executor(settings: &Settings, key: &Key) -> Result<Arc<dyn Executor>> {
