@@ -1,5 +1,7 @@
 //! Puts the parts together and keeps the loops going. Nothing else knows everything.
 
+mod forges;
+
 use std::{
     collections::{BTreeMap, HashSet},
     future::Future,
@@ -26,18 +28,15 @@ use crate::{
         process::Process,
         registry::Registry,
     },
-    forge::{
-        Forge,
-        git::{self, Git},
-        github::{Credentials, Github, GithubSettings},
-        mirror::Mirrors,
-    },
+    forge::{Forge, mirror::Mirrors},
     model::{Clock, ForgeKind},
     report::Reporter,
-    settings::{ExecutorChoice, GithubChoice, Settings},
+    settings::{ExecutorChoice, Settings},
     store::{Change, Store},
     web,
 };
+
+pub use forges::forge;
 
 /// A loop looks at the database at least this often, whatever it was not told.
 const LOOK: Duration = Duration::from_secs(1);
@@ -45,6 +44,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_secs(5);
 /// What is forgotten has time.
 const FORGOTTEN: Duration = Duration::from_secs(60);
+/// What webhooks did not bring is late already; each place has its own interval.
+const RECOVER: Duration = Duration::from_secs(30);
 /// After trouble with the database a loop waits this long, so that a full disk does not fill the log.
 const TROUBLE: Duration = Duration::from_secs(2);
 /// Open requests get this long to end when the server is told to stop: long polls and live logs end by themselves.
@@ -67,7 +68,7 @@ impl App {
     pub async fn assemble(settings: &Settings, listen: SocketAddr) -> Result<Self> {
         make_dir(&settings.data)?;
         let executor = executor(settings).await?;
-        let forges = forges(settings)?;
+        let forges = forges::forges(settings)?;
         let limits = limits(settings, &format!("http://{listen}"));
         Self::of_parts(settings, executor, forges, limits, Clock::System).await
     }
@@ -181,6 +182,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         log_limit: settings.log_limit,
         contact_timeout: settings.contact_timeout,
         patience: engine::Patience::default(),
+        sweep_interval: settings.sweep_interval,
     }
 }
 
@@ -197,12 +199,19 @@ struct Round {
 }
 
 /// All but driving and telling, where each action and each call goes at its own pace.
-const ROUNDS: [Round; 7] = [
+const ROUNDS: [Round; 8] = [
     Round {
         name: "intake",
         pause: LOOK,
         wakes: |change| change == Change::Delivery,
         tick: |app| async move { Ok(app.engine.intake().await?) }.boxed(),
+    },
+    Round {
+        name: "recover",
+        pause: RECOVER,
+        wakes: |_| false,
+        // its pace is what a forge's limits allow, whatever there is to do
+        tick: |app| async move { Ok(app.engine.recover().await.map(|_| 0)?) }.boxed(),
     },
     Round {
         name: "sources",
@@ -232,7 +241,7 @@ const ROUNDS: [Round; 7] = [
         name: "settle",
         pause: SETTLE,
         wakes: |_| false,
-        tick: |app| async move { Ok(app.engine.settle_all().await.map(|()| 0)?) }.boxed(),
+        tick: |app| async move { Ok(app.engine.settle_overdue().await.map(|()| 0)?) }.boxed(),
     },
     Round {
         name: "forgotten",
@@ -337,40 +346,6 @@ async fn executor(settings: &Settings) -> Result<Arc<dyn Executor>> {
             Ok(Arc::new(Process::new(directory, vec![program.into(), "agent".into()])))
         }
     }
-}
-
-fn forges(settings: &Settings) -> Result<BTreeMap<ForgeKind, Arc<dyn Forge>>> {
-    let mut forges: BTreeMap<ForgeKind, Arc<dyn Forge>> = BTreeMap::new();
-    let secrets = match settings.git_webhook_secrets.as_slice() {
-        [] => vec![git::secret(&settings.data)?],
-        given => given.to_vec(),
-    };
-    make_dir(&settings.git_root)?;
-    forges.insert(ForgeKind::Git, Arc::new(Git::new(absolute(&settings.git_root)?, secrets)));
-    if let Some(choice) = &settings.github {
-        forges.insert(ForgeKind::Github, Arc::new(Github::new(github(choice)?)?));
-    }
-    Ok(forges)
-}
-
-fn github(choice: &GithubChoice) -> Result<GithubSettings> {
-    let mut settings = GithubSettings { webhook_secrets: choice.webhook_secrets.clone(), ..GithubSettings::default() };
-    if let Some(url) = &choice.api_url {
-        settings.api_url.clone_from(url);
-    }
-    if let Some(url) = &choice.url {
-        settings.url.clone_from(url);
-    }
-    settings.credentials = match (&choice.app, &choice.token) {
-        (Some((id, file)), _) => {
-            let pem = std::fs::read_to_string(file);
-            let pem = pem.with_context(|| format!("reading the GitHub App's key {}", file.display()))?;
-            Credentials::App { id: *id, private_key: SecretString::from(pem) }
-        }
-        (None, Some(token)) => Credentials::Token(token.clone()),
-        (None, None) => Credentials::None,
-    };
-    Ok(settings)
 }
 
 /// The server's own key, made at the first start.

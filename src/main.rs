@@ -29,6 +29,8 @@ enum Command {
     Lint(command::lint::Args),
     /// Show what would run for an event, and its digest.
     Plan(command::plan::Args),
+    /// Compare what forges were to be told of a commit with what they show.
+    Report(command::report::Args),
     /// What pods run.
     Agent(agent::command::Args),
     /// Plain Git repositories on this machine.
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Run(args) => command::run::run(args),
         Command::Lint(args) => command::lint::run(args),
         Command::Plan(args) => command::plan::run(args),
+        Command::Report(args) => command::report::run(args),
         Command::Agent(args) => return agent::command::run(args),
         Command::Git(args) => command::git::run(args),
     };

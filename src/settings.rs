@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use secrecy::SecretString;
 
 /// Every name that is known.
-const NAMES: [&str; 25] = [
+const NAMES: [&str; 26] = [
     "listen",
     "public_url",
     "agent_url",
@@ -31,6 +31,7 @@ const NAMES: [&str; 25] = [
     "run_timeout",
     "log_limit",
     "contact_timeout",
+    "sweep_interval",
     "config",
 ];
 const PREFIX: &str = "CONTAINEROPS_";
@@ -78,6 +79,8 @@ pub struct Settings {
     pub log_limit: u64,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.
     pub contact_timeout: std::time::Duration,
+    /// How long after a look for what webhooks did not bring the next one follows; zero: there is none.
+    pub sweep_interval: std::time::Duration,
 }
 
 /// An executor by name.
@@ -291,6 +294,7 @@ impl Values {
             run_timeout: self.hours("run_timeout", 24 * 7)?,
             log_limit: self.log_limit()?,
             contact_timeout: self.minutes("contact_timeout", 15)?,
+            sweep_interval: self.minutes("sweep_interval", 5)?,
             data,
         })
     }

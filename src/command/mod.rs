@@ -6,6 +6,7 @@ pub mod demo;
 pub mod git;
 pub mod lint;
 pub mod plan;
+pub mod report;
 pub mod run;
 pub mod serve;
 

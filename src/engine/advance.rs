@@ -34,6 +34,8 @@ pub struct Seat {
     pub state: ActionState,
     /// Whether its attempt is already to be stopped.
     pub stopping: bool,
+    /// Whether its end is an earlier run's: it stops nothing that is to run again beside it.
+    pub carried: bool,
 }
 
 /// Why a whole run stops.
@@ -96,6 +98,16 @@ pub fn worst(conclusions: impl IntoIterator<Item = Conclusion>) -> Conclusion {
         }
     }
     conclusions.into_iter().max_by_key(|&conclusion| weight(conclusion)).unwrap_or(Conclusion::Success)
+}
+
+impl Seat {
+    fn has_failed(&self) -> bool {
+        self.state.conclusion().is_some_and(|end| !end.lets_go_on())
+    }
+
+    fn name<'p>(&self, stage: &'p StagePlan) -> &'p str {
+        stage.actions.get(self.place).map_or("", |action| &action.name)
+    }
 }
 
 fn superseded(by: i64) -> String {
@@ -188,36 +200,37 @@ impl Board {
     }
 
     fn play(&mut self, stage: usize, plan: &StagePlan) {
-        let seats = self.of_stage(stage);
-        let failed = seats.iter().find(|seat| seat.state.conclusion().is_some_and(|end| !end.lets_go_on()));
-        if let (Some(failed), true) = (failed, plan.fail_fast) {
-            let name = plan.actions.get(failed.place).map_or("", |action| &action.name);
-            return self.fail_fast(&seats, plan.sequencing, name);
-        }
-        let waiting = seats.iter().filter(|seat| seat.state == ActionState::Waiting);
         match plan.sequencing {
-            Sequencing::Parallel => waiting.for_each(|seat| self.queue(seat.id)),
-            Sequencing::Sequence => {
-                let under_way = |seat: &&Seat| matches!(seat.state, ActionState::Queued | ActionState::Running);
-                if !seats.iter().any(|seat| under_way(&seat)) {
-                    waiting.take(1).for_each(|seat| self.queue(seat.id));
-                }
-            }
+            Sequencing::Parallel => self.play_parallel(stage, plan),
+            Sequencing::Sequence => self.play_sequence(stage, plan),
         }
     }
 
-    fn fail_fast(&mut self, seats: &[Seat], sequencing: Sequencing, failed: &str) {
-        for seat in seats {
-            match sequencing {
-                Sequencing::Sequence if seat.state == ActionState::Waiting => {
-                    self.end(seat.id, Conclusion::Skipped, &format!("action `{failed}` did not succeed"));
-                }
-                Sequencing::Sequence => {}
-                Sequencing::Parallel => {
-                    let by = format!("fail-fast: action `{failed}` did not succeed");
-                    self.stop(seat.id, Conclusion::Cancelled, &by, &format!("cancelled by {by}"));
-                }
-            }
+    fn play_parallel(&mut self, stage: usize, plan: &StagePlan) {
+        let seats = self.of_stage(stage);
+        let failed = seats.iter().find(|seat| plan.fail_fast && seat.has_failed() && !seat.carried);
+        let Some(failed) = failed else {
+            let waiting = seats.iter().filter(|seat| seat.state == ActionState::Waiting);
+            return waiting.for_each(|seat| self.queue(seat.id));
+        };
+        let by = format!("fail-fast: action `{}` did not succeed", failed.name(plan));
+        for seat in &seats {
+            self.stop(seat.id, Conclusion::Cancelled, &by, &format!("cancelled by {by}"));
+        }
+    }
+
+    fn play_sequence(&mut self, stage: usize, plan: &StagePlan) {
+        let seats = self.of_stage(stage);
+        if let Some(failed) = seats.iter().find(|seat| plan.fail_fast && seat.has_failed()) {
+            let reason = format!("action `{}` did not succeed", failed.name(plan));
+            let behind = seats.iter().filter(|seat| seat.place > failed.place && seat.state == ActionState::Waiting);
+            behind.for_each(|seat| self.end(seat.id, Conclusion::Skipped, &reason));
+        }
+        let seats = self.of_stage(stage);
+        let under_way = |seat: &Seat| matches!(seat.state, ActionState::Queued | ActionState::Running);
+        if !seats.iter().any(under_way) {
+            let next = seats.iter().find(|seat| seat.state == ActionState::Waiting);
+            next.into_iter().for_each(|seat| self.queue(seat.id));
         }
     }
 

@@ -144,13 +144,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Brings every open run up to date: time limits pass without anybody's doing.
+    /// Stops the runs that are over their time, which passes without anybody's doing, and lines up the queues.
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn settle_all(&self) -> Result<()> {
-        let open = self.store.read().await?.open_runs().await?;
-        for run in open {
+    pub async fn settle_overdue(&self) -> Result<()> {
+        let overdue = self.store.read().await?.overdue_runs(self.now(), self.settings.run_timeout).await?;
+        for run in overdue {
             let mut tx = self.store.write().await?;
             self.settle(&mut tx, run, self.now()).await?;
             tx.commit().await?;

@@ -6,14 +6,12 @@ use std::time::Duration;
 use super::{
     Engine, Result,
     intake::{Drafted, Drafts, Outcome, Unasked},
+    rerun::{Newest, meant_by},
 };
 use crate::{
-    model::{Diagnostic, Event, Plan, PlanDigest, Rerun, RunState},
+    model::{Diagnostic, Event, Plan, PlanDigest, Rerun, RunState, Span},
     store::{DeliveryRow, RunDigest, RunRow},
 };
-
-/// A forge that has not answered everything by then is as good as away: somebody waits for the page.
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// What a delivery would do.
 #[derive(Debug)]
@@ -36,7 +34,7 @@ pub enum Would {
         /// The commit's other flow files.
         unasked: Vec<Unasked>,
     },
-    /// These runs are repeated as they were.
+    /// These runs are repeated, wholly or in part.
     Rerun {
         /// Which.
         runs: Vec<RunDigest>,
@@ -87,17 +85,17 @@ impl FlowDraft {
 }
 
 impl Engine {
-    /// Plans a recorded delivery again. Asks the forge, for at most 20 s; writes and starts nothing.
+    /// Plans a recorded delivery again. Asks the forge, for at most `limit`; writes and starts nothing.
     ///
     /// # Errors
     /// If the database is away; a forge's trouble is an answer.
-    pub async fn dry_run(&self, delivery: &DeliveryRow) -> Result<DryRun> {
+    pub async fn dry_run(&self, delivery: &DeliveryRow, limit: Duration) -> Result<DryRun> {
         let mut started = self.store.read().await?.started_by(delivery.id).await?;
-        let outcome = match tokio::time::timeout(LIMIT, self.foresee(delivery)).await {
+        let outcome = match tokio::time::timeout(limit, self.foresee(delivery)).await {
             Ok(foreseen) => foreseen.outcome,
             Err(_) => {
-                let trouble = format!("{} has not answered within {} s", delivery.forge, LIMIT.as_secs());
-                Outcome::Postponed { after: LIMIT, trouble }
+                let trouble = format!("{} has not answered within {}", delivery.forge, Span(limit));
+                Outcome::Postponed { after: limit, trouble }
             }
         };
         let would = match outcome {
@@ -106,6 +104,7 @@ impl Engine {
                 Would::Run { event, flows, unasked }
             }
             Outcome::Rerun(rerun) => self.would_rerun(&rerun).await?,
+            Outcome::Newest(newest) => self.would_repeat_by_newest(&newest).await?,
             Outcome::Postponed { trouble, .. } => Would::Wait { trouble },
             Outcome::Unreadable { reason } => Would::Unreadable { reason },
             Outcome::Nothing { reason } => Would::Nothing { reason },
@@ -119,19 +118,27 @@ impl Engine {
     }
 
     async fn would_rerun(&self, rerun: &Rerun) -> Result<Would> {
-        let mut tx = self.store.read().await?;
-        let runs = self.meant_by(&mut tx, &rerun.repository, &rerun.sha, rerun.external_id.as_deref()).await?;
-        let digest = |run: RunRow| RunDigest {
-            id: run.id,
-            forge: rerun.repository.forge,
-            name: rerun.repository.name.clone(),
-            number: run.number,
-            flow: run.flow,
-            path: run.path,
-            digest: run.digest,
-        };
-        Ok(Would::Rerun { runs: runs.into_iter().map(digest).collect() })
+        let meant = meant_by(&mut self.store.read().await?, rerun).await?;
+        Ok(would_repeat(meant.into_iter().map(|(run, _)| run)))
     }
+
+    async fn would_repeat_by_newest(&self, newest: &Newest) -> Result<Would> {
+        let run = self.store.read().await?.run(newest.run).await?;
+        Ok(would_repeat(run))
+    }
+}
+
+fn would_repeat(runs: impl IntoIterator<Item = RunRow>) -> Would {
+    let digest = |run: RunRow| RunDigest {
+        id: run.id,
+        forge: run.event.repository.forge,
+        name: run.event.repository.name.clone(),
+        number: run.number,
+        flow: run.flow,
+        path: run.path,
+        digest: run.digest,
+    };
+    Would::Rerun { runs: runs.into_iter().map(digest).collect() }
 }
 
 /// A draft, with the run of its file taken out of those that were started.

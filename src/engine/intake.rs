@@ -5,13 +5,16 @@ use std::{pin::pin, time::Duration};
 
 use futures::{StreamExt, stream};
 
-use super::{Engine, EngineError, Result};
+use super::{
+    Engine, EngineError, Result,
+    rerun::{self, ForgeOr, Newest, Pressed, Unwilling},
+};
 use crate::{
     flow::{self, Decision},
-    forge::{FlowFile, Forge, ForgeError, Reading},
+    forge::{FlowFile, Forge, ForgeError, Moved, Reading},
     model::{
-        Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Plan, RepositoryName, RunState, Trust,
-        UntrustedReason, backoff,
+        Button, Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Plan, RepositoryName, RunState,
+        Trust, UntrustedReason, backoff,
     },
     store::{DeliveryRow, NewRun, Tx},
 };
@@ -34,15 +37,24 @@ pub(super) enum Outcome {
     Unreadable { reason: String },
     Runs(Box<Event>, Drafts),
     Rerun(crate::model::Rerun),
+    Newest(Box<Newest>),
     Postponed { after: Duration, trouble: String },
 }
 
 impl Outcome {
+    const fn is_runs(&self) -> bool {
+        matches!(self, Self::Runs(..))
+    }
+
+    const fn is_postponed(&self) -> bool {
+        matches!(self, Self::Postponed { .. })
+    }
+
     /// A repository's hook and an App's may both tell of one event: it runs once. What becomes of the later telling,
     /// if that would start something.
     fn after(&self, twin: DeliveryId) -> Option<Self> {
         match self {
-            Self::Runs(..) | Self::Rerun(_) => {
+            Self::Runs(..) | Self::Rerun(_) | Self::Newest(_) => {
                 let reason = format!("the same event came through another hook, as delivery {twin}");
                 Some(Self::Nothing { reason })
             }
@@ -120,15 +132,38 @@ impl Engine {
     }
 
     async fn write(&self, outcomes: &[(Foreseen, DeliveryRow)]) -> Result<()> {
+        let moved: Vec<_> = outcomes.iter().map(|(_, delivery)| self.moved(delivery)).collect();
         let mut tx = self.store.write().await?;
-        for (Foreseen { repository, outcome }, delivery) in outcomes {
+        for ((Foreseen { repository, outcome }, delivery), moved) in outcomes.iter().zip(&moved) {
             if let Some(repository) = repository {
                 tx.delivery_is_about(delivery.id, repository).await?;
             }
-            let repeated = tx.twin_of(delivery).await?.and_then(|twin| outcome.after(twin));
-            self.write_one(&mut tx, repeated.as_ref().unwrap_or(outcome), delivery).await?;
+            let repeated = self.repeated(&mut tx, outcome, delivery, moved.as_ref()).await?;
+            let outcome = repeated.as_ref().unwrap_or(outcome);
+            self.write_one(&mut tx, outcome, delivery).await?;
+            if !outcome.is_postponed() {
+                self.arrived(&mut tx, delivery, moved.as_ref()).await?;
+            }
         }
         Ok(tx.commit().await?)
+    }
+
+    /// What becomes of a delivery instead, if its event has run already.
+    async fn repeated(
+        &self,
+        tx: &mut Tx,
+        outcome: &Outcome,
+        delivery: &DeliveryRow,
+        moved: Option<&Moved>,
+    ) -> Result<Option<Outcome>> {
+        if let Some(twin) = tx.twin_of(delivery).await? {
+            return Ok(outcome.after(twin));
+        }
+        if !outcome.is_runs() {
+            return Ok(None);
+        }
+        let ran = self.ran_already(tx, delivery, moved).await?;
+        Ok(ran.map(|reason| Outcome::Nothing { reason }))
     }
 
     async fn write_one(&self, tx: &mut Tx, outcome: &Outcome, delivery: &DeliveryRow) -> Result<()> {
@@ -142,12 +177,34 @@ impl Engine {
                 Ok(tx.delivery_handled(delivery.id, &state).await?)
             }
             Outcome::Runs(event, drafts) => self.write_runs(tx, delivery, event, &drafts.runs).await,
-            Outcome::Rerun(rerun) => self.write_rerun(tx, delivery, rerun).await,
-            Outcome::Postponed { after, trouble } => {
-                tracing::warn!(delivery.id = %delivery.id, forge = %delivery.forge, trouble, "delivery postponed");
-                Ok(tx.delivery_postponed(delivery.id, self.now().after(*after), trouble).await?)
+            Outcome::Rerun(rerun) => {
+                let pressed = self.press(tx, delivery, rerun).await?;
+                self.write_pressed(tx, delivery, pressed).await
             }
+            Outcome::Newest(newest) => {
+                let pressed = match self.write_newest(tx, delivery.id, newest).await {
+                    Ok(_) => Pressed::Runs(1),
+                    Err(Unwilling::Refused(refusal)) => rerun::refused(&refusal),
+                    Err(Unwilling::Engine(error)) => return Err(error),
+                };
+                self.write_pressed(tx, delivery, pressed).await
+            }
+            Outcome::Postponed { after, trouble } => self.postpone(tx, delivery, *after, trouble).await,
         }
+    }
+
+    async fn write_pressed(&self, tx: &mut Tx, delivery: &DeliveryRow, pressed: Pressed) -> Result<()> {
+        let state = match pressed {
+            Pressed::Runs(runs) => DeliveryState::Started { runs },
+            Pressed::Nothing(reason) => DeliveryState::Nothing { reason },
+            Pressed::Later(trouble) => return self.postpone(tx, delivery, backoff(delivery.tries), &trouble).await,
+        };
+        Ok(tx.delivery_handled(delivery.id, &state).await?)
+    }
+
+    async fn postpone(&self, tx: &mut Tx, delivery: &DeliveryRow, after: Duration, trouble: &str) -> Result<()> {
+        tracing::warn!(delivery.id = %delivery.id, forge = %delivery.forge, trouble, "delivery postponed");
+        Ok(tx.delivery_postponed(delivery.id, self.now().after(after), trouble).await?)
     }
 
     /// What a delivery comes to. Reads the forge; writes nothing.
@@ -157,6 +214,10 @@ impl Engine {
             let reason = format!("{} is no longer configured on this server", delivery.forge);
             return about_nobody(Outcome::Nothing { reason });
         };
+        if delivery.event == rerun::EVENT {
+            let gone = "this wish for a re-run cannot be read, or its run is gone";
+            return about_nobody(newest(delivery, self.asked(delivery).await, gone));
+        }
         match forge.read(&delivery.event, &delivery.body) {
             Ok(Reading::Event(event)) => {
                 let repository = Some(event.repository.name.clone());
@@ -166,6 +227,11 @@ impl Engine {
                     Err(error) => postponed_or_refused(delivery, &error),
                 };
                 Foreseen { repository, outcome }
+            }
+            Ok(Reading::Rerun(rerun)) if rerun.button == Some(Button::Newest) => {
+                let found = self.pressed_for_newest(&rerun).await;
+                let outcome = newest(delivery, found, &rerun::unknown(&rerun));
+                Foreseen { repository: Some(rerun.repository.name), outcome }
             }
             Ok(Reading::Rerun(rerun)) => {
                 Foreseen { repository: Some(rerun.repository.name.clone()), outcome: Outcome::Rerun(rerun) }
@@ -199,6 +265,7 @@ impl Engine {
                 repository,
                 delivery: Some(delivery.id),
                 rerun_of: None,
+                repeats: None,
                 flow: &draft.flow,
                 path: &draft.path,
                 event,
@@ -217,25 +284,23 @@ impl Engine {
         }
         Ok(tx.delivery_handled(delivery.id, &DeliveryState::Started { runs: drafts.len() }).await?)
     }
-
-    async fn write_rerun(&self, tx: &mut Tx, delivery: &DeliveryRow, rerun: &crate::model::Rerun) -> Result<()> {
-        let runs = self.meant_by(tx, &rerun.repository, &rerun.sha, rerun.external_id.as_deref()).await?;
-        for run in &runs {
-            self.repeat(tx, run, Some(delivery.id)).await?;
-        }
-        let state = if runs.is_empty() {
-            let sha = rerun.sha.short();
-            DeliveryState::Nothing { reason: format!("there is no run of ours at commit {sha} to run again") }
-        } else {
-            DeliveryState::Started { runs: runs.len() }
-        };
-        Ok(tx.delivery_handled(delivery.id, &state).await?)
-    }
 }
 
 enum Draft {
     Runs(Drafts),
     Nothing(String),
+}
+
+/// What the newest flow file comes to; `gone` says why there is no run to repeat by it.
+fn newest(delivery: &DeliveryRow, answer: Result<Option<Newest>, ForgeOr>, gone: &str) -> Outcome {
+    match answer {
+        Ok(Some(newest)) => Outcome::Newest(Box::new(newest)),
+        Ok(None) => Outcome::Nothing { reason: gone.to_owned() },
+        Err(ForgeOr::Forge(error)) => postponed_or_refused(delivery, &error),
+        Err(ForgeOr::Ours(error)) => {
+            Outcome::Postponed { after: backoff(delivery.tries), trouble: format!("the server: {error}") }
+        }
+    }
 }
 
 /// A refusal of the forge is final for what it was asked, unless it is about us: credentials may be mended.
@@ -292,7 +357,7 @@ fn draft_all(files: Vec<FlowFile>, event: &Event) -> Draft {
 }
 
 /// Err: the file does not know this kind of event, so there is nothing to show anywhere.
-fn draft_one(file: &FlowFile, event: &Event) -> Result<Drafted, String> {
+pub(super) fn draft_one(file: &FlowFile, event: &Event) -> Result<Drafted, String> {
     let flow = match flow::read(&file.path, &event.repository.name, &file.content) {
         Ok(flow) => flow,
         Err(diagnostics) => return Ok(broken(file, diagnostics)),

@@ -5,13 +5,15 @@
 //! transaction with all that follows from it ([`settle`]).
 //!
 //! - [`intake`]: a delivery becomes events, an event runs;
+//! - [`recover`]: what webhooks did not bring becomes deliveries, late;
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
 //! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
 //! - `pin`: what its images are, by digest;
 //! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
 //! - `contact`: what it means that an agent is silent;
 //! - [`source`]: snapshots of commits, which pods stream;
-//! - [`control`]: what people ask: cancel, run again;
+//! - [`control`]: what people ask: cancel;
+//! - [`rerun`]: once more, wholly or in part;
 //! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
 
@@ -29,13 +31,15 @@ pub mod log;
 mod patience;
 mod pin;
 pub mod queue;
+pub mod recover;
 mod replay;
+pub mod rerun;
 mod seal;
 mod settle;
 pub mod source;
 mod tail;
 pub mod tell;
-mod title;
+pub mod title;
 mod token;
 pub mod turn;
 mod turns;
@@ -103,6 +107,8 @@ pub struct Settings {
     pub job_timeout: Duration,
     /// The most time a run may take, and one that asks for none.
     pub run_timeout: Duration,
+    /// How long after a look for what webhooks did not bring the next one follows; zero: there is none.
+    pub sweep_interval: Duration,
     /// The most bytes of a log.
     pub log_limit: u64,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.

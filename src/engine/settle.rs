@@ -207,7 +207,8 @@ fn seats(actions: &[ActionRow]) -> Vec<Seat> {
         .map(|action| {
             let (stage, place) = places(action);
             let stopping = action.cancelled_by.is_some();
-            Seat { id: action.id, stage, place, state: action.state.0.clone(), stopping }
+            let carried = action.carried_from.is_some();
+            Seat { id: action.id, stage, place, state: action.state.0.clone(), stopping, carried }
         })
         .collect()
 }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{Result, settle::places, title};
 use crate::{
     model::{
-        ActionState, Annotation, Conclusion, Context, DeliveryId, Diagnostic, JobState, Progress, Rank, Report,
-        Repository, RunState, Severity, Span, Time, Verdict,
+        ActionState, Annotation, Button, Conclusion, Context, DeliveryId, Diagnostic, ExternalId, JobState, Late,
+        Progress, Rank, Report, Repository, RunState, Severity, Span, Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
@@ -22,8 +22,12 @@ pub struct Story {
     pub actions: Vec<Chapter>,
     /// The run's page.
     pub url: String,
+    /// What it repeats, in words, and that run's page.
+    pub repeats: Option<(String, String)>,
     /// If a replay started it: the original delivery, and its page.
     pub replay_of: Option<(DeliveryId, String)>,
+    /// How late its delivery was, if the sweep has brought it.
+    pub late: Option<Late>,
 }
 
 /// One action of a [`Story`].
@@ -37,10 +41,12 @@ pub struct Chapter {
     pub name: String,
     /// Its jobs' names.
     pub names: Vec<String>,
-    /// Its newest attempt, and that one's jobs.
+    /// Its newest attempt, and that one's jobs; of one that was carried over those of where it ran.
     pub attempt: Option<(AttemptRow, Vec<JobRow>)>,
     /// The attempts before it, first to last, with their jobs.
     pub earlier: Vec<(AttemptRow, Vec<JobRow>)>,
+    /// The number of the run from which its end was carried over.
+    pub carried: Option<i64>,
 }
 
 /// Reads a run's story.
@@ -48,13 +54,14 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
     let missing = || super::EngineError::Broken(format!("there is no run {id}"));
     let run = tx.run(id).await?.ok_or_else(missing)?;
     let repository = tx.repository(run.repository_id).await?.facts.0;
+    let carried = tx.carried_over(id).await?;
     let mut actions = Vec::new();
     for action in tx.actions(id).await? {
         let (stage, place) = places(&action);
         let stage_name = run.plan.0.as_ref().and_then(|plan| plan.stages.get(stage)).map(|stage| stage.name.clone());
         let plan = run.plan.0.as_ref().and_then(|plan| plan.action(stage, place));
         let mut earlier = Vec::new();
-        for attempt in tx.attempts(action.id).await? {
+        for attempt in tx.attempts(action.origin()).await? {
             let jobs = tx.jobs(attempt.id).await?;
             earlier.push((attempt, jobs));
         }
@@ -63,15 +70,24 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
             stage: stage_name.unwrap_or_default(),
             name: plan.map(|plan| plan.name.clone()).unwrap_or_default(),
             names: plan.map(|plan| plan.jobs.iter().map(|job| job.name.clone()).collect()).unwrap_or_default(),
+            carried: carried.get(&action.id).copied(),
             action,
             attempt,
             earlier,
         });
     }
     let url = run_url(public_url, &repository, run.number);
+    let repeats = match (&run.repeats, run.rerun_of) {
+        (Some(repeats), Some(repeated)) => {
+            let number = tx.run_number(repeated).await?;
+            Some((repeats.words(number), run_url(public_url, &repository, number)))
+        }
+        (Some(_) | None, _) => None,
+    };
     let original = tx.replay_of(&run).await?;
     let replay_of = original.map(|id| (id, format!("{public_url}/deliveries/{id}")));
-    Ok(Story { run, repository, actions, url, replay_of })
+    let late = tx.late(run.delivery_id).await?;
+    Ok(Story { run, repository, actions, url, repeats, replay_of, late })
 }
 
 /// Wants all contexts of a run shown.
@@ -119,7 +135,8 @@ fn of_run(story: &Story) -> Report {
         title: title::of_run(story),
         summary: run_summary(story),
         url: story.url.clone(),
-        external_id: run.id.to_string(),
+        external_id: ExternalId { run: run.id, action: None }.to_string(),
+        buttons: buttons(story),
         started: run.started,
         ended: run.ended,
         annotations: run.diagnostics.iter().map(|diagnostic| annotation(&run.path, diagnostic)).collect(),
@@ -152,10 +169,23 @@ fn of_action(story: &Story, chapter: &Chapter) -> Report {
         title: title::of_action(chapter),
         summary: action_summary(story, chapter),
         url: chapter_url(story, chapter),
-        external_id: story.run.id.to_string(),
+        external_id: ExternalId { run: story.run.id, action: Some(action.id) }.to_string(),
+        // a forge has its own button for one check
+        buttons: Vec::new(),
         started: action.started,
         ended: action.ended,
         annotations: Vec::new(),
+    }
+}
+
+/// What can be asked of a run that is over, at its check.
+fn buttons(story: &Story) -> Vec<Button> {
+    match (&story.run.state.0, &story.run.plan.0) {
+        (RunState::Queued | RunState::Running | RunState::Ended(Conclusion::Skipped), _) => Vec::new(),
+        (RunState::Ended(Conclusion::Success | Conclusion::Warning), _) => vec![Button::Everything],
+        // of a broken file nothing has failed yet
+        (RunState::Ended(_), None) => vec![Button::Newest, Button::Everything],
+        (RunState::Ended(_), Some(_)) => vec![Button::Failed, Button::Everything, Button::Newest],
     }
 }
 
@@ -168,7 +198,10 @@ pub(super) fn first_bad(story: &Story) -> Option<&Chapter> {
 }
 
 fn run_summary(story: &Story) -> String {
-    let mut out = String::new();
+    let mut out = story.late.map_or_else(String::new, |late| format!("{late}: its webhook did not come in time\n\n"));
+    if let Some((words, url)) = &story.repeats {
+        let _ = write!(out, "Repeats [{}]({url}).\n\n", cell(words));
+    }
     if !story.run.diagnostics.is_empty() {
         out += &crate::flow::markdown(&story.run.path, &story.run.diagnostics);
         out.push('\n');
@@ -180,9 +213,7 @@ fn run_summary(story: &Story) -> String {
     if let Some(bad) = first_bad(story) {
         out += &failed_job(story, bad);
     }
-    if let Some((id, url)) = &story.replay_of {
-        let _ = write!(out, "\nReplay of [delivery {id}]({url})\n");
-    }
+    out += &replay(story);
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
     out
 }
@@ -200,6 +231,7 @@ fn action_summary(story: &Story, chapter: &Chapter) -> String {
     }
     out += &earlier_attempts(story, chapter);
     out += &failed_job(story, chapter);
+    out += &replay(story);
     out
 }
 
@@ -229,10 +261,14 @@ fn table_row(story: &Story, chapter: &Chapter) -> String {
         Some(conclusion) => format!("{} {conclusion}", mark(conclusion)),
         None => action.state.label().to_owned(),
     };
-    let attempts = if action.attempts > 1 { format!(", attempt {}", action.attempts) } else { String::new() };
+    let note = match chapter.carried {
+        Some(number) => format!(", {}", cell(&title::carried_words(number))),
+        None if action.attempts > 1 => format!(", attempt {}", action.attempts),
+        None => String::new(),
+    };
     let span = took(action.started, action.ended).map_or_else(String::new, |span| span.to_string());
     format!(
-        "| {} | [{}]({}) | {state}{attempts} | {span} |\n",
+        "| {} | [{}]({}) | {state}{note} | {span} |\n",
         cell(&chapter.stage),
         cell(&chapter.name),
         chapter_url(story, chapter)
@@ -272,6 +308,12 @@ fn first_failed(chapter: &Chapter) -> Option<(&str, &JobRow, &Verdict)> {
         let bad = matches!(verdict.conclusion(), Conclusion::Failure | Conclusion::TimedOut | Conclusion::Error);
         bad.then_some((name.as_str(), job, verdict))
     })
+}
+
+/// What was replayed, if a replay started the run.
+fn replay(story: &Story) -> String {
+    let line = |(id, url): &(DeliveryId, String)| format!("\nReplay of [delivery {id}]({url})\n");
+    story.replay_of.as_ref().map(line).unwrap_or_default()
 }
 
 /// A fence longer than any run of backticks in the text, so that a log cannot end it.

@@ -5,8 +5,8 @@ use super::{
     tell::{Chapter, Story, first_bad, is_error, took},
 };
 use crate::{
-    model::{ActionState, Conclusion, RunState},
-    store::ActionRow,
+    model::{ActionState, AttemptState, Conclusion, RunState},
+    store::AttemptRow,
 };
 
 /// The most characters of a title: a commit status's description has 140.
@@ -20,6 +20,11 @@ pub(super) fn of_run(story: &Story) -> String {
 /// Of an action.
 pub(super) fn of_action(chapter: &Chapter) -> String {
     cut(&action_title(chapter))
+}
+
+/// Where an end is from that was carried over.
+pub fn carried_words(number: i64) -> String {
+    format!("carried over from run #{number}")
 }
 
 fn run_title(story: &Story) -> String {
@@ -38,14 +43,15 @@ fn run_title(story: &Story) -> String {
 
 /// What people should know of an action that is under way.
 fn odd_of_running(story: &Story) -> Option<String> {
-    let odd = |chapter: &Chapter| Some(format!("; {}/{}: {}", chapter.stage, chapter.name, odd_of(&chapter.action)?));
+    let odd = |chapter: &Chapter| Some(format!("; {}/{}: {}", chapter.stage, chapter.name, odd_of(chapter)?));
     story.actions.iter().find_map(odd)
 }
 
-fn odd_of(action: &ActionRow) -> Option<String> {
+fn odd_of(chapter: &Chapter) -> Option<String> {
+    let action = &chapter.action;
     let is_running = action.state.0 == ActionState::Running;
     let reason = Some(action.reason.clone()).filter(|reason| is_running && !reason.is_empty());
-    let odd: Vec<String> = tried_again(action).into_iter().chain(reason).collect();
+    let odd: Vec<String> = tried_again(chapter).into_iter().chain(reason).collect();
     (!odd.is_empty()).then(|| odd.join(": "))
 }
 
@@ -60,20 +66,29 @@ fn ended_title(story: &Story, conclusion: Conclusion) -> String {
         let whose = if conclusion == Conclusion::Error { ":" } else { " in" };
         return format!("{conclusion}{whose} {place}: {reason}");
     }
-    match (story.run.reason.as_str(), took(story.run.started, story.run.ended)) {
-        ("", Some(span)) if story.actions.len() == 1 => format!("1 action in {span}"),
-        ("", Some(span)) => format!("{} actions in {span}", story.actions.len()),
-        ("", None) => conclusion.to_string(),
-        (reason, _) => reason.to_owned(),
+    let carried = story.actions.iter().filter(|chapter| chapter.carried.is_some()).count();
+    let more = if carried > 0 { format!(", {carried} carried over") } else { String::new() };
+    match (story.run.reason.as_str(), took(story.run.started, story.run.ended), story.actions.len() - carried) {
+        ("", Some(span), 1) => format!("1 action in {span}{more}"),
+        ("", Some(span), ran) => format!("{ran} actions in {span}{more}"),
+        ("", None, _) => format!("{conclusion}{more}"),
+        (reason, ..) => reason.to_owned(),
     }
 }
 
 fn action_title(chapter: &Chapter) -> String {
+    match chapter.carried {
+        Some(number) => format!("{}, {}", carried_words(number), own_title(chapter)),
+        None => own_title(chapter),
+    }
+}
+
+fn own_title(chapter: &Chapter) -> String {
     let action = &chapter.action;
     match (&action.state.0, action.reason.as_str()) {
         (ActionState::Waiting, _) => "Waiting for what comes before".to_owned(),
-        (ActionState::Queued, reason) => waiting_title(tried_again(action).as_deref(), reason),
-        (ActionState::Running, _) => match odd_of(action) {
+        (ActionState::Queued, reason) => waiting_title(tried_again(chapter).as_deref(), reason),
+        (ActionState::Running, _) => match odd_of(chapter) {
             Some(odd) => format!("Running: {odd}"),
             None => "Running".to_owned(),
         },
@@ -96,11 +111,14 @@ fn waiting_title(again: Option<&str>, reason: &str) -> String {
     }
 }
 
-/// "infrastructure, attempt 2 of 3", while an action that died by nobody's fault is tried again.
-fn tried_again(action: &ActionRow) -> Option<String> {
+/// "infrastructure, attempt 2 of 3", from one attempt's death by nobody's fault to the action's end.
+fn tried_again(chapter: &Chapter) -> Option<String> {
+    let action = &chapter.action;
+    let is_over = |attempt: &AttemptRow| matches!(attempt.state.0, AttemptState::Ended | AttemptState::Removed);
+    let follows = chapter.attempt.as_ref().is_some_and(|(attempt, _)| is_over(attempt));
+    let number = action.attempts + i64::from(follows);
     let is_open = action.state.conclusion().is_none();
-    (is_open && action.attempts > 1)
-        .then(|| format!("{}, attempt {} of {ATTEMPTS}", Conclusion::Error, action.attempts))
+    (is_open && number > 1).then(|| format!("{}, attempt {number} of {ATTEMPTS}", Conclusion::Error))
 }
 
 /// A reason without the conclusion's own words, for a title that has said them already.

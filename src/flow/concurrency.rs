@@ -9,8 +9,9 @@ use crate::model::{Concurrency, Event, EventKind, Policy};
 
 use super::{
     Reading,
+    condition::{self, Condition, Kind},
     fields::Fields,
-    findings::quoted,
+    findings::{printable, quoted},
     keys,
     node::{Node, Text, Value},
     scalar,
@@ -42,6 +43,8 @@ enum Group {
     #[default]
     Default,
     Named(String),
+    /// A text of the event's making; an empty one is no group.
+    Expression(Box<Condition>),
 }
 
 /// The `concurrency` of a flow: a map, or its group alone.
@@ -76,7 +79,11 @@ impl Rule {
         let group = match &self.group {
             Group::Default => shortened(&default_group(event, flow)),
             Group::Named(name) => name.clone(),
+            Group::Expression(condition) => shortened(&condition.text(event)),
         };
+        if group.is_empty() {
+            return None;
+        }
         // in a group of its own a pull request's older code interests nobody; in one that it shares with others it
         // must not end them unless the file says so
         let policy = self.policy.unwrap_or(if own && is_pull { Policy::Cancel } else { Policy::Queue });
@@ -101,30 +108,52 @@ fn default_group(event: &Event, flow: &str) -> String {
     }
 }
 
-/// A name of at most 200 characters; a longer one keeps its beginning, and a digest keeps it apart from others.
+/// A name of at most 200 characters, each of which can be seen; a longer one keeps its beginning, and a digest keeps it
+/// apart from others.
 fn shortened(name: &str) -> String {
     use sha2::Digest as _;
-    if name.chars().count() <= MAX_GROUP_CHARS {
-        return name.to_owned();
+    let shown = printable(name);
+    if shown == name && name.chars().count() <= MAX_GROUP_CHARS {
+        return shown;
     }
     let digest = hex::encode(sha2::Sha256::digest(name));
-    let begin: String = name.chars().take(MAX_GROUP_CHARS - DIGEST_CHARS - 1).collect();
+    let begin: String = shown.chars().take(MAX_GROUP_CHARS - DIGEST_CHARS - 1).collect();
     format!("{begin}~{}", &digest[..DIGEST_CHARS])
 }
 
+/// What is not a name as it stands is an expression.
 fn group(node: &Node, reading: &mut Reading<'_>) -> Group {
     let Some(text) = scalar::text(node, "a group", reading) else { return Group::Default };
-    check(&text, reading);
+    if !is_name(&text.text) {
+        return expression(&text, reading)
+            .map_or_else(Group::default, |condition| Group::Expression(Box::new(condition)));
+    }
+    if text.text.len() > MAX_GROUP_CHARS {
+        reading.findings.error(text.at, format!("a group's name has at most {MAX_GROUP_CHARS} characters"));
+    } else if condition::is_variable(&text.text) {
+        let message = format!("{} is a name here, and the same for all runs", quoted(&text.text));
+        let finding = reading.findings.warning(text.at, message);
+        finding.hint(format!("as an expression it is ({})", text.text));
+    }
     Group::Named(text.text)
 }
 
-fn check(text: &Text, reading: &mut Reading<'_>) {
-    if text.text.chars().count() > MAX_GROUP_CHARS {
-        reading.findings.error(text.at, format!("a group's name has at most {MAX_GROUP_CHARS} characters"));
-    } else if !is_name(&text.text) {
-        let message = format!("{} is no group's name", quoted(&text.text));
-        reading.findings.error(text.at, message).hint("a name has letters, digits, `.`, `_`, `/` and `-`");
+fn expression(text: &Text, reading: &mut Reading<'_>) -> Option<Condition> {
+    match Condition::read(&text.text) {
+        Ok(condition) if condition.kind() == Kind::Text => return Some(condition),
+        Ok(condition) => {
+            let message = format!("a group is a text; this expression is {}", condition.kind());
+            reading.findings.error(text.at, message).hint("`string(…)` makes a text of it");
+        }
+        Err(mistake) => {
+            let at = reading.findings.within(text.at, &text.text, mistake.from, mistake.length);
+            let hint = mistake.hint.unwrap_or_else(|| {
+                "a group is a name of letters, digits, `.`, `_`, `/` and `-`, or an expression".to_owned()
+            });
+            reading.findings.error(at, mistake.message).hint(hint);
+        }
     }
+    None
 }
 
 /// Whether a text is a name as it stands.

@@ -73,6 +73,16 @@ impl<'s> Findings<'s> {
         nearest(text, candidates).map(|near| format!("did you mean {}?", quoted(near)))
     }
 
+    /// The place of a part of a scalar that stands at `at`, if the file has its text as it is and on one line; else of
+    /// the whole. `from` and `length` are in characters.
+    pub(super) fn within(&self, at: Place, text: &str, from: usize, length: usize) -> Place {
+        let line = self.lines.get(at.line.saturating_sub(1)).copied().unwrap_or_default();
+        let rest: String = line.chars().skip(at.column.saturating_sub(1)).collect();
+        let quote = usize::from(rest.starts_with(['"', '\'']));
+        let begins = rest.get(quote..).is_some_and(|rest| rest.starts_with(text));
+        if begins { Place { line: at.line, column: at.column + quote + from, length } } else { at }
+    }
+
     /// The findings in the file's order, each with its line. Errors are kept before warnings if there are too many.
     pub(super) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         let total = self.list.len();
@@ -120,7 +130,8 @@ pub(super) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
-fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+/// The candidate that was probably meant.
+pub(super) fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let plain = |text: &str| text.to_lowercase().replace(['_', '-', ' '], "");
     let wanted = plain(text);
     let allowed = 1 + wanted.len() / 4;

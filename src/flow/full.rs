@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::{concurrency, condition};
 use crate::model::{ActionPlan, Concurrency, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan};
 
 /// The plan as a flow file that means the same.
@@ -51,7 +52,8 @@ impl Page {
     fn concurrency(&mut self, concurrency: Option<&Concurrency>) {
         let Some(Concurrency { group, policy, limit }) = concurrency else { return };
         let limit = limit.map_or_else(String::new, |limit| format!(", limit: {limit}"));
-        self.line(0, &format!("concurrency: {{group: {}, policy: {}{limit}}}", scalar(group), policy.as_str()));
+        let group = if concurrency::is_name(group) { scalar(group) } else { quote(&condition::literal(group)) };
+        self.line(0, &format!("concurrency: {{group: {group}, policy: {}{limit}}}", policy.as_str()));
     }
 
     fn action(&mut self, action: &ActionPlan) {

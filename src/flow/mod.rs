@@ -6,11 +6,13 @@
 //!
 //! The way of a file: `yaml` makes the text a tree whose nodes know their places, `variables` replaces `@NAME@` in
 //! it, and one reader per level (`file`, `stage`, `action`, `job`) claims its keys and builds the plan. What can
-//! be checked only when all is known (`subscriptions`) is checked last, by `links`.
+//! be checked only when all is known (`subscriptions`) is checked last, by `links`. What depends on the event (`on`, and
+//! the group of `concurrency`, a `condition`) is read with the file, and decided when there is one.
 
 mod action;
 mod children;
 mod concurrency;
+mod condition;
 mod duration;
 mod environments;
 mod fields;

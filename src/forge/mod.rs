@@ -4,6 +4,7 @@ pub mod git;
 mod git_command;
 pub mod github;
 pub mod mirror;
+mod recall;
 mod report;
 
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use crate::model::{Event, ForgeKind, Repository, Rerun, Sha};
 
 pub use git_command::{GitCommand, GitCommandError};
+pub use recall::{AttemptsPage, DeliveryAttempt, Head, Heads, Hooks, Moved, Recall, Webhook};
 pub use report::{Allowance, Shown, Told, Wanted, Writes};
 
 /// One forge. Every call to the outside has a time limit and may be repeated; none is made from the request that
@@ -38,6 +40,9 @@ pub trait Forge: Send + Sync {
     /// The number of the open pull request from this branch of this repository into it, if there is one.
     async fn open_pull_request(&self, repository: &Repository, branch: &str) -> Result<Option<u64>, ForgeError>;
 
+    /// The newest commit of a branch; `None` if there is no such branch (any more).
+    async fn branch_head(&self, repository: &Repository, branch: &str) -> Result<Option<Sha>, ForgeError>;
+
     /// Where `git fetch` finds the event's commit.
     async fn source(&self, event: &Event) -> Result<Source, ForgeError>;
 
@@ -57,6 +62,11 @@ pub trait Forge: Send + Sync {
     /// What the forge shows of a commit, at most one for each context: ours, and what others have written under names
     /// of their own. `None`: this forge shows nothing that could be read, and its word is all there is.
     async fn shown(&self, repository: &Repository, sha: &Sha) -> Result<Option<Vec<Shown>>, ForgeError>;
+
+    /// How to find what its webhooks did not bring. None: it cannot be asked afterwards.
+    fn recall(&self) -> Option<&dyn Recall> {
+        None
+    }
 }
 
 /// What a signature proved, with the names that make a delivery unique.

@@ -171,16 +171,3 @@ pub enum UntrustedReason {
     /// The head repository was deleted, so nobody can say whose code it is.
     HeadRepositoryGone,
 }
-
-/// Someone asked the forge to run something again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rerun {
-    /// Where.
-    pub repository: Repository,
-    /// At which commit.
-    pub sha: Sha,
-    /// One check's `external_id` as we gave it, or `None` for all runs of the commit.
-    pub external_id: Option<String>,
-    /// Who asked.
-    pub actor: String,
-}

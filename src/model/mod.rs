@@ -8,19 +8,22 @@ mod event;
 mod header;
 mod id;
 mod infrastructure;
+mod late;
 mod name;
 mod number;
 mod plan;
 mod report;
+mod rerun;
 mod state;
 mod time;
 mod verdict;
 
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
-pub use event::{Event, EventKind, PullRequest, Repository, Rerun, Trust, UntrustedReason};
+pub use event::{Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
 pub use header::{HIDDEN, is_secret_header};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
 pub use infrastructure::Infrastructure;
+pub use late::Late;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
 pub use plan::{
@@ -28,6 +31,7 @@ pub use plan::{
     StagePlan, Subscription,
 };
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
+pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
 pub use verdict::{RUN_TIME_LIMIT, Span, Verdict};

@@ -14,7 +14,7 @@ pub struct NameError {
 }
 
 impl NameError {
-    fn new(what: &'static str, expected: &'static str, text: &str) -> Self {
+    pub(super) fn new(what: &'static str, expected: &'static str, text: &str) -> Self {
         // what we refuse may be hostile and huge; a message needs only its beginning
         Self { what, expected, text: text.chars().take(80).collect() }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Severity, Time};
+use super::{Button, Severity, Time};
 
 /// `containerops/<flow>/pr`, or `containerops/<flow>/pr/<stage>/<action>`. Stands still from run to run, so that a
 /// branch can require it.
@@ -136,8 +136,11 @@ pub struct Report {
     pub summary: String,
     /// The page with the whole story.
     pub url: String,
-    /// Ours: comes back when someone presses re-run. The run's id, or the action's.
+    /// Ours: comes back when someone presses re-run. An [`ExternalId`](super::ExternalId).
     pub external_id: String,
+    /// What the forge offers once it is over, where it can: at most three.
+    #[serde(default)]
+    pub buttons: Vec<Button>,
     /// When it started.
     pub started: Option<Time>,
     /// When it ended.

@@ -109,23 +109,19 @@ impl Look {
 /// What follows from what is shown of a context: nothing, or this. `None`: it cannot be read, so the forge's word is
 /// all there is. Pure.
 fn judge(row: &ReportRow, shown: Option<Option<&Shown>>, expected: &Shown, now: Time) -> Finding {
-    let Some(shown) = shown else {
-        return match row.is_acknowledged() && !row.is_in_doubt() {
-            true => Finding::Shown { known: row.known.clone() },
-            false => Finding::Missing { known: row.known.clone(), due: row.due },
-        };
+    let was_taken = row.is_acknowledged() && !row.is_in_doubt();
+    let (is_shown, known) = match shown {
+        None => (was_taken, row.known.clone()),
+        Some(shown) => (shown.is_some_and(|shown| shown.is(expected)), shown.and_then(|shown| shown.known.clone())),
     };
-    let known = shown.and_then(|shown| shown.known.clone());
-    if shown.is_some_and(|shown| shown.is(expected)) {
-        return Finding::Shown { known };
-    }
-    if row.is_in_doubt() {
-        return Finding::Missing { known, due: now };
-    }
-    match row.is_acknowledged() {
-        true if row.repairs >= REPAIRS => Finding::Fought,
-        true => Finding::Missing { known, due: now },
-        false => Finding::Missing { known, due: row.due },
+    if is_shown {
+        Finding::Shown { known }
+    } else if was_taken && row.repairs >= REPAIRS {
+        Finding::Fought
+    } else if was_taken || row.is_in_doubt() {
+        Finding::Missing { known, due: now }
+    } else {
+        Finding::Missing { known, due: row.due }
     }
 }
 
@@ -136,5 +132,111 @@ pub(super) fn next_look(row: &ReportRow, told_at: Time, now: Time) -> Option<Tim
         Some(now.after(LATE))
     } else {
         (row.wanted.progress.is_final() && settled > now).then_some(settled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Conclusion, Context, Progress, Report, ReportId, RepositoryId, RunId},
+        store::Json,
+    };
+
+    const NOW: Time = Time::from_millis(1_000_000);
+    const DUE: Time = Time::from_millis(2_000_000);
+
+    fn row(progress: Progress) -> ReportRow {
+        let report = Report {
+            progress,
+            title: "1 action".to_owned(),
+            summary: String::new(),
+            url: String::new(),
+            external_id: String::new(),
+            started: None,
+            ended: None,
+            annotations: Vec::new(),
+            buttons: Vec::new(),
+        };
+        ReportRow {
+            id: ReportId::from_i64(1),
+            repository_id: RepositoryId::from_i64(1),
+            sha: "a".repeat(40).parse().expect("a sha"),
+            context: Context("containerops/ci/push".to_owned()),
+            generation: RunId::from_i64(1),
+            rank: 0,
+            wanted: Json(report),
+            wanted_digest: "new".to_owned(),
+            acknowledged: "new".to_owned(),
+            told: None,
+            known: Some("7".to_owned()),
+            due: DUE,
+            tries: 0,
+            trouble: String::new(),
+            wanted_at: NOW,
+            told_at: None,
+            calls: 1,
+            called_at: None,
+            doubt: 0,
+            late_until: Time::from_millis(0),
+            look_at: None,
+            repairs: 0,
+        }
+    }
+
+    fn shown(state: &str) -> Shown {
+        Shown {
+            context: Context("containerops/ci/push".to_owned()),
+            known: Some("9".to_owned()),
+            state: state.to_owned(),
+            title: "1 action".to_owned(),
+            url: String::new(),
+            external_id: String::new(),
+            summary: String::new(),
+            annotations: 0,
+        }
+    }
+
+    #[test]
+    fn what_a_look_finds_decides_what_is_done() {
+        let (right, wrong) = (shown("success"), shown("failure"));
+        let (nine, seven) = (|| Some("9".to_owned()), || Some("7".to_owned()));
+        let missing = |known, due| Finding::Missing { known, due };
+        let taken = row(Progress::Done(Conclusion::Success));
+        let untold = ReportRow { acknowledged: String::new(), ..taken.clone() };
+        let doubtful = ReportRow { doubt: 1, ..taken.clone() };
+        let fought = ReportRow { repairs: REPAIRS, ..taken.clone() };
+        for (row, seen, finding) in [
+            (&taken, Some(Some(&right)), Finding::Shown { known: nine() }),
+            (&taken, Some(Some(&wrong)), missing(nine(), NOW)),
+            (&taken, Some(None), missing(None, NOW)),
+            (&taken, None, Finding::Shown { known: seven() }),
+            (&fought, Some(Some(&wrong)), Finding::Fought),
+            (&fought, Some(Some(&right)), Finding::Shown { known: nine() }),
+            (&doubtful, Some(Some(&right)), Finding::Shown { known: nine() }),
+            (&doubtful, Some(Some(&wrong)), missing(nine(), NOW)),
+            (&doubtful, Some(None), missing(None, NOW)),
+            (&doubtful, None, missing(seven(), NOW)),
+            // what was refused keeps its pause, unless it is shown
+            (&untold, Some(Some(&wrong)), missing(nine(), DUE)),
+            (&untold, Some(Some(&right)), Finding::Shown { known: nine() }),
+        ] {
+            assert_eq!(judge(row, seen, &right, NOW), finding, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_last_word_is_read_back_once_and_whatever_may_come_late_until_it_cannot() {
+        let last = row(Progress::Done(Conclusion::Success));
+        let open = row(Progress::Running);
+        let later = |seconds| NOW.after(Duration::from_secs(seconds));
+        assert_eq!(next_look(&last, NOW, NOW), Some(later(300)));
+        assert_eq!(next_look(&last, NOW, later(300)), None);
+        assert_eq!(next_look(&open, NOW, NOW), None);
+        let late = ReportRow { late_until: later(60), ..open };
+        assert_eq!(
+            [0, 30, 60].map(|after| next_look(&late, NOW, later(after))),
+            [Some(later(30)), Some(later(60)), None]
+        );
     }
 }

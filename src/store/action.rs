@@ -1,5 +1,7 @@
 //! Actions of runs, and who drives them.
 
+use std::collections::BTreeMap;
+
 use super::{Change, Json, Result, Tx, execute, meant, row, rows, run::column};
 use crate::model::{ActionId, ActionState, Plan, RunId, Time};
 
@@ -30,6 +32,15 @@ pub struct ActionRow {
     pub started: Option<Time>,
     /// When no attempt would follow.
     pub ended: Option<Time>,
+    /// The action of an earlier run whose end, outputs and logs stand here.
+    pub carried_from: Option<ActionId>,
+}
+
+impl ActionRow {
+    /// The action whose attempts are this one's: itself, unless it was carried over.
+    pub fn origin(&self) -> ActionId {
+        self.carried_from.unwrap_or(self.id)
+    }
 }
 
 impl Tx {
@@ -52,6 +63,43 @@ impl Tx {
             }
         }
         Ok(())
+    }
+
+    /// Ends an action of a new run as `from`, of an earlier run, has ended: it will not run.
+    ///
+    /// # Errors
+    /// [`StoreError::Rows`](super::StoreError::Rows) if the new run has no such action, or it moved already.
+    pub async fn carry_action(&mut self, run: RunId, places: (usize, usize), from: &ActionRow) -> Result<()> {
+        let met = execute!(
+            self,
+            "UPDATE actions SET phase = $4, state = $5, reason = $6, started = $7, ended = $8, carried_from = $9 \
+             WHERE run_id = $1 AND stage = $2 AND place = $3 AND phase = 'waiting'",
+            run,
+            column(places.0),
+            column(places.1),
+            from.state.phase(),
+            Json(&from.state.0),
+            &from.reason,
+            from.started,
+            from.ended,
+            from.origin(),
+        )?;
+        meant("an action is carried over", 1, met)
+    }
+
+    /// Of a run's actions those that were carried over, each with the number of the run where it ran.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn carried_over(&mut self, run: RunId) -> Result<BTreeMap<ActionId, i64>> {
+        let found: Vec<(ActionId, i64)> = rows!(
+            self,
+            (ActionId, i64),
+            "SELECT a.id, r.number FROM actions a JOIN actions o ON o.id = a.carried_from JOIN runs r ON r.id = o.run_id \
+             WHERE a.run_id = $1",
+            run,
+        )?;
+        Ok(found.into_iter().collect())
     }
 
     /// A run's actions, in the plan's order.

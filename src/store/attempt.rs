@@ -399,7 +399,8 @@ impl Tx {
         Ok(found.into_iter().map(|(body,)| body).collect())
     }
 
-    /// The value of one output in one run, from the newest attempt that wrote it. The places are the plan's.
+    /// The value of one output in one run, from the newest attempt that wrote it; of an action that was carried over
+    /// the one that it wrote where it ran. The places are the plan's.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
@@ -413,8 +414,8 @@ impl Tx {
         let found: Option<(String,)> = row!(
             self,
             (String,),
-            "SELECT o.value FROM outputs o JOIN jobs j ON j.id = o.job_id JOIN attempts t ON t.id = j.attempt_id \
-             JOIN actions a ON a.id = t.action_id \
+            "SELECT o.value FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
+             JOIN jobs j ON j.attempt_id = t.id JOIN outputs o ON o.job_id = j.id \
              WHERE a.run_id = $1 AND a.stage = $2 AND a.place = $3 AND j.place = $4 AND o.name = $5 \
              ORDER BY t.number DESC LIMIT 1",
             run,

@@ -154,10 +154,12 @@ impl Tx {
         if delivery.replays.is_some() {
             return Ok(None);
         }
+        // an event has few deliveries, but a phase many: this keeps SQLite from looking through the phase's index
         let found: Option<(DeliveryId,)> = row!(
             self,
             (DeliveryId,),
-            "SELECT id FROM deliveries WHERE forge = $1 AND delivery = $2 AND id <> $3 AND phase = 'started' LIMIT 1",
+            "SELECT id FROM deliveries WHERE forge = $1 AND delivery = $2 AND id <> $3 AND phase || '' = 'started' \
+             LIMIT 1",
             delivery.forge,
             &delivery.delivery,
             delivery.id,

@@ -114,7 +114,11 @@ async fn insert(db: &Db, bell: &Bell, deliveries: &[NewDelivery]) -> Result<Vec<
 }
 
 impl Tx {
-    async fn insert_delivery(&mut self, new: &NewDelivery) -> Result<Taken> {
+    /// Puts a delivery in, unless it is in already.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn insert_delivery(&mut self, new: &NewDelivery) -> Result<Taken> {
         let id = DeliveryId::mint(new.received);
         let met = super::execute!(
             self,

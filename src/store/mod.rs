@@ -7,14 +7,17 @@
 mod action;
 mod attempt;
 mod bell;
+mod budget;
 mod contact;
 mod delivery;
 mod inbox;
 mod log;
 mod queue;
+mod recovery;
 mod replay;
 mod report;
 mod run;
+mod sweep;
 mod telling;
 mod types;
 
@@ -28,15 +31,18 @@ use sqlx::{
 pub use action::ActionRow;
 pub use attempt::{AttemptRow, JobRow, NewJob, OutputRow, Tail};
 pub use bell::{Bell, Change, Listener};
+pub use budget::{Patience, Spent};
 pub use contact::SilenceRow;
 pub use delivery::{DeliveryFilter, DeliveryRow, DeliveryShown, DeliverySummary, RunDigest};
 pub use inbox::{Inbox, NewDelivery, Taken};
 pub use log::{Check, ChunkRow, NewChunk};
 pub use queue::{QueuedRun, TurnRow};
+pub use recovery::{Lost, NewRecovery, RecoveryRow};
 pub use replay::Replay;
 pub use report::{NewReport, ReportRow};
 pub use run::{NewRun, Pin, Pins, RepositoryRow, RunFilter, RunRow, RunSummary};
-pub use telling::{Acknowledgement, Doubt, Patience, Spent};
+pub use sweep::{HeadRow, SweepRow};
+pub use telling::{Acknowledgement, Doubt};
 pub use types::Json;
 
 /// The schema's history; it only grows.
@@ -154,6 +160,20 @@ impl Store {
         let db = open_sqlite(Path::new(path.trim_start_matches("//"))).await?;
         let inbox = Inbox::open(&db, bell.clone());
         Ok(Self { db, inbox, bell })
+    }
+
+    /// Opens the database of `sqlite:PATH` for whoever only reads, also beside a server that runs. Its schema is left
+    /// alone, and whatever would change something is refused.
+    ///
+    /// # Errors
+    /// [`StoreError`], if the URL is unknown or there is no such file.
+    pub async fn open_to_read(url: &str) -> Result<Self> {
+        let path = url.strip_prefix("sqlite:").ok_or_else(|| StoreError::UnknownDatabase(scheme(url)))?;
+        let options = SqliteConnectOptions::new().filename(path.trim_start_matches("//")).read_only(true);
+        let readers =
+            SqlitePoolOptions::new().max_connections(1).connect_with(options.busy_timeout(SQLITE_BUSY)).await?;
+        let (db, bell) = (Db::Sqlite { writer: readers.clone(), readers }, Bell::new());
+        Ok(Self { inbox: Inbox::open(&db, bell.clone()), db, bell })
     }
 
     /// A consistent view; changes are refused.

@@ -1,11 +1,11 @@
 //! Repositories, runs and their actions.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{Change, Json, Result, Tx, execute, meant, row, rows};
+use super::{Change, Json, Result, Tx, execute, meant, report::millis, row, rows};
 use crate::model::{
-    DeliveryId, Diagnostic, Event, ForgeKind, Plan, PlanDigest, Repository, RepositoryId, RepositoryName, RunId,
-    RunState, Sha, Time,
+    DeliveryId, Diagnostic, Event, ForgeKind, Plan, PlanDigest, Repeats, Repository, RepositoryId, RepositoryName,
+    RunId, RunState, Sha, Time,
 };
 
 /// A repository that has had an event.
@@ -42,10 +42,12 @@ pub struct RunRow {
     pub repository_id: RepositoryId,
     /// Counts from 1 in each repository.
     pub number: i64,
-    /// What started it; a re-run has none.
+    /// What started it; a re-run that nobody asked a forge for has none.
     pub delivery_id: Option<DeliveryId>,
     /// The run that it repeats.
     pub rerun_of: Option<RunId>,
+    /// What of that run it repeats. A re-run of an earlier release does not say: it was everything.
+    pub repeats: Option<Json<Repeats>>,
     /// The flow's name.
     pub flow: String,
     /// The flow file's path.
@@ -137,6 +139,8 @@ pub struct NewRun<'a> {
     pub delivery: Option<DeliveryId>,
     /// What it repeats.
     pub rerun_of: Option<RunId>,
+    /// What of that.
+    pub repeats: Option<&'a Repeats>,
     /// The flow's name.
     pub flow: &'a str,
     /// The flow file's path.
@@ -195,6 +199,14 @@ impl Tx {
         row!(self, RepositoryRow, "SELECT * FROM repositories WHERE forge = $1 AND name = $2", forge, name)
     }
 
+    /// The repositories of this name, on whatever forges.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn repositories_named(&mut self, name: &RepositoryName) -> Result<Vec<RepositoryRow>> {
+        rows!(self, RepositoryRow, "SELECT * FROM repositories WHERE name = $1 ORDER BY forge", name)
+    }
+
     /// One repository.
     ///
     /// # Errors
@@ -219,9 +231,9 @@ impl Tx {
             self,
             "INSERT INTO runs (id, repository_id, number, delivery_id, rerun_of, flow, path, event, sha, plan, digest, \
              diagnostics, phase, state, reason, pins, source, source_note, source_due, created, ended, queue, \
-             concurrency) \
+             concurrency, time_limit, repeats) \
              VALUES ($1, $2, (SELECT last_number FROM repositories WHERE id = $2), $3, $4, $5, $6, $7, $8, $9, $10, \
-             $11, $12, $13, $14, $15, $16, $17, $18, $18, $19, $20, $21)",
+             $11, $12, $13, $14, $15, $16, $17, $18, $18, $19, $20, $21, $22, $23)",
             id,
             new.repository,
             new.delivery,
@@ -243,6 +255,8 @@ impl Tx {
             ended,
             concurrency.map(|concurrency| &concurrency.group),
             Json(concurrency),
+            time_limit(new.plan),
+            new.repeats.map(Json),
         )?;
         if new.state.conclusion().is_none() {
             self.insert_actions(id, new.plan, new.now).await?;
@@ -300,6 +314,34 @@ impl Tx {
         Ok(runs.into_iter().filter(|run| seen.insert((run.flow.clone(), run.event.context_suffix()))).collect())
     }
 
+    /// The newest run that speaks for the same contexts as this one, if that is newer.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn newer_than(&mut self, run: &RunRow) -> Result<Option<RunId>> {
+        let newer: Vec<(RunId, Json<Event>)> = rows!(
+            self,
+            (RunId, Json<Event>),
+            "SELECT id, event FROM runs WHERE repository_id = $1 AND sha = $2 AND flow = $3 AND id > $4 \
+             ORDER BY id DESC",
+            run.repository_id,
+            &run.sha,
+            &run.flow,
+            run.id,
+        )?;
+        let suffix = run.event.context_suffix();
+        Ok(newer.into_iter().find(|(_, event)| event.context_suffix() == suffix).map(|(id, _)| id))
+    }
+
+    /// The number that people see of a run.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError); also if there is none, for rows never go.
+    pub async fn run_number(&mut self, id: RunId) -> Result<i64> {
+        let found: Option<(i64,)> = row!(self, (i64,), "SELECT number FROM runs WHERE id = $1", id)?;
+        found.map(|(number,)| number).ok_or_else(|| sqlx::Error::RowNotFound.into())
+    }
+
     /// The runs that a delivery started, in the order of their making.
     ///
     /// # Errors
@@ -320,6 +362,22 @@ impl Tx {
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn open_runs(&mut self) -> Result<Vec<RunId>> {
         let found: Vec<(RunId,)> = rows!(self, (RunId,), "SELECT id FROM runs WHERE phase <> 'ended' ORDER BY id")?;
+        Ok(found.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Every run that has been under way for longer than its own limit, or than `longest`.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn overdue_runs(&mut self, now: Time, longest: Duration) -> Result<Vec<RunId>> {
+        let found: Vec<(RunId,)> = rows!(
+            self,
+            (RunId,),
+            "SELECT id FROM runs WHERE phase = 'running' AND \
+             started < $1 - CASE WHEN time_limit < $2 THEN time_limit ELSE $2 END ORDER BY id",
+            now,
+            millis(longest),
+        )?;
         Ok(found.into_iter().map(|(id,)| id).collect())
     }
 
@@ -401,6 +459,11 @@ impl Tx {
         self.ring(Change::Run(run));
         Ok(met == 1)
     }
+}
+
+/// A run without a limit of its own has the server's.
+fn time_limit(plan: Option<&Plan>) -> i64 {
+    plan.and_then(|plan| plan.timeout).map_or(i64::MAX, millis)
 }
 
 /// A place in a plan, for a column.

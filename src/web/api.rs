@@ -6,6 +6,7 @@ mod delivery;
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -19,9 +20,9 @@ use super::{
     pages::{Failure, JobPlace, Moment, Place, Route, RunPlace, log_text, same_site},
 };
 use crate::{
-    engine::{EngineError, whole::Whole},
-    model::{ForgeKind, JobId, JobPath, RepositoryName, RunId, Time},
-    store::{ActionRow, AttemptRow, JobRow, RunFilter, RunRow, RunSummary, Tx},
+    engine::{self, EngineError, rerun::Begun, whole::Whole},
+    model::{FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time, Waiting, What, Wish},
+    store::{ActionRow, AttemptRow, JobRow, ReportRow, RunFilter, RunRow, RunSummary, Tx},
 };
 
 /// Items in one answer, unless fewer are asked for.
@@ -99,17 +100,41 @@ async fn cancel(State(web): State<Web>, Path(id): Path<String>, headers: HeaderM
     Ok(Json(json!({"id": id, "cancelled": cancelled})))
 }
 
+/// 201 with the new run, or 202 with the delivery that will tell of it.
 async fn rerun(
     State(web): State<Web>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     same_site(&headers)?;
     let id = find(&mut web.engine.store.read().await?, &id).await?.id;
-    let new = web.engine.rerun(id).await?;
-    let mut tx = web.engine.store.read().await?;
-    let run = tx.run(new).await?.ok_or(Failure::Missing)?;
-    Ok((StatusCode::CREATED, Json(whole(&mut tx, &run).await?)))
+    match web.engine.rerun(id, &wish(&body)?).await? {
+        Begun::Run(new) => {
+            let mut tx = web.engine.store.read().await?;
+            let run = tx.run(new).await?.ok_or(Failure::Missing)?;
+            Ok((StatusCode::CREATED, Json(whole(&mut tx, &run).await?)))
+        }
+        Begun::Asked(delivery) => Ok((StatusCode::ACCEPTED, Json(json!({"delivery": delivery})))),
+    }
+}
+
+/// `{"what": "everything" | "failed" | {"action": "stage.action"}, "flow": "same" | "newest"}`; no body, or a part of
+/// it, is good, too.
+fn wish(body: &[u8]) -> Result<Wish, Failure> {
+    #[derive(Default, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Asked {
+        what: Option<What>,
+        flow: Option<FlowChoice>,
+    }
+    let asked = if body.is_empty() { Ok(Asked::default()) } else { serde_json::from_slice(body) };
+    let Asked { what, flow } = asked.map_err(|error| {
+        let form = r#"`{"what": "everything" | "failed" | {"action": "stage.action"}, "flow": "same" | "newest"}`"#;
+        Failure::Words(format!("{form} is expected: {error}"))
+    })?;
+    let (what, flow) = (what.unwrap_or(What::Everything), flow.unwrap_or(FlowChoice::Same));
+    Ok(Wish { what, flow, by: "a call of the API".to_owned() })
 }
 
 async fn job(State(web): State<Web>, Path(id): Path<String>) -> Answer {
@@ -180,6 +205,7 @@ fn run_url(forge: ForgeKind, repository: &RepositoryName, number: i64) -> String
 /// A run with its stages, actions and the jobs of each action's newest attempt.
 async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
     let route = route_of(tx, run).await?;
+    let waiting = engine::waiting(tx, run).await?.as_ref().map(waiting_value);
     let rows = tx.actions(run.id).await?;
     let mut stages = Vec::new();
     for (at, stage) in run.plan.iter().flat_map(|plan| &plan.stages).enumerate() {
@@ -190,20 +216,48 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
         stages.push(json!({"name": stage.name, "kind": stage.kind, "actions": actions}));
     }
     let replay_of = tx.replay_of(run).await?;
+    let late = tx.late(run.delivery_id).await?;
+    let reports = reports(tx, run).await?;
     Ok(json!({
         "id": run.id, "forge": route.forge, "repository": route.repository, "number": run.number,
         "flow": run.flow, "path": run.path, "sha": run.sha, "event": run.event.0, "status": run.state.0,
-        "reason": run.reason, "cancelled_by": run.cancelled_by, "rerun_of": run.rerun_of,
-        "delivery": run.delivery_id, "replay_of": replay_of, "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
+        "reason": run.reason, "waiting": waiting, "concurrency": run.plan.as_ref().map(|plan| &plan.concurrency),
+        "superseded_by": run.superseded_by, "cancelled_by": run.cancelled_by, "rerun_of": run.rerun_of,
+        "repeats": run.repeats.as_deref(), "delivery": run.delivery_id, "replay_of": replay_of, "recovered": late.map(recovered),
+        "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
         "url": route.to_string(), "created": time(run.created), "started": run.started.map(time),
-        "ended": run.ended.map(time), "stages": stages,
+        "ended": run.ended.map(time), "stages": stages, "reports": reports,
     }))
+}
+
+/// Why a run has not started: `for` one of `queue`, `source` and `executor`, and the words for it.
+fn waiting_value(waiting: &Waiting) -> Value {
+    let mut value = json!({"for": waiting.label(), "reason": waiting.to_string()});
+    if let Waiting::Queue(place) = waiting {
+        value["group"] = json!(place.group);
+        value["limit"] = json!(place.limit);
+        value["position"] = json!(place.position);
+        value["length"] = json!(place.length);
+        value["ahead"] = json!(place.ahead);
+    }
+    value
+}
+
+/// What the forge is told of a run, and whether it has taken it.
+async fn reports(tx: &mut Tx, run: &RunRow) -> Result<Vec<Value>, Problem> {
+    let rows = tx.reports(run.repository_id, &run.sha).await?;
+    let of_run = rows.iter().filter(|row| row.generation == run.id);
+    let one = |row: &ReportRow| {
+        json!({"context": row.context, "wanted": row.wanted.headline(), "acknowledged": row.is_acknowledged(),
+               "told": row.told_at.map(time), "trouble": row.trouble})
+    };
+    Ok(of_run.map(one).collect())
 }
 
 async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Result<Value, Problem> {
     let mut attempts = Vec::new();
     let (mut attempt, mut jobs) = (None, Vec::new());
-    for one in tx.attempts(row.id).await? {
+    for one in tx.attempts(row.origin()).await? {
         jobs = tx.jobs(one.id).await?;
         attempts.push(attempt_value(&one, &jobs));
         attempt = Some(one);
@@ -219,7 +273,7 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
     Ok(json!({
         "id": row.id, "name": plan.map(|plan| &plan.name), "status": row.state.0, "reason": row.reason,
         "attempt": attempt.map(|attempt| attempt.number), "started": row.started.map(time),
-        "ended": row.ended.map(time), "jobs": shown, "attempts": attempts,
+        "ended": row.ended.map(time), "carried_from": row.carried_from, "jobs": shown, "attempts": attempts,
     }))
 }
 
@@ -259,6 +313,10 @@ fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outp
             "stream": path.map(|path| url(path, JobPlace::Stream)),
         },
     })
+}
+
+fn recovered(late: Late) -> Value {
+    json!({"late_seconds": late.0.as_secs(), "words": late.to_string()})
 }
 
 fn time(time: Time) -> impl Serialize {

@@ -1,5 +1,7 @@
 //! What the pages and the API share of deliveries: which are listed, what is shown of one, and how one is played again.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use bytes::Bytes;
 use futures::stream::{self, Stream};
@@ -15,6 +17,8 @@ use crate::{
 
 /// Dry runs at once: each asks a forge, and holds a body of up to 26 MiB.
 pub(super) const DRY_RUNS: usize = 4;
+/// A forge that has not answered everything by then is as good as away: somebody waits for the page.
+const DRY_RUN_LIMIT: Duration = Duration::from_secs(20);
 /// More of a body is not shown in one piece.
 pub(super) const BODY_SHOWN: i64 = 256 << 10;
 /// A whole body is read in pieces of this size.
@@ -152,5 +156,5 @@ pub(super) async fn dry_run(web: &Web, id: &str) -> Result<DryRun, Failure> {
     let id: DeliveryId = id.parse().map_err(|_| Failure::Missing)?;
     let _permit = web.dry_runs.try_acquire().map_err(|_| Failure::Busy)?;
     let row = web.engine.store.read().await?.delivery(id).await?.ok_or(Failure::Missing)?;
-    Ok(web.engine.dry_run(&row).await?)
+    Ok(web.engine.dry_run(&row, DRY_RUN_LIMIT).await?)
 }

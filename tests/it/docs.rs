@@ -97,6 +97,18 @@ fn every_key_of_the_language_is_described() {
 }
 
 #[test]
+fn every_word_of_an_expression_is_described() {
+    let source = text("src/flow/condition/words.rs");
+    let document = text("docs/flow.md");
+    let names: Vec<_> = source.split("name: \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(names.len() > 10, "words.rs is read: {names:?}");
+    let is_described =
+        |name: &&str| document.contains(&format!("`{name}`")) || document.contains(&format!("`branch.{name}("));
+    let missing: Vec<_> = names.into_iter().filter(|name| !is_described(name)).collect();
+    assert_eq!(missing, [""; 0], "docs/flow.md does not describe them");
+}
+
+#[test]
 fn every_variable_of_a_job_is_described() {
     let source = text("src/flow/environments.rs");
     let reserved = source.split_once("const RESERVED").and_then(|(_, rest)| rest.split_once("];")).expect("the list").0;

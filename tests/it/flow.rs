@@ -1,5 +1,6 @@
 //! A flow file becomes a plan, or its author hears of every mistake in it.
 
+mod concurrency;
 mod digests;
 mod mistakes;
 mod originals;

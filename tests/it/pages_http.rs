@@ -3,6 +3,7 @@
 mod api;
 mod deliveries;
 mod logs;
+mod queue;
 mod trust;
 mod whole;
 

@@ -12,7 +12,7 @@ use axum::{
 };
 use containerops::{
     forge::{Forge as _, Wanted, github::Github},
-    model::{Conclusion, Context, Progress, Report, Repository, Sha, Time},
+    model::{Annotation, Conclusion, Context, Progress, Report, Repository, Severity, Sha, Time},
 };
 use insta::assert_snapshot;
 
@@ -67,6 +67,11 @@ async fn witness(prism: String) -> (String, Arc<Mutex<Vec<Seen>>>) {
     (url, seen)
 }
 
+fn annotation(line: usize) -> Annotation {
+    let (path, message) = (".containerops.yml".to_owned(), "unknown key".to_owned());
+    Annotation { path, line, column: 3, length: 0, severity: Severity::Warning, message }
+}
+
 fn report(progress: Progress) -> Report {
     Report {
         progress,
@@ -74,9 +79,10 @@ fn report(progress: Progress) -> Report {
         summary: "| stage | state |".to_owned(),
         url: "https://ci.example.com/github/acme/widget/runs/1".to_owned(),
         external_id: "01kabcdefghjk".to_owned(),
+        buttons: Vec::new(),
         started: Some(Time::from_millis(1_772_357_400_000)),
         ended: Some(Time::from_millis(1_772_357_460_000)),
-        annotations: Vec::new(),
+        annotations: (1..=120).map(annotation).collect(),
     }
 }
 
@@ -99,10 +105,11 @@ async fn make_every_call(github: &Github, repository: &Repository, sha: &Sha) {
         Progress::Done(Conclusion::Error),
     ] {
         let wanted = Wanted { repository, sha, context: &context, report: &report(progress) };
-        for known in [None, Some("4")] {
+        for known in [None, Some("4"), Some("4/50")] {
             github.report(&wanted, known).await.expect("Prism takes it");
         }
     }
+    github.shown(repository, sha).await.expect("Prism takes it");
 }
 
 #[tokio::test]
@@ -126,6 +133,8 @@ async fn githubs_own_description_takes_every_call() {
     calls.sort_unstable();
     calls.dedup();
     assert_snapshot!(calls.join("\n"), @r"
+    GET /repos/acme/widget/commits/SHA/check-runs
+    GET /repos/acme/widget/commits/SHA/status
     GET /repos/acme/widget/contents/.containerops
     GET /repos/acme/widget/contents/.containerops.yml
     GET /repos/acme/widget/installation

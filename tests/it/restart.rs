@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use containerops::{agent::protocol::Cause, app::App};
+use containerops::{agent::protocol::Cause, app::App, model::Sha};
 use insta::assert_snapshot;
 
 use crate::harness::{
@@ -95,9 +95,26 @@ impl Walk {
     }
 
     async fn whole(&self) -> String {
-        let t = &self.t;
-        let sha = t.commit("main", FLOW);
+        let sha = self.t.commit("main", FLOW);
         self.deliver().await;
+        self.run(&sha).await
+    }
+
+    /// The same walk once more, from the wish to replay its delivery on. Until then nobody pulls a plug.
+    async fn replayed(plug: Plug) -> (String, usize) {
+        let mut walk = Self::new(Plug::Never).await;
+        let sha = walk.t.commit("main", FLOW);
+        walk.deliver().await;
+        walk.run(&sha).await;
+        (walk.plug, walk.steps) = (plug, Cell::new(0));
+        walk.replay().await;
+        let end = walk.run(&sha).await;
+        (end, walk.steps.get())
+    }
+
+    /// From the delivery to the end of its run.
+    async fn run(&self, sha: &Sha) -> String {
+        let t = &self.t;
         for tick in [INTAKE, SOURCES, DRIVE, TELL] {
             self.tick(tick).await;
         }
@@ -114,7 +131,21 @@ impl Walk {
         for tick in [SWEEP, TELL] {
             self.tick(tick).await;
         }
-        self.end(&sha).await
+        self.end(sha).await
+    }
+
+    /// Whoever heard no answer to his wish sends it again.
+    async fn replay(&self) {
+        let original = self.t.newest_run().await.delivery_id.expect("a delivery");
+        if let Plug::Within(polls) = self.plug {
+            let app = self.t.app();
+            let _ = CutShort(Box::pin(app.engine.replay(original, "a wish")), polls).await;
+            self.t.restart().await;
+        }
+        for _ in 0..2 {
+            self.t.app().engine.replay(original, "a wish").await.expect("no trouble");
+            self.step().await;
+        }
     }
 
     /// The forge sends again what it heard no answer to.
@@ -153,7 +184,7 @@ impl Walk {
     }
 
     /// All that is left to do, and what has come of it.
-    async fn end(&self, sha: &containerops::model::Sha) -> String {
+    async fn end(&self, sha: &Sha) -> String {
         let t = &self.t;
         t.later(AFTER_THE_LEASE).await;
         t.app().engine.sweep_forgotten().await.expect("no trouble");
@@ -231,4 +262,31 @@ async fn what_was_done_outside_and_not_written_down_is_not_done_twice() {
     walk.t.later(AFTER_THE_LEASE).await;
     walk.t.run_the_job("ship", 0).await;
     assert_eq!(walk.end(&sha).await, end);
+}
+
+#[tokio::test]
+async fn a_replay_ends_the_same_wherever_the_plug_is_pulled() {
+    let (end, steps) = Walk::replayed(Plug::Never).await;
+    assert_snapshot!(end, @r"
+    push: started 1
+    push: started 1
+    #1 push success
+    #2 push success
+    build/build 1: success (37 bytes) success (12 bytes)
+    ship/ship 1: success (0 bytes)
+    compiling…
+    half a line and its end
+    all is well
+    success containerops/ci/push
+    success containerops/ci/push/build/build
+    success containerops/ci/push/ship/ship
+    ");
+    assert_eq!(Walk::replayed(Plug::AfterEach).await.0, end, "after each step");
+    // the rest of the steps are those of any walk
+    for step in 0..steps.min(7) {
+        assert_eq!(Walk::replayed(Plug::After(step)).await.0, end, "after step {step}");
+    }
+    for polls in [1, 2, 3, 5, 13] {
+        assert_eq!(Walk::replayed(Plug::Within(polls)).await.0, end, "after {polls} polls");
+    }
 }

@@ -106,6 +106,10 @@ impl Forge for Here {
         Ok(None)
     }
 
+    async fn branch_head(&self, _: &Repository, _: &str) -> Result<Option<Sha>, ForgeError> {
+        Ok(None)
+    }
+
     async fn source(&self, _: &Event) -> Result<Source, ForgeError> {
         let url = self.bare.to_string_lossy().into_owned();
         Ok(Source { url, header: None, refs: vec!["refs/heads/main".to_owned()], merge_ref: None })

@@ -6,6 +6,7 @@
 
 pub mod delivery;
 mod flow_files;
+mod heads;
 mod notes;
 mod secret;
 
@@ -21,13 +22,16 @@ use secrecy::SecretString;
 
 use self::delivery::{Commit, DELIVERY_HEADER, Delivery, EVENT_HEADER, SIGNATURE_HEADER};
 use super::{
-    Allowance, Authentic, FlowFile, Forge, ForgeError, GitCommandError, Reading, Shown, Source, Told, Unreadable,
-    Wanted,
+    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, GitCommand, GitCommandError, Head, Heads, Hooks,
+    Moved, Reading, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
 };
 use crate::model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust};
 
 pub(crate) use secret::read as read_secret;
 pub use secret::{SecretError, secret, secret_file};
+
+/// For a list of branches.
+const REFS_MOST: usize = 1 << 20;
 
 /// The bare repositories under one directory.
 #[derive(Debug)]
@@ -102,6 +106,10 @@ impl Forge for Git {
         Ok(None)
     }
 
+    async fn branch_head(&self, repository: &Repository, branch: &str) -> Result<Option<Sha>, ForgeError> {
+        branch_head(&self.directory(&repository.name)?, branch).await
+    }
+
     async fn source(&self, event: &Event) -> Result<Source, ForgeError> {
         let url = self.directory(&event.repository.name)?.to_string_lossy().into_owned();
         let refs = match &event.kind {
@@ -130,6 +138,38 @@ impl Forge for Git {
 
     async fn shown(&self, repository: &Repository, sha: &Sha) -> Result<Option<Vec<Shown>>, ForgeError> {
         notes::shown(&self.directory(&repository.name)?, sha).await.map(Some)
+    }
+
+    fn recall(&self) -> Option<&dyn Recall> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Recall for Git {
+    /// None: what a hook could not deliver is on the disk beside it, and it delivers that itself.
+    fn hooks(&self) -> Hooks {
+        Hooks::None
+    }
+
+    async fn attempts(&self, _: Option<&Repository>, _: &str, _: Option<&str>) -> Result<AttemptsPage, ForgeError> {
+        Ok(AttemptsPage::default())
+    }
+
+    async fn deliver_again(&self, _: Option<&Repository>, attempt: &str) -> Result<(), ForgeError> {
+        Err(refused(format!("no attempt is kept, and so none is {attempt}")))
+    }
+
+    async fn heads(&self, repository: &Repository) -> Result<Heads, ForgeError> {
+        heads::heads(&self.directory(&repository.name)?).await
+    }
+
+    async fn webhook(&self, repository: &Repository, head: &Head, before: &Sha) -> Result<Webhook, ForgeError> {
+        heads::webhook(&self.directory(&repository.name)?, repository, head, before)
+    }
+
+    fn moved(&self, event: &str, body: &[u8]) -> Option<Moved> {
+        heads::moved(event, body)
     }
 }
 
@@ -166,6 +206,16 @@ fn reading(root: &Path, delivery: Delivery) -> Reading {
         title: title.lines().next().unwrap_or_default().chars().take(200).collect(),
         trust: Trust::Trusted,
     })
+}
+
+async fn branch_head(directory: &Path, branch: &str) -> Result<Option<Sha>, ForgeError> {
+    let list = GitCommand::new("for-each-ref").git_dir(directory).args(["--format=%(objectname) %(refname)"]);
+    let name = format!("refs/heads/{branch}");
+    let list = list.args(["--", name.as_str()]).run(REFS_MOST).await.map_err(failed)?;
+    // a pattern is also met by what stands below it
+    let found =
+        str::from_utf8(&list).unwrap_or_default().lines().find_map(|line| line.strip_suffix(&format!(" {name}")));
+    Ok(found.and_then(|sha| sha.parse().ok()))
 }
 
 fn refused(message: String) -> ForgeError {

@@ -68,6 +68,14 @@ impl Api {
         self.send(repository, &Call::get(path)).await?.json()
     }
 
+    /// Makes a call that is the App's own, or about no repository.
+    pub(super) async fn send_as_ourselves(&self, call: &Call) -> Result<Answer, ForgeError> {
+        match &self.identity {
+            Identity::App { .. } | Identity::Nobody => self.send_with(None, call).await,
+            Identity::Token(token) => self.send_with(Some(token), call).await,
+        }
+    }
+
     /// The header with which `git fetch` may read the repository; none if we have no credentials.
     pub(super) async fn git_header(&self, repository: &Repository) -> Result<Option<SecretString>, ForgeError> {
         let token = self.token(repository).await?;

@@ -4,7 +4,7 @@ use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header, uri::Authority};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use octocrab::Octocrab;
 use secrecy::SecretString;
@@ -36,6 +36,16 @@ pub(super) struct Call {
     /// Path and query, below the API's URL.
     path: String,
     body: Option<serde_json::Value>,
+    redirects: Redirects,
+}
+
+/// What becomes of a redirect.
+#[derive(Debug, Clone, Copy)]
+enum Redirects {
+    /// Followed once, and only within the API: a renamed repository answers so.
+    Followed,
+    /// An answer like any other.
+    Refused,
 }
 
 /// What came back, whatever it is.
@@ -56,23 +66,28 @@ impl Caller {
 
 impl Call {
     pub(super) fn get(path: String) -> Self {
-        Self { method: Method::GET, path, body: None }
+        Self { method: Method::GET, path, body: None, redirects: Redirects::Followed }
     }
 
     pub(super) fn post(path: String, body: serde_json::Value) -> Self {
-        Self { method: Method::POST, path, body: Some(body) }
+        Self { method: Method::POST, path, body: Some(body), redirects: Redirects::Followed }
     }
 
     pub(super) fn patch(path: String, body: serde_json::Value) -> Self {
-        Self { method: Method::PATCH, path, body: Some(body) }
+        Self { method: Method::PATCH, path, body: Some(body), redirects: Redirects::Followed }
     }
 
-    /// Makes the call. A redirect is followed once, and only within the API: a renamed repository answers so.
+    /// The same call about exactly what the path names, and not about what has another name by now.
+    pub(super) fn without_redirects(self) -> Self {
+        Self { redirects: Redirects::Refused, ..self }
+    }
+
+    /// Makes the call.
     pub(super) async fn by(&self, caller: &Caller) -> Result<Answer, ForgeError> {
         let answer = self.once(caller, &self.path).await?;
-        match answer.moved_to(&caller.host) {
-            Some(path) => self.once(caller, &path).await,
-            None => Ok(answer),
+        match (self.redirects, answer.moved_to(&caller.host)) {
+            (Redirects::Followed, Some(path)) => self.once(caller, &path).await,
+            (Redirects::Followed, None) | (Redirects::Refused, _) => Ok(answer),
         }
     }
 
@@ -82,7 +97,7 @@ impl Call {
         let answer = async {
             let response = caller.client.execute(request).await.map_err(|e| away(chain(&e)))?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|e| away(chain(e.as_ref())))?;
+            let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|e| unread(e.as_ref()))?;
             Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
         };
         let limited = tokio::time::timeout(caller.time_limit, answer).await;
@@ -151,6 +166,16 @@ impl Answer {
         self.headers.get(header)?.to_str().ok()?.trim().parse().ok()
     }
 
+    /// The cursor of the next page of a list, if there is one.
+    pub(super) fn next_cursor(&self) -> Option<String> {
+        let links = self.headers.get(header::LINK)?.to_str().ok()?;
+        let next = links.split(',').find(|link| link.contains("rel=\"next\""))?;
+        let url = next.trim().strip_prefix('<')?.split_once('>')?.0;
+        let query = url.split_once('?')?.1;
+        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(name, _)| name == "cursor").map(|(_, cursor)| cursor.into_owned())
+    }
+
     /// Where a redirect within the API leads.
     fn moved_to(&self, host: &Authority) -> Option<String> {
         if !self.status.is_redirection() {
@@ -164,6 +189,14 @@ impl Answer {
 
 fn until(unix_seconds: u64, now: Timestamp) -> u64 {
     unix_seconds.saturating_sub(u64::try_from(now.as_second()).unwrap_or(0))
+}
+
+/// Why an answer's body was not read to its end: one that is too long will be so again.
+fn unread(error: &(dyn Error + Send + Sync + 'static)) -> ForgeError {
+    if error.is::<LengthLimitError>() {
+        return refused(0, format!("its answer is longer than {} MiB", LONGEST_ANSWER >> 20));
+    }
+    away(chain(error))
 }
 
 /// Try again later.
@@ -238,6 +271,16 @@ mod tests {
         );
         assert_eq!(said("<html>Bad gateway</html>"), "<html>Bad gateway</html>");
         assert_eq!(said(&"x".repeat(10_000)).len(), 500);
+    }
+
+    #[test]
+    fn the_next_page_is_where_the_link_says() {
+        let link = "<https://api.github.com/app/hook/deliveries?per_page=100&cursor=v1_16%3D>; rel=\"next\", \
+                    <https://api.github.com/app/hook/deliveries?per_page=100>; rel=\"first\"";
+        assert_eq!(answer(200, &[("link", link)], "").next_cursor().as_deref(), Some("v1_16="));
+        let first = "<https://api.github.com/app/hook/deliveries?cursor=1>; rel=\"first\"";
+        assert_eq!(answer(200, &[("link", first)], "").next_cursor(), None);
+        assert_eq!(answer(200, &[("link", "next")], "").next_cursor(), None);
     }
 
     #[test]

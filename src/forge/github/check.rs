@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     annotation,
     api::Api,
+    button,
     call::{Answer, Call},
     cut::{said, summary},
     pages,
@@ -19,6 +20,11 @@ use crate::{
     forge::{ForgeError, Shown, Told, Wanted},
     model::{Conclusion, Context, Progress, Repository, Sha, Time},
 };
+
+/// GitHub shows no more at a check.
+const BUTTONS_MOST: usize = 3;
+/// So many check runs with the longest summaries, every character of them escaped, are no longer than an answer may be.
+const PAGE: usize = 20;
 
 /// What we know of a check run: its id, and how many of its annotations GitHub has. Written as `id/annotations`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +98,7 @@ pub(super) async fn shown(api: &Api, app: u64, repository: &Repository, sha: &Sh
         check_runs: Vec<Listed>,
     }
     let path = format!("/repos/{}/commits/{sha}/check-runs?filter=latest&app_id={app}&", repository.name);
-    let listed = pages::all(api, repository, &path, |page: Page| page.check_runs).await?;
+    let listed = pages::all(api, repository, &path, PAGE, |page: Page| page.check_runs).await?;
     let mut newest = BTreeMap::<String, Listed>::new();
     for run in listed {
         if newest.get(&run.name).is_none_or(|other| other.id < run.id) {
@@ -126,6 +132,7 @@ fn body(wanted: &Wanted<'_>, annotations: usize) -> Value {
         "external_id": report.external_id,
         "details_url": report.url,
         "status": status(report.progress),
+        "actions": report.buttons.iter().take(BUTTONS_MOST).map(button::shown).collect::<Vec<_>>(),
         "output": { "title": said(report.progress, &report.title), "summary": summary(report) },
     });
     let next = annotation::batch(&report.annotations, annotations);

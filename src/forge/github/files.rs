@@ -106,7 +106,7 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
 }
 
 /// A path in a URL: what is not plain stands as `%XX`.
-fn encoded(path: &str) -> String {
+pub(super) fn encoded(path: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'/');
     path.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }

@@ -6,12 +6,16 @@
 
 mod annotation;
 mod api;
+mod button;
 mod call;
 mod check;
 mod credentials;
 mod cut;
+mod deliveries;
 mod files;
+mod heads;
 mod installation;
+mod moved;
 mod pages;
 mod payload;
 mod signature;
@@ -20,6 +24,7 @@ mod status;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::StatusCode;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -27,12 +32,13 @@ pub use self::credentials::{Credentials, SettingsError};
 
 use self::{
     api::{Api, Identity},
-    call::refused,
+    call::{Call, refused},
 };
 use super::{
-    Allowance, Authentic, FlowFile, Forge, ForgeError, Reading, Shown, Source, Told, Unreadable, Wanted, Writes,
+    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hooks, Moved, Reading, Recall, Shown,
+    Source, Told, Unreadable, Wanted, Webhook, Writes,
 };
-use crate::model::{Event, EventKind, ForgeKind, Repository, Sha};
+use crate::model::{Event, EventKind, ForgeKind, Repository, Sha, Time};
 
 /// What GitHub takes of one installation, or of one token, before it limits us; carrying on can cost the App its
 /// access.
@@ -122,6 +128,10 @@ impl Forge for Github {
         open_pull_request(&self.api, repository, branch).await
     }
 
+    async fn branch_head(&self, repository: &Repository, branch: &str) -> Result<Option<Sha>, ForgeError> {
+        branch_head(&self.api, repository, branch).await
+    }
+
     async fn source(&self, event: &Event) -> Result<Source, ForgeError> {
         let url = self.trusted_clone_url(&event.repository)?;
         let header = if url.starts_with("http") { self.api.git_header(&event.repository).await? } else { None };
@@ -164,6 +174,55 @@ impl Forge for Github {
             Identity::Nobody => Err(nobody()),
         }
     }
+
+    fn recall(&self) -> Option<&dyn Recall> {
+        match self.api.identity() {
+            Identity::App { .. } | Identity::Token(_) => Some(self),
+            // sixty calls an hour are not enough
+            Identity::Nobody => None,
+        }
+    }
+}
+
+#[async_trait]
+impl Recall for Github {
+    fn hooks(&self) -> Hooks {
+        match self.api.identity() {
+            Identity::App { .. } => Hooks::OfAll,
+            Identity::Token(_) => Hooks::OfEach,
+            Identity::Nobody => Hooks::None,
+        }
+    }
+
+    async fn attempts(
+        &self,
+        of: Option<&Repository>,
+        url: &str,
+        page: Option<&str>,
+    ) -> Result<AttemptsPage, ForgeError> {
+        deliveries::attempts(&self.api, of, url, page).await
+    }
+
+    async fn deliver_again(&self, of: Option<&Repository>, attempt: &str) -> Result<(), ForgeError> {
+        deliveries::deliver_again(&self.api, of, attempt).await
+    }
+
+    async fn heads(&self, repository: &Repository) -> Result<Heads, ForgeError> {
+        heads::heads(&self.api, repository).await
+    }
+
+    async fn webhook(&self, repository: &Repository, head: &Head, before: &Sha) -> Result<Webhook, ForgeError> {
+        heads::webhook(&self.api, repository, head, before).await
+    }
+
+    fn moved(&self, event: &str, body: &[u8]) -> Option<Moved> {
+        moved::moved(event, body)
+    }
+}
+
+/// A moment as GitHub writes it.
+fn time(moment: jiff::Timestamp) -> Time {
+    Time::from_millis(moment.as_millisecond())
 }
 
 fn nobody() -> ForgeError {
@@ -192,6 +251,24 @@ async fn open_pull_request(api: &Api, repository: &Repository, branch: &str) -> 
     let pulls: Vec<Pull> = api.get(repository, format!("/repos/{}/pulls?{query}", repository.name)).await?;
     // a filter that GitHub does not understand is ignored by it, and all pull requests come back
     Ok(pulls.into_iter().find(|pull| pull.head.r#ref == branch).map(|pull| pull.number))
+}
+
+async fn branch_head(api: &Api, repository: &Repository, branch: &str) -> Result<Option<Sha>, ForgeError> {
+    #[derive(Deserialize)]
+    struct Reference {
+        object: Object,
+    }
+    #[derive(Deserialize)]
+    struct Object {
+        sha: Sha,
+    }
+    let path = format!("/repos/{}/git/ref/heads/{}", repository.name, files::encoded(branch));
+    let answer = api.send(repository, &Call::get(path)).await?;
+    if answer.status == StatusCode::NOT_FOUND {
+        return Ok(None);
+    }
+    let Reference { object } = answer.json()?;
+    Ok(Some(object.sha))
 }
 
 fn refs(kind: &EventKind) -> Vec<String> {

@@ -5,22 +5,21 @@ use serde::de::DeserializeOwned;
 use super::api::Api;
 use crate::{forge::ForgeError, model::Repository};
 
-/// GitHub gives no more at once.
-const PAGE: usize = 100;
-/// More contexts than a flow may have actions; what is behind them is not looked at.
-const MOST_PAGES: usize = 10;
+/// More contexts than anybody reads; what is behind them is not looked at.
+const MOST: usize = 1000;
 
-/// Everything in a list at this path, which ends in a query.
+/// Everything in a list at this path, which ends in a query; `page` of it at once, for which GitHub takes 100 at most.
 pub(super) async fn all<P: DeserializeOwned, T>(
     api: &Api,
     repository: &Repository,
     path: &str,
+    page: usize,
     items: impl Fn(P) -> Vec<T>,
 ) -> Result<Vec<T>, ForgeError> {
     let mut all = Vec::new();
-    for page in 1..=MOST_PAGES {
-        let found = items(api.get(repository, format!("{path}per_page={PAGE}&page={page}")).await?);
-        let is_last = found.len() < PAGE;
+    for number in 1..=MOST.div_ceil(page) {
+        let found = items(api.get(repository, format!("{path}per_page={page}&page={number}")).await?);
+        let is_last = found.len() < page;
         all.extend(found);
         if is_last {
             break;

@@ -6,10 +6,11 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 
+use super::button;
 use crate::{
     forge::{Reading, Unreadable},
     model::{
-        Event, EventKind, ForgeKind, NameError, PullRequest, Repository, RepositoryName, Rerun, Sha, Trust,
+        Button, Event, EventKind, ForgeKind, NameError, PullRequest, Repository, RepositoryName, Rerun, Sha, Trust,
         UntrustedReason,
     },
 };
@@ -17,9 +18,11 @@ use crate::{
 /// Who did it when GitHub does not say: its own name for accounts that are gone.
 const GHOST: &str = "ghost";
 /// The branches on which a merge queue tries its merges; `merge_group` tells about them.
-const QUEUE: &str = "gh-readonly-queue/";
+pub(super) const QUEUE: &str = "gh-readonly-queue/";
+/// What happens to a pull request that gives it code to run.
+pub(super) const PULL_ACTIONS: [&str; 3] = ["opened", "reopened", "synchronize"];
 /// No forge takes a longer ref.
-const LONGEST_REF: usize = 1024;
+pub(super) const LONGEST_REF: usize = 1024;
 const LONGEST_TITLE: usize = 200;
 /// A GitHub login has at most 39 characters, and `[bot]` behind them.
 const LONGEST_LOGIN: usize = 100;
@@ -133,6 +136,17 @@ struct CheckRun {
     external_id: Option<String>,
 }
 
+/// Of a `requested_action` event.
+#[derive(Deserialize)]
+struct Requested {
+    requested_action: RequestedAction,
+}
+
+#[derive(Deserialize)]
+struct RequestedAction {
+    identifier: String,
+}
+
 #[derive(Deserialize)]
 struct CheckSuitePayload {
     check_suite: CheckSuite,
@@ -172,6 +186,16 @@ impl TryFrom<String> for Ref {
     }
 }
 
+/// Whether a delivery of this event may start runs.
+pub(super) fn may_start_runs(event: &str, action: Option<&str>) -> bool {
+    match (event, action) {
+        ("push", _) | ("merge_group", Some("checks_requested")) => true,
+        ("pull_request", Some(action)) => PULL_ACTIONS.contains(&action),
+        ("check_run" | "check_suite", Some("rerequested")) => true,
+        _ => false,
+    }
+}
+
 /// Reads a delivery of this event.
 pub(super) fn read(event: &str, body: &[u8]) -> Result<Reading, Unreadable> {
     serde_json::from_slice::<IgnoredAny>(body).map_err(|e| not_json(&e, body))?;
@@ -188,11 +212,18 @@ pub(super) fn read(event: &str, body: &[u8]) -> Result<Reading, Unreadable> {
 
 fn acted(event: &str, action: &str, body: &[u8]) -> Result<Reading, Unreadable> {
     match (event, action) {
-        ("pull_request", "opened" | "reopened" | "synchronize") => {
+        ("pull_request", action) if PULL_ACTIONS.contains(&action) => {
             Ok(pull_request(shaped(event, body)?, shaped(event, body)?))
         }
         ("merge_group", "checks_requested") => Ok(merge_group(shaped(event, body)?, shaped(event, body)?)),
-        ("check_run", "rerequested") => Ok(check_run(shaped(event, body)?, shaped(event, body)?)),
+        ("check_run", "rerequested") => Ok(check_run(shaped(event, body)?, shaped(event, body)?, None)),
+        ("check_run", "requested_action") => {
+            let Requested { requested_action: RequestedAction { identifier } } = shaped(event, body)?;
+            match button::of(&identifier) {
+                Some(button) => Ok(check_run(shaped(event, body)?, shaped(event, body)?, Some(button))),
+                None => nothing(format!("the button `{}` is none of ours", start_of(&identifier, 20))),
+            }
+        }
         ("check_suite", "rerequested") => Ok(check_suite(shaped(event, body)?, shaped(event, body)?)),
         _ => nothing(format!("`{event}` events with the action `{}` start nothing", start_of(action, 40))),
     }
@@ -253,10 +284,10 @@ fn merge_group(common: Common, payload: MergeGroupPayload) -> Reading {
     Reading::Event(common.event(kind, group.head_sha, Some(group.base_sha), title, Trust::Trusted))
 }
 
-fn check_run(common: Common, payload: CheckRunPayload) -> Reading {
+fn check_run(common: Common, payload: CheckRunPayload, button: Option<Button>) -> Reading {
     let run = payload.check_run;
     match run.external_id.filter(|id| !id.is_empty()) {
-        Some(id) => Reading::Rerun(common.rerun(run.head_sha, Some(id))),
+        Some(id) => Reading::Rerun(Rerun { button, ..common.rerun(run.head_sha, Some(id)) }),
         None => Reading::Nothing("the check to run again is none of ours: it has no `external_id`".to_owned()),
     }
 }
@@ -273,7 +304,7 @@ impl Common {
 
     fn rerun(self, sha: Sha, external_id: Option<String>) -> Rerun {
         let (repository, actor) = self.taken_apart();
-        Rerun { repository, sha, external_id, actor }
+        Rerun { repository, sha, external_id, button: None, actor }
     }
 
     fn taken_apart(self) -> (Repository, String) {

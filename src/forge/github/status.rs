@@ -19,6 +19,8 @@ use crate::{
 const LONGEST_DESCRIPTION: usize = 140;
 /// GitHub takes so many of one context on one commit, and answers 422 from then on.
 pub(super) const MOST: i64 = 1000;
+/// GitHub lists no more at once.
+const PAGE: usize = 100;
 /// A part of what GitHub says then.
 const FULL: &str = "maximum number of statuses";
 
@@ -64,7 +66,7 @@ pub(super) async fn shown(api: &Api, repository: &Repository, sha: &Sha) -> Resu
         target_url: Option<String>,
     }
     let path = format!("/repos/{}/commits/{sha}/status?", repository.name);
-    let statuses = pages::all(api, repository, &path, |page: Page| page.statuses).await?;
+    let statuses = pages::all(api, repository, &path, PAGE, |page: Page| page.statuses).await?;
     let shown = |status: Status| Shown {
         context: Context(status.context),
         known: None,

@@ -11,7 +11,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use super::{Answer, PAGE, Problem, run_url, summary, time};
+use super::{Answer, PAGE, Problem, recovered, run_url, summary, time};
 use crate::{
     engine::dry_run::{DryRun, FlowDraft, Would},
     flow,
@@ -93,6 +93,7 @@ async fn whole(tx: &mut Tx, row: &DeliveryShown) -> Result<Value, Problem> {
     let id: DeliveryId = row.summary.id;
     let runs = tx.runs_of_delivery(id).await?;
     let mut value = head(&row.summary);
+    value["recovered"] = json!(tx.late(Some(id)).await?.map(recovered));
     value["hook"] = json!(row.hook);
     value["headers"] = json!(delivery::headers(row));
     value["body"] = body_value(row);

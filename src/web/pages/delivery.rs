@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{Chrome, Failure, Mark, Moment, query, render, runs::RunLine, same_site};
 use crate::{
-    model::{DeliveryId, DeliveryPhase, DeliveryState, ForgeKind, Time},
+    model::{DeliveryId, DeliveryPhase, DeliveryState, ForgeKind, Late, Time},
     store::{DeliveryShown, DeliverySummary},
     web::{
         Web,
@@ -61,6 +61,7 @@ struct DeliveryPage {
     hook: String,
     runs: Vec<RunLine>,
     replayed_by: Vec<DeliveryId>,
+    late: Option<Late>,
     /// `None` if it waits to be handled, and cannot be replayed.
     wish: Option<String>,
     /// Name and value, as HTML.
@@ -112,6 +113,7 @@ pub(super) async fn one(State(web): State<Web>, Path(id): Path<String>) -> Resul
         chrome: Chrome::new(&web, title, &Mark::from(&row.summary.state.0)).live(!pending),
         runs,
         replayed_by: tx.replays_of(id, REPLAYS).await?,
+        late: tx.late(Some(id)).await?,
         wish: (!pending).then(|| delivery::new_wish(now)),
         headers: delivery::headers(&row).iter().map(|(name, value)| (ansi::block(name), ansi::block(value))).collect(),
         body: ansi::block(&body(&row)),

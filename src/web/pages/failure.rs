@@ -7,7 +7,14 @@ use axum::{
 };
 
 use super::{Chrome, Mark, route::NoRoute};
-use crate::{engine::EngineError, store::StoreError, web::Web};
+use crate::{
+    engine::{
+        EngineError,
+        rerun::{Refusal, Unwilling},
+    },
+    store::StoreError,
+    web::Web,
+};
 
 /// Why a request was not answered as it hoped.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +31,12 @@ pub enum Failure {
     /// A number in the query is none.
     #[error("the query is not of the expected form")]
     Query,
+    /// What a request asks for is not said as it should be.
+    #[error("{0}")]
+    Words(String),
+    /// A run is not repeated in that way.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
     /// Another site's page made the browser ask.
     #[error("another site asked for this")]
     CrossSite,
@@ -63,6 +76,15 @@ macro_rules! ours {
 }
 ours! { StoreError EngineError askama::Error }
 
+impl From<Unwilling> for Failure {
+    fn from(error: Unwilling) -> Self {
+        match error {
+            Unwilling::Refused(refusal) => Self::Refused(refusal),
+            Unwilling::Engine(error) => error.into(),
+        }
+    }
+}
+
 impl From<NoRoute> for Failure {
     fn from(_: NoRoute) -> Self {
         Self::Missing
@@ -75,7 +97,8 @@ impl Failure {
         match self {
             Self::Missing | Self::NotStarted => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Query => StatusCode::BAD_REQUEST,
+            Self::Query | Self::Words(_) => StatusCode::BAD_REQUEST,
+            Self::Refused(_) => StatusCode::CONFLICT,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
@@ -106,6 +129,7 @@ impl Problem {
         let advice = match self.status.as_u16() {
             404 => "The address may be mistyped, or the run may never have been. All runs are on the first page.",
             500 => "It is in the server's log. Try again in a moment.",
+            409 => "Go back to the run: its page shows what can run again now.",
             503 => "Try again in a moment.",
             403 => "Open the page itself and press the button there.",
             _ => "Go back to the page and try again from there.",

@@ -243,7 +243,7 @@ async fn attempts(tx: &mut Tx, run: &RunRow, place: (usize, usize)) -> Result<Ve
     let wanted = (place.0 as i64, place.1 as i64);
     let actions = tx.actions(run.id).await?;
     let action = actions.iter().find(|row| (row.stage, row.place) == wanted).ok_or(Failure::Missing)?;
-    Ok(tx.attempts(action.id).await?)
+    Ok(tx.attempts(action.origin()).await?)
 }
 
 fn places(plan: &Plan, path: &JobPath) -> Option<(usize, usize, usize)> {

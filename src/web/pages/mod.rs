@@ -7,6 +7,8 @@ mod failure;
 mod job;
 mod live;
 mod mark;
+mod queue;
+mod rerun;
 mod route;
 mod run;
 mod runs;
@@ -75,10 +77,7 @@ async fn place(State(web): State<Web>, request: Request) -> Result<Response, Fai
         }
         (Place::Run(number, RunPlace::Rerun), false) => {
             same_site(&parts.headers)?;
-            let run = find_run(&mut web.engine.store.read().await?, &route, *number).await?.1;
-            let again = web.engine.rerun(run.id).await?;
-            let new = web.engine.store.read().await?.run(again).await?.ok_or(Failure::Missing)?;
-            Ok(Redirect::to(&run_url(&route, new.number.cast_unsigned())).into_response())
+            rerun::press(&web, &route, *number, &parts.uri).await
         }
         (Place::Job(number, path, JobPlace::Page), true) => job::page(&web, &route, *number, path, &parts.uri).await,
         (Place::Job(number, path, JobPlace::Raw), true) => live::raw(&web, &route, *number, path, &parts).await,

@@ -1,17 +1,24 @@
 //! One run: its head, what is wrong with its file, and its stages.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::response::Response;
 
 use super::{
-    Chrome, Failure, JobPlace, Mark, Moment, Place, Route, Took, find_run, render, run_url,
+    Chrome, Failure, JobPlace, Mark, Moment, Place, Route, Took, find_run,
+    queue::WaitingView,
+    render,
+    rerun::address,
+    run_url,
     runs::{event_words, first_line, web_link},
 };
 use crate::{
-    engine::worst,
+    engine::{self, rerun::carry::ended_well, title::carried_words, worst},
     model::{
-        ActionPlan, ActionState, Conclusion, DeliveryId, Diagnostic, Event, EventKind, ForgeKind, JobPath, JobPlan,
-        Sequencing, Severity, StageKind, StagePlan, Time, Trust, UntrustedReason,
+        ActionId, ActionPath, ActionPlan, ActionState, Conclusion, DeliveryId, Diagnostic, Event, EventKind,
+        FlowChoice, ForgeKind, JobPath, JobPlan, Late, Sequencing, Severity, StageKind, StagePlan, Time, Trust,
+        UntrustedReason, What,
     },
     store::{ActionRow, JobRow, RunRow, Tx},
     web::{Web, log::ansi::Renderer},
@@ -33,6 +40,7 @@ struct RunPage {
     flow: String,
     number: i64,
     reason: String,
+    waiting: Option<WaitingView>,
     event: String,
     event_url: Option<String>,
     sha: String,
@@ -46,9 +54,28 @@ struct RunPage {
     path: String,
     delivery_url: Option<String>,
     replay_of: Option<DeliveryId>,
+    late: Option<Late>,
     cancelled_by: Option<String>,
+    repeats: Option<RepeatsView>,
+    again: Vec<ButtonView>,
+    again_newest: Vec<ButtonView>,
+    /// What the forge has not taken: under which name, and why.
+    untold: Vec<(String, String)>,
     diagnostics: Vec<DiagnosticView>,
     stages: Vec<StageView>,
+}
+
+/// Which run it repeats, and what of it.
+struct RepeatsView {
+    words: String,
+    url: String,
+    by: String,
+}
+
+/// Something that can be run again.
+struct ButtonView {
+    label: &'static str,
+    url: String,
 }
 
 /// A diagnostic, with its line and a mark below the fault.
@@ -83,6 +110,15 @@ struct ActionView {
     took: Option<Took>,
     jobs: Vec<JobView>,
     attempts: Vec<AttemptView>,
+    carried: Option<CarriedView>,
+    /// Where the button is that runs it again.
+    again: Option<String>,
+}
+
+/// Where an action ran that was carried over.
+struct CarriedView {
+    words: String,
+    url: String,
 }
 
 struct AttemptView {
@@ -106,29 +142,40 @@ struct JobView {
 /// How many of a failed job's last lines the run shows: they say why, or the log does.
 const TAIL_SHOWN: usize = 12;
 
-/// Where the views are made: the run's route and the present.
+/// Where the views are made: the run's route and the present, and the runs whose actions were carried over.
 struct Making<'a> {
     route: &'a Route,
     run: u64,
     now: Time,
+    ended: bool,
+    carried: BTreeMap<ActionId, i64>,
 }
 
 /// `GET …/runs/{n}`.
 pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Response, Failure> {
     let mut tx = web.engine.store.read().await?;
     let (repository, run) = find_run(&mut tx, route, number).await?;
-    let making = Making { route, run: number, now: web.engine.clock.now() };
-    let stages = making.stages(&mut tx, &run).await?;
+    let waiting = engine::waiting(&mut tx, &run).await?.map(|waiting| WaitingView::new(&waiting, route));
+    let late = tx.late(run.delivery_id).await?;
+    let carried = tx.carried_over(run.id).await?;
     let replay_of = tx.replay_of(&run).await?;
-    let facts = &repository.facts.0;
-    let mark = Mark::from(&run.state.0);
+    let untold = untold(&mut tx, &run).await?;
     let ended = run.state.conclusion().is_some();
+    let making = Making { route, run: number, now: web.engine.clock.now(), ended, carried };
+    let stages = making.stages(&mut tx, &run).await?;
+    let repeats = repeats(&mut tx, route, &run).await?;
+    let facts = &repository.facts.0;
+    let url = run_url(route, number);
+    let mark = Mark::from(&run.state.0);
     let title = format!("{}: {} #{} of {}", mark.word, run.flow, run.number, repository.name);
     render(&RunPage {
         chrome: Chrome::new(web, title, &mark).live(ended),
         repository: repository.name.to_string(),
         repository_url: Route { place: Place::Runs, ..route.clone() }.to_string(),
-        url: run_url(route, number),
+        repeats,
+        again: again(&url, &run, FlowChoice::Same),
+        again_newest: again(&url, &run, FlowChoice::Newest),
+        url,
         mark,
         ended,
         title: first_line(&run.event.title),
@@ -143,15 +190,34 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         took: Took::of(run.started, run.ended, making.now),
         digest: run.digest.to_string(),
         delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
+        untold,
         replay_of,
+        late,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
         stages,
         flow: run.flow,
-        reason: run.reason,
+        // what it waits for says more
+        reason: if waiting.is_some() { String::new() } else { run.reason },
+        waiting,
         source_note: run.source_note,
         path: run.path,
         cancelled_by: run.cancelled_by,
     })
+}
+
+async fn repeats(tx: &mut Tx, route: &Route, run: &RunRow) -> Result<Option<RepeatsView>, Failure> {
+    let (Some(repeats), Some(repeated)) = (&run.repeats, run.rerun_of) else { return Ok(None) };
+    let number = tx.run_number(repeated).await?;
+    let url = run_url(route, number.cast_unsigned());
+    Ok(Some(RepeatsView { words: repeats.words(number), url, by: repeats.by.clone() }))
+}
+
+/// What of a run can be asked for once more.
+fn again(url: &str, run: &RunRow, flow: FlowChoice) -> Vec<ButtonView> {
+    let failed = run.state.conclusion().is_some_and(|end| !ended_well(end)) && run.plan.is_some();
+    let everything = ButtonView { label: "Run again", url: address(url, &What::Everything, flow) };
+    let failed = failed.then(|| ButtonView { label: "Run failed again", url: address(url, &What::Failed, flow) });
+    failed.into_iter().chain([everything]).collect()
 }
 
 impl Making<'_> {
@@ -182,7 +248,7 @@ impl Making<'_> {
         plan: &ActionPlan,
         row: &ActionRow,
     ) -> Result<ActionView, Failure> {
-        let attempts = tx.attempts(row.id).await?;
+        let attempts = tx.attempts(row.origin()).await?;
         let job_rows = match attempts.last() {
             Some(attempt) => tx.jobs(attempt.id).await?,
             None => Vec::new(),
@@ -203,6 +269,8 @@ impl Making<'_> {
             let end = end_of_attempt(&tx.jobs(attempt.id).await?);
             views.push(AttemptView { number: attempt.number, url: format!("{url}?attempt={}", attempt.number), end });
         }
+        let of_stage = ActionPath { stage: stage.to_owned(), action: plan.name.clone() };
+        let again = || address(&run_url(self.route, self.run), &What::Action(of_stage), FlowChoice::Same);
         let said_below = jobs.iter().any(|job| job.mark.word == row.reason);
         Ok(ActionView {
             name: plan.name.clone(),
@@ -213,6 +281,11 @@ impl Making<'_> {
             took: Took::of(row.started, row.ended, self.now),
             jobs,
             attempts: views,
+            carried: self.carried.get(&row.id).map(|&number| CarriedView {
+                words: carried_words(number),
+                url: run_url(self.route, number.cast_unsigned()),
+            }),
+            again: self.ended.then(again),
         })
     }
 
@@ -234,6 +307,13 @@ impl Making<'_> {
     fn job_url(&self, path: JobPath) -> String {
         Route { place: Place::Job(self.run, path, JobPlace::Page), ..self.route.clone() }.to_string()
     }
+}
+
+/// What the forge has not taken of this run's reports, and why. A newer run of the commit speaks for itself.
+async fn untold(tx: &mut Tx, run: &RunRow) -> Result<Vec<(String, String)>, Failure> {
+    let rows = tx.reports(run.repository_id, &run.sha).await?;
+    let of_run = rows.into_iter().filter(|row| row.generation == run.id && !row.trouble.is_empty());
+    Ok(of_run.map(|row| (row.context.0, row.trouble)).collect())
 }
 
 /// Whatever a job printed, without what it would do to the page.

@@ -4,7 +4,11 @@ use askama::Template;
 use axum::{extract::State, http::Uri, response::Response};
 use serde::Deserialize;
 
-use super::{Chrome, Failure, Mark, Moment, Place, Route, RunPlace, Took, find_repository, query, render};
+use super::{
+    Chrome, Failure, Mark, Moment, Place, Route, RunPlace, Took, find_repository, query,
+    queue::{QueueView, queues},
+    render,
+};
 use crate::{
     model::{Event, EventKind, ForgeKind, Repository, RunId, Time},
     store::{RunFilter, RunSummary},
@@ -24,6 +28,7 @@ struct ListQuery {
 struct RunsPage {
     chrome: Chrome,
     repository: Option<RepositoryView>,
+    queues: Vec<QueueView>,
     runs: Vec<RunLine>,
     older: Option<String>,
     older_page: bool,
@@ -74,6 +79,10 @@ async fn list(web: &Web, route: Option<&Route>, uri: &Uri) -> Result<Response, F
     let more = rows.len() as i64 > PAGE;
     rows.truncate(PAGE as usize);
     let older = rows.last().filter(|_| more).map(|last| format!("{}?before={}", uri.path(), last.id));
+    let queues = match (route, &repository) {
+        (Some(route), Some(row)) if before.is_none() => queues(&mut tx, route, row.id).await?,
+        (Some(_) | None, _) => Vec::new(),
+    };
     let now = web.engine.clock.now();
     let runs: Vec<RunLine> = rows.iter().map(|row| RunLine::new(row, now)).collect();
     let newest = runs.first().map_or_else(Mark::none, |run| run.mark.clone());
@@ -84,7 +93,7 @@ async fn list(web: &Web, route: Option<&Route>, uri: &Uri) -> Result<Response, F
         forge: row.forge,
         web_url: web_link(&row.facts, ""),
     });
-    render(&RunsPage { chrome, repository, runs, older, older_page: before.is_some() })
+    render(&RunsPage { chrome, repository, queues, runs, older, older_page: before.is_some() })
 }
 
 impl RunLine {

@@ -1,8 +1,12 @@
 //! Runs of any shape, with any ends, in any order.
 
 use containerops::{
-    engine::{Move, Seat, Seen, Stop, advance, worst},
-    model::{ActionId, ActionPlan, ActionState, Conclusion, Plan, Sequencing, StageKind, StagePlan},
+    engine::{
+        Move, Seat, Seen, Stop, advance,
+        rerun::carry::{Past, carried},
+        worst,
+    },
+    model::{ActionId, ActionPath, ActionPlan, ActionState, Conclusion, Plan, Sequencing, StageKind, StagePlan, What},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -27,6 +31,7 @@ impl Played {
             place,
             state: ActionState::Waiting,
             stopping: false,
+            carried: false,
         };
         let seats = (1..).zip(places).map(seat).collect();
         Self { plan, seats, stop: None, ended: None }
@@ -188,4 +193,58 @@ fn the_worst_end_counts_and_a_skip_the_least() {
         assert_eq!(worst(order[..=place].iter().copied()), end);
     }
     assert_eq!(worst([]), Success);
+}
+
+/// Plays a run to its end.
+fn played(mut run: Played, happenings: &[(Index, Conclusion)]) -> Played {
+    run.advance();
+    for (which, conclusion) in happenings {
+        if run.ended.is_some() {
+            break;
+        }
+        run.happens(*which, *conclusion);
+        run.advance();
+    }
+    run
+}
+
+proptest! {
+    // two whole runs for each case
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_repeated_run_ends_and_what_is_carried_over_never_moves(
+        plan in plan(),
+        first in vec((any::<Index>(), conclusion()), STEPS),
+        second in vec((any::<Index>(), conclusion()), STEPS),
+        one in proptest::option::of(any::<Index>()),
+    ) {
+        let past = played(Played::new(plan.clone()), &first);
+        let ends: Vec<_> =
+            past.seats.iter().map(|seat| ((seat.stage, seat.place), seat.state.conclusion().expect("it ended"))).collect();
+        prop_assume!(!ends.is_empty());
+        let what = one.map_or(What::Failed, |one| {
+            let (stage, place) = one.get(&ends).0;
+            let stage = &plan.stages[stage];
+            What::Action(ActionPath { stage: stage.name.clone(), action: stage.actions[place].name.clone() })
+        });
+        let before = Past { plan: &plan, ends, cancelled_by: None };
+        let Ok(carried) = carried(&before, &plan, &what) else {
+            prop_assert!(matches!(what, What::Action(_)), "what failed can always run again");
+            return Ok(());
+        };
+        let mut again = Played::new(plan.clone());
+        for seat in &mut again.seats {
+            if let Some(kept) = carried.iter().find(|kept| kept.to == (seat.stage, seat.place)) {
+                let end = before.ends.iter().find(|(places, _)| *places == kept.from).expect("an end").1;
+                prop_assert!(what != What::Failed || matches!(end, Conclusion::Success | Conclusion::Warning));
+                (seat.state, seat.carried) = (ActionState::Ended(end), true);
+            }
+        }
+        let kept: Vec<_> = again.seats.iter().filter(|seat| seat.carried).map(|seat| (seat.id, seat.state.clone())).collect();
+        let mut again = played(again, &second);
+        prop_assert!(again.ended.is_some(), "it ends");
+        for (id, state) in kept {
+            prop_assert_eq!(&again.seat(id).state, &state);
+        }
+    }
 }

@@ -44,6 +44,7 @@ async fn report(forge: &Git, event: &Event, context: &str, progress: Progress, t
         summary: String::new(),
         url: "http://ci/1".to_owned(),
         external_id: String::new(),
+        buttons: Vec::new(),
         started: None,
         ended: None,
         annotations: Vec::new(),

@@ -131,7 +131,7 @@ async fn every_fixture_reads_as_it_should() {
     names.sort();
     let lines: Vec<String> = names.iter().map(|name| line(name)).collect();
     assert_snapshot!(lines.join("\n"), @r#"
-    check_run_requested_action: `check_run` events with the action `requested_action` start nothing
+    check_run_requested_action: the button `approve` is none of ours
     check_run_rerequested: rerun f95f852b Some("01kabcdefghjk") for ada
     check_suite_rerequested: rerun f95f852b None for ada
     installation_created: `installation` events start nothing

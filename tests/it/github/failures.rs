@@ -67,6 +67,7 @@ async fn an_answer_cut_in_the_middle_is_away_though_the_write_was_done() {
         summary: String::new(),
         url: "https://ci.example.com".to_owned(),
         external_id: "1".to_owned(),
+        buttons: Vec::new(),
         started: None,
         ended: None,
         annotations: Vec::new(),

@@ -1,6 +1,6 @@
 use containerops::{
     forge::{Forge as _, ForgeError, Told, Wanted, github::Github},
-    model::{Conclusion, Context, Progress, Report, Repository, Sha, Time},
+    model::{Annotation, Conclusion, Context, Progress, Report, Repository, Severity, Sha, Time},
 };
 use insta::assert_snapshot;
 
@@ -35,7 +35,7 @@ impl<'a> Place<'a> {
         let wanted = Wanted { repository: &self.repository, sha: &self.sha, context: &self.context, report };
         match self.github.report(&wanted, self.known.as_deref()).await? {
             Told::Whole { known } => self.known = known,
-            other => panic!("it was to be told as a whole: {other:?}"),
+            part @ (Told::Part { .. } | Told::Full { .. }) => panic!("it was to be told as a whole: {part:?}"),
         }
         Ok(())
     }
@@ -48,6 +48,7 @@ fn report(progress: Progress, title: &str) -> Report {
         summary: "| stage | state |".to_owned(),
         url: "https://ci.example.com/github/acme/widget/runs/1".to_owned(),
         external_id: "01kabcdefghjk".to_owned(),
+        buttons: Vec::new(),
         started: Some(Time::from_millis(1_772_357_400_999)),
         ended: Some(Time::from_millis(1_772_357_460_000)),
         annotations: Vec::new(),
@@ -193,6 +194,86 @@ async fn a_check_that_is_gone_is_made_anew() {
     created containerops/ci/push in_progress: test
     created containerops/ci/push success: 3 of 3
     ");
+}
+
+fn annotations(count: usize) -> Vec<Annotation> {
+    let one = |line| Annotation {
+        path: ".containerops.yml".to_owned(),
+        line,
+        column: 3,
+        length: 4,
+        severity: Severity::Error,
+        message: format!("wrong {line}"),
+    };
+    (1..=count).map(one).collect()
+}
+
+#[tokio::test]
+async fn annotations_go_in_calls_of_fifty_and_none_goes_twice() {
+    let model = ModelGithub::start().await;
+    let github = app(&model);
+    let (repository, sha) = widget(&github, &model, &[("a", b"1")]);
+    for (count, calls) in [(0, 1), (50, 1), (51, 2), (120, 3), (2000, 4)] {
+        let context = Context::of_run(&count.to_string(), "push");
+        let broken =
+            Report { annotations: annotations(count), ..report(Progress::Done(Conclusion::Failure), "broken") };
+        let wanted = Wanted { repository: &repository, sha: &sha, context: &context, report: &broken };
+        let (mut known, mut parts) = (None, 0);
+        loop {
+            parts += 1;
+            match github.report(&wanted, known.as_deref()).await.expect("it is taken") {
+                Told::Part { known: more } => known = Some(more),
+                Told::Whole { known: whole } => break known = whole,
+                Told::Full { reason } => panic!("{reason}"),
+            }
+        }
+        assert_eq!(parts, calls, "{count}");
+        // told again, and told something else: what GitHub has is not appended again
+        github.report(&wanted, known.as_deref()).await.expect("it is taken");
+        let check = model.writes().pop().expect("a write");
+        let all: Vec<String> = annotations(count.min(200)).into_iter().map(|annotation| annotation.message).collect();
+        assert_eq!(check.annotations, all, "{count}");
+        let shown = github.shown(&repository, &sha).await.expect("it is shown").expect("it can be read");
+        let shown = shown.into_iter().find(|shown| shown.context == context).expect("it is shown");
+        assert!(shown.is(&github.expected(&wanted)), "{shown:?}");
+        assert_eq!(shown.known, known);
+    }
+}
+
+#[tokio::test]
+async fn what_is_shown_is_what_was_expected_over_more_than_one_page() {
+    let model = ModelGithub::start().await;
+    for settings in [model.settings(), model.settings_with_token()] {
+        let github = Github::new(settings).expect("good settings");
+        let (repository, sha) = widget(&github, &model, &[("a", b"1")]);
+        let mut expected = Vec::new();
+        for n in 0..101 {
+            let context = Context::of_action("ci", "push", "test", &format!("{n:03}"));
+            let progress = Progress::Done(CONCLUSIONS[n % CONCLUSIONS.len()]);
+            let long = Report { summary: "ä line\n".repeat(10_000), ..report(progress, &"long ".repeat(40)) };
+            let wanted = Wanted { repository: &repository, sha: &sha, context: &context, report: &long };
+            github.report(&wanted, None).await.expect("it is taken");
+            expected.push(github.expected(&wanted));
+        }
+        let shown = github.shown(&repository, &sha).await.expect("it is shown").expect("it can be read");
+        assert_eq!(shown.len(), 101);
+        assert!(shown.iter().zip(&expected).all(|(shown, expected)| shown.is(expected)));
+    }
+    assert_eq!(model.writes().len(), 202);
+}
+
+#[tokio::test]
+async fn a_context_that_is_full_says_so_and_is_no_error() {
+    let model = ModelGithub::start().await;
+    let github = Github::new(model.settings_with_token()).expect("good settings");
+    let mut told = Place::new(&github, widget(&github, &model, &[("a", b"1")]));
+    let last = report(Progress::Done(Conclusion::Success), "3 of 3");
+    told.tell(&last).await.expect("it is taken");
+    model.has_statuses(&told.sha, &told.context.0, 1000);
+    let wanted = Wanted { repository: &told.repository, sha: &told.sha, context: &told.context, report: &last };
+    let answer = github.report(&wanted, None).await.expect("an answer");
+    assert!(matches!(&answer, Told::Full { reason } if reason.contains("maximum number")), "{answer:?}");
+    model.writes();
 }
 
 #[tokio::test]

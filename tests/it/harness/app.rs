@@ -10,13 +10,15 @@
 
 mod assembled;
 mod look;
+mod sweep;
 
 use std::{collections::BTreeMap, path::Path, sync::Mutex, time::Duration};
 
 use containerops::{
     app::App,
+    engine::rerun::Begun,
     executor::ExecutorKind,
-    model::{Clock, RunId, Sha, Time},
+    model::{Clock, FlowChoice, RunId, Sha, Time, What, Wish},
     store::{RunFilter, RunRow},
 };
 use reqwest::StatusCode;
@@ -27,6 +29,7 @@ use super::{
     pods::Pods,
 };
 use assembled::Assembled;
+pub(crate) use sweep::{GRACE, INTERVAL};
 
 /// The repository of the stories.
 pub(crate) const WIDGET: &str = "acme/widget";
@@ -71,6 +74,7 @@ impl Tester {
         let github = ModelGithub::start().await;
         let pods = Pods::of_kind(kind);
         let clock = Clock::standing_at(Time::from_millis(NOON));
+        github.set_clock(&clock);
         let data = tempfile::tempdir().expect("a folder");
         let running = Assembled::of(data.path(), &github, identity, &pods, &clock).await;
         let http = reqwest::Client::new();
@@ -146,7 +150,7 @@ impl Tester {
     /// Does all that is due when so much time has passed.
     pub(crate) async fn later(&self, span: Duration) {
         self.clock.advance(span);
-        self.app().engine.settle_all().await.expect("the database is there");
+        self.app().engine.settle_overdue().await.expect("the database is there");
         self.drain().await;
     }
 
@@ -189,6 +193,15 @@ impl Tester {
     pub(crate) async fn run(&self, id: RunId) -> RunRow {
         let mut tx = self.app().engine.store.read().await.expect("the database is there");
         tx.run(id).await.expect("the database is there").expect("a run")
+    }
+
+    /// Runs all of a run again by the flow file as it was; nothing is driven yet.
+    pub(crate) async fn runs_again(&self, run: RunId) -> RunId {
+        let wish = Wish { what: What::Everything, flow: FlowChoice::Same, by: "Ada".to_owned() };
+        match self.app().engine.rerun(run, &wish).await.expect("it can be run again") {
+            Begun::Run(new) => new,
+            Begun::Asked(delivery) => panic!("only asked for, as delivery {delivery}"),
+        }
     }
 
     /// Cancels the newest run, as its page's button does, and settles.

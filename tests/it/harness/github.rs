@@ -9,9 +9,11 @@
 //! assert_eq!(check.state, "success");
 //! ```
 
+mod annotation;
 mod app;
 mod git_http;
 mod limits;
+mod recall;
 mod repository;
 mod routes;
 mod shown;
@@ -78,6 +80,7 @@ struct State {
     calls: Vec<String>,
     faults: VecDeque<Fault>,
     delay: Duration,
+    memory: recall::Memory,
     budget: Option<limits::Budget>,
     late: Vec<limits::Late>,
     /// A call is held back now.
@@ -122,6 +125,8 @@ pub(crate) struct Write {
     pub(crate) url: String,
     pub(crate) external_id: String,
     pub(crate) times: Times,
+    /// The identifiers of its buttons.
+    pub(crate) buttons: Vec<String>,
     /// The messages of all annotations that it has.
     pub(crate) annotations: Vec<String>,
 }
@@ -188,7 +193,7 @@ impl ModelGithub {
     pub(crate) fn commit(&self, repository: &str, branch: &str, files: &[(&str, &[u8])]) -> Sha {
         let path = self.path(repository);
         let mut state = self.state();
-        let id = state.next_id();
+        let (id, now) = (state.next_id(), state.memory.now());
         let here =
             state.repositories.entry(repository.to_owned()).or_insert_with(|| Repository { id, ..Default::default() });
         let tree = files.iter().map(|&(path, content)| (path.to_owned(), content.to_vec())).collect();
@@ -196,6 +201,7 @@ impl ModelGithub {
         let sha = repository::commit(&path, branch, parent, &tree);
         here.trees.insert(sha.clone(), tree);
         here.branches.entry(branch.to_owned()).or_default().push(sha.clone());
+        state.memory.made.insert(sha.clone(), now);
         sha
     }
 
@@ -254,6 +260,11 @@ impl ModelGithub {
     /// Tokens live so long from now on, instead of an hour.
     pub(crate) fn tokens_live(&self, life: SignedDuration) {
         self.state().token_life = Some(life);
+    }
+
+    /// A branch is deleted; nobody is told.
+    pub(crate) fn delete_branch(&self, repository: &str, branch: &str) {
+        self.state().repositories.get_mut(repository).expect("a repository").branches.remove(branch);
     }
 
     /// All checks are gone, as when GitHub's retention has removed them.

@@ -131,6 +131,13 @@ impl Server {
         killed.await.expect("it can be killed");
     }
 
+    /// Writes the operator's file of settings, and starts again with it.
+    pub(crate) async fn set_up(&mut self, settings: &str) {
+        std::fs::write(self.directory.path().join("containerops.toml"), settings).expect("it can be written");
+        self.kill().await;
+        self.resume().await;
+    }
+
     /// The assembled parts.
     pub(crate) fn app(&self) -> &App {
         &self.running.as_ref().expect("it runs").app
@@ -288,7 +295,8 @@ impl Server {
             ("GITHUB_WEBHOOK_SECRET", "marker-webhook-secret".to_owned()),
         ];
         let variables = variables.map(|(name, value)| (format!("CONTAINEROPS_{name}"), value));
-        Settings::read(variables, None).expect("good settings")
+        let file = std::fs::read_to_string(self.directory.path().join("containerops.toml")).ok();
+        Settings::read(variables, file.as_deref()).expect("good settings")
     }
 }
 

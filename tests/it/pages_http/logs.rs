@@ -1,6 +1,6 @@
 //! Logs as bytes and as they come.
 
-use containerops::agent::protocol::Cause;
+use containerops::agent::protocol::{Cause, Heartbeat, Held};
 use reqwest::{Method, Response, StatusCode, header};
 use serde_json::Value;
 
@@ -74,6 +74,26 @@ async fn a_stream_goes_on_from_the_last_event_and_ends_with_the_log() {
     let mut again = Stream::of(&t, "offset=0", Some("8")).await;
     assert_eq!(again.next().await.expect("an event").2["text"], "<three>");
     assert_eq!(again.next().await.expect("an event").1, "end");
+}
+
+#[tokio::test]
+async fn a_stream_says_what_is_held_back_of_a_log_that_no_line_tells_of() {
+    let t = Tester::start().await;
+    t.push("main", SMALL).await;
+    let agent = t.claims("test").await.says("head\n").await;
+    let mut stream = Stream::of(&t, "as=html&offset=0", None).await;
+    assert_eq!(stream.next().await.expect("an event").0, "5");
+    for bytes in [1_000, 2_000] {
+        let said = Heartbeat { log: Some(Held { bytes, lines: 10 }) };
+        agent.call(Method::POST, "heartbeat?wait=0").json(&said).send().await.expect("an answer");
+        let (id, name, data) = stream.next().await.expect("an event");
+        assert_eq!((id.as_str(), name.as_str()), ("5", "seal"));
+        let words = format!("1 line so far; 10 lines ({} kB) more are held back in the pod", bytes / 1_000);
+        assert!(data["seal"].as_str().is_some_and(|seal| seal.starts_with(&words)), "{data}");
+    }
+    agent.says("tail\n").await.exits(0).await;
+    assert!(stream.next().await.expect("an event").2["html"].as_str().is_some_and(|html| html.contains("tail")));
+    t.read_writes();
 }
 
 /// A stream of server-sent events.

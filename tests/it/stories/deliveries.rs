@@ -1,55 +1,53 @@
-//! A recorded delivery once more: for real, and only in thought.
+//! A recorded delivery once more.
 
 use std::time::Duration;
 
 use containerops::{
-    engine::dry_run::{DryRun, FlowDraft, Would},
-    model::{DeliveryId, PlanDigest},
+    engine::dry_run::{DryRun, Would},
+    model::DeliveryId,
     store::{DeliveryFilter, DeliverySummary, Replay},
 };
 use insta::assert_snapshot;
 
-use super::{RUN, SMALL};
+use super::{ACTION, RUN, SMALL};
 use crate::harness::{
     app::{Tester, WIDGET},
-    github::{fixture, signed},
+    github::signed,
 };
 
 impl Tester {
     /// The newest delivery.
-    async fn newest_delivery(&self) -> DeliverySummary {
+    pub(super) async fn newest_delivery(&self) -> DeliverySummary {
         self.delivery_list(&DeliveryFilter::default()).await.swap_remove(0)
     }
 
-    async fn delivery_list(&self, filter: &DeliveryFilter) -> Vec<DeliverySummary> {
+    pub(super) async fn delivery_list(&self, filter: &DeliveryFilter) -> Vec<DeliverySummary> {
         let filter = DeliveryFilter { limit: 100, ..filter.clone() };
         let mut tx = self.app().engine.store.read().await.expect("the database is there");
         tx.deliveries(&filter).await.expect("deliveries")
     }
 
     /// Wishes for a replay; a second later all that is due is done.
-    async fn replay(&self, delivery: DeliveryId, wish: &str) -> Replay {
+    pub(super) async fn replay(&self, delivery: DeliveryId, wish: &str) -> Replay {
         let replay = self.app().engine.replay(delivery, wish).await.expect("the database is there");
         self.settle().await;
         replay
     }
 
     /// What this delivery would do now.
-    async fn dry_run(&self, delivery: DeliveryId) -> DryRun {
-        let engine = self.app().engine;
-        let row = engine.store.read().await.expect("the database is there").delivery(delivery).await;
-        engine.dry_run(&row.expect("the database is there").expect("a delivery")).await.expect("the database is there")
+    pub(super) async fn dry_run(&self, delivery: DeliveryId) -> DryRun {
+        self.dry_run_within(delivery, Duration::from_secs(20)).await
     }
 
-    /// The flows that this delivery would run.
-    async fn would_run(&self, delivery: DeliveryId) -> Vec<FlowDraft> {
-        let would = self.dry_run(delivery).await.would;
-        let Would::Run { flows, .. } = would else { panic!("it would not run: {would:?}") };
-        flows
+    pub(super) async fn dry_run_within(&self, delivery: DeliveryId, limit: Duration) -> DryRun {
+        let engine = self.app().engine;
+        let row = engine.store.read().await.expect("the database is there").delivery(delivery).await;
+        let row = row.expect("the database is there").expect("a delivery");
+        engine.dry_run(&row, limit).await.expect("the database is there")
     }
 }
 
-fn id(replay: Replay) -> DeliveryId {
+pub(super) fn id(replay: Replay) -> DeliveryId {
     match replay {
         Replay::New(id) | Replay::Again(id) => id,
         Replay::NotYet | Replay::Missing => panic!("{replay:?}"),
@@ -77,9 +75,11 @@ async fn a_replay_is_a_new_run_of_an_event_that_has_run() {
     success containerops/ci/push: 1 action in 5 s
     success containerops/ci/push/test/test: success in 5 s
     ");
-    let summary = t.check(&sha, RUN).summary;
     let said = format!("Replay of [delivery {0}](https://ci.example.com/deliveries/{0})", original.id);
-    assert!(summary.contains(&said), "{summary}");
+    for context in [RUN, ACTION] {
+        let summary = t.check(&sha, context).summary;
+        assert!(summary.contains(&said), "{summary}");
+    }
 }
 
 #[tokio::test]
@@ -212,159 +212,6 @@ async fn a_late_telling_of_an_event_is_not_run_after_its_replay() {
     #2 push queued
     ");
     t.read_writes();
-}
-
-/// One delivery of each event that starts something.
-async fn one_of_each(t: &Tester) -> Vec<DeliveryId> {
-    let flow = format!("on: [push, tag, pull_request]\n{SMALL}");
-    t.commit("main", &flow);
-    t.commit("idea", &format!("# an idea\n{flow}"));
-    t.commit("gh-readonly-queue/main/pr-17", &flow);
-    let deliveries = [
-        t.github.push(WIDGET, "main"),
-        t.github.tag(WIDGET, "main", "v1"),
-        t.github.pull_request(WIDGET, t.github.open_pull_request(WIDGET, "main", WIDGET, "idea"), "opened"),
-        t.github.merge_group(WIDGET, "gh-readonly-queue/main/pr-17", "main"),
-    ];
-    for delivery in deliveries {
-        t.deliver(delivery).await;
-    }
-    t.settle().await;
-    t.read_writes();
-    t.delivery_list(&DeliveryFilter::default()).await.into_iter().map(|row| row.id).collect()
-}
-
-#[tokio::test]
-async fn a_recorded_delivery_planned_again_has_the_digest_of_its_run() {
-    let t = Tester::start().await;
-    let deliveries = one_of_each(&t).await;
-    t.restart().await;
-    let before = (t.runs().await, t.deliveries().await);
-    for delivery in &deliveries {
-        let flows = t.would_run(*delivery).await;
-        let [flow] = flows.as_slice() else { panic!("{} flows", flows.len()) };
-        let plan = flow.plan.as_ref().expect("a plan");
-        assert_eq!((flow.is_as_started(), &plan.digest()), (Some(true), &flow.digest));
-        let replay = id(t.replay(*delivery, "a").await);
-        let run = t.newest_run().await;
-        assert_eq!((run.delivery_id, &run.digest), (Some(replay), &flow.digest));
-    }
-    assert_eq!(before.0.lines().count() + 4, t.runs().await.lines().count());
-    t.read_writes();
-}
-
-#[tokio::test]
-async fn a_dry_run_writes_and_starts_nothing() {
-    let t = Tester::start().await;
-    let deliveries = one_of_each(&t).await;
-    let before = (t.runs().await, t.deliveries().await, t.pods.placed());
-    let written = t.github.calls("POST /repos").len();
-    for delivery in deliveries {
-        t.would_run(delivery).await;
-    }
-    t.settle().await;
-    assert_eq!((t.runs().await, t.deliveries().await, t.pods.placed()), before);
-    assert_eq!(t.github.calls("POST /repos").len(), written);
-    assert_eq!(t.read_writes(), 0);
-}
-
-#[tokio::test]
-async fn a_dry_run_names_what_is_broken_left_out_or_not_asked_for() {
-    let t = Tester::start().await;
-    let left_out = format!("on: {{push: {{branches: [next]}}}}\n{SMALL}");
-    let unasked = format!("on: [tag]\n{SMALL}");
-    let files = [("a", SMALL), ("b", "stages: no"), ("c", left_out.as_str()), ("d", unasked.as_str())];
-    let files = files.map(|(name, text)| (format!(".containerops/{name}.yml"), text.as_bytes()));
-    t.github.commit(WIDGET, "main", &files.each_ref().map(|(name, text)| (name.as_str(), *text)));
-    t.deliver(t.github.push(WIDGET, "main")).await;
-    t.settle().await;
-    t.read_writes();
-    let dry_run = t.dry_run(t.newest_delivery().await.id).await;
-    assert!(dry_run.no_longer.is_empty());
-    let Would::Run { flows, unasked, .. } = dry_run.would else { panic!("it would run") };
-    let told: Vec<String> = flows
-        .iter()
-        .map(|flow| {
-            let digest = if flow.digest.0.is_empty() { "no plan" } else { "a plan" };
-            format!("{} {} ({}), {digest}, {:?}", flow.path, flow.state.label(), flow.reason, flow.is_as_started())
-        })
-        .chain(unasked.iter().map(|file| format!("{}: {}", file.path, file.reason)))
-        .collect();
-    assert_snapshot!(told.join("\n"), @r"
-    .containerops/a.yml queued (), a plan, Some(true)
-    .containerops/b.yml failure (the flow file has 1 error), no plan, Some(true)
-    .containerops/c.yml skipped (`on: push: branches` [next] does not match `main`), no plan, Some(true)
-    .containerops/d.yml: `on` does not name `push`
-    ");
-}
-
-#[tokio::test]
-async fn a_plan_that_is_no_longer_the_one_that_ran_is_told_apart() {
-    let t = Tester::start().await;
-    t.push("main", SMALL).await;
-    let delivery = t.newest_delivery().await.id;
-    let path = t.data().join("containerops.db");
-    let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", path.display())).await.expect("the database");
-    sqlx::query("UPDATE runs SET digest = 'as an earlier release had it'").execute(&pool).await.expect("good SQL");
-    pool.close().await;
-    let flows = t.would_run(delivery).await;
-    assert_eq!(flows[0].is_as_started(), Some(false));
-    assert_eq!(
-        flows[0].started.as_ref().map(|run| &run.digest),
-        Some(&PlanDigest("as an earlier release had it".to_owned()))
-    );
-    t.read_writes();
-}
-
-#[tokio::test]
-async fn a_dry_run_says_when_the_run_of_then_would_not_be_now() {
-    let t = Tester::start().await;
-    t.commit("main", SMALL);
-    let sha = t.push("idea", &format!("# an idea\n{SMALL}")).await;
-    let push = t.newest_delivery().await.id;
-    let number = t.github.open_pull_request(WIDGET, "main", WIDGET, "idea");
-    let dry_run = t.dry_run(push).await;
-    let Would::Nothing { reason } = dry_run.would else { panic!("the pull request's run is the one") };
-    assert_eq!(reason, format!("pull request #{number} is open from this branch: its run is the one"));
-    assert_eq!(dry_run.no_longer.iter().map(|run| run.number).collect::<Vec<_>>(), [1]);
-    assert_eq!(t.check(&sha, RUN).state, "queued");
-}
-
-#[tokio::test]
-async fn a_forge_that_is_away_or_refuses_is_told_by_a_dry_run() {
-    let t = Tester::start().await;
-    t.push("main", SMALL).await;
-    let delivery = t.newest_delivery().await.id;
-    let mut told = Vec::new();
-    for status in [503, 403, 404] {
-        t.github.fail_next(1, status);
-        told.push(format!("{:?}", t.dry_run(delivery).await.would));
-    }
-    t.github.limit_next(Duration::from_secs(40));
-    told.push(format!("{:?}", t.dry_run(delivery).await.would));
-    assert_snapshot!(told.join("\n"), @r#"
-    Wait { trouble: "github is away: it answered 503 Service Unavailable: on demand" }
-    Wait { trouble: "github refused (403): on demand" }
-    Nothing { reason: "commit ade54be4 has neither .containerops.yml nor .containerops/*.yml" }
-    Wait { trouble: "github asks us to wait 40 s: You have exceeded a secondary rate limit" }
-    "#);
-    t.read_writes();
-}
-
-#[tokio::test]
-async fn a_dry_run_of_what_starts_nothing_says_why() {
-    let t = Tester::start().await;
-    t.deliver(t.github.signed("ping", &fixture("ping"))).await;
-    t.deliver(t.github.signed("push", &serde_json::json!({"ref": 7}))).await;
-    t.drain().await;
-    let mut told = Vec::new();
-    for delivery in t.delivery_list(&DeliveryFilter::default()).await {
-        told.push(format!("{:?}", t.dry_run(delivery.id).await.would));
-    }
-    assert_snapshot!(told.join("\n"), @r#"
-    Unreadable { reason: "the `push` payload is not of the expected shape: .: missing field `repository` at line 1 column 9" }
-    Nothing { reason: "GitHub asks whether we are there" }
-    "#);
 }
 
 #[tokio::test]

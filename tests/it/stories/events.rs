@@ -203,7 +203,7 @@ async fn whatever_else_happens_starts_nothing_and_says_why() {
     pull_request: nothing: the repository that the code comes from was deleted, and code that nobody vouches for is not run
     push: nothing: refs/heads/old-idea was deleted
     merge_group: nothing: `merge_group` events with the action `destroyed` start nothing
-    check_run: nothing: `check_run` events with the action `requested_action` start nothing
+    check_run: nothing: the button `approve` is none of ours
     push: nothing: commit f95f852b has neither .containerops.yml nor .containerops/*.yml
     push: unreadable: the `push` payload is not of the expected shape: .: missing field `repository` at line 1 column 9
     ");

@@ -5,14 +5,18 @@ mod contact;
 mod control;
 mod deaths;
 mod deliveries;
+mod dry_runs;
 mod events;
 mod forge_away;
 mod green;
 mod hooks;
 mod infrastructure;
+mod lost;
 mod queue;
 mod red;
 mod registry;
+mod reports;
+mod rerun;
 mod stages;
 mod token;
 

@@ -359,3 +359,34 @@ fn smaller_mistakes_and_what_is_none() {
         ["`kubectl` is not supported yet"]
     );
 }
+
+#[test]
+fn a_concurrency_with_every_key_wrong() {
+    assert_snapshot!(mistakes("concurrency"), @r#"
+    error: there is no variable `brnch` here
+      --> concurrency.yml:2:23
+      |
+    2 |   group: '"deploy-" + brnch'
+      |                       ^^^^^
+      = hint: did you mean `branch`? A text stands in quotes of its own: '"brnch"'
+
+    error: `policy` is cancel or queue or parallel; `replace` is none of them
+      --> concurrency.yml:3:11
+      |
+    3 |   policy: replace
+      |           ^^^^^^^
+
+    error: `limit` is a number from 1 to 1000; `0` is none
+      --> concurrency.yml:4:10
+      |
+    4 |   limit: 0
+      |          ^
+
+    error: unknown key `limits` in `concurrency`
+      --> concurrency.yml:5:3
+      |
+    5 |   limits: 2
+      |   ^^^^^^
+      = hint: did you mean `limit`?
+    "#);
+}

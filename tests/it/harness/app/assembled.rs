@@ -33,6 +33,7 @@ impl Assembled {
             scratch: data.join("scratch"),
             job_timeout: Duration::from_secs(3600),
             run_timeout: Duration::from_secs(4 * 3600),
+            sweep_interval: Duration::from_secs(300),
             log_limit: settings.log_limit,
             contact_timeout: Duration::from_secs(15 * 60),
             patience: engine::Patience::default(),

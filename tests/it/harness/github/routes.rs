@@ -17,7 +17,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Fault, How, INSTALLATION, TOKEN, Times, World, Write, app, limits, repository::Tree, shown};
+use super::{
+    Fault, How, INSTALLATION, TOKEN, Times, World, Write, annotation::AnnotationBody, app, limits, recall,
+    repository::Tree, shown,
+};
 
 /// GitHub takes no longer summary, in bytes.
 const LONGEST_SUMMARY: usize = 65_535;
@@ -27,7 +30,7 @@ const LONGEST_CONTENT: usize = 1 << 20;
 type Model = State<Arc<World>>;
 
 /// A refusal, in GitHub's shape.
-struct Refusal(StatusCode, String);
+pub(super) struct Refusal(StatusCode, String);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -42,9 +45,11 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/repos/{owner}/{name}/installation", get(installation))
         .route("/repos/{owner}/{name}/contents/{*path}", get(contents))
         .route("/repos/{owner}/{name}/pulls", get(pulls))
+        .route("/repos/{owner}/{name}/git/ref/heads/{*branch}", get(branch))
         .route("/repos/{owner}/{name}/check-runs", post(create_check))
         .route("/repos/{owner}/{name}/check-runs/{id}", patch(update_check))
         .route("/repos/{owner}/{name}/statuses/{sha}", post(create_status))
+        .merge(recall::routes())
         .merge(shown::routes())
         .fallback(|| async { not_found() })
         .layer(DefaultBodyLimit::max(1 << 20))
@@ -183,19 +188,31 @@ fn folder(tree: &Tree, path: &str) -> Vec<Value> {
 
 #[derive(Deserialize)]
 struct PullFilter {
-    head: String,
+    head: Option<String>,
 }
 
 async fn pulls(
     State(world): Model,
     Path(name): Path<(String, String)>,
     Query(filter): Query<PullFilter>,
+    Query(page): Query<recall::Page>,
 ) -> Result<Json<Value>, Refusal> {
+    let Some(wanted) = filter.head else { return recall::pulls(&world, &full(name), &page) };
     let state = world.state();
     let repository = state.repositories.get(&full(name)).ok_or_else(not_found)?;
     let label = |head: &str, branch: &str| format!("{}:{branch}", head.split('/').next().unwrap_or_default());
-    let found = repository.pulls.iter().filter(|pull| label(&pull.head_repository, &pull.branch) == filter.head);
+    let found = repository.pulls.iter().filter(|pull| label(&pull.head_repository, &pull.branch) == wanted);
     Ok(Json(found.map(|pull| json!({"number": pull.number, "head": {"ref": pull.branch}})).collect()))
+}
+
+async fn branch(
+    State(world): Model,
+    Path((owner, name, branch)): Path<(String, String, String)>,
+) -> Result<Json<Value>, Refusal> {
+    let state = world.state();
+    let repository = state.repositories.get(&full((owner, name))).ok_or_else(not_found)?;
+    let tip = repository.branches.get(&branch).and_then(|commits| commits.last()).ok_or_else(not_found)?;
+    Ok(Json(json!({"ref": format!("refs/heads/{branch}"), "object": {"type": "commit", "sha": tip}})))
 }
 
 #[derive(Deserialize)]
@@ -209,6 +226,15 @@ struct CheckBody {
     started_at: Option<Timestamp>,
     completed_at: Option<Timestamp>,
     output: Option<OutputBody>,
+    #[serde(default)]
+    actions: Vec<ButtonBody>,
+}
+
+#[derive(Deserialize)]
+struct ButtonBody {
+    label: String,
+    description: String,
+    identifier: String,
 }
 
 #[derive(Deserialize)]
@@ -217,18 +243,6 @@ struct OutputBody {
     summary: String,
     #[serde(default)]
     annotations: Vec<AnnotationBody>,
-}
-
-#[derive(Deserialize)]
-struct AnnotationBody {
-    path: String,
-    start_line: u64,
-    end_line: u64,
-    start_column: Option<u64>,
-    end_column: Option<u64>,
-    annotation_level: String,
-    message: String,
-    title: Option<String>,
 }
 
 async fn create_check(
@@ -288,6 +302,12 @@ impl CheckBody {
         if output.annotations.len() > 50 {
             return Err(unprocessable("annotations exceeds a maximum quantity of 50"));
         }
+        let fits = |button: &ButtonBody| {
+            button.label.len() <= 20 && button.description.len() <= 40 && button.identifier.len() <= 20
+        };
+        if self.actions.len() > 3 || !self.actions.iter().all(fits) {
+            return Err(unprocessable("actions are too many or too long"));
+        }
         if !output.annotations.iter().all(AnnotationBody::is_good) {
             return Err(unprocessable("Invalid annotation"));
         }
@@ -301,6 +321,7 @@ impl CheckBody {
             url: self.details_url.unwrap_or_default(),
             external_id: self.external_id.unwrap_or_default(),
             times: times(self.started_at, self.completed_at),
+            buttons: self.actions.into_iter().map(|button| button.identifier).collect(),
             annotations: output.annotations.into_iter().map(|annotation| annotation.message).collect(),
         })
     }
@@ -313,18 +334,6 @@ impl CheckBody {
             (Some(word @ ("queued" | "in_progress")), None) => Ok(word.to_owned()),
             (status, conclusion) => Err(unprocessable(format!("status {status:?} with {conclusion:?}"))),
         }
-    }
-}
-
-impl AnnotationBody {
-    fn is_good(&self) -> bool {
-        !self.path.is_empty()
-            && (1..=self.end_line).contains(&self.start_line)
-            && (self.start_column.is_none() || self.start_line == self.end_line)
-            && self.start_column <= self.end_column
-            && matches!(self.annotation_level.as_str(), "notice" | "warning" | "failure")
-            && (1..=64 << 10).contains(&self.message.len())
-            && self.title.as_ref().is_none_or(|title| title.chars().count() <= 255)
     }
 }
 
@@ -379,16 +388,17 @@ impl StatusBody {
             url: self.target_url,
             external_id: String::new(),
             times: (None, None),
+            buttons: Vec::new(),
             annotations: Vec::new(),
         })
     }
 }
 
-fn full((owner, name): (String, String)) -> String {
+pub(super) fn full((owner, name): (String, String)) -> String {
     format!("{owner}/{name}")
 }
 
-fn not_found() -> Refusal {
+pub(super) fn not_found() -> Refusal {
     refuse(404, "Not Found")
 }
 
@@ -396,6 +406,6 @@ fn unprocessable(message: impl Into<String>) -> Refusal {
     refuse(422, message)
 }
 
-fn refuse(status: u16, message: impl Into<String>) -> Refusal {
+pub(super) fn refuse(status: u16, message: impl Into<String>) -> Refusal {
     Refusal(StatusCode::from_u16(status).expect("a status"), message.into())
 }

@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, Query, State},
     routing::get,
 };
+use containerops::model::{Report, Sha};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -100,6 +101,40 @@ impl ModelGithub {
         for check in state.checks.values_mut().filter(|check| check.sha == sha && check.context == context) {
             to.clone_into(&mut check.state);
         }
+    }
+
+    /// Somebody else tells a check what this report says.
+    pub(crate) fn somebody_tells(&self, sha: &str, context: &str, report: &Report) {
+        let mut state = self.state();
+        for check in state.checks.values_mut().filter(|check| check.sha == sha && check.context == context) {
+            check.state = report.progress.to_string();
+            check.title.clone_from(&report.title);
+            check.summary.clone_from(&report.summary);
+            check.url.clone_from(&report.url);
+            check.external_id.clone_from(&report.external_id);
+        }
+    }
+
+    /// Somebody else posts a status.
+    pub(crate) fn somebody_posts(&self, sha: &Sha, context: &str, to: &str) {
+        let mut state = self.state();
+        let one = state.statuses.iter().find(|status| status.sha == sha.as_str()).expect("there is one").clone();
+        let (context, to) = (context.to_owned(), to.to_owned());
+        state.statuses.push(Write { context, state: to, title: "by hand".to_owned(), ..one });
+    }
+
+    /// A context of a commit has so many statuses already.
+    pub(crate) fn has_statuses(&self, sha: &Sha, context: &str, count: usize) {
+        let mut state = self.state();
+        let of_context = |status: &&Write| status.sha == sha.as_str() && status.context == context;
+        let one = state.statuses.iter().find(of_context).expect("there is one").clone();
+        let missing = count - state.statuses.iter().filter(of_context).count();
+        state.statuses.splice(0..0, std::iter::repeat_n(one, missing));
+    }
+
+    /// Nothing goes wrong any more.
+    pub(crate) fn mend(&self) {
+        self.state().faults.clear();
     }
 
     /// What GitHub shows of a context now, whoever wrote it: a check, else the newest status.

@@ -104,6 +104,7 @@ impl ModelGithub {
         }
         let request = &mut body["pull_request"];
         request["number"] = json!(number);
+        request["updated_at"] = json!(self.state().memory.now());
         request["head"]["ref"] = json!(pull.branch);
         request["head"]["sha"] = json!(head);
         request["head"]["repo"] = self.described(&pull.head_repository);
@@ -118,6 +119,19 @@ impl ModelGithub {
     pub(crate) fn rerequested(&self, repository: &str, context: &str) -> Delivery {
         let mut body = fixture("check_run_rerequested");
         let check = self.check(context);
+        body["check_run"]["head_sha"] = json!(check.sha);
+        body["check_run"]["external_id"] = json!(check.external_id);
+        body["check_run"]["name"] = json!(context);
+        self.place(&mut body, repository);
+        self.signed("check_run", &body)
+    }
+
+    /// The delivery that follows when someone presses one of our own buttons, which this check must have.
+    pub(crate) fn pressed(&self, repository: &str, context: &str, button: &str) -> Delivery {
+        let mut body = fixture("check_run_requested_action");
+        let check = self.check(context);
+        assert!(check.buttons.iter().any(|known| known == button), "{context} has {:?}", check.buttons);
+        body["requested_action"]["identifier"] = json!(button);
         body["check_run"]["head_sha"] = json!(check.sha);
         body["check_run"]["external_id"] = json!(check.external_id);
         body["check_run"]["name"] = json!(context);
@@ -152,6 +166,7 @@ impl ModelGithub {
         described["id"] = json!(self.state().repositories[repository].id);
         described["name"] = json!(repository.rsplit('/').next());
         described["full_name"] = json!(repository);
+        described["pushed_at"] = json!(self.state().memory.now().as_second());
         described["clone_url"] = json!(format!("{}/{repository}.git", self.url()));
         described
     }

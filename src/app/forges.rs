@@ -1,0 +1,62 @@
+//! The forges that the settings name.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use secrecy::SecretString;
+
+use super::{absolute, make_dir};
+use crate::{
+    forge::{
+        Forge,
+        git::{self, Git},
+        github::{Credentials, Github, GithubSettings},
+    },
+    model::ForgeKind,
+    settings::{GithubChoice, Settings},
+};
+
+/// All of them.
+pub(super) fn forges(settings: &Settings) -> Result<BTreeMap<ForgeKind, Arc<dyn Forge>>> {
+    let mut forges: BTreeMap<ForgeKind, Arc<dyn Forge>> = BTreeMap::new();
+    let secrets = match settings.git_webhook_secrets.as_slice() {
+        [] => vec![git::secret(&settings.data)?],
+        given => given.to_vec(),
+    };
+    make_dir(&settings.git_root)?;
+    forges.insert(ForgeKind::Git, Arc::new(Git::new(absolute(&settings.git_root)?, secrets)));
+    forges.extend(forge(settings, ForgeKind::Github)?.map(|github| (ForgeKind::Github, github)));
+    Ok(forges)
+}
+
+/// One forge by its settings, for whoever only asks it something; `None` if it is not configured.
+///
+/// # Errors
+/// If its settings cannot work.
+pub fn forge(settings: &Settings, kind: ForgeKind) -> Result<Option<Arc<dyn Forge>>> {
+    Ok(match (kind, &settings.github) {
+        (ForgeKind::Git, _) => Some(Arc::new(Git::new(absolute(&settings.git_root)?, Vec::new()))),
+        (ForgeKind::Github, Some(choice)) => Some(Arc::new(Github::new(github(choice)?)?)),
+        (ForgeKind::Github | ForgeKind::Gitlab | ForgeKind::Gitea, _) => None,
+    })
+}
+
+fn github(choice: &GithubChoice) -> Result<GithubSettings> {
+    let mut settings = GithubSettings { webhook_secrets: choice.webhook_secrets.clone(), ..GithubSettings::default() };
+    if let Some(url) = &choice.api_url {
+        settings.api_url.clone_from(url);
+    }
+    if let Some(url) = &choice.url {
+        settings.url.clone_from(url);
+    }
+    settings.credentials = match (&choice.app, &choice.token) {
+        (Some((id, file)), _) => {
+            let pem = std::fs::read_to_string(file);
+            let pem = pem.with_context(|| format!("reading the GitHub App's key {}", file.display()))?;
+            Credentials::App { id: *id, private_key: SecretString::from(pem) }
+        }
+        (None, Some(token)) => Credentials::Token(token.clone()),
+        (None, None) => Credentials::None,
+    };
+    Ok(settings)
+}

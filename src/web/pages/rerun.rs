@@ -1,0 +1,61 @@
+//! The buttons that run something again.
+
+use axum::{
+    http::Uri,
+    response::{IntoResponse as _, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{Failure, Route, find_run, query, run_url};
+use crate::{
+    engine::rerun::Begun,
+    model::{ActionPath, FlowChoice, What, Wish},
+    web::Web,
+};
+
+/// `?what=failed&flow=newest`; without any of it, everything as it was.
+#[derive(Deserialize)]
+struct Pressed {
+    what: Option<Part>,
+    action: Option<ActionPath>,
+    flow: Option<FlowChoice>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Part {
+    Everything,
+    Failed,
+    Action,
+}
+
+/// `POST …/runs/{n}/rerun`: leads to the new run, or to the delivery that will tell of it.
+pub(super) async fn press(web: &Web, route: &Route, number: u64, uri: &Uri) -> Result<Response, Failure> {
+    let Pressed { what, action, flow } = query(uri)?;
+    let what = match (what.unwrap_or(Part::Everything), action) {
+        (Part::Everything, _) => What::Everything,
+        (Part::Failed, _) => What::Failed,
+        (Part::Action, action) => What::Action(action.ok_or(Failure::Query)?),
+    };
+    let wish = Wish { what, flow: flow.unwrap_or(FlowChoice::Same), by: "someone on the run's page".to_owned() };
+    let run = find_run(&mut web.engine.store.read().await?, route, number).await?.1;
+    let to = match web.engine.rerun(run.id, &wish).await? {
+        Begun::Run(id) => run_url(route, web.engine.store.read().await?.run_number(id).await?.cast_unsigned()),
+        Begun::Asked(delivery) => format!("/deliveries/{delivery}"),
+    };
+    Ok(Redirect::to(&to).into_response())
+}
+
+/// The address of a button of a run's page.
+pub(super) fn address(run_url: &str, what: &What, flow: FlowChoice) -> String {
+    let what = match what {
+        What::Everything => "everything".to_owned(),
+        What::Failed => "failed".to_owned(),
+        // names are of characters that need no escape
+        What::Action(path) => format!("action&action={path}"),
+    };
+    match flow {
+        FlowChoice::Same => format!("{run_url}/rerun?what={what}"),
+        FlowChoice::Newest => format!("{run_url}/rerun?what={what}&flow=newest"),
+    }
+}
