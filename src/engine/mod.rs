@@ -41,7 +41,7 @@ mod settle;
 pub mod source;
 mod tail;
 pub mod tell;
-mod title;
+pub mod title;
 mod token;
 pub mod turn;
 mod turns;

@@ -189,11 +189,6 @@ fn buttons(story: &Story) -> Vec<Button> {
     }
 }
 
-/// Where an end is from that was carried over.
-pub fn carried_words(number: i64) -> String {
-    format!("carried over from run #{number}")
-}
-
 /// The first action whose end made the run what it is.
 pub(super) fn first_bad(story: &Story) -> Option<&Chapter> {
     let of = |wanted: fn(Conclusion) -> bool| {
@@ -267,7 +262,7 @@ fn table_row(story: &Story, chapter: &Chapter) -> String {
         None => action.state.label().to_owned(),
     };
     let note = match chapter.carried {
-        Some(number) => format!(", {}", cell(&carried_words(number))),
+        Some(number) => format!(", {}", cell(&title::carried_words(number))),
         None if action.attempts > 1 => format!(", attempt {}", action.attempts),
         None => String::new(),
     };

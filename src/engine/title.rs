@@ -2,11 +2,11 @@
 
 use super::{
     settle::ATTEMPTS,
-    tell::{Chapter, Story, carried_words, first_bad, is_error, took},
+    tell::{Chapter, Story, first_bad, is_error, took},
 };
 use crate::{
-    model::{ActionState, Conclusion, Late, RunState},
-    store::ActionRow,
+    model::{ActionState, AttemptState, Conclusion, Late, RunState},
+    store::AttemptRow,
 };
 
 /// The most characters of a title: a commit status's description has 140.
@@ -43,14 +43,15 @@ fn run_title(story: &Story) -> String {
 
 /// What people should know of an action that is under way.
 fn odd_of_running(story: &Story) -> Option<String> {
-    let odd = |chapter: &Chapter| Some(format!("; {}/{}: {}", chapter.stage, chapter.name, odd_of(&chapter.action)?));
+    let odd = |chapter: &Chapter| Some(format!("; {}/{}: {}", chapter.stage, chapter.name, odd_of(chapter)?));
     story.actions.iter().find_map(odd)
 }
 
-fn odd_of(action: &ActionRow) -> Option<String> {
+fn odd_of(chapter: &Chapter) -> Option<String> {
+    let action = &chapter.action;
     let is_running = action.state.0 == ActionState::Running;
     let reason = Some(action.reason.clone()).filter(|reason| is_running && !reason.is_empty());
-    let odd: Vec<String> = tried_again(action).into_iter().chain(reason).collect();
+    let odd: Vec<String> = tried_again(chapter).into_iter().chain(reason).collect();
     (!odd.is_empty()).then(|| odd.join(": "))
 }
 
@@ -82,12 +83,17 @@ fn action_title(chapter: &Chapter) -> String {
     }
 }
 
+/// Where an end is from that was carried over.
+pub fn carried_words(number: i64) -> String {
+    format!("carried over from run #{number}")
+}
+
 fn own_title(chapter: &Chapter) -> String {
     let action = &chapter.action;
     match (&action.state.0, action.reason.as_str()) {
         (ActionState::Waiting, _) => "Waiting for what comes before".to_owned(),
-        (ActionState::Queued, reason) => waiting_title(tried_again(action).as_deref(), reason),
-        (ActionState::Running, _) => match odd_of(action) {
+        (ActionState::Queued, reason) => waiting_title(tried_again(chapter).as_deref(), reason),
+        (ActionState::Running, _) => match odd_of(chapter) {
             Some(odd) => format!("Running: {odd}"),
             None => "Running".to_owned(),
         },
@@ -110,11 +116,14 @@ fn waiting_title(again: Option<&str>, reason: &str) -> String {
     }
 }
 
-/// "infrastructure, attempt 2 of 3", while an action that died by nobody's fault is tried again.
-fn tried_again(action: &ActionRow) -> Option<String> {
+/// "infrastructure, attempt 2 of 3", from one attempt's death by nobody's fault to the action's end.
+fn tried_again(chapter: &Chapter) -> Option<String> {
+    let action = &chapter.action;
+    let is_over = |attempt: &AttemptRow| matches!(attempt.state.0, AttemptState::Ended | AttemptState::Removed);
+    let follows = chapter.attempt.as_ref().is_some_and(|(attempt, _)| is_over(attempt));
+    let number = action.attempts + i64::from(follows);
     let is_open = action.state.conclusion().is_none();
-    (is_open && action.attempts > 1)
-        .then(|| format!("{}, attempt {} of {ATTEMPTS}", Conclusion::Error, action.attempts))
+    (is_open && number > 1).then(|| format!("{}, attempt {number} of {ATTEMPTS}", Conclusion::Error))
 }
 
 /// A reason without the conclusion's own words, for a title that has said them already.

@@ -14,7 +14,7 @@ use super::{
     runs::{event_words, first_line, web_link},
 };
 use crate::{
-    engine::{self, rerun::carry::ended_well, tell::carried_words, worst},
+    engine::{self, rerun::carry::ended_well, title::carried_words, worst},
     model::{
         ActionId, ActionPath, ActionPlan, ActionState, Conclusion, DeliveryId, Diagnostic, Event, EventKind,
         FlowChoice, ForgeKind, JobPath, JobPlan, Late, Sequencing, Severity, StageKind, StagePlan, Time, Trust,

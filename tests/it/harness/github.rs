@@ -35,8 +35,8 @@ use containerops::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Notify, task::JoinHandle};
 
-use repository::{Pull, Repository};
 pub(crate) use app::private_pem;
+use repository::{Pull, Repository};
 pub(crate) use webhook::{Delivery, fixture, signed, signed_with};
 
 /// What the model's webhooks are signed with.

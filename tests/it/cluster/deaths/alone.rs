@@ -1,6 +1,10 @@
 //! Deaths that need the whole cluster: a node that is lost, a pod that another pushes off.
 
-use std::{process::Command, time::Duration};
+use std::{
+    os::unix::process::CommandExt as _,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
 
 use k8s_openapi::api::{
     core::v1::{Node, Pod},
@@ -15,26 +19,32 @@ use serde_json::json;
 use super::{TWICE, dies_once};
 use crate::harness::server::Server;
 
-/// A part of the cluster that is stopped, and started again however the test ends.
-struct Stopped(&'static str);
+/// A part of the cluster that is stopped. However the test ends, even by a signal, another process starts it again: its
+/// input ends with us.
+struct Stopped {
+    restorer: Child,
+}
 
 impl Stopped {
     fn stop(part: &'static str) -> Self {
-        cluster("stop", part);
-        Self(part)
+        let folder = std::env::var("TEST_CLUSTER").expect("TEST_CLUSTER is the folder of the cluster's command");
+        let command = format!("{folder}/cluster");
+        let script = "read _; exec \"$0\" start \"$1\"";
+        let mut restorer = Command::new("sh");
+        let restorer = restorer.args(["-c", script, &command, part]).stdin(Stdio::piped()).process_group(0);
+        let restorer = restorer.spawn().expect("there is a shell");
+        let stopped = Self { restorer };
+        let done = Command::new(&command).args(["stop", part]).status().expect("the command is there");
+        assert!(done.success(), "cluster stop {part}");
+        stopped
     }
 }
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        cluster("start", self.0);
+        drop(self.restorer.stdin.take());
+        let _ = self.restorer.wait();
     }
-}
-
-fn cluster(what: &str, part: &str) {
-    let folder = std::env::var("TEST_CLUSTER").expect("TEST_CLUSTER is the folder of the cluster's command");
-    let done = Command::new(format!("{folder}/cluster")).args([what, part]).status().expect("the command is there");
-    assert!(done.success(), "cluster {what} {part}");
 }
 
 #[tokio::test]
