@@ -57,6 +57,9 @@ async fn a_node_that_does_not_answer_is_lost() {
     let run = server.push(TWICE).await;
     server.until("the job writes", run, |story| story.has_lines("work/work/work", 1)).await;
     let kubelet = Stopped::stop("kubelet");
+    // the cluster waits for 40 s, and then gives the pod its time to end
+    let given_up = server.found(async |_| server.pod_of("work.work").await.metadata.deletion_timestamp);
+    given_up.await.expect("the cluster gives the pod up");
     let story = server.until("the node is lost", run, |story| story.told().contains("infrastructure: ")).await;
     drop(kubelet);
     let told = story.told();
