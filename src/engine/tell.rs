@@ -1,12 +1,12 @@
 //! What a forge is to show of a run: one context for the flow, one for each action.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{Result, settle::places, title};
 use crate::{
     model::{
-        ActionState, Annotation, Button, Conclusion, Context, DeliveryId, Diagnostic, ExternalId, JobState, Late,
-        Progress, Rank, Report, Repository, RunState, Severity, Span, Time, Verdict,
+        ActionId, ActionState, Annotation, AttemptId, Button, Conclusion, Context, DeliveryId, Diagnostic, ExternalId,
+        JobState, Late, Progress, Rank, Report, Repository, RunId, RunState, Severity, Span, Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
@@ -55,16 +55,13 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
     let run = tx.run(id).await?.ok_or_else(missing)?;
     let repository = tx.repository(run.repository_id).await?.facts.0;
     let carried = tx.carried_over(id).await?;
+    let mut attempts = attempts(tx, id).await?;
     let mut actions = Vec::new();
     for action in tx.actions(id).await? {
         let (stage, place) = places(&action);
         let stage_name = run.plan.0.as_ref().and_then(|plan| plan.stages.get(stage)).map(|stage| stage.name.clone());
         let plan = run.plan.0.as_ref().and_then(|plan| plan.action(stage, place));
-        let mut earlier = Vec::new();
-        for attempt in tx.attempts(action.origin()).await? {
-            let jobs = tx.jobs(attempt.id).await?;
-            earlier.push((attempt, jobs));
-        }
+        let mut earlier = attempts.remove(&action.origin()).unwrap_or_default();
         let attempt = earlier.pop();
         actions.push(Chapter {
             stage: stage_name.unwrap_or_default(),
@@ -90,21 +87,36 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
     Ok(Story { run, repository, actions, url, repeats, replay_of, late })
 }
 
+/// The attempts at each action of a run, first to last, with their jobs. Two queries, however many actions there are:
+/// a story is told at every change.
+async fn attempts(tx: &mut Tx, run: RunId) -> Result<BTreeMap<ActionId, Vec<(AttemptRow, Vec<JobRow>)>>> {
+    let mut jobs: BTreeMap<AttemptId, Vec<JobRow>> = BTreeMap::new();
+    for job in tx.jobs_of_run(run).await? {
+        jobs.entry(job.attempt_id).or_default().push(job);
+    }
+    let mut attempts: BTreeMap<ActionId, Vec<(AttemptRow, Vec<JobRow>)>> = BTreeMap::new();
+    for attempt in tx.attempts_of_run(run).await? {
+        let jobs = jobs.remove(&attempt.id).unwrap_or_default();
+        attempts.entry(attempt.action_id).or_default().push((attempt, jobs));
+    }
+    Ok(attempts)
+}
+
 /// Wants all contexts of a run shown.
 pub(super) async fn want(tx: &mut Tx, story: &Story, now: Time) -> Result<()> {
-    for (at, (context, report)) in reports(story).into_iter().enumerate() {
-        tx.want(&NewReport {
-            repository: story.run.repository_id,
-            sha: &story.run.sha,
-            context: &context,
-            generation: story.run.id,
-            rank: if at == 0 { Rank::Run } else { Rank::Action },
-            report: &report,
-            now,
-        })
-        .await?;
-    }
-    Ok(())
+    let reports = reports(story);
+    let new = |(at, (context, report))| NewReport {
+        repository: story.run.repository_id,
+        sha: &story.run.sha,
+        context,
+        generation: story.run.id,
+        rank: if at == 0 { Rank::Run } else { Rank::Action },
+        report,
+        now,
+    };
+    let news: Vec<NewReport<'_>> =
+        reports.iter().map(|(context, report)| (context, report)).enumerate().map(new).collect();
+    Ok(tx.want_all(&news).await?)
 }
 
 /// The page of a run.

@@ -167,6 +167,35 @@ impl Tx {
         rows!(self, AttemptRow, "SELECT * FROM attempts WHERE action_id = $1 ORDER BY number", action)
     }
 
+    /// All attempts at a run's actions, of each first to last; those of one that was carried over are those of where
+    /// it ran.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn attempts_of_run(&mut self, run: RunId) -> Result<Vec<AttemptRow>> {
+        rows!(
+            self,
+            AttemptRow,
+            "SELECT t.* FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
+             WHERE a.run_id = $1 ORDER BY t.action_id, t.number",
+            run,
+        )
+    }
+
+    /// All jobs of these attempts, of each in order.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn jobs_of_run(&mut self, run: RunId) -> Result<Vec<JobRow>> {
+        rows!(
+            self,
+            JobRow,
+            "SELECT j.* FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
+             JOIN jobs j ON j.attempt_id = t.id WHERE a.run_id = $1 ORDER BY j.attempt_id, j.place",
+            run,
+        )
+    }
+
     /// One attempt.
     ///
     /// # Errors

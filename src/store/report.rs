@@ -1,7 +1,7 @@
 //! What forges are to be told: one row per (repository, commit, context). The row is wanted state and acknowledged
 //! state; as long as they differ it is due.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Change, Json, Result, Tx, execute, rows};
 use crate::model::{Context, Headline, Rank, Report, ReportId, RepositoryId, RunId, Sha, Time};
@@ -133,6 +133,29 @@ impl Tx {
         )?;
         if met == 1 {
             self.ring(Change::Report);
+        }
+        Ok(())
+    }
+
+    /// Wants several contexts of one commit shown, as [`Self::want`] does. Most of them are wanted already, and those
+    /// cost nothing but a look.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn want_all(&mut self, news: &[NewReport<'_>]) -> Result<()> {
+        let Some(first) = news.first() else { return Ok(()) };
+        let wanted: Vec<(Context, String)> = rows!(
+            self,
+            (Context, String),
+            "SELECT context, wanted_digest FROM reports WHERE repository_id = $1 AND sha = $2",
+            first.repository,
+            first.sha,
+        )?;
+        let wanted: BTreeMap<&Context, &String> = wanted.iter().map(|(context, digest)| (context, digest)).collect();
+        for new in news {
+            if wanted.get(new.context).is_none_or(|wanted| **wanted != digest(new.report)) {
+                self.want(new).await?;
+            }
         }
         Ok(())
     }

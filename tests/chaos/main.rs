@@ -5,7 +5,7 @@
 //! ```text
 //! cargo test --test chaos                     40 pushes in 40 s
 //! CHAOS_SEED=7 cargo test --test chaos        the same storm again
-//! CHAOS_PUSHES=10000 CHAOS_SECONDS=1200 cargo test --release --test chaos
+//! CHAOS_PUSHES=10000 CHAOS_SECONDS=700 CHAOS_LIFE_MS=2000 cargo test --release --test chaos
 //! ```
 //!
 //! The server is the real program with the real agent, jobs are processes of this machine, and GitHub is the tests'
@@ -64,10 +64,12 @@ async fn run(storm: Storm, dice: Dice) -> ExitCode {
     let github = Arc::new(ModelGithub::start_over_http().await);
     let setup = setup(folder.path(), &github);
     let url = format!("http://{}", setup.address);
+    let life = number("CHAOS_LIFE_MS");
+    let lives = life.map_or(2000..4000, |life| life..life + 1);
     let (calm, calmed) = watch::channel(false);
     let redelivering = tokio::spawn(storm::redeliver(Arc::clone(&github), url.clone()));
     let service = Service::start(setup.clone()).await;
-    let killed = tokio::spawn(service.killed_until(calmed, dice));
+    let killed = tokio::spawn(service.killed_until(calmed, lives, dice));
     let (pushes, lasts) = (storm.pushes, storm.lasts);
     let raging = tokio::spawn({
         let (github, url, began_dir) = (Arc::clone(&github), url.clone(), began_dir.clone());

@@ -54,15 +54,16 @@ impl Service {
         killed.elapsed()
     }
 
-    /// Kills it every two to four seconds, until `calm` says true. The service, and how long each absence was.
+    /// Kills it after lives of so many milliseconds, until `calm` says true. The service, and how long each absence was.
     pub(crate) async fn killed_until(
         mut self,
         mut calm: watch::Receiver<bool>,
+        lives: std::ops::Range<u64>,
         mut dice: Dice,
     ) -> (Self, Vec<Duration>) {
         let mut absences = Vec::new();
         while !*calm.borrow() {
-            let life = Duration::from_millis(dice.between(2000, 4000));
+            let life = Duration::from_millis(dice.between(lives.start, lives.end));
             if tokio::time::timeout(life, calm.changed()).await.is_err() {
                 absences.push(self.kill().await);
             }
