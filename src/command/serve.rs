@@ -1,11 +1,21 @@
 //! `containerops serve`: the service.
 
-use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, IsTerminal as _},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
 
 use crate::{app::App, settings::Settings};
+
+/// An address that is taken for longer is somebody else's.
+const TAKEN_FOR_A_MOMENT: Duration = Duration::from_secs(3);
+const TAKEN_PAUSE: Duration = Duration::from_millis(20);
 
 /// Run the service until it is told to stop (Ctrl-C or SIGTERM). Running jobs go on, and are found again at the next
 /// start.
@@ -50,7 +60,16 @@ pub(super) fn settings(file: Option<PathBuf>) -> Result<Settings> {
 }
 
 pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("listening on {address}: is it taken?"))
+    let began = Instant::now();
+    loop {
+        match TcpListener::bind(address).await {
+            // what a killed server was about to start may hold its socket for a moment longer
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && began.elapsed() < TAKEN_FOR_A_MOMENT => {
+                tokio::time::sleep(TAKEN_PAUSE).await;
+            }
+            bound => return bound.with_context(|| format!("listening on {address}: is it taken?")),
+        }
+    }
 }
 
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {

@@ -137,7 +137,9 @@ fn report(account: &Account, absences: &[Duration], weather: Weather, took: Dura
 }
 
 fn setup(folder: &Path, github: &ModelGithub) -> Setup {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    // no port that a connection may take while nobody listens
+    let free = (20_000..30_000_u16).find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+    let free = free.expect("a port").local_addr().expect("an address");
     let key = folder.join("app.pem");
     let Credentials::App { id, private_key } = github.settings().credentials else { unreachable!("an App") };
     std::fs::write(&key, private_key.expose_secret()).expect("a file");

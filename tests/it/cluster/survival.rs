@@ -77,7 +77,7 @@ stages:
         assert_eq!(self.server.text(&story, "long/long/long").await, expected, "{}", story.told());
         assert_eq!(self.server.text(&story, "after/after/after").await, "after\n", "{}", story.told());
         assert_eq!(
-            story.told(),
+            what_ran(&story.told()),
             "run: success\nlong/long: success\n  long: success\nafter/after: success\n  after: success\n"
         );
         story
@@ -90,6 +90,13 @@ stages:
             (1..=runs).flat_map(|run| ["long", "after"].map(|action| (format!("started-{run}-{action}"), 1))).collect();
         assert_eq!(started, expected);
     }
+}
+
+/// A pod whose containers were being made when their runtime stopped is made once more: no job has begun in it, as the
+/// counter shows.
+fn what_ran(told: &str) -> String {
+    let ran = told.lines().filter(|line| !line.contains(": infrastructure: "));
+    ran.map(|line| line.replace(", attempt 2", "").replace(", attempt 3", "") + "\n").collect()
 }
 
 #[tokio::test]
