@@ -13,6 +13,7 @@ mod contact;
 mod delivery;
 mod examine;
 mod inbox;
+mod job;
 mod log;
 mod queue;
 mod recovery;
@@ -32,13 +33,14 @@ use sqlx::{
 };
 
 pub use action::ActionRow;
-pub use attempt::{AttemptRow, JobRow, NewJob, OutputRow, Tail};
+pub use attempt::AttemptRow;
 pub use bell::{Bell, Change, Listener};
 pub use budget::{Patience, Spent};
 pub use contact::SilenceRow;
 pub use delivery::{DeliveryFilter, DeliveryRow, DeliveryShown, DeliverySummary, RunDigest};
 pub use examine::examine;
 pub use inbox::{Inbox, NewDelivery, Taken};
+pub use job::{JobRow, NewJob, OutputRow, Tail};
 pub use log::{Check, ChunkRow, NewChunk};
 pub use queue::{QueuedRun, TurnRow};
 pub use recovery::{Lost, NewRecovery, RecoveryRow};

@@ -1,0 +1,273 @@
+//! Jobs of attempts: what agents ask for, and what they leave.
+
+use super::{Change, Check, Json, Result, Tx, execute, meant, row, rows, run::column};
+use crate::{
+    agent::protocol::{EndRecord, Held},
+    model::{AttemptId, JobId, JobState, Output, RunId, Time},
+};
+
+/// One job of one attempt.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct JobRow {
+    /// Ours.
+    pub id: JobId,
+    /// Whose.
+    pub attempt_id: AttemptId,
+    /// Its place in the action's plan.
+    pub place: i64,
+    /// How far it is.
+    pub state: Json<JobState>,
+    /// The hash of its agent's session, once it has claimed.
+    pub session_hash: Option<String>,
+    /// When its agent spoke last.
+    pub heard: Option<Time>,
+    /// When it was told to start.
+    pub started: Option<Time>,
+    /// When it had ended.
+    pub ended: Option<Time>,
+    /// The agent's own record of the end.
+    pub record: Option<Json<EndRecord>>,
+    /// The log's bytes so far.
+    pub log_length: i64,
+    /// The log's newlines so far.
+    pub log_newlines: i64,
+    /// 1 if the log's last byte is no newline.
+    pub log_open: i64,
+    /// The blob of the whole log, once it is sealed.
+    pub log_blob: Option<String>,
+    /// How many bytes its agent was told that the log may have.
+    pub log_limit: Option<i64>,
+    /// 1 if more came than the limit, and was not kept.
+    pub log_over: i64,
+    /// What its agent held back of the log when it was heard last.
+    pub log_held: Option<Json<Held>>,
+    /// What the log was found to be when it was sealed.
+    pub log_check: Option<Json<Check>>,
+    /// The last lines of a failed job, for reports.
+    pub tail: Json<Tail>,
+}
+
+/// The end of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Tail {
+    /// The number of its first line, from 1.
+    pub line: i64,
+    /// Plain text, without colours.
+    pub lines: Vec<String>,
+}
+
+impl JobRow {
+    /// How many lines its log has so far, counting a last one without a newline.
+    pub const fn log_lines(&self) -> i64 {
+        self.log_newlines + self.log_open
+    }
+}
+
+/// A job to be made.
+#[derive(Debug)]
+pub struct NewJob {
+    /// Its id, which its token was made from.
+    pub id: JobId,
+    /// SHA-256 of its token, hexadecimal.
+    pub token_hash: String,
+}
+
+/// One output.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct OutputRow {
+    /// Who wrote it.
+    pub job_id: JobId,
+    /// Its key.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl Tx {
+    /// All jobs of these attempts, of each in order.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn jobs_of_run(&mut self, run: RunId) -> Result<Vec<JobRow>> {
+        rows!(
+            self,
+            JobRow,
+            "SELECT j.* FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
+             JOIN jobs j ON j.attempt_id = t.id WHERE a.run_id = $1 ORDER BY j.attempt_id, j.place",
+            run,
+        )
+    }
+
+    /// An attempt's jobs, in order.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn jobs(&mut self, attempt: AttemptId) -> Result<Vec<JobRow>> {
+        rows!(self, JobRow, "SELECT * FROM jobs WHERE attempt_id = $1 ORDER BY place", attempt)
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn job(&mut self, id: JobId) -> Result<Option<JobRow>> {
+        row!(self, JobRow, "SELECT * FROM jobs WHERE id = $1", id)
+    }
+
+    /// The job whose agent may claim with this token.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn job_by_token(&mut self, hash: &str) -> Result<Option<JobRow>> {
+        row!(self, JobRow, "SELECT * FROM jobs WHERE token_hash = $1", hash)
+    }
+
+    /// The job whose agent has this session.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn job_by_session(&mut self, hash: &str) -> Result<Option<JobRow>> {
+        row!(self, JobRow, "SELECT * FROM jobs WHERE session_hash = $1", hash)
+    }
+
+    /// Binds a job to its agent's session, unless another has it. True if the session has it now.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn bind_session(&mut self, job: JobId, hash: &str, now: Time) -> Result<bool> {
+        let met = execute!(
+            self,
+            "UPDATE jobs SET session_hash = $2, heard = $3 \
+             WHERE id = $1 AND (session_hash IS NULL OR session_hash = $2)",
+            job,
+            hash,
+            now,
+        )?;
+        Ok(met == 1)
+    }
+
+    /// A job moved. An ended job stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Rows`](super::StoreError::Rows) if it has ended.
+    pub async fn set_job_state(&mut self, id: JobId, state: &JobState, now: Time) -> Result<()> {
+        let started = (*state == JobState::Running).then_some(now);
+        let ended = state.verdict().map(|_| now);
+        let met = execute!(
+            self,
+            "UPDATE jobs SET phase = $2, state = $3, started = COALESCE(started, $4), ended = $5 \
+             WHERE id = $1 AND phase <> 'ended'",
+            id,
+            state.phase(),
+            Json(state),
+            started,
+            ended,
+        )?;
+        self.ring(Change::Log(id));
+        meant("a job moves", 1, met)
+    }
+
+    /// Keeps the agent's record of the end.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn keep_record(&mut self, id: JobId, record: &EndRecord) -> Result<()> {
+        let met = execute!(self, "UPDATE jobs SET record = $2 WHERE id = $1", id, Json(record))?;
+        meant("an end record", 1, met)
+    }
+
+    /// Keeps the end of a failed job's log.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn keep_tail(&mut self, id: JobId, tail: &Tail) -> Result<()> {
+        let met = execute!(self, "UPDATE jobs SET tail = $2 WHERE id = $1", id, Json(tail))?;
+        meant("a log's tail", 1, met)
+    }
+
+    /// Keeps one output; a later value replaces an earlier one.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn keep_output(&mut self, job: JobId, name: &str, value: &str) -> Result<()> {
+        execute!(
+            self,
+            "INSERT INTO outputs (job_id, name, value) VALUES ($1, $2, $3) \
+             ON CONFLICT (job_id, name) DO UPDATE SET value = excluded.value",
+            job,
+            name,
+            value,
+        )?;
+        Ok(())
+    }
+
+    /// A job's outputs, by name.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn outputs(&mut self, job: JobId) -> Result<Vec<OutputRow>> {
+        rows!(self, OutputRow, "SELECT * FROM outputs WHERE job_id = $1 ORDER BY name", job)
+    }
+
+    /// Keeps one event of a job, unless it has `most` already.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn keep_event(&mut self, job: JobId, name: &str, body: &str, most: i64, now: Time) -> Result<bool> {
+        let met = execute!(
+            self,
+            "INSERT INTO job_events (job_id, number, name, received, body) \
+             SELECT $1, n, $2, $3, $4 FROM (SELECT COUNT(*) + 1 AS n FROM job_events WHERE job_id = $1) AS events \
+             WHERE n <= $5",
+            job,
+            name,
+            now,
+            body,
+            most,
+        )?;
+        Ok(met == 1)
+    }
+
+    /// The bodies of a job's events of one name, in the order of their coming.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn events(&mut self, job: JobId, name: &str) -> Result<Vec<String>> {
+        let found: Vec<(String,)> = rows!(
+            self,
+            (String,),
+            "SELECT body FROM job_events WHERE job_id = $1 AND name = $2 ORDER BY number",
+            job,
+            name,
+        )?;
+        Ok(found.into_iter().map(|(body,)| body).collect())
+    }
+
+    /// The value of one output in one run, from the newest attempt that wrote it; of an action that was carried over
+    /// the one that it wrote where it ran. The places are the plan's.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn output_of(
+        &mut self,
+        run: RunId,
+        places: (usize, usize, usize),
+        output: &Output,
+    ) -> Result<Option<String>> {
+        let (stage, action, job) = places;
+        let found: Option<(String,)> = row!(
+            self,
+            (String,),
+            "SELECT o.value FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
+             JOIN jobs j ON j.attempt_id = t.id JOIN outputs o ON o.job_id = j.id \
+             WHERE a.run_id = $1 AND a.stage = $2 AND a.place = $3 AND j.place = $4 AND o.name = $5 \
+             ORDER BY t.number DESC LIMIT 1",
+            run,
+            column(stage),
+            column(action),
+            column(job),
+            &output.key,
+        )?;
+        Ok(found.map(|(value,)| value))
+    }
+}
