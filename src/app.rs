@@ -1,27 +1,27 @@
 //! Puts the parts together and keeps the loops going. Nothing else knows everything.
 
 mod forges;
+mod loops;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     future::Future,
     io::Write as _,
     net::SocketAddr,
     os::unix::fs::OpenOptionsExt as _,
-    panic::AssertUnwindSafe,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
-use futures::{FutureExt as _, future::BoxFuture};
+use futures::FutureExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     blob::Blobs,
-    engine::{self, Engine, Key, Parts, drive::Driven},
+    engine::{self, Engine, Key, Parts},
     executor::{
         Executor,
         kubernetes::{Kubernetes, KubernetesSettings},
@@ -32,24 +32,12 @@ use crate::{
     model::{Clock, ForgeKind},
     report::Reporter,
     settings::{ExecutorChoice, Settings},
-    store::{Change, Store},
+    store::Store,
     web,
 };
 
 pub use forges::{forge, github};
 
-/// A loop looks at the database at least this often, whatever it was not told.
-const LOOK: Duration = Duration::from_secs(1);
-/// Time limits are whole seconds: looking more often would change nothing.
-const SETTLE: Duration = Duration::from_secs(5);
-/// What is forgotten has time.
-const FORGOTTEN: Duration = Duration::from_secs(60);
-/// What lies on the disk has more time.
-const TIDY: Duration = Duration::from_secs(600);
-/// What webhooks did not bring is late already; each place has its own interval.
-const RECOVER: Duration = Duration::from_secs(30);
-/// After trouble with the database a loop waits this long, so that a full disk does not fill the log.
-const TROUBLE: Duration = Duration::from_secs(2);
 /// Open requests get this long to end when the server is told to stop: long polls and live logs end by themselves.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -153,23 +141,6 @@ impl App {
             }
         }
     }
-
-    fn start_loops(&self, stopped: &watch::Receiver<bool>) -> JoinSet<()> {
-        let mut loops = JoinSet::new();
-        for round in ROUNDS {
-            loops.spawn(keep_going(round, self.clone(), stopped.clone()));
-        }
-        loops.spawn(keep_driving(self.engine.clone(), stopped.clone()));
-        loops.spawn(keep_telling(self.clone(), stopped.clone()));
-        let (app, mut stopped) = (self.clone(), stopped.clone());
-        loops.spawn(async move {
-            tokio::select! {
-                () = app.engine.hear_executor() => {}
-                _ = stopped.wait_for(|stopped| *stopped) => {}
-            }
-        });
-        loops
-    }
 }
 
 /// What the engine is allowed, and where things are. `url` stands in for URLs that the settings leave out.
@@ -186,168 +157,6 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         sweep_interval: settings.sweep_interval,
         patience: engine::Patience::default(),
     }
-}
-
-/// Something that is done again and again.
-struct Round {
-    /// For log lines.
-    name: &'static str,
-    /// How long to wait when there was nothing to do.
-    pause: Duration,
-    /// Which changes end the wait early.
-    wakes: fn(Change) -> bool,
-    /// Does what is due, and says how much that was.
-    tick: fn(App) -> BoxFuture<'static, Result<usize>>,
-}
-
-/// All but driving and telling, where each action and each call goes at its own pace.
-const ROUNDS: [Round; 9] = [
-    Round {
-        name: "intake",
-        pause: LOOK,
-        wakes: |change| change == Change::Delivery,
-        tick: |app| async move { Ok(app.engine.intake().await?) }.boxed(),
-    },
-    Round {
-        name: "recover",
-        pause: RECOVER,
-        wakes: |_| false,
-        // its pace is what a forge's limits allow, whatever there is to do
-        tick: |app| async move { Ok(app.engine.recover().await.map(|_| 0)?) }.boxed(),
-    },
-    Round {
-        name: "sources",
-        pause: LOOK,
-        wakes: |change| matches!(change, Change::Run(_)),
-        tick: |app| async move { Ok(app.engine.make_sources().await?) }.boxed(),
-    },
-    Round {
-        name: "sweep",
-        pause: LOOK,
-        wakes: |change| matches!(change, Change::Attempt(_)),
-        tick: |app| async move { Ok(app.engine.sweep().await?) }.boxed(),
-    },
-    Round {
-        name: "seal",
-        pause: LOOK,
-        wakes: |change| matches!(change, Change::Attempt(_)),
-        tick: |app| async move { Ok(app.engine.seal_logs().await?) }.boxed(),
-    },
-    Round {
-        name: "contact",
-        pause: SETTLE,
-        wakes: |_| false,
-        tick: |app| async move { Ok(app.engine.keep_contact().await.map(|_| 0)?) }.boxed(),
-    },
-    Round {
-        name: "settle",
-        pause: SETTLE,
-        wakes: |_| false,
-        tick: |app| async move { Ok(app.engine.settle_overdue().await.map(|()| 0)?) }.boxed(),
-    },
-    Round {
-        name: "forgotten",
-        pause: FORGOTTEN,
-        wakes: |_| false,
-        tick: |app| async move { Ok(app.engine.sweep_forgotten().await?) }.boxed(),
-    },
-    Round {
-        name: "janitor",
-        pause: TIDY,
-        wakes: |_| false,
-        tick: |app| async move { Ok(app.engine.tidy().await.map(|()| 0)?) }.boxed(),
-    },
-];
-
-/// Repeats a round: at once while there is something to do, else when a change wakes it or the pause is over.
-async fn keep_going(round: Round, app: App, mut stopped: watch::Receiver<bool>) {
-    let mut bell = app.engine.store.bell().listen();
-    while !*stopped.borrow() {
-        let pause = match (round.tick)(app.clone()).await {
-            Ok(0) => round.pause,
-            Ok(_) => continue,
-            Err(error) => {
-                tracing::error!(loop.name = round.name, error = format!("{error:#}"), "round failed");
-                TROUBLE
-            }
-        };
-        tokio::select! {
-            () = bell.wait(pause, round.wakes) => {}
-            _ = stopped.wait_for(|stopped| *stopped) => {}
-        }
-    }
-}
-
-/// Drives every action at its own pace: a registry that does not answer holds up no action but its own. At the end the
-/// steps that were begun are taken to theirs, so that no lease stays behind.
-///
-/// Each step is a task of its own: one that has the database's writer must go on while this loop waits for it.
-async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
-    let moved = |change| matches!(change, Change::Run(_) | Change::Attempt(_) | Change::Executor);
-    let mut bell = engine.store.bell().listen();
-    let (mut under_way, mut steps, mut resting) = (HashSet::new(), JoinSet::new(), Vec::new());
-    while !*stopped.borrow() {
-        // those that are not written down are looked at again, no more
-        if let Err(error) = engine.let_rest(&std::mem::take(&mut resting)).await {
-            tracing::error!(loop.name = "drive", %error, "round failed");
-        }
-        let due = engine.actions_due().await.unwrap_or_else(|error| {
-            tracing::error!(loop.name = "drive", %error, "round failed");
-            Vec::new()
-        });
-        for id in due.into_iter().filter(|id| under_way.insert(*id)) {
-            let engine = engine.clone();
-            steps.spawn(async move {
-                // an action whose step panics is looked at again, and holds up no other
-                let driven = AssertUnwindSafe(engine.drive_one(id)).catch_unwind().await;
-                (id, driven.unwrap_or(Driven::Left))
-            });
-        }
-        loop {
-            tokio::select! {
-                Some(Ok((id, driven))) = steps.join_next() => {
-                    under_way.remove(&id);
-                    match driven {
-                        Driven::Stepped => break,
-                        Driven::Rests(action) => resting.push(action),
-                        Driven::Left => {}
-                    }
-                }
-                () = bell.wait(LOOK, moved) => break,
-                _ = stopped.wait_for(|stopped| *stopped) => break,
-            }
-        }
-    }
-    steps.join_all().await;
-}
-
-/// Tells forges, each call at its own pace: a forge that does not answer holds up no other. Calls that are under way at
-/// the end get a moment; what is not heard by then is asked for at the next start.
-async fn keep_telling(app: App, mut stopped: watch::Receiver<bool>) {
-    let mut bell = app.engine.store.bell().listen();
-    let mut calls = JoinSet::new();
-    let failed = |error| tracing::error!(loop.name = "report", %error, "round failed");
-    while !*stopped.borrow() {
-        match app.reporter.errands().await {
-            Ok(errands) => {
-                for errand in errands {
-                    let reporter = app.reporter.clone();
-                    // a task of its own: it must go on with the database's writer while this loop waits for it
-                    calls.spawn(async move { reporter.run(errand).await });
-                }
-            }
-            Err(error) => failed(error),
-        }
-        tokio::select! {
-            Some(done) = calls.join_next() => match done {
-                Ok(told) => told.unwrap_or_else(failed),
-                Err(error) => tracing::error!(loop.name = "report", %error, "call failed"),
-            },
-            () = bell.wait(LOOK, |change| change == Change::Report) => {}
-            _ = stopped.wait_for(|stopped| *stopped) => {}
-        }
-    }
-    let _ = tokio::time::timeout(GRACE, async { while calls.join_next().await.is_some() {} }).await;
 }
 
 async fn executor(settings: &Settings, key: &Key) -> Result<Arc<dyn Executor>> {
