@@ -110,7 +110,9 @@ async fn a_killed_agent_has_ended_without_a_record() {
     let Observation::Ended { containers, .. } = until(&executor, attempt, has_ended).await else {
         panic!("it has ended")
     };
-    assert_eq!((&containers[0].end_record, containers[0].exit_code), (&None, Some(128 + 9)));
+    assert_eq!(containers[0].end_record, None);
+    // its lock says that it is gone a moment before its parent has noted how
+    assert!(matches!(containers[0].exit_code, None | Some(137)), "{:?}", containers[0].exit_code);
     executor.start(&placement(&server, attempt)).await.expect("a start that finds it dead");
     assert!(has_ended(&executor.observe(attempt).await.expect("an observation")), "it is not started again");
     executor.remove(attempt).await.expect("a removal, also of the orphaned job");
