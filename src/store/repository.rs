@@ -1,0 +1,62 @@
+//! Repositories that have had an event.
+
+use super::{Json, Result, Tx, execute, row, rows};
+use crate::model::{ForgeKind, Repository, RepositoryId, RepositoryName, Time};
+
+/// A repository that has had an event.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct RepositoryRow {
+    /// Ours.
+    pub id: RepositoryId,
+    /// Its forge.
+    pub forge: ForgeKind,
+    /// Its name there.
+    pub name: RepositoryName,
+    /// As the forge described it last.
+    pub facts: Json<Repository>,
+}
+
+impl Tx {
+    /// The repository's row, made or brought up to date.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn repository_seen(&mut self, facts: &Repository, now: Time) -> Result<RepositoryId> {
+        execute!(
+            self,
+            "INSERT INTO repositories (id, forge, name, facts, last_number) VALUES ($1, $2, $3, $4, 0) \
+             ON CONFLICT (forge, name) DO UPDATE SET facts = excluded.facts",
+            RepositoryId::mint(now),
+            facts.forge,
+            &facts.name,
+            Json(facts),
+        )?;
+        let found = self.repository_named(facts.forge, &facts.name).await?;
+        found.map(|row| row.id).ok_or_else(|| sqlx::Error::RowNotFound.into())
+    }
+
+    /// One repository, by name.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn repository_named(&mut self, forge: ForgeKind, name: &RepositoryName) -> Result<Option<RepositoryRow>> {
+        row!(self, RepositoryRow, "SELECT * FROM repositories WHERE forge = $1 AND name = $2", forge, name)
+    }
+
+    /// The repositories of this name, on whatever forges.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn repositories_named(&mut self, name: &RepositoryName) -> Result<Vec<RepositoryRow>> {
+        rows!(self, RepositoryRow, "SELECT * FROM repositories WHERE name = $1 ORDER BY forge", name)
+    }
+
+    /// One repository.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError); also if there is none, for rows never go.
+    pub async fn repository(&mut self, id: RepositoryId) -> Result<RepositoryRow> {
+        row!(self, RepositoryRow, "SELECT * FROM repositories WHERE id = $1", id)?
+            .ok_or_else(|| sqlx::Error::RowNotFound.into())
+    }
+}
