@@ -2,10 +2,10 @@
 //!
 //! A stage opens when all that it needs has ended well or was left out; after a failure it is skipped, and so is
 //! whatever needs it in turn: a stage that was skipped for a failure opens nothing. In a stage of
-//! `sequence` the next action is queued when the one before has ended; in a `parallel` one all are queued at once, and
-//! with `fail-fast` the first failure stops the others.
+//! `sequence` the next action is queued when the one before has ended, a matrix' cells as one; in a `parallel` one all are
+//! queued at once. With `fail-fast` the first failure stops what runs beside it, and what would come after it is skipped.
 
-use crate::model::{ActionId, ActionState, Conclusion, Plan, RUN_TIME_LIMIT, Sequencing, StagePlan};
+use crate::model::{ActionId, ActionPlan, ActionState, Conclusion, Plan, RUN_TIME_LIMIT, Sequencing, StagePlan};
 
 /// Why what had not started by then never will.
 const OVERDUE: &str = "over the run's time limit";
@@ -105,8 +105,8 @@ impl Seat {
         self.state.conclusion().is_some_and(|end| !end.lets_go_on())
     }
 
-    fn name<'p>(&self, stage: &'p StagePlan) -> &'p str {
-        stage.actions.get(self.place).map_or("", |action| &action.name)
+    fn name(&self, stage: &StagePlan) -> String {
+        stage.actions.get(self.place).map(ActionPlan::shown).unwrap_or_default()
     }
 }
 
@@ -209,29 +209,42 @@ impl Board {
     fn play_parallel(&mut self, stage: usize, plan: &StagePlan) {
         let seats = self.of_stage(stage);
         let failed = seats.iter().find(|seat| plan.fail_fast && seat.has_failed() && !seat.carried);
-        let Some(failed) = failed else {
-            let waiting = seats.iter().filter(|seat| seat.state == ActionState::Waiting);
-            return waiting.for_each(|seat| self.queue(seat.id));
-        };
+        match failed {
+            Some(failed) => self.stop_beside(failed, &seats, plan),
+            None => self.queue_waiting(&seats),
+        }
+    }
+
+    /// In a sequence, too, the cells of a matrix run all at once.
+    fn play_sequence(&mut self, stage: usize, plan: &StagePlan) {
+        let seats = self.of_stage(stage);
+        let step = |seat: &Seat| plan.step_of(seat.place);
+        if let Some(failed) = seats.iter().find(|seat| plan.fail_fast && seat.has_failed()) {
+            let fresh = seats.iter().find(|seat| seat.has_failed() && !seat.carried && step(seat) == step(failed));
+            let beside: Vec<Seat> = seats.iter().filter(|seat| step(seat) == step(failed)).cloned().collect();
+            if let Some(fresh) = fresh {
+                self.stop_beside(fresh, &beside, plan);
+            }
+            let reason = format!("action `{}` did not succeed", failed.name(plan));
+            let behind = seats.iter().filter(|seat| step(seat) > step(failed) && seat.state == ActionState::Waiting);
+            behind.for_each(|seat| self.end(seat.id, Conclusion::Skipped, &reason));
+        }
+        let seats = self.of_stage(stage);
+        let Some(next) = seats.iter().find(|seat| seat.state.conclusion().is_none()).map(step) else { return };
+        let due: Vec<Seat> = seats.into_iter().filter(|seat| step(seat) == next).collect();
+        self.queue_waiting(&due);
+    }
+
+    /// `fail-fast`: what runs at once with one that failed is stopped, and told because of whom.
+    fn stop_beside(&mut self, failed: &Seat, seats: &[Seat], plan: &StagePlan) {
         let by = format!("fail-fast: action `{}` did not succeed", failed.name(plan));
-        for seat in &seats {
+        for seat in seats {
             self.stop(seat.id, Conclusion::Cancelled, &by, &format!("cancelled by {by}"));
         }
     }
 
-    fn play_sequence(&mut self, stage: usize, plan: &StagePlan) {
-        let seats = self.of_stage(stage);
-        if let Some(failed) = seats.iter().find(|seat| plan.fail_fast && seat.has_failed()) {
-            let reason = format!("action `{}` did not succeed", failed.name(plan));
-            let behind = seats.iter().filter(|seat| seat.place > failed.place && seat.state == ActionState::Waiting);
-            behind.for_each(|seat| self.end(seat.id, Conclusion::Skipped, &reason));
-        }
-        let seats = self.of_stage(stage);
-        let under_way = |seat: &Seat| matches!(seat.state, ActionState::Queued | ActionState::Running);
-        if !seats.iter().any(under_way) {
-            let next = seats.iter().find(|seat| seat.state == ActionState::Waiting);
-            next.into_iter().for_each(|seat| self.queue(seat.id));
-        }
+    fn queue_waiting(&mut self, seats: &[Seat]) {
+        seats.iter().filter(|seat| seat.state == ActionState::Waiting).for_each(|seat| self.queue(seat.id));
     }
 
     /// How a stage ended, once all its actions have; one without actions ends when its gate is decided.

@@ -30,6 +30,7 @@ pub mod event;
 pub mod intake;
 pub mod janitor;
 pub mod log;
+mod matrix;
 mod patience;
 mod pin;
 pub mod queue;

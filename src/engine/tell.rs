@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{Result, settle::places, title};
+use super::{Result, matrix, settle::places, title};
 use crate::{
     model::{
-        ActionId, ActionState, Annotation, AttemptId, Button, Conclusion, Context, DeliveryId, Diagnostic, ExternalId,
-        JobState, Late, Progress, Rank, Report, Repository, RunId, RunState, Severity, Span, Time, Verdict,
+        ActionId, ActionPlan, ActionState, Annotation, AttemptId, Button, Cell, Conclusion, Context, DeliveryId,
+        Diagnostic, ExternalId, JobState, Late, Progress, Rank, Report, Repository, RunId, RunState, Severity, Span,
+        Time, Verdict,
     },
     store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
@@ -39,6 +40,10 @@ pub struct Chapter {
     pub stage: String,
     /// Its name.
     pub name: String,
+    /// What people call it.
+    pub shown: String,
+    /// The matrix that it is a cell of, and its values there.
+    pub cell: Option<Cell>,
     /// Its jobs' names.
     pub names: Vec<String>,
     /// Its newest attempt, and that one's jobs; of one that was carried over those of where it ran.
@@ -66,6 +71,8 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         actions.push(Chapter {
             stage: stage_name.unwrap_or_default(),
             name: plan.map(|plan| plan.name.clone()).unwrap_or_default(),
+            shown: plan.map(ActionPlan::shown).unwrap_or_default(),
+            cell: plan.and_then(|plan| plan.cell.clone()),
             names: plan.map(|plan| plan.jobs.iter().map(|job| job.name.clone()).collect()).unwrap_or_default(),
             carried: carried.get(&action.id).copied(),
             action,
@@ -128,11 +135,26 @@ pub fn run_url(public_url: &str, repository: &Repository, number: i64) -> String
 pub fn reports(story: &Story) -> Vec<(Context, Report)> {
     let suffix = story.run.event.context_suffix();
     let mut all = vec![(Context::of_run(&story.run.flow, suffix), of_run(story))];
-    for chapter in &story.actions {
-        let context = Context::of_action(&story.run.flow, suffix, &chapter.stage, &chapter.name);
-        all.push((context, of_action(story, chapter)));
+    for row in rows(story) {
+        let context = Context::of_action(&story.run.flow, suffix, &row[0].stage, row[0].row_name());
+        let report = if row[0].cell.is_some() { matrix::report(story, row) } else { of_action(story, &row[0]) };
+        all.push((context, report));
     }
     all
+}
+
+/// A story's actions as a forge sees them: the cells of one matrix are one.
+pub(super) fn rows(story: &Story) -> impl Iterator<Item = &[Chapter]> {
+    story.actions.chunk_by(|one, next| {
+        one.stage == next.stage && one.cell.is_some() && one.row_name() == next.row_name() && next.cell.is_some()
+    })
+}
+
+impl Chapter {
+    /// Its name on the forge: its own, or that of its matrix.
+    pub(super) fn row_name(&self) -> &str {
+        self.cell.as_ref().map_or(&self.name, |cell| &cell.of)
+    }
 }
 
 fn of_run(story: &Story) -> Report {
@@ -220,7 +242,7 @@ fn run_summary(story: &Story) -> String {
     }
     if !story.actions.is_empty() {
         out += "| Stage | Action | State | Duration |\n| --- | --- | --- | --- |\n";
-        story.actions.iter().for_each(|chapter| out += &table_row(story, chapter));
+        rows(story).for_each(|row| out += &table_row(story, row));
     }
     if let Some(bad) = first_bad(story) {
         out += &failed_job(story, bad);
@@ -248,7 +270,7 @@ fn action_summary(story: &Story, chapter: &Chapter) -> String {
 }
 
 /// What became of the attempts before the newest, and where their logs are.
-fn earlier_attempts(story: &Story, chapter: &Chapter) -> String {
+pub(super) fn earlier_attempts(story: &Story, chapter: &Chapter) -> String {
     let mut out = String::new();
     for (attempt, jobs) in &chapter.earlier {
         let of_job = |(name, job): (&String, &JobRow)| {
@@ -267,35 +289,41 @@ fn earlier_attempts(story: &Story, chapter: &Chapter) -> String {
     out
 }
 
-fn table_row(story: &Story, chapter: &Chapter) -> String {
+fn table_row(story: &Story, row: &[Chapter]) -> String {
+    let [chapter] = row else { return matrix::table_row(story, row) };
+    let span = took(chapter.action.started, chapter.action.ended).map_or_else(String::new, |span| span.to_string());
+    format!(
+        "| {} | [{}]({}) | {} | {span} |\n",
+        cell(&chapter.stage),
+        cell(&chapter.shown),
+        chapter_url(story, chapter),
+        state_cell(chapter),
+    )
+}
+
+/// How far an action is, and what is odd about it.
+pub(super) fn state_cell(chapter: &Chapter) -> String {
     let action = &chapter.action;
     let state = match action.state.conclusion() {
         Some(conclusion) => format!("{} {conclusion}", mark(conclusion)),
         None => action.state.label().to_owned(),
     };
-    let note = match chapter.carried {
-        Some(number) => format!(", {}", cell(&title::carried_words(number))),
-        None if action.attempts > 1 => format!(", attempt {}", action.attempts),
-        None => String::new(),
-    };
-    let span = took(action.started, action.ended).map_or_else(String::new, |span| span.to_string());
-    format!(
-        "| {} | [{}]({}) | {state}{note} | {span} |\n",
-        cell(&chapter.stage),
-        cell(&chapter.name),
-        chapter_url(story, chapter)
-    )
+    match chapter.carried {
+        Some(number) => format!("{state}, {}", cell(&title::carried_words(number))),
+        None if action.attempts > 1 => format!("{state}, attempt {}", action.attempts),
+        None => state,
+    }
 }
 
 /// The first failed job of an action: how it ended, its last lines, and where they stand in its log.
-fn failed_job(story: &Story, chapter: &Chapter) -> String {
+pub(super) fn failed_job(story: &Story, chapter: &Chapter) -> String {
     let Some((name, job, verdict)) = first_failed(chapter) else { return String::new() };
     let tail = &job.tail.0;
     let url = job_url(story, chapter, name);
     let mut out = format!(
         "\n**{} / {} / {}**: {}\n",
         cell(&chapter.stage),
-        cell(&chapter.name),
+        cell(&chapter.shown),
         cell(name),
         cell(&verdict.to_string())
     );
@@ -323,7 +351,7 @@ fn first_failed(chapter: &Chapter) -> Option<(&str, &JobRow, &Verdict)> {
 }
 
 /// What was replayed, if a replay started the run.
-fn replay(story: &Story) -> String {
+pub(super) fn replay(story: &Story) -> String {
     let line = |(id, url): &(DeliveryId, String)| format!("\nReplay of [delivery {id}]({url})\n");
     story.replay_of.as_ref().map(line).unwrap_or_default()
 }
@@ -335,7 +363,7 @@ fn fence(text: &str) -> String {
 }
 
 /// Text that cannot leave a table's cell or become markup.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -351,7 +379,7 @@ fn cell(text: &str) -> String {
     out
 }
 
-const fn mark(conclusion: Conclusion) -> &'static str {
+pub(super) const fn mark(conclusion: Conclusion) -> &'static str {
     match conclusion {
         Conclusion::Success => "✅",
         Conclusion::Warning => "⚠️",
@@ -367,7 +395,7 @@ pub(super) fn took(started: Option<Time>, ended: Option<Time>) -> Option<Span> {
     Some(Span(ended?.since(started?)))
 }
 
-fn chapter_url(story: &Story, chapter: &Chapter) -> String {
+pub(super) fn chapter_url(story: &Story, chapter: &Chapter) -> String {
     match (first_failed(chapter), chapter.names.first()) {
         (Some((name, ..)), _) => job_url(story, chapter, name),
         (None, Some(name)) => job_url(story, chapter, name),

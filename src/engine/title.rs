@@ -43,7 +43,7 @@ fn run_title(story: &Story) -> String {
 
 /// What people should know of an action that is under way.
 fn odd_of_running(story: &Story) -> Option<String> {
-    let odd = |chapter: &Chapter| Some(format!("; {}/{}: {}", chapter.stage, chapter.name, odd_of(chapter)?));
+    let odd = |chapter: &Chapter| Some(format!("; {}/{}: {}", chapter.stage, chapter.shown, odd_of(chapter)?));
     story.actions.iter().find_map(odd)
 }
 
@@ -61,7 +61,7 @@ fn ended_title(story: &Story, conclusion: Conclusion) -> String {
         return format!("{} has {errors} error{}", story.run.path, if errors == 1 { "" } else { "s" });
     }
     if let Some(bad) = first_bad(story) {
-        let (place, reason) = (format!("{}/{}", bad.stage, bad.name), without(conclusion, &bad.action.reason));
+        let (place, reason) = (format!("{}/{}", bad.stage, bad.shown), without(conclusion, &bad.action.reason));
         // nobody's failure begins with its name, so that no author takes it for theirs
         let whose = if conclusion == Conclusion::Error { ":" } else { " in" };
         return format!("{conclusion}{whose} {place}: {reason}");
@@ -88,7 +88,8 @@ pub fn carried_words(number: i64) -> String {
     format!("carried over from run #{number}")
 }
 
-fn own_title(chapter: &Chapter) -> String {
+/// The same for what ran in this run.
+pub(super) fn own_title(chapter: &Chapter) -> String {
     let action = &chapter.action;
     match (&action.state.0, action.reason.as_str()) {
         (ActionState::Waiting, _) => "Waiting for what comes before".to_owned(),
@@ -127,12 +128,13 @@ fn tried_again(chapter: &Chapter) -> Option<String> {
 }
 
 /// A reason without the conclusion's own words, for a title that has said them already.
-fn without(conclusion: Conclusion, reason: &str) -> &str {
+pub(super) fn without(conclusion: Conclusion, reason: &str) -> &str {
     let rest = reason.strip_prefix(&conclusion.to_string()).map(|rest| rest.trim_start_matches([':', ' ']));
     rest.filter(|rest| !rest.is_empty()).unwrap_or(reason)
 }
 
-fn cut(text: &str) -> String {
+/// Its first line, as far as there is room.
+pub(super) fn cut(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     if line.chars().count() <= TITLE {
         return line.to_owned();

@@ -1,9 +1,11 @@
 //! The action level: jobs in order, in one pod.
 
+use std::collections::BTreeSet;
+
 use crate::model::{ActionPlan, JobPath, JobPlan};
 
 use super::{
-    Reading, children,
+    Reading, cell, children,
     fields::Fields,
     findings::quoted,
     job, keys,
@@ -11,20 +13,41 @@ use super::{
     scalar::{self, Toggle},
 };
 
-/// The action in `fields`; none if it has no job, which is a success that needs no pod.
-pub(super) fn read(fields: &mut Fields<'_>, stage: &str, name: &str, reading: &mut Reading<'_>) -> Option<ActionPlan> {
+/// The action in `fields`, or each cell of its matrix; none if it has no job, which is a success that needs no pod. No
+/// cell has a name that is `taken`.
+pub(super) fn read(
+    fields: &mut Fields<'_>,
+    stage: &str,
+    name: &str,
+    taken: &mut BTreeSet<String>,
+    reading: &mut Reading<'_>,
+) -> Vec<ActionPlan> {
+    match fields.claim_entry("matrix").filter(|entry| !entry.value.is_null()) {
+        Some(matrix) => cell::each(fields, matrix, (stage, name), taken, reading),
+        None => one(fields, stage, [name, name], reading).into_iter().collect(),
+    }
+}
+
+/// A single action, and what its only job is called if it has no name of its own.
+pub(super) fn one(
+    fields: &mut Fields<'_>,
+    stage: &str,
+    [name, job]: [&str; 2],
+    reading: &mut Reading<'_>,
+) -> Option<ActionPlan> {
     let title = scalar::title(fields, reading);
     let allow_failure = scalar::boolean(fields, "allow-failure", Toggle::Off, reading);
-    let jobs = jobs(fields, stage, name, reading);
+    let (cell, matrix) = cell::read(fields, reading);
+    let jobs = jobs(fields, stage, [name, job], reading);
     if jobs.is_empty() {
         let message = format!("action {} has no job and is left out", quoted(name));
         reading.findings.warning(fields.at(), message).hint("give it `jobs`, or an `image`");
         return None;
     }
-    Some(ActionPlan { name: name.to_owned(), title, allow_failure, jobs })
+    Some(ActionPlan { name: name.to_owned(), title, allow_failure, jobs, cell, matrix })
 }
 
-fn jobs(fields: &mut Fields<'_>, stage: &str, action: &str, reading: &mut Reading<'_>) -> Vec<JobPlan> {
+fn jobs(fields: &mut Fields<'_>, stage: &str, [action, only]: [&str; 2], reading: &mut Reading<'_>) -> Vec<JobPlan> {
     let path = |job: &str| JobPath { stage: stage.to_owned(), action: action.to_owned(), job: job.to_owned() };
     let Some(entry) = fields.claim_entry("jobs") else {
         if !fields.has_keys_of(&keys::JOB) {
@@ -32,10 +55,10 @@ fn jobs(fields: &mut Fields<'_>, stage: &str, action: &str, reading: &mut Readin
         }
         // an action of a single job may have the job's keys itself; the job is called like the action
         fields.hoist(&keys::JOB);
-        return vec![job::read(fields, path(action), reading)];
+        return vec![job::read(fields, path(only), reading)];
     };
     let mut items = children::each(entry, &keys::JOB, reading);
-    let names = names::claim_all(&mut items, Named::Job(action), reading);
+    let names = names::claim_all(&mut items, Named::Job(only), reading);
     let mut jobs = Vec::new();
     for (mut item, name) in items.into_iter().zip(&names) {
         jobs.push(job::read(&mut item, path(&name.text), reading));

@@ -97,6 +97,26 @@ impl<'n> Fields<'n> {
         if std::mem::replace(&mut self.claimed[place], true) { None } else { self.entries.get(place) }
     }
 
+    /// The entries that nobody has claimed yet.
+    pub(super) fn rest(&self) -> impl Iterator<Item = &'n Entry> {
+        self.entries.iter().zip(&self.claimed).filter(|(_, claimed)| !**claimed).map(|(entry, _)| entry)
+    }
+
+    /// A copy of [`Self::rest`], to be read as a part of this map.
+    pub(super) fn copy<'m>(&self, entries: &'m [Entry]) -> Fields<'m> {
+        Fields { at: self.at, entries, claimed: vec![false; entries.len()], levels: self.levels.clone() }
+    }
+
+    /// Takes as claimed what a copy's readers have claimed.
+    pub(super) fn adopt(&mut self, copies: &[Fields<'_>]) {
+        let Some(first) = copies.first() else { return };
+        self.levels.clone_from(&first.levels);
+        let open: Vec<usize> = (0..self.claimed.len()).filter(|&place| !self.claimed[place]).collect();
+        for (nth, place) in open.into_iter().enumerate() {
+            self.claimed[place] = copies.iter().any(|copy| copy.claimed.get(nth).copied().unwrap_or_default());
+        }
+    }
+
     /// Reports every key that nobody claimed.
     pub(super) fn close(self, reading: &mut Reading<'_>) {
         for (entry, claimed) in self.entries.iter().zip(&self.claimed) {

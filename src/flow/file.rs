@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use crate::model::{JobPlan, Plan, RepositoryName, StagePlan};
 
 use super::{
-    Reading, children,
+    Reading, cell, children,
     concurrency::{self, Rule},
     duration, environments,
     fields::Fields,
+    findings::quoted,
     keys, links,
     names::{self, Named},
     node::{Node, Text},
@@ -104,9 +105,16 @@ fn spread(environments: &BTreeMap<String, String>, plan: &mut Plan, root: &Node,
         reading.findings.error(root.at, "the flow's `environments`, copied into every job, have more than 4 MiB");
         return;
     }
-    for job in plan.stages.iter_mut().flat_map(|stage| &mut stage.actions).flat_map(|action| &mut action.jobs) {
+    for action in plan.stages.iter_mut().flat_map(|stage| &mut stage.actions) {
         for (name, value) in environments {
-            job.environments.entry(name.clone()).or_insert_with(|| value.clone());
+            let (value, missing) = cell::filled(value, &action.matrix);
+            if let Some(missing) = missing {
+                let message = format!("cell {} of the matrix has no {}", quoted(&action.shown()), quoted(&missing));
+                reading.findings.error(root.at, message).hint("give it one in `include`");
+            }
+            for job in &mut action.jobs {
+                job.environments.entry(name.clone()).or_insert_with(|| value.clone());
+            }
         }
     }
 }

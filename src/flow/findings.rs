@@ -1,5 +1,7 @@
 //! Collects what is wrong with a file, so that its author hears of everything at once.
 
+use std::collections::HashSet;
+
 use crate::model::{Diagnostic, Severity};
 
 use super::node::Place;
@@ -85,7 +87,15 @@ impl<'s> Findings<'s> {
 
     /// The findings in the file's order, each with its line. Errors are kept before warnings if there are too many.
     pub(super) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
-        let total = self.list.len();
+        // what is wrong with an action is so in each cell of its matrix
+        let mut seen = HashSet::new();
+        let (mut list, mut total) = (std::mem::take(&mut self.list), 0);
+        list.retain(|finding| {
+            let is_new = seen.insert((finding.at.line, finding.at.column, finding.message.clone()));
+            total += usize::from(is_new);
+            is_new
+        });
+        self.list = list;
         self.list.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         self.list.truncate(MAX_SHOWN);
         self.list.sort_by_key(|finding| (finding.at.line, finding.at.column));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{concurrency, condition};
-use crate::model::{ActionPlan, Concurrency, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan};
+use crate::model::{ActionPlan, Cell, Concurrency, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan};
 
 /// The plan as a flow file that means the same.
 pub fn full_form(plan: &Plan) -> String {
@@ -60,8 +60,17 @@ impl Page {
         self.line(3, &format!("- name: {}", scalar(&action.name)));
         self.text(4, "title", &action.title);
         self.line(4, &format!("allow-failure: {}", action.allow_failure));
+        self.cell(action);
         self.line(4, "jobs:");
         action.jobs.iter().for_each(|job| self.job(job));
+    }
+
+    fn cell(&mut self, action: &ActionPlan) {
+        let Some(Cell { of, label }) = &action.cell else { return };
+        let values: Vec<String> =
+            action.matrix.iter().map(|(name, value)| format!("{}: {}", scalar(name), scalar(value))).collect();
+        let values = values.join(", ");
+        self.line(4, &format!("cell: {{of: {}, label: {}, values: {{{values}}}}}", scalar(of), scalar(label)));
     }
 
     fn job(&mut self, job: &JobPlan) {

@@ -21,8 +21,8 @@ pub(super) static STAGE: Level = Level {
 /// One of `actions`.
 pub(super) static ACTION: Level = Level {
     name: "an action",
-    keys: &["name", "title", "allow-failure", "jobs"],
-    later: &["when", "matrix", "services", "cache", "checkout", "runtime", "node"],
+    keys: &["name", "title", "allow-failure", "jobs", "matrix", "cell"],
+    later: &["when", "services", "cache", "checkout", "runtime", "node"],
     ignored: &["status", "logs"],
 };
 
@@ -58,6 +58,9 @@ pub(super) static JOB: Level = Level {
     ],
     ignored: &["status", "logs"],
 };
+
+/// `cell`: what `plan` writes of a matrix.
+pub(super) static CELL: Level = Level { name: "`cell`", keys: &["of", "label", "values"], later: &[], ignored: &[] };
 
 /// `on`.
 pub(super) static ON: Level = Level {

@@ -1,10 +1,9 @@
 //! `subscriptions`: outputs of earlier jobs that become variables.
 //!
 //! `{"stage.action.job[KEY]": VARIABLE}`, several pairs in one map or one by one in a list. `optional: true` in the same
-//! map lets the job run without its variables if the outputs were never written. As in the original, an empty job
-//! part means the action's only job.
+//! map lets the job run without its variables if the outputs were never written.
 
-use crate::model::{JobPath, Output, Plan, Sequencing, StagePlan, Subscription};
+use crate::model::{JobPath, Output, Plan, Subscription};
 
 use super::{
     Reading, environments,
@@ -12,6 +11,7 @@ use super::{
     findings::{Findings, quoted},
     node::{Entry, Node, Text, Value},
     scalar,
+    source::{self, Map, Places, Wrong},
 };
 
 /// As many as a job may have outputs.
@@ -43,20 +43,19 @@ pub(super) fn read(fields: &mut Fields<'_>, subscriber: JobPath, reading: &mut R
 
 /// Puts every link into the plan, or says why it cannot be.
 pub(super) fn resolve(plan: &mut Plan, reading: &mut Reading<'_>) {
-    let before = reachable(&plan.stages);
+    let mut resolved = Vec::new();
+    let map = Map::of(plan);
     for link in std::mem::take(&mut reading.links) {
-        let Some(to) = find(plan, &link.subscriber) else { continue };
-        match source(plan, &before, &link, to, &reading.findings) {
-            Ok(from) => subscribe(plan, to, from, link),
+        let Some(to) = source::find(plan, &link.subscriber) else { continue };
+        match output(&map, &link.source.text, to, &reading.findings) {
+            Ok(from) => resolved.push((to, from, link)),
             Err((message, hint)) => reading.findings.error(link.source.at, message).maybe_hint(hint),
         }
     }
+    for (to, from, link) in resolved {
+        subscribe(plan, to, from, link);
+    }
 }
-
-/// Places of a job: stage, action, job.
-type Places = (usize, usize, usize);
-/// A message and a hint.
-type Wrong = (String, Option<String>);
 
 fn read_map(node: &Node, subscriber: &JobPath, links: &mut Vec<Link>, reading: &mut Reading<'_>) {
     let Value::Map(entries) = &node.value else {
@@ -93,113 +92,12 @@ fn is_optional(entry: &Entry, reading: &mut Reading<'_>) -> bool {
     }
 }
 
-fn source(
-    plan: &Plan,
-    before: &[Vec<bool>],
-    link: &Link,
-    to: Places,
-    findings: &Findings<'_>,
-) -> Result<Output, Wrong> {
-    let (stage, action, job, key) = split(&link.source.text).ok_or_else(|| {
-        let message = format!("{} does not name an output", quoted(&link.source.text));
+fn output(map: &Map<'_>, source: &str, to: Places, findings: &Findings<'_>) -> Result<Output, Wrong> {
+    let written = source::split(source).filter(|written| written.path.is_empty()).ok_or_else(|| {
+        let message = format!("{} does not name an output", quoted(source));
         (message, Some("write \"stage.action.job[KEY]\"".to_owned()))
     })?;
-    let from = job_named(plan, [stage, action, job], findings)?;
-    check_direction(plan, before, from, to)?;
-    let (stage, action, job) = (&plan.stages[from.0], &plan.stages[from.0].actions[from.1], from.2);
-    let job = &action.jobs[job];
-    if !job.outputs.iter().any(|output| output == key) {
-        let message = format!("job {} has no output {}", quoted(&job.name), quoted(key));
-        let hint = findings
-            .did_you_mean(key, job.outputs.iter().map(String::as_str))
-            .unwrap_or_else(|| "add it to the `outputs` of that job".to_owned());
-        return Err((message, Some(hint)));
-    }
-    let job = JobPath { stage: stage.name.clone(), action: action.name.clone(), job: job.name.clone() };
-    Ok(Output { job, key: key.to_owned() })
-}
-
-fn split(text: &str) -> Option<(&str, &str, &str, &str)> {
-    let (path, key) = text.strip_suffix(']')?.split_once('[')?;
-    let mut parts = path.split('.');
-    let (stage, action, job) = (parts.next()?, parts.next()?, parts.next()?);
-    (parts.next().is_none() && !stage.is_empty() && !action.is_empty() && !key.is_empty())
-        .then_some((stage, action, job, key))
-}
-
-fn job_named(plan: &Plan, [stage, action, job]: [&str; 3], findings: &Findings<'_>) -> Result<Places, Wrong> {
-    let s = place("stage", stage, plan.stages.iter().map(|stage| stage.name.as_str()), findings)?;
-    let actions = &plan.stages[s].actions;
-    let a = place("action", action, actions.iter().map(|action| action.name.as_str()), findings)?;
-    let jobs = &actions[a].jobs;
-    let j = if job.is_empty() && jobs.len() == 1 {
-        0
-    } else {
-        place("job", job, jobs.iter().map(|job| job.name.as_str()), findings)?
-    };
-    Ok((s, a, j))
-}
-
-fn place<'n>(
-    what: &str,
-    name: &str,
-    names: impl Iterator<Item = &'n str> + Clone,
-    findings: &Findings<'_>,
-) -> Result<usize, Wrong> {
-    names.clone().position(|other| other == name).ok_or_else(|| {
-        let only: Vec<&str> = names.clone().take(2).collect();
-        let hint = findings.did_you_mean(name, names).or(match only.as_slice() {
-            [only] => Some(format!("the only {what} there is {}", quoted(only))),
-            _ => None,
-        });
-        (format!("no {what} is named {}", quoted(name)), hint)
-    })
-}
-
-/// A link points only to what has certainly ended when its job starts.
-fn check_direction(plan: &Plan, before: &[Vec<bool>], from: Places, to: Places) -> Result<(), Wrong> {
-    let (from_stage, to_stage) = (&plan.stages[from.0], &plan.stages[to.0]);
-    if from.0 != to.0 {
-        return if before[to.0][from.0] {
-            Ok(())
-        } else {
-            let message = format!("stage {} need not have ended before this one", quoted(&from_stage.name));
-            let hint = format!("add it to the `needs` of stage {}, below it", quoted(&to_stage.name));
-            Err((message, Some(hint)))
-        };
-    }
-    if from.1 == to.1 {
-        return if from.2 < to.2 { Ok(()) } else { Err(("a link points to an earlier job".to_owned(), None)) };
-    }
-    match to_stage.sequencing {
-        Sequencing::Sequence if from.1 < to.1 => Ok(()),
-        Sequencing::Sequence => Err(("a link points to an earlier action".to_owned(), None)),
-        Sequencing::Parallel => {
-            let message = format!("the actions of stage {} run in parallel", quoted(&to_stage.name));
-            Err((message, Some("write `sequencing: sequence`, or use two stages".to_owned())))
-        }
-    }
-}
-
-/// For every stage, which stages have certainly ended when it starts.
-fn reachable(stages: &[StagePlan]) -> Vec<Vec<bool>> {
-    let mut before: Vec<Vec<bool>> = Vec::with_capacity(stages.len());
-    for stage in stages {
-        let mut row = vec![false; stages.len()];
-        for &need in stage.needs.iter().filter(|&&need| need < before.len()) {
-            row[need] = true;
-            row.iter_mut().zip(&before[need]).for_each(|(mine, theirs)| *mine |= theirs);
-        }
-        before.push(row);
-    }
-    before
-}
-
-fn find(plan: &Plan, path: &JobPath) -> Option<Places> {
-    let s = plan.stages.iter().position(|stage| stage.name == path.stage)?;
-    let a = plan.stages[s].actions.iter().position(|action| action.name == path.action)?;
-    let j = plan.stages[s].actions[a].jobs.iter().position(|job| job.name == path.job)?;
-    Some((s, a, j))
+    map.output(written, to, findings)
 }
 
 fn subscribe(plan: &mut Plan, (s, a, j): Places, from: Output, link: Link) {

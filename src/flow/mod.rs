@@ -5,11 +5,13 @@
 //! without a panic, and every mistake is told with its line, all at once.
 //!
 //! The way of a file: `yaml` makes the text a tree whose nodes know their places, `variables` replaces `@NAME@` in
-//! it, and one reader per level (`file`, `stage`, `action`, `job`) claims its keys and builds the plan. What can
+//! it, and one reader per level (`file`, `stage`, `action`, `job`) claims its keys and builds the plan; an action with a
+//! `matrix` is read once for each of its cells. What can
 //! be checked only when all is known (`subscriptions`) is checked last, by `links`. What depends on the event (`on`, and
 //! the group of `concurrency`, a `condition`) is read with the file, and decided when there is one.
 
 mod action;
+mod cell;
 mod children;
 mod concurrency;
 mod condition;
@@ -22,12 +24,14 @@ mod full;
 mod job;
 mod keys;
 mod links;
+mod matrix;
 mod names;
 mod node;
 mod quantity;
 mod render;
 mod resources;
 mod scalar;
+mod source;
 mod stage;
 mod triggers;
 mod variables;
@@ -85,7 +89,7 @@ pub fn read(path: &str, repository: &RepositoryName, text: &[u8]) -> Result<Flow
     };
     let shape = Shape::of(&root);
     variables::replace(&mut root, shape, &mut findings);
-    let mut reading = Reading { findings, shape, links: Vec::new(), jobs: 0 };
+    let mut reading = Reading { findings, shape, links: Vec::new(), jobs: 0, copied: node::Weight::default() };
     let draft = file::read(&root, path, repository, &mut reading);
     let failed = reading.findings.has_errors();
     let warnings = reading.findings.into_diagnostics();
@@ -166,6 +170,8 @@ struct Reading<'s> {
     links: Vec<links::Link>,
     /// Jobs so far.
     jobs: usize,
+    /// What the cells of all matrices have together.
+    copied: node::Weight,
 }
 
 impl Reading<'_> {

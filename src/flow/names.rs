@@ -14,7 +14,7 @@ use super::{
 };
 
 /// As long as a DNS label, so that a name fits into a label of a pod.
-const MAX_LENGTH: usize = 63;
+pub(super) const MAX_LENGTH: usize = 63;
 
 /// What kind of thing has a name, which decides what a nameless one is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +141,8 @@ fn nameless_stage(fields: &Fields<'_>, index: usize, reading: &mut Reading<'_>) 
     None
 }
 
-fn check(name: &Text, reading: &mut Reading<'_>) {
+/// A finding if it is no name.
+pub(super) fn check(name: &Text, reading: &mut Reading<'_>) {
     let begins_well = name.text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
     if begins_well && name.text.len() <= MAX_LENGTH && name.text.chars().all(is_plain) {
         return;
@@ -153,6 +154,7 @@ fn check(name: &Text, reading: &mut Reading<'_>) {
     reading.findings.error(name.at, message).maybe_hint(hint);
 }
 
-const fn is_plain(c: char) -> bool {
+/// Whether a name may have it.
+pub(super) const fn is_plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }

@@ -61,6 +61,14 @@ impl Node {
         matches!(self.value, Value::Null)
     }
 
+    /// Whether it is no list, or an empty one.
+    pub(super) fn has_no_item(&self) -> bool {
+        match &self.value {
+            Value::List(items) => items.is_empty(),
+            Value::Null | Value::Scalar(_) | Value::Map(_) => true,
+        }
+    }
+
     /// Nodes and bytes in it and below it: what a copy of it costs.
     pub(super) fn weight(&self) -> Weight {
         let mut weight = Weight { nodes: 1, bytes: 0 };

@@ -1,5 +1,7 @@
 //! The stage level: kind, order, and which stages come before.
 
+use std::collections::BTreeSet;
+
 use crate::model::{ActionPlan, Sequencing, StageKind, StagePlan};
 
 use super::{
@@ -102,9 +104,10 @@ fn actions(fields: &mut Fields<'_>, stage: &str, reading: &mut Reading<'_>) -> V
     };
     let mut items = children::each(entry, &keys::ACTION, reading);
     let names = names::claim_all(&mut items, Named::Action(stage), reading);
+    let mut taken: BTreeSet<String> = names.iter().map(|name| name.text.clone()).collect();
     let mut actions = Vec::new();
     for (mut item, name) in items.into_iter().zip(&names) {
-        actions.extend(action::read(&mut item, stage, &name.text, reading));
+        actions.extend(action::read(&mut item, stage, &name.text, &mut taken, reading));
         item.close(reading);
     }
     if actions.is_empty() {
@@ -121,7 +124,7 @@ fn hoisted(fields: &mut Fields<'_>, stage: &str, reading: &mut Reading<'_>) -> V
         return Vec::new();
     }
     fields.hoist(&keys::ACTION);
-    action::read(fields, stage, stage, reading).into_iter().collect()
+    action::read(fields, stage, stage, &mut BTreeSet::new(), reading)
 }
 
 /// The original's start and end do nothing.

@@ -1,33 +1,31 @@
 //! `variables`, and `@NAME@` in every value but `run` and `command`: no text of a script is ever put together by us.
 //!
-//! Only values are replaced, no keys, and a replaced text is not looked at again. What is not exactly `@`, a name and
+//! A matrix' values are known only when its cells are read (`cell`); here they are marked, so that a replaced text need
+//! not be looked at again. Only values are replaced, and no keys but those of `subscriptions`. What is not exactly `@`, a name and
 //! `@` is left as it is, so that `a@b.example` needs no quoting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Shape,
+    Shape, cell,
+    fields::Level,
     findings::{Findings, quoted},
-    names,
+    keys, matrix, names,
     node::{Entry, Node, Place, Value},
 };
 
 /// What all replaced texts may have together.
 const MAX_REPLACED_BYTES: usize = 4 << 20;
 
-/// Replaces the variables of a whole file in place.
+/// Replaces the variables of a whole file in place, and marks what is a matrix' value.
 pub(super) fn replace(root: &mut Node, shape: Shape, findings: &mut Findings<'_>) {
     let Value::Map(entries) = &mut root.value else { return };
-    let variables = match entries.iter().find(|entry| entry.key.text == "variables") {
-        Some(entry) => read(&entry.value, findings),
-        // the original had no variables, so that an `@` in its files means itself
-        None if shape == Shape::Original => return,
-        None => BTreeMap::new(),
-    };
-    let mut replacer = Replacer { variables, budget: MAX_REPLACED_BYTES, findings };
-    for entry in entries.iter_mut().filter(|entry| entry.key.text != "variables") {
-        replacer.entry(entry, Within::Level);
-    }
+    let given = entries.iter().find(|entry| entry.key.text == "variables");
+    // the original had no variables, so that an `@` in its files means itself
+    let strict = given.is_some() || shape == Shape::Ours;
+    let variables = given.map_or_else(BTreeMap::new, |entry| read(&entry.value, findings));
+    let (scope, elsewhere) = (BTreeSet::new(), BTreeSet::new());
+    Replacer { variables, strict, scope, elsewhere, budget: MAX_REPLACED_BYTES, findings }.root(entries);
 }
 
 /// Where a value stands. Only a level's own `run` is a script; a variable may have the same name.
@@ -35,20 +33,94 @@ pub(super) fn replace(root: &mut Node, shape: Shape, findings: &mut Findings<'_>
 enum Within {
     Level,
     Environments,
+    /// The one place where a key is replaced, too: it is the source of a link.
+    Subscriptions,
 }
 
 struct Replacer<'f, 's> {
     variables: BTreeMap<String, String>,
+    /// Whether an unknown name is a mistake.
+    strict: bool,
+    /// The values of the matrix around what is read.
+    scope: BTreeSet<String>,
+    /// The values of the matrix beside what is read.
+    elsewhere: BTreeSet<String>,
     budget: usize,
     findings: &'f mut Findings<'s>,
 }
 
 impl Replacer<'_, '_> {
+    fn root(&mut self, entries: &mut [Entry]) {
+        let is_hoisted = !entries.iter().any(|entry| entry.key.text == "stages");
+        if is_hoisted {
+            return self.stage(entries, &[&keys::FLOW, &keys::STAGE]);
+        }
+        for entry in entries.iter_mut().filter(|entry| entry.key.text != "variables") {
+            if entry.key.text == "stages" {
+                self.each(entry, |replacer, stage| replacer.stage(stage, &[&keys::STAGE]));
+            } else {
+                self.entry(entry, Within::Level);
+            }
+        }
+    }
+
+    /// A stage, which may have the keys of its only action; `own` are the levels whose keys are no action's.
+    fn stage(&mut self, entries: &mut [Entry], own: &[&Level]) {
+        if !entries.iter().any(|entry| entry.key.text == "actions") {
+            return self.action(entries, own);
+        }
+        for entry in entries.iter_mut().filter(|entry| entry.key.text != "variables") {
+            if entry.key.text == "actions" {
+                self.each(entry, |replacer, action| replacer.action(action, &[]));
+            } else {
+                self.entry(entry, Within::Level);
+            }
+        }
+    }
+
+    fn action(&mut self, entries: &mut [Entry], own: &[&Level]) {
+        let matrix = entries.iter().find(|entry| entry.key.text == "matrix");
+        let names = matrix.map_or_else(BTreeSet::new, |entry| matrix::names(&entry.value));
+        let is_own = |key: &str| {
+            matches!(key, "matrix" | "name" | "cell")
+                || (key != "environments" && own.iter().any(|level| level.has(key)))
+        };
+        for entry in entries.iter_mut().filter(|entry| entry.key.text != "variables") {
+            let names = names.clone();
+            if is_own(&entry.key.text) {
+                self.elsewhere = names
+            } else {
+                self.scope = names
+            }
+            self.entry(entry, Within::Level);
+            self.scope.clear();
+            self.elsewhere.clear();
+        }
+    }
+
+    /// The maps of a list, one by one.
+    fn each(&mut self, entry: &mut Entry, read: impl Fn(&mut Self, &mut [Entry])) {
+        let Value::List(items) = &mut entry.value.value else { return self.node(&mut entry.value, Within::Level) };
+        for item in items {
+            match &mut item.value {
+                Value::Map(entries) => read(self, entries),
+                Value::Null | Value::Scalar(_) | Value::List(_) => self.node(item, Within::Level),
+            }
+        }
+    }
+
     fn entry(&mut self, entry: &mut Entry, within: Within) {
         match (within, entry.key.text.as_str()) {
             (Within::Level, "run" | "command") => {}
             (Within::Level, "environments") => self.node(&mut entry.value, Within::Environments),
+            (Within::Level, "subscriptions") => self.node(&mut entry.value, Within::Subscriptions),
             (Within::Level | Within::Environments, _) => self.node(&mut entry.value, within),
+            (Within::Subscriptions, _) => {
+                if let Some(replaced) = self.text(&entry.key.text, entry.key.at) {
+                    entry.key.text = replaced;
+                }
+                self.node(&mut entry.value, within);
+            }
         }
     }
 
@@ -72,7 +144,7 @@ impl Replacer<'_, '_> {
         while let Some((before, name, after)) = next_reference(rest) {
             found = true;
             replaced.push_str(before);
-            replaced.push_str(self.value(name, at));
+            self.push_value(&mut replaced, name, at);
             rest = after;
             if replaced.len() > self.budget {
                 self.budget = 0;
@@ -88,15 +160,28 @@ impl Replacer<'_, '_> {
         Some(replaced)
     }
 
-    fn value(&mut self, name: &str, at: Place) -> &str {
-        if !self.variables.contains_key(name) {
-            let hint = self
-                .findings
-                .did_you_mean(name, self.variables.keys().map(String::as_str))
-                .unwrap_or_else(|| format!("add `{name}` to the flow's `variables`"));
-            self.findings.error(at, format!("no variable is named {}", quoted(name))).hint(hint);
+    fn push_value(&mut self, text: &mut String, name: &str, at: Place) {
+        if self.scope.contains(name) {
+            text.push(cell::MARK);
+            text.push_str(name);
+            text.push(cell::MARK);
+        } else if let Some(value) = self.variables.get(name) {
+            text.push_str(value);
+        } else if self.strict {
+            self.unknown(name, at);
+        } else {
+            text.push_str(&format!("@{name}@"));
         }
-        self.variables.get(name).map_or("", String::as_str)
+    }
+
+    fn unknown(&mut self, name: &str, at: Place) {
+        let known = self.variables.keys().chain(&self.scope).map(String::as_str);
+        let hint = self.findings.did_you_mean(name, known);
+        let hint = hint.unwrap_or_else(|| match self.elsewhere.contains(name) {
+            true => "a matrix' values belong to its action, and cannot be a part of its name".to_owned(),
+            false => format!("add `{name}` to the flow's `variables`"),
+        });
+        self.findings.error(at, format!("no variable is named {}", quoted(name))).hint(hint);
     }
 }
 

@@ -77,6 +77,52 @@ pub struct ActionPlan {
     pub allow_failure: bool,
     /// One after another, in one workspace.
     pub jobs: Vec<JobPlan>,
+    /// If it is a cell of a matrix: of which, and what people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<Cell>,
+    /// A cell's values by their names; empty if it is none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub matrix: BTreeMap<String, String>,
+}
+
+/// What makes an action one of a matrix. Cells of one matrix stand side by side, run all at once, and are one row and
+/// one context on the forge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cell {
+    /// The name that the matrix has in the file.
+    pub of: String,
+    /// Its values in the file's order: `1.95, linux`.
+    pub label: String,
+}
+
+impl StagePlan {
+    /// The place of the first action that may start together with this one: in a sequence only the cells of one matrix
+    /// run at once.
+    pub fn step_of(&self, place: usize) -> usize {
+        match (self.sequencing, self.actions.get(place).and_then(ActionPlan::matrix_name)) {
+            (Sequencing::Parallel, _) => 0,
+            (Sequencing::Sequence, None) => place,
+            (Sequencing::Sequence, Some(matrix)) => {
+                let before = self.actions[..place].iter().rev();
+                place - before.take_while(|other| other.matrix_name() == Some(matrix)).count()
+            }
+        }
+    }
+}
+
+impl ActionPlan {
+    /// What people call it: its name; for a cell its matrix and its values, `unit (1.95, linux)`.
+    pub fn shown(&self) -> String {
+        match &self.cell {
+            Some(Cell { of, label }) => format!("{of} ({label})"),
+            None => self.name.clone(),
+        }
+    }
+
+    /// The matrix that it is a cell of.
+    pub fn matrix_name(&self) -> Option<&str> {
+        self.cell.as_ref().map(|cell| cell.of.as_str())
+    }
 }
 
 /// One job: one container.

@@ -275,6 +275,7 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
         "attempt": attempt.map(|attempt| attempt.number), "started": row.started.map(time),
         "ended": row.ended.map(time), "carried_from": row.carried_from, "jobs": shown,
         "attempts": attempts,
+        "matrix": plan.and_then(|plan| Some(json!({"name": plan.matrix_name()?, "values": plan.matrix}))),
     }))
 }
 

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod digests;
+mod matrix;
 mod mistakes;
 mod originals;
 mod plans;

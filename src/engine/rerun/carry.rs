@@ -45,8 +45,10 @@ pub fn carried(past: &Past<'_>, plan: &Plan, what: &What) -> Result<Vec<Carried>
         What::Everything => return Ok(Vec::new()),
         What::Failed => past.ends.iter().filter(|(_, end)| !ended_well(*end)).map(|(places, _)| *places).collect(),
         What::Action(path) => {
-            place_of(plan, path).ok_or_else(|| Refusal::NoSuchAction(path.clone()))?;
-            place_of(past.plan, path).map(|places| past.with_followers(places)).unwrap_or_default()
+            if places_of(plan, path).is_empty() {
+                return Err(Refusal::NoSuchAction(path.clone()));
+            }
+            past.meant_by(path).into_iter().flat_map(|places| past.with_followers(places)).collect()
         }
     };
     let fresh = fresh(past.plan, plan);
@@ -73,6 +75,14 @@ pub fn ended_well(end: Conclusion) -> bool {
 }
 
 impl Past<'_> {
+    /// The actions that a path means: of a matrix the cells that did not end well, if there are any.
+    fn meant_by(&self, path: &ActionPath) -> Vec<Places> {
+        let all = places_of(self.plan, path);
+        let failed = |places: &Places| self.ends.iter().any(|(of, end)| of == places && !ended_well(*end));
+        let again: Vec<Places> = all.iter().copied().filter(failed).collect();
+        if again.is_empty() { all } else { again }
+    }
+
     /// An action, and those that would have started but for it.
     fn with_followers(&self, action: Places) -> BTreeSet<Places> {
         let (stage, place) = action;
@@ -82,8 +92,11 @@ impl Past<'_> {
             _ if *other == action => true,
             (_, Conclusion::Skipped) if after.contains(&other.0) => true,
             (Some(Sequencing::Sequence), Conclusion::Skipped) => other.0 == stage && other.1 > place,
-            // one that failed stops its stage's others
-            (Some(Sequencing::Parallel), Conclusion::Cancelled) => other.0 == stage && self.cancelled_by.is_none(),
+            // one that failed stops those beside it
+            (Some(_), Conclusion::Cancelled) => {
+                let beside = in_stage.is_some_and(|stage| stage.step_of(other.1) == stage.step_of(place));
+                other.0 == stage && beside && self.cancelled_by.is_none()
+            }
             _ => false,
         };
         self.ends.iter().filter(|end| follows(end)).map(|(places, _)| *places).collect()
@@ -99,7 +112,7 @@ impl Past<'_> {
 
     /// Why the one action that is to run would not.
     fn barred(&self, plan: &Plan, carried: &[Carried], path: &ActionPath) -> Option<Refusal> {
-        let wanted = place_of(plan, path)?;
+        let wanted = places_of(plan, path);
         let end = |to: Places| {
             let from = carried.iter().find(|carried| carried.to == to)?.from;
             self.ends.iter().find(|(places, _)| *places == from).map(|(_, end)| *end)
@@ -110,10 +123,11 @@ impl Past<'_> {
             Seat { id: ActionId::from_i64(id), stage, place, state, stopping: false, carried: end.is_some() }
         };
         let actions: Vec<Seat> = (0..).zip(all(plan)).map(seat).collect();
-        let id = actions.iter().find(|seat| (seat.stage, seat.place) == wanted)?.id;
+        let is_wanted = |seat: &&Seat| wanted.contains(&(seat.stage, seat.place)) && !seat.carried;
+        let ids: Vec<ActionId> = actions.iter().filter(is_wanted).map(|seat| seat.id).collect();
         let moves = advance(&Seen { plan, actions, stop: None });
         moves.into_iter().find_map(|step| match step {
-            Move::End(ended, _, reason) if ended == id => Some(Refusal::Barred { path: path.clone(), reason }),
+            Move::End(ended, _, reason) if ids.contains(&ended) => Some(Refusal::Barred { path: path.clone(), reason }),
             Move::End(..) | Move::Queue(_) | Move::Stop(..) | Move::EndRun(..) => None,
         })
     }
@@ -125,15 +139,15 @@ fn fresh(before: &Plan, plan: &Plan) -> BTreeSet<Places> {
     let mut touched: Vec<bool> = Vec::with_capacity(plan.stages.len());
     for (index, stage) in plan.stages.iter().enumerate() {
         let after = stage.needs.iter().any(|&need| touched.get(need).copied().unwrap_or_default());
-        let mut here = false;
+        let mut here: Option<usize> = None;
         for (place, action) in stage.actions.iter().enumerate() {
-            let behind = here && stage.sequencing == Sequencing::Sequence;
+            let behind = stage.sequencing == Sequencing::Sequence && here.is_some_and(|at| at < stage.step_of(place));
             if after || behind || !has(before, &stage.name, action) {
                 fresh.insert((index, place));
-                here = true;
+                here.get_or_insert(stage.step_of(place));
             }
         }
-        touched.push(after || here);
+        touched.push(after || here.is_some());
     }
     fresh
 }
@@ -159,6 +173,17 @@ fn place_of(plan: &Plan, path: &ActionPath) -> Option<Places> {
     let stage = plan.stages.iter().position(|stage| stage.name == path.stage)?;
     let place = plan.stages[stage].actions.iter().position(|action| action.name == path.action)?;
     Some((stage, place))
+}
+
+/// Where a plan has the action of this name, or the cells of the matrix of this name.
+fn places_of(plan: &Plan, path: &ActionPath) -> Vec<Places> {
+    if let Some(places) = place_of(plan, path) {
+        return vec![places];
+    }
+    let Some(stage) = plan.stages.iter().position(|stage| stage.name == path.stage) else { return Vec::new() };
+    let actions = plan.stages[stage].actions.iter().enumerate();
+    let cells = actions.filter(|(_, action)| action.matrix_name() == Some(path.action.as_str()));
+    cells.map(|(place, _)| (stage, place)).collect()
 }
 
 fn all(plan: &Plan) -> impl Iterator<Item = Places> {

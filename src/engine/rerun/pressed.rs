@@ -116,13 +116,16 @@ fn of_whole_run(run: &RunRow) -> What {
     }
 }
 
-/// The name of a run's action; `None` if it is not this run's.
+/// The name of a run's action as its check has it, which for a cell is its matrix'; `None` if it is not this run's.
 async fn path_of(tx: &mut Tx, run: &RunRow, id: ActionId) -> Result<Option<ActionPath>> {
     let actions = tx.actions(run.id).await?;
     let Some((stage, place)) = actions.iter().find(|row| row.id == id).map(places) else { return Ok(None) };
     let stage = run.plan.0.as_ref().and_then(|plan| plan.stages.get(stage));
     let named = stage.and_then(|stage| Some((stage, stage.actions.get(place)?)));
-    Ok(named.map(|(stage, action)| ActionPath { stage: stage.name.clone(), action: action.name.clone() }))
+    Ok(named.map(|(stage, action)| ActionPath {
+        stage: stage.name.clone(),
+        action: action.matrix_name().unwrap_or(&action.name).to_owned(),
+    }))
 }
 
 /// Whether the one action that is meant was run again since the button was pressed: forges press the buttons of all

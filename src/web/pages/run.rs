@@ -98,7 +98,19 @@ struct StageView {
     title: String,
     how: &'static str,
     mark: Mark,
+    groups: Vec<GroupView>,
+}
+
+/// One action, or the cells of one matrix.
+struct GroupView {
+    matrix: Option<MatrixView>,
     actions: Vec<ActionView>,
+}
+
+struct MatrixView {
+    name: String,
+    cells: usize,
+    mark: Mark,
 }
 
 struct ActionView {
@@ -226,17 +238,31 @@ impl Making<'_> {
         let rows = tx.actions(run.id).await?;
         let mut stages = Vec::with_capacity(plan.stages.len());
         for (at, stage) in plan.stages.iter().enumerate() {
-            let mut actions = Vec::with_capacity(stage.actions.len());
+            let mut groups: Vec<GroupView> = Vec::with_capacity(stage.actions.len());
             let mut states = Vec::new();
+            let mut cells: Vec<&ActionState> = Vec::new();
             for (place, action) in stage.actions.iter().enumerate() {
                 let row = rows.iter().find(|row| (row.stage, row.place) == (at as i64, place as i64));
                 let Some(row) = row else { continue };
                 states.push(&row.state.0);
-                actions.push(self.action(tx, &stage.name, action, row).await?);
+                let view = self.action(tx, &stage.name, action, row).await?;
+                let matrix = action.matrix_name();
+                match groups.last_mut() {
+                    Some(GroupView { matrix: Some(of), actions }) if matrix == Some(of.name.as_str()) => {
+                        cells.push(&row.state.0);
+                        (of.cells, of.mark) = (cells.len(), stage_mark(&cells));
+                        actions.push(view);
+                    }
+                    Some(_) | None => {
+                        cells = vec![&row.state.0];
+                        let of = |name: &str| MatrixView { name: name.to_owned(), cells: 1, mark: stage_mark(&cells) };
+                        groups.push(GroupView { matrix: matrix.map(of), actions: vec![view] });
+                    }
+                }
             }
             let mark = if stage.actions.is_empty() { Mark::from(&run.state.0) } else { stage_mark(&states) };
             let (name, title) = (stage.name.clone(), stage.title.clone());
-            stages.push(StageView { name, title, how: stage_words(stage), mark, actions });
+            stages.push(StageView { name, title, how: stage_words(stage), mark, groups });
         }
         Ok(stages)
     }
@@ -273,7 +299,7 @@ impl Making<'_> {
         }
         let said_below = jobs.iter().any(|job| job.mark.word == row.reason);
         Ok(ActionView {
-            name: plan.name.clone(),
+            name: plan.shown(),
             title: plan.title.clone(),
             mark: Mark::from(&row.state.0),
             reason: if said_below { String::new() } else { row.reason.clone() },

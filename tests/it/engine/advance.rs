@@ -1,12 +1,16 @@
 //! Runs of any shape, with any ends, in any order.
 
+use std::collections::BTreeMap;
+
 use containerops::{
     engine::{
         Move, Seat, Seen, Stop, advance,
         rerun::carry::{Past, carried},
         worst,
     },
-    model::{ActionId, ActionPath, ActionPlan, ActionState, Conclusion, Plan, Sequencing, StageKind, StagePlan, What},
+    model::{
+        ActionId, ActionPath, ActionPlan, ActionState, Cell, Conclusion, Plan, Sequencing, StageKind, StagePlan, What,
+    },
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -86,8 +90,13 @@ impl Played {
             }
         }
         let turns = self.plan.stages[stage].sequencing == Sequencing::Sequence;
-        let busy = self.seats.iter().any(|seat| seat.stage == stage && seat.state == ActionState::Running);
-        assert!(!(turns && busy), "in a sequence one runs at a time");
+        let step = |seat: &Seat| self.plan.stages[stage].step_of(seat.place);
+        let own = self.seats.iter().find(|seat| seat.id == id).map(step);
+        let busy = |seat: &&Seat| seat.stage == stage && seat.state == ActionState::Running && Some(step(seat)) != own;
+        assert!(
+            !(turns && self.seats.iter().any(|seat| busy(&seat))),
+            "in a sequence one runs at a time, or one matrix"
+        );
     }
 
     /// All that a stage needs, and all that those need.
@@ -122,19 +131,28 @@ impl Played {
 fn stage(index: usize) -> impl Strategy<Value = StagePlan> {
     let sequencing = prop_oneof![Just(Sequencing::Sequence), Just(Sequencing::Parallel)];
     let needs = proptest::sample::subsequence((0..index).collect::<Vec<_>>(), 0..=index);
-    (sequencing, needs, any::<bool>(), 0..4_usize).prop_map(move |(sequencing, needs, fail_fast, actions)| StagePlan {
+    let all = (sequencing, needs, any::<bool>(), 0..4_usize, any::<[bool; 4]>());
+    all.prop_map(move |(sequencing, needs, fail_fast, actions, cells)| StagePlan {
         name: format!("s{index}"),
         title: String::new(),
         kind: if actions == 0 { StageKind::Start } else { StageKind::Normal },
         sequencing,
         needs,
         fail_fast,
-        actions: (0..actions).map(action).collect(),
+        actions: (0..actions).zip(cells).map(|(place, cell)| action(place, cell)).collect(),
     })
 }
 
-fn action(place: usize) -> ActionPlan {
-    ActionPlan { name: format!("a{place}"), title: String::new(), allow_failure: false, jobs: Vec::new() }
+/// An action, or one of the cells of the stage's matrix.
+fn action(place: usize, is_cell: bool) -> ActionPlan {
+    ActionPlan {
+        name: format!("a{place}"),
+        title: String::new(),
+        allow_failure: false,
+        jobs: Vec::new(),
+        cell: is_cell.then(|| Cell { of: "m".to_owned(), label: place.to_string() }),
+        matrix: BTreeMap::new(),
+    }
 }
 
 fn plan() -> impl Strategy<Value = Plan> {

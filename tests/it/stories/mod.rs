@@ -13,6 +13,7 @@ mod hooks;
 mod infrastructure;
 mod janitor;
 mod lost;
+mod matrix;
 mod queue;
 mod red;
 mod registry;
