@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 
 use crate::{
-    flow::{self, Decision},
+    flow::{self, Decision, GraphFormat},
     model::{Event, EventKind, ForgeKind, PullRequest, Repository, RepositoryName, Sha, Trust},
 };
 
@@ -23,6 +23,7 @@ Examples:
   containerops plan                                        a push to main
   containerops plan --event pull_request --branch fix --base main
   containerops plan --event tag --tag v1.2 --json
+  containerops plan --graph dot | dot -Tsvg > flow.svg
   containerops plan .containerops/release.yml --branch release/2
 
 The digest is the same on every machine for the same file, repository and event.")]
@@ -45,9 +46,21 @@ pub struct Args {
     /// owner/name; default: what the remote `origin` is called, else the folder's name
     #[arg(long)]
     repository: Option<RepositoryName>,
+    /// Print a picture of the flow instead: its stages, actions and links
+    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "mermaid", value_name = "FORMAT", conflicts_with = "json")]
+    graph: Option<GraphName>,
     /// Print {"plan": …, "digest": …}, or {"left_out": reason}
     #[arg(long)]
     json: bool,
+}
+
+/// How a picture is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum GraphName {
+    /// For Markdown
+    Mermaid,
+    /// For Graphviz
+    Dot,
 }
 
 /// The events of a forge.
@@ -80,7 +93,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     let decision = flow.plan(&event(&args, repository)?);
-    let text = if args.json { json(&decision)? } else { readable(&decision) };
+    let text = match (&args.graph, &decision) {
+        (Some(GraphName::Mermaid), Decision::Run(plan)) => flow::graph(plan, GraphFormat::Mermaid),
+        (Some(GraphName::Dot), Decision::Run(plan)) => flow::graph(plan, GraphFormat::Dot),
+        _ if args.json => json(&decision)?,
+        _ => readable(&decision),
+    };
     writeln!(io::stdout(), "{}", text.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }

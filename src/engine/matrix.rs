@@ -11,6 +11,20 @@ use crate::model::{ActionState, Conclusion, ExternalId, Progress, Report, Span, 
 /// So many failed cells tell their last lines; the others have logs.
 const TOLD: usize = 3;
 
+/// A story's actions as a forge sees them: the cells of one matrix are one.
+pub(super) fn rows(story: &Story) -> impl Iterator<Item = &[Chapter]> {
+    story.actions.chunk_by(|one, next| {
+        one.stage == next.stage && one.cell.is_some() && one.row_name() == next.row_name() && next.cell.is_some()
+    })
+}
+
+impl Chapter {
+    /// Its name on the forge: its own, or that of its matrix.
+    pub(super) fn row_name(&self) -> &str {
+        self.cell.as_ref().map_or(&self.name, |cell| &cell.of)
+    }
+}
+
 /// What the forge is to show of a matrix with these cells, of which there is at least one.
 pub(super) fn report(story: &Story, cells: &[Chapter]) -> Report {
     let first = &cells[0];

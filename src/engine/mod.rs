@@ -27,6 +27,7 @@ pub mod control;
 pub mod drive;
 pub mod dry_run;
 pub mod event;
+mod inputs;
 pub mod intake;
 pub mod janitor;
 pub mod log;

@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{Result, matrix, settle::places, title};
+use super::{
+    Result,
+    matrix::{self, rows},
+    settle::places,
+    title,
+};
 use crate::{
     model::{
         ActionId, ActionPlan, ActionState, Annotation, AttemptId, Button, Cell, Conclusion, Context, DeliveryId,
@@ -141,20 +146,6 @@ pub fn reports(story: &Story) -> Vec<(Context, Report)> {
         all.push((context, report));
     }
     all
-}
-
-/// A story's actions as a forge sees them: the cells of one matrix are one.
-pub(super) fn rows(story: &Story) -> impl Iterator<Item = &[Chapter]> {
-    story.actions.chunk_by(|one, next| {
-        one.stage == next.stage && one.cell.is_some() && one.row_name() == next.row_name() && next.cell.is_some()
-    })
-}
-
-impl Chapter {
-    /// Its name on the forge: its own, or that of its matrix.
-    pub(super) fn row_name(&self) -> &str {
-        self.cell.as_ref().map_or(&self.name, |cell| &cell.of)
-    }
 }
 
 fn of_run(story: &Story) -> Report {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Engine, EngineError, Result,
+    Engine, EngineError, Result, inputs,
     settle::{Place, places},
     verdict::{Evidence, verdict},
 };
@@ -15,6 +15,7 @@ use crate::{
         OUTPUTS_MAX, Outputs, Start, Work,
     },
     blob::{Blob, Digest},
+    flow::data::MAX_DATA_BYTES,
     model::{
         ActionState, AttemptState, EventKind, JobPath, JobPlan, JobState, Program, RunState, Subscription, Time,
         Verdict,
@@ -82,10 +83,17 @@ impl Engine {
         let mut environments = plan.environments.clone();
         for subscription in &plan.subscriptions {
             match self.value_of(tx, place, subscription).await? {
+                Some(value) if value.len() > MAX_DATA_BYTES => {
+                    return self.cannot_start(tx, job, too_long(subscription, value.len()), now).await;
+                }
                 Some(value) => drop(environments.insert(subscription.variable.clone(), value)),
                 None if subscription.optional => {}
                 None => return self.unwritten(tx, job, subscription, now).await,
             }
+        }
+        match inputs::data_of(tx, place, plan).await? {
+            Ok(data) => environments.extend(data.map(|data| ("CO_DATA".to_owned(), data))),
+            Err(message) => return self.cannot_start(tx, job, message, now).await,
         }
         environments.extend(self.variables(place, plan)?);
         let log_limit = job.log_limit.map_or(self.settings.log_limit, i64::cast_unsigned);
@@ -108,6 +116,10 @@ impl Engine {
             "{} did not write {}, which it subscribes to; with `optional: true` it would run without",
             missing.from.job, missing.from.key
         );
+        self.cannot_start(tx, job, message, now).await
+    }
+
+    async fn cannot_start(&self, tx: &mut Tx, job: &JobRow, message: String, now: Time) -> Result<ClaimAnswer> {
         self.end_job(tx, job, Verdict::CannotStart { message: message.clone() }, now).await?;
         Ok(ClaimAnswer::Leave { reason: message })
     }
@@ -319,8 +331,13 @@ fn start(plan: &JobPlan, place: &Place) -> Start {
     }
 }
 
+fn too_long(subscription: &Subscription, length: usize) -> String {
+    let from = &subscription.from;
+    format!("{from} has {length} bytes, which it subscribes to; a variable has at most {MAX_DATA_BYTES}")
+}
+
 /// Where a job stands in a plan.
-fn find(plan: &crate::model::Plan, path: &JobPath) -> Option<(usize, usize, usize)> {
+pub(super) fn find(plan: &crate::model::Plan, path: &JobPath) -> Option<(usize, usize, usize)> {
     let stage = plan.stages.iter().position(|stage| stage.name == path.stage)?;
     let action = plan.stages[stage].actions.iter().position(|action| action.name == path.action)?;
     let job = plan.stages[stage].actions[action].jobs.iter().position(|job| job.name == path.job)?;

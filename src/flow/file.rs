@@ -10,7 +10,7 @@ use super::{
     duration, environments,
     fields::Fields,
     findings::quoted,
-    keys, links,
+    inputs, keys, links,
     names::{self, Named},
     node::{Node, Text},
     scalar, stage,
@@ -58,6 +58,7 @@ pub(super) fn read(root: &Node, path: &str, repository: &RepositoryName, reading
     check_sizes(&plan, root, reading);
     spread(&environments, &mut plan, root, reading);
     links::resolve(&mut plan, reading);
+    inputs::resolve(&mut plan, reading);
     Some(Draft { plan, triggers, concurrency })
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{concurrency, condition};
-use crate::model::{ActionPlan, Cell, Concurrency, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan};
+use crate::model::{ActionPlan, Cell, Concurrency, Input, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan};
 
 /// The plan as a flow file that means the same.
 pub fn full_form(plan: &Plan) -> String {
@@ -92,7 +92,22 @@ impl Page {
             let source = quote(&link.from.to_string());
             self.line(7, &format!("- {{{source}: {}{optional}}}", scalar(&link.variable)));
         }
+        self.inputs(job);
         self.line(6, &format!("allow-failure: {}", job.allow_failure));
+    }
+
+    fn inputs(&mut self, job: &JobPlan) {
+        if !job.inputs.is_empty() || !job.auto_inputs.is_empty() {
+            self.line(6, "inputs:");
+        }
+        for Input { from, to, optional } in &job.inputs {
+            let optional = if *optional { ", optional: true" } else { "" };
+            let (from, to) = (quote(&from.to_string()), scalar(&to.join(".")));
+            self.line(7, &format!("- {{from: {from}, to: {to}{optional}}}"));
+        }
+        if !job.auto_inputs.is_empty() {
+            self.line(7, "- auto");
+        }
     }
 
     fn program(&mut self, program: &Program) {

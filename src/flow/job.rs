@@ -6,7 +6,7 @@ use super::{
     Reading, duration, environments,
     fields::Fields,
     findings::quoted,
-    links,
+    inputs, links,
     node::{Entry, Text, Value},
     resources,
     scalar::{self, Toggle},
@@ -34,6 +34,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
     let outputs = outputs(fields, reading);
     let allow_failure = scalar::boolean(fields, "allow-failure", Toggle::Off, reading);
     let name = path.job.clone();
+    inputs::read(fields, path.clone(), reading);
     links::read(fields, path, reading);
     JobPlan {
         name,
@@ -44,6 +45,8 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         timeout,
         outputs,
         subscriptions: Vec::new(),
+        inputs: Vec::new(),
+        auto_inputs: Vec::new(),
         allow_failure,
     }
 }

@@ -39,28 +39,21 @@ pub(super) static JOB: Level = Level {
         "environments",
         "outputs",
         "subscriptions",
+        "inputs",
         "resources",
         "timeout",
         "allow-failure",
     ],
-    later: &[
-        "shell",
-        "secrets",
-        "inputs",
-        "retry",
-        "when",
-        "reports",
-        "artifacts",
-        "strict",
-        "kubectl",
-        "namespace",
-        "wait",
-    ],
+    later: &["shell", "secrets", "retry", "when", "reports", "artifacts", "strict", "kubectl", "namespace", "wait"],
     ignored: &["status", "logs"],
 };
 
 /// `cell`: what `plan` writes of a matrix.
 pub(super) static CELL: Level = Level { name: "`cell`", keys: &["of", "label", "values"], later: &[], ignored: &[] };
+
+/// One of `inputs`.
+pub(super) static INPUT: Level =
+    Level { name: "an input", keys: &["from", "to", "optional"], later: &[], ignored: &[] };
 
 /// `on`.
 pub(super) static ON: Level = Level {

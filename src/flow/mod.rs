@@ -7,7 +7,7 @@
 //! The way of a file: `yaml` makes the text a tree whose nodes know their places, `variables` replaces `@NAME@` in
 //! it, and one reader per level (`file`, `stage`, `action`, `job`) claims its keys and builds the plan; an action with a
 //! `matrix` is read once for each of its cells. What can
-//! be checked only when all is known (`subscriptions`) is checked last, by `links`. What depends on the event (`on`, and
+//! be checked only when all is known (`subscriptions` and `inputs`) is checked last, by `links` and `inputs`. What depends on the event (`on`, and
 //! the group of `concurrency`, a `condition`) is read with the file, and decided when there is one.
 
 mod action;
@@ -15,12 +15,16 @@ mod cell;
 mod children;
 mod concurrency;
 mod condition;
+mod contents;
+pub mod data;
 mod duration;
 mod environments;
 mod fields;
 mod file;
 mod findings;
 mod full;
+mod graph;
+mod inputs;
 mod job;
 mod keys;
 mod links;
@@ -42,6 +46,8 @@ use std::borrow::Cow;
 use crate::model::{Diagnostic, Event, Plan, RepositoryName};
 
 pub use full::full_form;
+pub use graph::{GraphFormat, graph};
+pub use inputs::{conflict, overlap};
 pub use names::name_of;
 pub use render::{Palette, markdown, paint, render};
 
@@ -89,7 +95,8 @@ pub fn read(path: &str, repository: &RepositoryName, text: &[u8]) -> Result<Flow
     };
     let shape = Shape::of(&root);
     variables::replace(&mut root, shape, &mut findings);
-    let mut reading = Reading { findings, shape, links: Vec::new(), jobs: 0, copied: node::Weight::default() };
+    let mut reading =
+        Reading { findings, shape, links: Vec::new(), inputs: Vec::new(), jobs: 0, copied: node::Weight::default() };
     let draft = file::read(&root, path, repository, &mut reading);
     let failed = reading.findings.has_errors();
     let warnings = reading.findings.into_diagnostics();
@@ -168,6 +175,8 @@ struct Reading<'s> {
     shape: Shape,
     /// Subscriptions, to be resolved when all jobs are known.
     links: Vec<links::Link>,
+    /// Inputs, likewise.
+    inputs: Vec<inputs::Wanted>,
     /// Jobs so far.
     jobs: usize,
     /// What the cells of all matrices have together.

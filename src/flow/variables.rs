@@ -177,9 +177,12 @@ impl Replacer<'_, '_> {
     fn unknown(&mut self, name: &str, at: Place) {
         let known = self.variables.keys().chain(&self.scope).map(String::as_str);
         let hint = self.findings.did_you_mean(name, known);
-        let hint = hint.unwrap_or_else(|| match self.elsewhere.contains(name) {
-            true => "a matrix' values belong to its action, and cannot be a part of its name".to_owned(),
-            false => format!("add `{name}` to the flow's `variables`"),
+        let hint = hint.unwrap_or_else(|| {
+            if self.elsewhere.contains(name) {
+                "a matrix' values belong to its action, and cannot be a part of its name".to_owned()
+            } else {
+                format!("add `{name}` to the flow's `variables`")
+            }
         });
         self.findings.error(at, format!("no variable is named {}", quoted(name))).hint(hint);
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Concurrency, JobPath};
+use super::{Concurrency, Input, JobPath};
 
 /// A flow, planned for one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +144,12 @@ pub struct JobPlan {
     pub outputs: Vec<String>,
     /// Outputs of earlier jobs that become variables.
     pub subscriptions: Vec<Subscription>,
+    /// What its `CO_DATA` is built of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<Input>,
+    /// The reports in which the rest of what its `CO_DATA` names is looked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub auto_inputs: Vec<Output>,
     /// Whether its failure lets the action's next job go on, and leaves the action green with a warning.
     pub allow_failure: bool,
 }

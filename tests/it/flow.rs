@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod digests;
+mod inputs;
 mod matrix;
 mod mistakes;
 mod originals;

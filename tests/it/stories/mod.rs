@@ -11,6 +11,7 @@ mod forge_away;
 mod green;
 mod hooks;
 mod infrastructure;
+mod inputs;
 mod janitor;
 mod lost;
 mod matrix;
