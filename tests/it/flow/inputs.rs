@@ -19,9 +19,19 @@ fn inputs_are_links_and_auto_finds_what_it_can_when_the_file_is_read() {
         let auto: String = job.auto_inputs.iter().map(|output| format!("{output} → auto\n")).collect();
         job.inputs.iter().map(one).collect::<String>() + &auto
     };
-    assert_snapshot!(told(0), @"");
-    assert_snapshot!(told(1), @"");
-    assert_snapshot!(told(2), @"");
+    assert_snapshot!(told(0), @r"
+check.unit.build[VERSION] → release.version
+check.unit.build[CO_JSON_CONTENT].files.0.size → release.size
+check.unit.test[CO_XML_CONTENT] → report
+event.pull_request.user.login → by
+");
+    assert_snapshot!(told(1), @r"
+event.sender.login → by
+check.unit.build[VERSION] → VERSION
+check.unit.build[CO_JSON_CONTENT] → auto
+check.unit.test[CO_YAML_CONTENT] → auto
+");
+    assert_snapshot!(told(2), @"check.unit.build[VERSION] → version");
 }
 
 #[test]
@@ -73,6 +83,48 @@ stages:
 "##;
     let flow = flow::read("ci.yml", &repository(), text.as_bytes());
     let plan = plan(&flow.unwrap_or_else(|wrong| panic!("{}", flow::render("ci.yml", &wrong))), push("main"));
-    assert_snapshot!(flow::graph(&plan, GraphFormat::Mermaid), @"");
-    assert_snapshot!(flow::graph(&plan, GraphFormat::Dot), @"");
+    assert_snapshot!(flow::graph(&plan, GraphFormat::Mermaid), @r#"
+flowchart LR
+  event(["event"])
+  s0(["start"])
+  subgraph s1["check: Check #34;it#34; #60;b#62;#59;#92;"]
+    subgraph m1_0["unit"]
+      a1_0["unit (#34;#93;#59; x --#62; y)"]
+      a1_1["unit (#35;b#96;)"]
+    end
+    a1_2["after"]
+    m1_0 --> a1_2
+  end
+  subgraph s2["ship"]
+    a2_0["ship"]
+  end
+  s0 --> s1
+  s1 --> s2
+  a1_1 -. "K" .-> a1_2
+  event -. "ref → ref" .-> a2_0
+  a1_1 -. "a#34;b#92;.x → x" .-> a2_0
+"#);
+    assert_snapshot!(flow::graph(&plan, GraphFormat::Dot), @r#"
+digraph "ci" {
+  rankdir=LR; compound=true; node [shape=box];
+  event [label="event" shape=ellipse];
+  s0 [label="start" shape=ellipse];
+  subgraph cluster_s1 { label="check: Check \"it\" <b>;\\";
+    subgraph cluster_m1_0 { label="unit";
+      a1_0 [label="unit (\"]; x --> y)"];
+      a1_1 [label="unit (#b`)"];
+    }
+    a1_2 [label="after"];
+    a1_0 -> a1_2 [ltail=cluster_m1_0];
+  }
+  subgraph cluster_s2 { label="ship";
+    a2_0 [label="ship"];
+  }
+  s0 -> a1_0 [lhead=cluster_s1];
+  a1_0 -> a2_0 [ltail=cluster_s1 lhead=cluster_s2];
+  a1_1 -> a1_2 [style=dotted label="K"];
+  event -> a2_0 [style=dotted label="ref → ref"];
+  a1_1 -> a2_0 [style=dotted label="a\"b\\.x → x"];
+}
+"#);
 }

