@@ -11,4 +11,5 @@ pub mod report;
 pub mod run;
 pub mod serve;
 
+mod event;
 mod local;
