@@ -2,7 +2,7 @@
 //! as on the server.
 
 mod here;
-mod place;
+pub(super) mod place;
 mod show;
 
 use std::{
@@ -26,8 +26,9 @@ use crate::{
     model::{Clock, Conclusion, DeliveryState, ForgeKind, RunId, Time},
     store::{Change, NewDelivery, RunSummary, Store, Taken},
 };
-use here::{Asked, Here};
-use show::Amount;
+use here::Asked;
+pub(super) use here::Here;
+pub(super) use show::Amount;
 
 /// Rows are looked at at least this often.
 const LOOK: Duration = Duration::from_millis(200);
@@ -107,11 +108,32 @@ impl Args {
 }
 
 async fn run_files(files: &[PathBuf], args: &Args) -> Result<Vec<Conclusion>> {
+    let given = args.given();
+    let here =
+        async |data: &Path| Here::of(Path::new("."), &Asked { files, event: &args.event, given: &given }, data).await;
+    let wanted = Wanted { given: given.clone(), executor: args.executor, amount: args.amount() };
+    let (conclusions, ()) = conduct(here, wanted, async |_, _| Ok(())).await?;
+    Ok(conclusions)
+}
+
+/// How something is run by hand.
+pub(super) struct Wanted {
+    pub(super) given: Given,
+    pub(super) executor: place::Name,
+    pub(super) amount: Amount,
+}
+
+/// Runs what `here` makes in a directory, shows it to its end, and takes an account of it before all is removed.
+pub(super) async fn conduct<T>(
+    here: impl AsyncFnOnce(&Path) -> Result<Here>,
+    wanted: Wanted,
+    account: impl AsyncFnOnce(Engine, Vec<RunSummary>) -> Result<T>,
+) -> Result<(Vec<Conclusion>, T)> {
     // heard from the beginning, so that no Ctrl-C leaves a directory or a process behind
     let mut interrupted = pin!(serve::stop_signal()?);
     let data = tempfile::Builder::new().prefix("containerops-run-").tempdir().context("making a directory")?;
     let (app, listener) = tokio::select! {
-        made = set_up(files, args, data.path()) => made?,
+        made = async { set_up(here(data.path()).await?, &wanted, data.path()).await } => made?,
         () = &mut interrupted => bail!("interrupted before anything was started"),
     };
     let engine = app.engine.clone();
@@ -119,39 +141,45 @@ async fn run_files(files: &[PathBuf], args: &Args) -> Result<Vec<Conclusion>> {
     let serving = tokio::spawn(app.serve(listener, async {
         let _ = stopped.await;
     }));
-    let conclusions = watch(&engine, args.amount(), interrupted).await;
-    if conclusions.is_err() {
+    let done = watch(&engine, wanted.amount, interrupted, account).await;
+    if done.is_err() {
         // we cannot show any more what jobs do, and none of them may outlive us
         stop_all(&engine).await?;
     }
     place::tidy(&engine).await;
     let _ = stop.send(());
     serving.await.context("the service panicked")??;
-    conclusions
+    done
 }
 
-async fn set_up(files: &[PathBuf], args: &Args, data: &Path) -> Result<(App, TcpListener)> {
-    let given = args.given();
-    let here = Here::of(Path::new("."), &Asked { files, event: &args.event, given: &given }, data).await?;
-    let settings = args.executor.settings(data)?;
+async fn set_up(here: Here, wanted: &Wanted, data: &Path) -> Result<(App, TcpListener)> {
+    let settings = wanted.executor.settings(data)?;
     let listener = place::listen(&settings).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let forges: BTreeMap<ForgeKind, Arc<dyn Forge>> = BTreeMap::from([(ForgeKind::Git, Arc::new(here) as _)]);
-    let limits = engine::Settings { given, ..app::limits(&settings, &url) };
+    let limits = engine::Settings { given: wanted.given.clone(), ..app::limits(&settings, &url) };
     Ok((App::with_forges(&settings, forges, limits).await?, listener))
 }
 
 /// Starts the runs and shows them to their end, which an interrupt brings about.
-async fn watch(engine: &Engine, amount: Amount, interrupted: impl Future<Output = ()>) -> Result<Vec<Conclusion>> {
+async fn watch<T>(
+    engine: &Engine,
+    amount: Amount,
+    interrupted: impl Future<Output = ()>,
+    account: impl AsyncFnOnce(Engine, Vec<RunSummary>) -> Result<T>,
+) -> Result<(Vec<Conclusion>, T)> {
     let runs = begin(&engine.store).await?;
-    let mut shown = pin!(show::until_ended(engine, &runs, amount));
-    tokio::select! {
-        done = &mut shown => done,
-        () = interrupted => {
-            cancel_all(engine, "Ctrl-C").await?;
-            shown.await
+    let conclusions = {
+        let mut shown = pin!(show::until_ended(engine, &runs, amount));
+        tokio::select! {
+            done = &mut shown => done?,
+            () = interrupted => {
+                cancel_all(engine, "Ctrl-C").await?;
+                shown.await?
+            }
         }
-    }
+    };
+    Ok((conclusions, account(engine.clone(), runs).await?))
 }
 
 /// Puts one delivery in, as a hook would, and waits for what it starts.

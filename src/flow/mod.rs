@@ -20,6 +20,7 @@ mod file;
 mod findings;
 mod full;
 mod given;
+mod habits;
 mod job;
 mod keys;
 mod links;
@@ -29,6 +30,7 @@ mod quantity;
 mod render;
 mod resources;
 mod scalar;
+mod schema;
 mod stage;
 mod triggers;
 mod variables;
@@ -40,8 +42,10 @@ use crate::model::{Diagnostic, Event, Plan, RepositoryName};
 
 pub use full::full_form;
 pub use given::{Given, NoPart, Part};
+pub use habits::{Habit, habits};
 pub use names::name_of;
 pub use render::{Palette, markdown, paint, render};
+pub use schema::schema;
 
 use findings::{Finding, Findings};
 use node::{Node, Place, Value};

@@ -12,14 +12,14 @@ use crate::{
     forge::{
         Allowance, Authentic, FlowFile, Forge, ForgeError, GitCommand, Reading, Shown, Source, Told, Unreadable, Wanted,
     },
-    model::{Event, ForgeKind, Repository, RepositoryName, Sha, Trust},
+    model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Severity, Sha, Trust},
 };
 
 /// A commit's and a tree's ids are short; a branch's name has at most a few hundred bytes.
 const SHORT: usize = 4096;
 
 /// Here and now.
-pub(super) struct Here {
+pub(in crate::command) struct Here {
     event: Event,
     files: Vec<FlowFile>,
     /// A bare repository that holds a commit of the files as they lie here.
@@ -42,17 +42,36 @@ impl Here {
         let objects =
             git_text(GitCommand::new("rev-parse").arg("--path-format=absolute").args(["--git-path", "objects"]));
         let bare = data.join("here.git");
-        let (sha, base) = commit(&top, &bare, Path::new(&objects.await?)).await?;
+        let (sha, base) = commit(&top, &bare, Some(Path::new(&objects.await?))).await?;
         let branch = git_text(GitCommand::new("branch").arg("--show-current")).await.unwrap_or_default();
         let branch = if branch.is_empty() { "main".to_owned() } else { branch };
         let files = flow_files(asked, &name)?;
         let kind = asked.event.kind(&name, &branch);
-        let repository = repository(name, &bare);
-        let actor = std::env::var("USER").unwrap_or_default();
-        let title = "The files as they are".to_owned();
-        let event = Event { repository, kind, sha, base_sha: base, actor, title, trust: Trust::Trusted };
+        let event = Event { base_sha: base, ..event(repository(name, &bare), kind, sha, "The files as they are") };
         Ok(Self { event, files, bare })
     }
+
+    /// A flow's text, and no files at all.
+    pub(in crate::command) async fn alone(flow: &str, data: &Path) -> Result<Self> {
+        let name: RepositoryName = "local/component".parse()?;
+        let (empty, bare) = (data.join("empty"), data.join("here.git"));
+        std::fs::create_dir_all(&empty).context("making a directory")?;
+        let (sha, _) = commit(&empty, &bare, None).await?;
+        let files = vec![component(flow, &name)?];
+        let kind = EventKind::Push { branch: "main".to_owned() };
+        Ok(Self { event: event(repository(name, &bare), kind, sha, "A component alone"), files, bare })
+    }
+}
+
+/// The flow of a component that runs alone.
+fn component(text: &str, repository: &RepositoryName) -> Result<FlowFile> {
+    let path = "component";
+    if let Err(found) = flow::read(path, repository, text.as_bytes()) {
+        let errors = found.into_iter().filter(|found| found.severity == Severity::Error);
+        let messages: Vec<String> = errors.map(|found| found.message).collect();
+        bail!("{}", messages.join("; "));
+    }
+    Ok(FlowFile { path: path.to_owned(), content: text.as_bytes().to_vec() })
 }
 
 /// The files, once it is sure that they have no mistakes, and have all that was asked for.
@@ -94,19 +113,29 @@ async fn git_text(command: GitCommand) -> Result<String> {
 }
 
 /// The files of a tree as a commit, without touching the repository's index, refs or objects: those are borrowed.
-async fn commit(top: &Path, bare: &Path, objects: &Path) -> Result<(Sha, Option<Sha>)> {
+async fn commit(top: &Path, bare: &Path, objects: Option<&Path>) -> Result<(Sha, Option<Sha>)> {
     git_text(GitCommand::new("init").args(["--quiet", "--bare", "--initial-branch=main"]).arg(bare)).await?;
-    let borrowed = format!("{}\n", objects.display());
-    std::fs::write(bare.join("objects/info/alternates"), borrowed).context("borrowing objects")?;
+    if let Some(objects) = objects {
+        let borrowed = format!("{}\n", objects.display());
+        std::fs::write(bare.join("objects/info/alternates"), borrowed).context("borrowing objects")?;
+    }
     let within = |name: &str| GitCommand::new(name).git_dir(bare).work_tree(top);
     git_text(within("add").args(["--all", "--", "."])).await.context("reading the files")?;
     let tree = git_text(within("write-tree")).await?;
-    let head = git_text(GitCommand::new("rev-parse").args(["--verify", "--quiet", "HEAD"])).await.ok();
+    let head = match objects {
+        Some(_) => git_text(GitCommand::new("rev-parse").args(["--verify", "--quiet", "HEAD"])).await.ok(),
+        None => None,
+    };
     let parent = head.as_ref().map(|head| vec!["-p".to_owned(), head.clone()]).unwrap_or_default();
     let words = [vec![tree], parent, vec!["-m".to_owned(), "The files as they are".to_owned()]].concat();
     let sha = git_text(within("commit-tree").args(words)).await?;
     git_text(within("update-ref").args(["refs/heads/main", sha.as_str()])).await?;
     Ok((sha.parse()?, head.and_then(|head| head.parse().ok())))
+}
+
+fn event(repository: Repository, kind: EventKind, sha: Sha, title: &str) -> Event {
+    let actor = std::env::var("USER").unwrap_or_default();
+    Event { repository, kind, sha, base_sha: None, actor, title: title.to_owned(), trust: Trust::Trusted }
 }
 
 fn repository(name: RepositoryName, bare: &Path) -> Repository {

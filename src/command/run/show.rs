@@ -23,6 +23,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::command) enum Amount {
+    /// Nothing at all: somebody else tells.
+    Nothing,
     /// How things ended, and the last lines of what failed.
     Ends,
     /// Starts and logs, too.
@@ -42,7 +44,10 @@ pub(in crate::command) async fn until_ended(
     loop {
         let mut ends = Vec::new();
         for run in runs {
-            ends.extend(shown.look(engine, run.id).await?);
+            ends.extend(match amount {
+                Amount::Nothing => engine.store.read().await?.run(run.id).await?.and_then(|run| run.state.conclusion()),
+                Amount::Ends | Amount::Logs | Amount::All => shown.look(engine, run.id).await?,
+            });
         }
         if ends.len() == runs.len() {
             return Ok(ends);
