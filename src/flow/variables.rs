@@ -17,15 +17,28 @@ use super::{
 /// What all replaced texts may have together.
 const MAX_REPLACED_BYTES: usize = 4 << 20;
 
-/// Replaces the variables of a whole file in place, and marks what is a matrix' value.
-pub(super) fn replace(root: &mut Node, shape: Shape, findings: &mut Findings<'_>) {
-    let Value::Map(entries) = &mut root.value else { return };
-    let given = entries.iter().find(|entry| entry.key.text == "variables");
+/// Replaces the variables of a whole file in place, with `given` values where there are such, and marks what is a matrix'
+/// value; the names that the file has.
+pub(super) fn replace(
+    root: &mut Node,
+    shape: Shape,
+    given: &BTreeMap<String, String>,
+    findings: &mut Findings<'_>,
+) -> BTreeSet<String> {
+    let Value::Map(entries) = &mut root.value else { return BTreeSet::new() };
+    let own = entries.iter().find(|entry| entry.key.text == "variables");
     // the original had no variables, so that an `@` in its files means itself
-    let strict = given.is_some() || shape == Shape::Ours;
-    let variables = given.map_or_else(BTreeMap::new, |entry| read(&entry.value, findings));
+    let strict = own.is_some() || shape == Shape::Ours;
+    let mut variables = own.map_or_else(BTreeMap::new, |entry| read(&entry.value, findings));
+    for (name, value) in &mut variables {
+        if let Some(other) = given.get(name) {
+            value.clone_from(other);
+        }
+    }
+    let names = variables.keys().cloned().collect();
     let (scope, elsewhere) = (BTreeSet::new(), BTreeSet::new());
     Replacer { variables, strict, scope, elsewhere, budget: MAX_REPLACED_BYTES, findings }.root(entries);
+    names
 }
 
 /// Where a value stands. Only a level's own `run` is a script; a variable may have the same name.

@@ -2,12 +2,14 @@
 
 mod concurrency;
 mod digests;
+mod habits;
 mod inputs;
 mod matrix;
 mod mistakes;
 mod originals;
 mod plans;
 mod properties;
+mod schema;
 
 use std::{fs, path::PathBuf};
 
