@@ -78,16 +78,25 @@ pub(super) fn read(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> (Optio
     if let Some(of) = &of {
         names::check(of, reading);
     }
-    let mut values = BTreeMap::new();
-    if let Some(Value::Map(entries)) = fields.claim("values").map(|node| &node.value) {
-        for entry in entries {
-            let Some(value) = scalar::text(&entry.value, "a value of a matrix", reading) else { continue };
-            values.insert(entry.key.text.clone(), value.text);
-        }
-    }
+    let values = fields.claim("values").map(|node| values(node, reading)).unwrap_or_default();
     fields.close(reading);
     let cell = of.zip(label).map(|(of, label)| Cell { of: of.text, label: label.text });
     (cell, values)
+}
+
+fn values(node: &Node, reading: &mut Reading<'_>) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::new();
+    let Value::Map(entries) = &node.value else {
+        let message = format!("`values` is a map of names and texts; this is {}", node.describe());
+        reading.findings.error(node.at, message);
+        return values;
+    };
+    for entry in entries {
+        if let Some(value) = scalar::text(&entry.value, "a value of a matrix", reading) {
+            values.insert(entry.key.text.clone(), value.text);
+        }
+    }
+    values
 }
 
 /// Puts a cell's values into a text that is a part of no action: the flow's own environments, if its only action is a

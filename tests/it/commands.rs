@@ -185,6 +185,16 @@ fn plan_is_a_flow_file_again_with_the_digest_that_json_has() {
 }
 
 #[test]
+fn plan_draws_a_picture_if_asked() {
+    let folder = folder(&[(".containerops.yml", GOOD)]);
+    let mermaid = call(&folder, &["plan", "--graph"]);
+    assert!(out(&mermaid).starts_with("flowchart LR\n"), "{}", out(&mermaid));
+    let dot = call(&folder, &["plan", ".containerops.yml", "--graph", "dot"]);
+    assert!(out(&dot).starts_with("digraph \"ci\" {\n"), "{}", out(&dot));
+    assert_eq!(code(&call(&folder, &["plan", "--graph", "svg"])), Some(2));
+}
+
+#[test]
 fn plan_says_what_an_event_leaves_out() {
     let on = format!("on: {{pull_request: {{branches: [main]}}, tag: {{names: [\"v*\"]}}}}\n{GOOD}");
     let folder = folder(&[(".containerops.yml", &on)]);
