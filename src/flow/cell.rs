@@ -19,7 +19,7 @@ use super::{
 };
 
 /// What all copies of all cells may have together.
-const MAX_COPIED: Weight = Weight { nodes: 400_000, bytes: 16 << 20 };
+const MAX_COPIED: Weight = Weight { nodes: 200_000, bytes: 4 << 20 };
 /// Before and behind the name of a value in a text.
 pub(super) const MARK: char = '\0';
 /// So many hexadecimal digits tell cells apart whose values look alike.
@@ -39,18 +39,15 @@ pub(super) fn each(
         cells = vec![stand_in(&entry.value)];
     }
     let rest: Vec<Entry> = fields.rest().cloned().collect();
-    let copies: Vec<Vec<Entry>> = cells
-        .iter()
-        .map(|cell| {
-            let mut filler = Filler { cell, action: name, reading };
-            rest.iter().map(|entry| filler.entry(entry)).collect()
-        })
-        .collect();
-    let mut read: Vec<Fields<'_>> = copies.iter().map(|entries| fields.copy(entries)).collect();
-    let mut actions = Vec::new();
-    for (cell, fields) in cells.iter().zip(&mut read) {
+    let (mut actions, mut claims) = (Vec::new(), Vec::new());
+    for cell in &cells {
+        let mut filler = Filler { cell, action: name, reading };
+        let entries: Vec<Entry> = rest.iter().map(|entry| filler.entry(entry)).collect();
+        let mut copy = fields.copy(&entries);
         let own = free_name(name, cell, taken);
-        let Some(plan) = action::one(fields, stage, [&own, name], reading) else { continue };
+        let plan = action::one(&mut copy, stage, [&own, name], reading);
+        claims.push(copy.into_claims());
+        let Some(plan) = plan else { continue };
         actions.push(ActionPlan {
             allow_failure: cell.allow_failure.unwrap_or(plan.allow_failure),
             cell: Some(Cell { of: name.to_owned(), label: label(cell) }),
@@ -58,7 +55,7 @@ pub(super) fn each(
             ..plan
         });
     }
-    fields.adopt(&read);
+    fields.adopt(&claims);
     actions
 }
 
@@ -147,7 +144,7 @@ fn can_copy(fields: &Fields<'_>, cells: usize, entry: &Entry, reading: &mut Read
     reading.copied.add(all);
     let fits = reading.copied.nodes <= MAX_COPIED.nodes && reading.copied.bytes <= MAX_COPIED.bytes;
     if !fits {
-        let message = "the cells of all matrices have more than 400000 values or 16 MiB of text";
+        let message = "the cells of all matrices have more than 200000 values or 4 MiB of text";
         reading.findings.error(entry.key.at, message).hint("put long scripts in files of the repository");
     }
     fits

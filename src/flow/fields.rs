@@ -42,6 +42,13 @@ pub(super) struct Fields<'n> {
     levels: Vec<&'static Level>,
 }
 
+/// What was claimed of a copy.
+#[derive(Debug)]
+pub(super) struct Claims {
+    claimed: Vec<bool>,
+    levels: Vec<&'static Level>,
+}
+
 impl<'n> Fields<'n> {
     /// The map in `node`; a finding if it is none.
     pub(super) fn of(node: &'n Node, level: &'static Level, reading: &mut Reading<'_>) -> Option<Self> {
@@ -107,8 +114,13 @@ impl<'n> Fields<'n> {
         Fields { at: self.at, entries, claimed: vec![false; entries.len()], levels: self.levels.clone() }
     }
 
-    /// Takes as claimed what a copy's readers have claimed.
-    pub(super) fn adopt(&mut self, copies: &[Fields<'_>]) {
+    /// What of it was claimed.
+    pub(super) fn into_claims(self) -> Claims {
+        Claims { claimed: self.claimed, levels: self.levels }
+    }
+
+    /// Takes as claimed what the readers of any copy have claimed.
+    pub(super) fn adopt(&mut self, copies: &[Claims]) {
         let Some(first) = copies.first() else { return };
         self.levels.clone_from(&first.levels);
         let open: Vec<usize> = (0..self.claimed.len()).filter(|&place| !self.claimed[place]).collect();

@@ -257,7 +257,7 @@ fn a_matrix_of_256_cells_is_the_largest() {
 fn a_matrix_does_not_make_a_file_grow_without_end() {
     let values: Vec<String> = (0..256).map(|value| value.to_string()).collect();
     let text = format!("matrix: {{v: [{}]}}\nimage: i:@v@\nrun: {}\n", values.join(", "), "x".repeat(90_000));
-    assert_eq!(told(&text)[0].message, "the cells of all matrices have more than 400000 values or 16 MiB of text");
+    assert_eq!(told(&text)[0].message, "the cells of all matrices have more than 200000 values or 4 MiB of text");
 }
 
 #[test]
