@@ -74,6 +74,9 @@ fn work(file: &Path) -> Work {
         outputs: vec!["VERSION".to_owned()],
         masks: vec!["a secret of no one".to_owned()],
         log_limit: LOG_LIMIT,
+        downloads: Vec::new(),
+        artifacts: Vec::new(),
+        artifact_limit: 1 << 30,
     }
 }
 

@@ -153,6 +153,8 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         job_timeout: settings.job_timeout,
         run_timeout: settings.run_timeout,
         log_limit: settings.log_limit,
+        artifact_limit: settings.artifact_limit,
+        artifact_keep: settings.artifact_keep,
         contact_timeout: settings.contact_timeout,
         sweep_interval: settings.sweep_interval,
         patience: engine::Patience::default(),

@@ -12,6 +12,7 @@
 pub mod command;
 pub mod protocol;
 
+pub mod bundle;
 pub mod cgroup;
 pub mod chunk;
 pub mod cout;
@@ -21,6 +22,7 @@ pub mod mask;
 mod client;
 mod echo;
 mod job;
+mod keep;
 mod process;
 mod pump;
 mod ship;

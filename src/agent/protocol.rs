@@ -8,7 +8,9 @@
 //! | `POST heartbeat` | nothing, or [`Heartbeat`] | [`HeartbeatAnswer`]; a long poll |
 //! | `POST end` | [`EndRecord`] | 204 |
 //! | `POST events/{name}?job=…&token=…` | an event of the original's; from the job itself, by its `CO_*` variables | 204 |
-//! | `GET blobs/{digest}` | | the bytes: `tar` in `zstd` |
+//! | `GET blobs/{digest}` | | the bytes: `tar` in `zstd`, or a part of a bundle |
+//! | `PUT blobs/{digest}` | a part of a [`Bundle`] | 204 |
+//! | `POST artifacts` | [`NewArtifact`], whose parts are there | 204 |
 //!
 //! The first claim carries a session secret of the agent's own making. From then on the job's token is worth nothing
 //! without it: all other calls, and repeated claims, are good for this session alone. 401 ends an agent: it was
@@ -29,7 +31,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{JobId, Time};
+use super::bundle::{Bundle, Entry};
+use crate::model::{JobId, KeepOn, Time};
 
 /// The protocol's version: an agent says it in its claim.
 pub const VERSION: u32 = 1;
@@ -46,6 +49,8 @@ pub const LOG_LIMIT: u64 = 200_000_000;
 pub const OUTPUT_VALUE_MAX: usize = 1 << 20;
 /// The most bytes in all of a job's outputs.
 pub const OUTPUTS_MAX: usize = 8 << 20;
+/// The most files, directories and links in one artifact.
+pub const ARTIFACT_ENTRIES_MAX: u64 = 100_000;
 
 /// Whether a server speaks this version.
 pub const fn is_spoken(version: u32) -> bool {
@@ -99,6 +104,50 @@ pub struct Work {
     /// say means [`LOG_LIMIT`].
     #[serde(default = "log_limit")]
     pub log_limit: u64,
+    /// Artifacts of other jobs, to be put into the workspace before the start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub downloads: Vec<Download>,
+    /// What is kept of the workspace after the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Upload>,
+    /// The most bytes of an artifact, as a tar.
+    #[serde(default)]
+    pub artifact_limit: u64,
+}
+
+/// An artifact of another job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Download {
+    /// Its name.
+    pub name: String,
+    /// Whose: `stage.action.job`, for the log.
+    pub from: String,
+    /// Where to, from the workspace; empty: the workspace itself.
+    pub to: String,
+    /// It.
+    pub bundle: Bundle,
+}
+
+/// What becomes an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    /// Its name.
+    pub name: String,
+    /// Patterns of paths in the workspace.
+    pub paths: Vec<String>,
+    /// After which ends.
+    pub on: KeepOn,
+}
+
+/// `POST artifacts`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewArtifact {
+    /// Its name.
+    pub name: String,
+    /// It. Its parts were put by this job.
+    pub bundle: Bundle,
+    /// What is in it.
+    pub entries: Vec<Entry>,
 }
 
 const fn log_limit() -> u64 {
@@ -283,6 +332,11 @@ pub enum Cause {
     /// There was never a process.
     CannotStart {
         /// What the system said.
+        message: String,
+    },
+    /// It ended well, but an artifact of it cannot be kept: too large, or a file that cannot be read.
+    NotKept {
+        /// Which, and why.
         message: String,
     },
     /// We ended it after its time.

@@ -47,13 +47,15 @@ impl Engine {
         Ok(removed)
     }
 
-    /// One round through what lies on the disk: snapshots, blobs, halves of uploads, scratch files.
+    /// One round through what lies on the disk: snapshots, artifacts, blobs, halves of uploads, scratch files.
     ///
     /// # Errors
     /// If the database or the disk is away.
     pub async fn tidy(&self) -> Result<()> {
         let mut tx = self.store.write().await?;
         tx.forget_sources(self.now().before(SOURCE_KEPT)).await?;
+        tx.expire_artifacts(self.now()).await?;
+        tx.forget_bundles().await?;
         tx.commit().await?;
         for digest in self.blobs.some(BLOBS).await? {
             self.look_at_blob(digest).await?;

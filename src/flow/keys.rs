@@ -42,20 +42,9 @@ pub(super) static JOB: Level = Level {
         "resources",
         "timeout",
         "allow-failure",
-    ],
-    later: &[
-        "shell",
-        "secrets",
-        "inputs",
-        "retry",
-        "when",
-        "reports",
         "artifacts",
-        "strict",
-        "kubectl",
-        "namespace",
-        "wait",
     ],
+    later: &["shell", "secrets", "inputs", "retry", "when", "reports", "strict", "kubectl", "namespace", "wait"],
     ignored: &["status", "logs"],
 };
 
@@ -81,6 +70,14 @@ pub(super) static CONCURRENCY: Level =
 /// `resources`.
 pub(super) static RESOURCES: Level =
     Level { name: "`resources`", keys: &["cpu", "memory", "limits"], later: &[], ignored: &[] };
+
+/// One of `artifacts`.
+pub(super) static ARTIFACT: Level = Level {
+    name: "an artifact",
+    keys: &["name", "paths", "on", "keep", "from", "to", "optional"],
+    later: &[],
+    ignored: &[],
+};
 
 /// `resources: limits`.
 pub(super) static LIMITS: Level = Level { name: "`limits`", keys: &["cpu", "memory"], later: &[], ignored: &[] };

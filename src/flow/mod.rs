@@ -10,6 +10,7 @@
 //! the group of `concurrency`, a `condition`) is read with the file, and decided when there is one.
 
 mod action;
+mod artifacts;
 mod children;
 mod concurrency;
 mod condition;
@@ -24,6 +25,7 @@ mod keys;
 mod links;
 mod names;
 mod node;
+mod paths;
 mod quantity;
 mod render;
 mod resources;
@@ -85,7 +87,7 @@ pub fn read(path: &str, repository: &RepositoryName, text: &[u8]) -> Result<Flow
     };
     let shape = Shape::of(&root);
     variables::replace(&mut root, shape, &mut findings);
-    let mut reading = Reading { findings, shape, links: Vec::new(), jobs: 0 };
+    let mut reading = Reading { findings, shape, links: Vec::new(), downloads: Vec::new(), jobs: 0 };
     let draft = file::read(&root, path, repository, &mut reading);
     let failed = reading.findings.has_errors();
     let warnings = reading.findings.into_diagnostics();
@@ -164,6 +166,8 @@ struct Reading<'s> {
     shape: Shape,
     /// Subscriptions, to be resolved when all jobs are known.
     links: Vec<links::Link>,
+    /// Downloads, to be resolved likewise.
+    downloads: Vec<artifacts::Wish>,
     /// Jobs so far.
     jobs: usize,
 }

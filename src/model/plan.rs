@@ -100,6 +100,62 @@ pub struct JobPlan {
     pub subscriptions: Vec<Subscription>,
     /// Whether its failure lets the action's next job go on, and leaves the action green with a warning.
     pub allow_failure: bool,
+    /// What is kept of the workspace when it has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
+    /// Artifacts of earlier jobs that are brought into the workspace before it starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub downloads: Vec<Download>,
+}
+
+/// Files that outlive their workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// Unique in its job.
+    pub name: String,
+    /// Patterns of paths in the workspace.
+    pub paths: Vec<String>,
+    /// After which ends.
+    pub on: KeepOn,
+    /// For how long; `None`: the server's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Duration>,
+}
+
+/// After which ends of a job something is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeepOn {
+    /// It ended well.
+    Success,
+    /// It did not.
+    Failure,
+    /// Either.
+    Always,
+}
+
+/// An artifact of an earlier job that is brought into the workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Download {
+    /// Whose.
+    pub from: JobPath,
+    /// Its name.
+    pub name: String,
+    /// Where to, from the workspace; empty: the workspace itself.
+    pub to: String,
+    /// Whether the job runs without it if there is none.
+    pub optional: bool,
+}
+
+impl KeepOn {
+    /// As the flow file says it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Always => "always",
+        }
+    }
 }
 
 /// What is started in a container.

@@ -5,10 +5,12 @@
 //! belongs together is together. After a commit the [`Bell`] rings: a hint for whoever waits, never the truth.
 
 mod action;
+mod artifact;
 mod attempt;
 mod bell;
 mod blob;
 mod budget;
+mod bundle;
 mod contact;
 mod delivery;
 mod examine;
@@ -34,6 +36,7 @@ use sqlx::{
 };
 
 pub use action::ActionRow;
+pub use artifact::ArtifactRow;
 pub use attempt::AttemptRow;
 pub use bell::{Bell, Change, Listener};
 pub use budget::{Patience, Spent};

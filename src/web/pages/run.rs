@@ -17,7 +17,7 @@ use crate::{
     engine::{self, rerun::carry::ended_well, title::carried_words, worst},
     model::{
         ActionId, ActionPath, ActionPlan, ActionState, Conclusion, DeliveryId, Diagnostic, Event, EventKind,
-        FlowChoice, ForgeKind, JobPath, JobPlan, Late, Sequencing, Severity, StageKind, StagePlan, Time, Trust,
+        FlowChoice, ForgeKind, JobPath, JobPlan, Late, Sequencing, Severity, Size, StageKind, StagePlan, Time, Trust,
         UntrustedReason, What,
     },
     store::{ActionRow, JobRow, RunRow, Tx},
@@ -135,8 +135,17 @@ struct JobView {
     url: Option<String>,
     took: Option<Took>,
     outputs: Vec<(String, String)>,
+    artifacts: Vec<ArtifactView>,
     /// As HTML.
     tail: Vec<String>,
+}
+
+/// What a job has left.
+struct ArtifactView {
+    name: String,
+    /// `None`: it has expired.
+    url: Option<String>,
+    size: Size,
 }
 
 /// How many of a failed job's last lines the run shows: they say why, or the log does.
@@ -293,7 +302,13 @@ impl Making<'_> {
         let shown = |value: &str| -> String { value.chars().take(OUTPUT_SHOWN).collect() };
         let outputs = tx.outputs(row.id).await?;
         let last = &row.tail.lines[row.tail.lines.len().saturating_sub(TAIL_SHOWN)..];
+        let artifacts = tx.artifacts(row.id).await?.into_iter().map(|artifact| ArtifactView {
+            url: artifact.bundle_id.map(|_| self.artifact_url(path.clone(), &artifact.name)),
+            size: Size(artifact.length.cast_unsigned()),
+            name: artifact.name,
+        });
         Ok(JobView {
+            artifacts: artifacts.collect(),
             name: plan.name.clone(),
             image: plan.image.clone(),
             mark: Mark::from(&row.state.0),
@@ -302,6 +317,10 @@ impl Making<'_> {
             outputs: outputs.iter().map(|output| (output.name.clone(), shown(&output.value))).collect(),
             tail: last.iter().map(|line| html(line)).collect(),
         })
+    }
+
+    fn artifact_url(&self, path: JobPath, name: &str) -> String {
+        Route { place: Place::Artifact(self.run, path, name.to_owned()), ..self.route.clone() }.to_string()
     }
 
     fn job_url(&self, path: JobPath) -> String {
@@ -328,7 +347,8 @@ fn unstarted(job: &JobPlan, action: &ActionRow) -> JobView {
         ActionState::Waiting | ActionState::Queued | ActionState::Running => Mark::from(&action.state.0),
     };
     let (name, image) = (job.name.clone(), job.image.clone());
-    JobView { name, image, mark, url: None, took: None, outputs: Vec::new(), tail: Vec::new() }
+    let (outputs, artifacts, tail) = (Vec::new(), Vec::new(), Vec::new());
+    JobView { name, image, mark, url: None, took: None, outputs, artifacts, tail }
 }
 
 /// A stage is as its actions are together.

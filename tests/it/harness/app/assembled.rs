@@ -35,6 +35,8 @@ impl Assembled {
             job_timeout: settings.job_timeout,
             run_timeout: settings.run_timeout,
             log_limit: settings.log_limit,
+            artifact_limit: settings.artifact_limit,
+            artifact_keep: settings.artifact_keep,
             contact_timeout: Duration::from_secs(15 * 60),
             patience: engine::Patience::default(),
         };
