@@ -77,6 +77,8 @@ fn work(file: &Path) -> Work {
         downloads: Vec::new(),
         artifacts: Vec::new(),
         artifact_limit: 1 << 30,
+        caches: Vec::new(),
+        cache_limit: 1 << 30,
     }
 }
 

@@ -51,3 +51,34 @@ CREATE TABLE artifacts (
 CREATE INDEX artifacts_expires ON artifacts (expires) WHERE bundle_id IS NOT NULL;
 CREATE INDEX artifacts_bundle ON artifacts (bundle_id) WHERE bundle_id IS NOT NULL;
 CREATE INDEX artifacts_listing ON artifacts (listing) WHERE listing IS NOT NULL;
+
+-- One cache of each key in each scope: what a run of that branch, tag or pull request has left.
+CREATE TABLE caches (
+    id            BIGINT PRIMARY KEY,
+    repository_id BIGINT NOT NULL REFERENCES repositories (id),
+    flow          TEXT   NOT NULL,
+    scope         TEXT   NOT NULL,
+    name          TEXT   NOT NULL,
+    key           TEXT   NOT NULL,
+    digest        TEXT   NOT NULL,
+    bundle_id     BIGINT NOT NULL REFERENCES bundles (id),
+    length        BIGINT NOT NULL,
+    -- how long the action took that had none
+    miss_ms       BIGINT,
+    created       BIGINT NOT NULL,
+    used          BIGINT NOT NULL,
+    UNIQUE (repository_id, flow, scope, name, key)
+);
+CREATE INDEX caches_bundle ON caches (bundle_id);
+CREATE INDEX caches_used ON caches (used);
+
+-- What jobs found.
+CREATE TABLE cache_uses (
+    job_id  BIGINT NOT NULL REFERENCES jobs (id),
+    name    TEXT   NOT NULL,
+    key     TEXT   NOT NULL,
+    hit     TEXT   NOT NULL,
+    length  BIGINT NOT NULL,
+    miss_ms BIGINT,
+    PRIMARY KEY (job_id, name)
+);

@@ -155,6 +155,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         log_limit: settings.log_limit,
         artifact_limit: settings.artifact_limit,
         artifact_keep: settings.artifact_keep,
+        cache_limit: settings.cache_limit,
         contact_timeout: settings.contact_timeout,
         sweep_interval: settings.sweep_interval,
         patience: engine::Patience::default(),

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::Pat
 use secrecy::SecretString;
 
 /// Every name that is known.
-const NAMES: [&str; 28] = [
+const NAMES: [&str; 29] = [
     "listen",
     "public_url",
     "agent_url",
@@ -32,6 +32,7 @@ const NAMES: [&str; 28] = [
     "log_limit",
     "artifact_limit",
     "artifact_keep",
+    "cache_limit",
     "contact_timeout",
     "sweep_interval",
     "config",
@@ -81,6 +82,8 @@ pub struct Settings {
     pub log_limit: u64,
     /// The most bytes of an artifact, as a tar.
     pub artifact_limit: u64,
+    /// The most bytes of a cache, as a tar.
+    pub cache_limit: u64,
     /// How long an artifact is kept that does not say it itself.
     pub artifact_keep: std::time::Duration,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.
@@ -309,6 +312,7 @@ impl Values {
             run_timeout: self.hours("run_timeout", 24 * 7)?,
             log_limit: self.log_limit()?,
             artifact_limit: self.size("artifact_limit", ARTIFACT_LIMIT, "from 1 MB to 1 TB", SIZES)?,
+            cache_limit: self.size("cache_limit", CACHE_LIMIT, "from 1 MB to 1 TB", SIZES)?,
             artifact_keep: self.hours("artifact_keep", ARTIFACT_KEEP_HOURS)?,
             contact_timeout: self.minutes("contact_timeout", 15)?,
             sweep_interval: self.minutes("sweep_interval", 5)?,
@@ -340,6 +344,8 @@ const LOG_LIMIT: u64 = 200_000_000;
 const LOG_LIMITS: RangeInclusive<u64> = 1_000..=1_000_000_000;
 /// What an artifact may have if nobody says otherwise.
 const ARTIFACT_LIMIT: u64 = 5_000_000_000;
+/// What a cache may have if nobody says otherwise.
+const CACHE_LIMIT: u64 = 2_000_000_000;
 /// What it, and other bundles, may be limited to.
 const SIZES: RangeInclusive<u64> = 1_000_000..=1_000_000_000_000;
 /// 30 days.

@@ -10,8 +10,8 @@ use rustls::crypto::CryptoProvider;
 use serde::de::DeserializeOwned;
 
 use super::protocol::{
-    ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LONG_POLL, LogAnswer, NewArtifact, Outputs,
-    VERSION,
+    CacheAnswer, CacheRequest, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LONG_POLL, LogAnswer,
+    NewArtifact, NewCache, Outputs, VERSION,
 };
 
 /// For a call that the server answers at once.
@@ -157,6 +157,23 @@ impl Client {
     pub(super) async fn post_artifact(&self, artifact: &NewArtifact) -> Result<(), CallError> {
         let post = || self.sign(self.http.post(self.url("artifacts"))).timeout(PART_WITHIN).json(artifact);
         self.tell("artifacts", post).await
+    }
+
+    /// Asks for a cache.
+    pub(super) async fn ask_cache(&self, request: &CacheRequest) -> Result<CacheAnswer, CallError> {
+        self.ask("caches", || self.sign(self.http.post(self.url("caches"))).timeout(ANSWER_WITHIN).json(request)).await
+    }
+
+    /// Asks whether a cache is to be kept.
+    pub(super) async fn wants_cache(&self, name: &str) -> Result<bool, CallError> {
+        let url = self.url(&format!("caches/{name}"));
+        self.ask("caches", || self.sign(self.http.get(&url)).timeout(ANSWER_WITHIN)).await
+    }
+
+    /// Says of which parts a cache is.
+    pub(super) async fn post_cache(&self, cache: &NewCache) -> Result<(), CallError> {
+        let post = || self.sign(self.http.post(self.url("caches/kept"))).timeout(PART_WITHIN).json(cache);
+        self.tell("caches", post).await
     }
 
     fn url(&self, call: &str) -> String {

@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use super::{
+    cache::Caches,
     cgroup::{Cgroup, Memory},
     client::{CallError, Client},
     command::{EXIT_GONE, JobArgs},
@@ -155,6 +156,8 @@ impl Job {
             let source = source::prepare(&self.client, digest, &self.args.scratch, &self.args.workspace).await;
             source.map_err(|error| self.complain("the source could not be prepared", &error))?;
         }
+        // only a session that is over fails here, and then nobody hears of anything
+        let _ = self.caches().restore(|words| self.say(words)).await;
         let keep = self.keep();
         for download in &self.work.downloads {
             let what = format!("artifact {} of {} could not be brought", download.name, download.from);
@@ -170,6 +173,10 @@ impl Job {
         error.to_string()
     }
 
+    fn caches(&self) -> Caches<'_> {
+        Caches { client: &self.client, work: &self.work, workspace: &self.args.workspace }
+    }
+
     fn keep(&self) -> Keep<'_> {
         Keep { client: &self.client, work: &self.work, workspace: &self.args.workspace }
     }
@@ -183,8 +190,15 @@ impl Job {
     ) -> Result<(Cause, Option<Stop>), Unrecorded> {
         let Some(end) = Kept::of(&cause, result) else { return Ok((cause, None)) };
         let keep = self.keep();
+        let all = async {
+            keep.artifacts(end, |words| self.say(words)).await?;
+            if end == Kept::Well {
+                self.caches().keep(|words| self.say(words)).await;
+            }
+            Ok::<_, String>(())
+        };
         let kept = tokio::select! {
-            kept = keep.artifacts(end, |words| self.say(words)) => kept,
+            kept = all => kept,
             Some(stop) = stops.recv() => return self.stopped(&stop, Cause::Terminated).map(|cause| (cause, Some(stop))),
         };
         Ok(match (kept, end) {

@@ -19,6 +19,7 @@ pub mod cout;
 pub mod log;
 pub mod mask;
 
+mod cache;
 mod client;
 mod echo;
 mod job;

@@ -10,6 +10,9 @@
 //! | `POST events/{name}?job=…&token=…` | an event of the original's; from the job itself, by its `CO_*` variables | 204 |
 //! | `GET blobs/{digest}` | | the bytes: `tar` in `zstd`, or a part of a bundle |
 //! | `PUT blobs/{digest}` | a part of a [`Bundle`] | 204 |
+//! | `POST caches` | [`CacheRequest`] | [`CacheAnswer`] |
+//! | `GET caches/{name}` | | `true`: it should be kept |
+//! | `POST caches/kept` | [`NewCache`], whose parts are there | 204 |
 //! | `POST artifacts` | [`NewArtifact`], whose parts are there | 204 |
 //!
 //! The first claim carries a session secret of the agent's own making. From then on the job's token is worth nothing
@@ -31,7 +34,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::bundle::{Bundle, Entry};
+pub use super::bundle::{Bundle, Entry, EntryKind, PART_LENGTH, PART_SIZE_MAX, Part};
 use crate::model::{JobId, KeepOn, Time};
 
 /// The protocol's version: an agent says it in its claim.
@@ -113,6 +116,63 @@ pub struct Work {
     /// The most bytes of an artifact, as a tar.
     #[serde(default)]
     pub artifact_limit: u64,
+    /// What the action finds again of earlier runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<Cached>,
+    /// The most bytes of a cache, as a tar.
+    #[serde(default)]
+    pub cache_limit: u64,
+}
+
+/// A cache of the job's action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cached {
+    /// Its name.
+    pub name: String,
+    /// Patterns of the files whose bytes make its key.
+    pub key_files: Vec<String>,
+    /// In the workspace; or elsewhere, if they begin with `/` or `~/`.
+    pub paths: Vec<String>,
+    /// The job is the action's first: it makes the key, and restores what lies in the workspace.
+    pub is_first: bool,
+    /// The job is the action's last: it keeps the cache.
+    pub is_last: bool,
+}
+
+/// `POST caches`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheRequest {
+    /// Which.
+    pub name: String,
+    /// 64 hexadecimal digits; none: the one that the action's first job had.
+    pub key: Option<String>,
+}
+
+/// What there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheAnswer {
+    /// `None`: nothing.
+    pub hit: Option<Hit>,
+}
+
+/// A cache that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hit {
+    /// How, for the log.
+    pub words: String,
+    /// It.
+    pub bundle: Bundle,
+}
+
+/// `POST caches/kept`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewCache {
+    /// Which.
+    pub name: String,
+    /// It. Its parts were put by this job.
+    pub bundle: Bundle,
+    /// Files, directories and links in it.
+    pub files: u64,
 }
 
 /// An artifact of another job.

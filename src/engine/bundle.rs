@@ -9,10 +9,7 @@ use super::{
     turn::{Denied, find},
 };
 use crate::{
-    agent::{
-        bundle::{Bundle, Entry, EntryKind, PART_LENGTH, PART_SIZE_MAX},
-        protocol::{self, ARTIFACT_ENTRIES_MAX, NewArtifact},
-    },
+    agent::protocol::{self, ARTIFACT_ENTRIES_MAX, Bundle, Entry, EntryKind, NewArtifact, PART_LENGTH, PART_SIZE_MAX},
     blob::{Blob, Digest},
     model::{ArtifactId, BundleId, Download, JobId, JobPlan, Time},
     store::{ArtifactRow, Change, JobRow, Tx},
@@ -37,7 +34,8 @@ impl Engine {
             return Err(Denied::Bundle("the part does not match its digest".to_owned()));
         }
         let put = self.store.read().await?.put_size(job.id).await?;
-        if put > self.settings.artifact_limit.saturating_mul(PUT_SLACK) {
+        let most = self.settings.artifact_limit.max(self.settings.cache_limit);
+        if put > most.saturating_mul(PUT_SLACK) {
             return Err(Denied::Bundle("the job has put more than it may".to_owned()));
         }
         let size = data.len() as u64;

@@ -11,7 +11,7 @@
 //! - `pin`: what its images are, by digest;
 //! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
 //! - `contact`: what it means that an agent is silent;
-//! - `bundle`: the artifacts that agents put and fetch; [`shelf`]: how people read them;
+//! - `bundle`: the artifacts that agents put and fetch; [`cache`]: the caches; [`shelf`]: how people read them;
 //! - [`source`]: snapshots of commits, which pods stream;
 //! - [`control`]: what people ask: cancel;
 //! - [`rerun`]: once more, wholly or in part;
@@ -23,6 +23,7 @@ mod absent;
 mod advance;
 mod append;
 mod bundle;
+pub mod cache;
 mod claim;
 mod contact;
 pub mod control;
@@ -118,6 +119,8 @@ pub struct Settings {
     pub log_limit: u64,
     /// The most bytes of an artifact, as a tar.
     pub artifact_limit: u64,
+    /// The most bytes of a cache, as a tar.
+    pub cache_limit: u64,
     /// How long an artifact is kept that does not say it itself.
     pub artifact_keep: Duration,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.

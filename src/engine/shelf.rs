@@ -7,7 +7,7 @@ use futures::{Stream, TryStreamExt as _, stream};
 
 use super::{Engine, EngineError, Result};
 use crate::{
-    agent::bundle::{Bundle, Entry, PART_LENGTH, PART_SIZE_MAX, Part},
+    agent::protocol::{Bundle, Entry, PART_LENGTH, PART_SIZE_MAX, Part},
     blob::Digest,
     store::ArtifactRow,
 };

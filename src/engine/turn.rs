@@ -16,8 +16,8 @@ use crate::{
     },
     blob::{Blob, Digest},
     model::{
-        ActionState, Artifact, AttemptState, EventKind, JobPath, JobPlan, JobState, Program, RunState, Subscription,
-        Time, Verdict,
+        ActionState, Artifact, AttemptState, Checkout, EventKind, JobPath, JobPlan, JobState, Program, RunState,
+        Subscription, Time, Verdict,
     },
     store::{Change, JobRow, RunRow, Tx},
 };
@@ -82,6 +82,7 @@ impl Engine {
     /// The job's work; from now on it runs. A subscription to an output that was never written ends it instead.
     async fn work(&self, tx: &mut Tx, place: &Place, job: &JobRow, now: Time) -> Result<ClaimAnswer> {
         let plan = self.job_plan(place, job)?;
+        let checkout = place.plan()?.checkout;
         let mut environments = plan.environments.clone();
         for subscription in &plan.subscriptions {
             match self.value_of(tx, place, subscription).await? {
@@ -102,7 +103,7 @@ impl Engine {
             job: job.id,
             start: start(plan, place),
             environments,
-            source: place.run.source.clone().filter(|_| job.place == 0),
+            source: place.run.source.clone().filter(|_| job.place == 0 && checkout == Checkout::Commit),
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
@@ -110,6 +111,8 @@ impl Engine {
             downloads,
             artifacts: uploads(plan),
             artifact_limit: self.settings.artifact_limit,
+            caches: self.caches(place, job)?,
+            cache_limit: self.settings.cache_limit,
         })))
     }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{concurrency, condition};
 use crate::model::{
-    ActionPlan, Artifact, Concurrency, Download, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan,
+    ActionPlan, Artifact, Cache, Checkout, Concurrency, Download, JobPlan, Plan, Program, Sequencing, StageKind,
+    StagePlan,
 };
 
 /// The plan as a flow file that means the same.
@@ -62,6 +63,18 @@ impl Page {
         self.line(3, &format!("- name: {}", scalar(&action.name)));
         self.text(4, "title", &action.title);
         self.line(4, &format!("allow-failure: {}", action.allow_failure));
+        if !action.caches.is_empty() {
+            self.line(4, "cache:");
+        }
+        for Cache { name, key_files, paths } in &action.caches {
+            let list = |texts: &[String]| texts.iter().map(|text| quote(text)).collect::<Vec<_>>().join(", ");
+            let keys = if key_files.is_empty() { String::new() } else { format!(", key-files: [{}]", list(key_files)) };
+            self.line(5, &format!("- {{name: {}{keys}, paths: [{}]}}", scalar(name), list(paths)));
+        }
+        match action.checkout {
+            Checkout::Commit => {}
+            Checkout::Nothing => self.line(4, "checkout: false"),
+        }
         self.line(4, "jobs:");
         action.jobs.iter().for_each(|job| self.job(job));
     }
@@ -170,7 +183,7 @@ impl Page {
 fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [(86400, "d"), (3600, "h"), (60, "m")];
-    let found = units.into_iter().find(|(unit, _)| seconds % unit == 0);
+    let found = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
     let (unit, name) = found.unwrap_or((1, "s"));
     format!("{}{name}", seconds / unit)
 }

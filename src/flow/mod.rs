@@ -11,6 +11,8 @@
 
 mod action;
 mod artifacts;
+mod cache;
+mod checkout;
 mod children;
 mod concurrency;
 mod condition;

@@ -105,4 +105,6 @@ ids! {
     BundleId
     /// Files of a job's workspace that outlive it.
     ArtifactId
+    /// Files that an action finds again.
+    CacheId
 }

@@ -2,7 +2,7 @@
 
 use super::{Result, Tx, execute, meant, row, rows, run::column};
 use crate::{
-    agent::bundle::{Bundle, Part},
+    agent::protocol::{Bundle, Part},
     model::{BundleId, JobId},
 };
 
@@ -140,6 +140,7 @@ impl Tx {
             self,
             (BundleId,),
             "SELECT b.id FROM bundles b WHERE NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.bundle_id = b.id) \
+             AND NOT EXISTS (SELECT 1 FROM caches c WHERE c.bundle_id = b.id) \
              AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.bundle_id = b.id) LIMIT $1",
             AT_ONCE,
         )?;

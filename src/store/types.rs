@@ -4,7 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Database, Decode, Encode, Type, encode::IsNull, error::BoxDynError};
 
 use crate::model::{
-    ActionId, ArtifactId, AttemptId, BundleId, Context, DeliveryId, ForgeKind, JobId, PlanDigest, ReportId,
+    ActionId, ArtifactId, AttemptId, BundleId, CacheId, Context, DeliveryId, ForgeKind, JobId, PlanDigest, ReportId,
     RepositoryId, RepositoryName, RunId, Sha, Time,
 };
 
@@ -51,6 +51,7 @@ stands_as! {
     JobId as i64: |id| id.as_i64(), |id| Ok(JobId::from_i64(id));
     BundleId as i64: |id| id.as_i64(), |id| Ok(BundleId::from_i64(id));
     ArtifactId as i64: |id| id.as_i64(), |id| Ok(ArtifactId::from_i64(id));
+    CacheId as i64: |id| id.as_i64(), |id| Ok(CacheId::from_i64(id));
     ReportId as i64: |id| id.as_i64(), |id| Ok(ReportId::from_i64(id));
     Sha as String: |sha| sha.to_string(), |text| Ok(text.parse()?);
     RepositoryName as String: |name| name.to_string(), |text| Ok(text.parse()?);

@@ -14,11 +14,9 @@ use futures::TryStreamExt as _;
 
 use super::Web;
 use crate::{
-    agent::{
-        bundle::PART_SIZE_MAX,
-        protocol::{
-            self, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer, NewArtifact, Outputs,
-        },
+    agent::protocol::{
+        self, CacheAnswer, CacheRequest, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer,
+        NewArtifact, NewCache, Outputs, PART_SIZE_MAX,
     },
     engine::turn::Denied,
     model::JobId,
@@ -41,6 +39,9 @@ pub(super) fn routes() -> Router<Web> {
         .route("/heartbeat", post(heartbeat))
         .route("/end", post(end).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
         .route("/blobs/{digest}", get(blob).put(put_part).layer(DefaultBodyLimit::max(PART_SIZE_MAX)))
+        .route("/caches", post(find_cache).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
+        .route("/caches/kept", post(keep_cache).layer(DefaultBodyLimit::max(ARTIFACT_BODY_MAX)))
+        .route("/caches/{name}", get(wants_cache))
         .route("/artifacts", post(artifact).layer(DefaultBodyLimit::max(ARTIFACT_BODY_MAX)))
         .route("/events/{name}", post(event).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
 }
@@ -161,6 +162,30 @@ async fn artifact(
     Json(new): Json<NewArtifact>,
 ) -> Result<StatusCode, Denied> {
     web.engine.keep_artifact(&session, &new).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+async fn find_cache(
+    State(web): State<Web>,
+    Bearer(session): Bearer,
+    Json(asked): Json<CacheRequest>,
+) -> Result<Json<CacheAnswer>, Denied> {
+    web.engine.find_cache(&session, &asked).await.map(Json)
+}
+
+async fn wants_cache(
+    State(web): State<Web>,
+    Bearer(session): Bearer,
+    Path(name): Path<String>,
+) -> Result<Json<bool>, Denied> {
+    web.engine.wants_cache(&session, &name).await.map(Json)
+}
+
+async fn keep_cache(
+    State(web): State<Web>,
+    Bearer(session): Bearer,
+    Json(new): Json<NewCache>,
+) -> Result<StatusCode, Denied> {
+    web.engine.keep_cache(&session, &new).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// Streams the snapshot of the session's own run, or what its job was told to bring, and nothing else.

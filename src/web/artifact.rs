@@ -12,7 +12,7 @@ use super::{
     pages::Failure,
 };
 use crate::{
-    agent::bundle::{Bundle, Entry, EntryKind},
+    agent::protocol::{Bundle, Entry, EntryKind},
     engine::Engine,
     store::ArtifactRow,
 };

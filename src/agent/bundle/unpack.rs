@@ -99,28 +99,26 @@ impl Place {
         skip: usize,
     ) -> Result<u64, UnpackError> {
         let inner: PathBuf = name.components().skip(skip).collect();
-        let path = root.join(&inner);
+        let path = if inner.as_os_str().is_empty() { root.to_owned() } else { root.join(&inner) };
         let (mode, time) = (entry.header().mode()? & 0o777, mtime(entry.header().mtime()?));
-        match entry.header().entry_type() {
-            EntryType::Directory => {
-                self.directory(root, &inner)?;
-                self.late.push((path, mode, time));
-                Ok(0)
+        let kind = entry.header().entry_type();
+        if kind == EntryType::Directory {
+            self.directory(root, &inner)?;
+            self.late.push((path, mode, time));
+            Ok(0)
+        } else if kind == EntryType::Regular {
+            self.parent(root, &inner, name)?;
+            write(&mut entry, &path, mode, time).map_err(|error| at(&path, &error).into())
+        } else if kind == EntryType::Symlink {
+            self.parent(root, &inner, name)?;
+            let to = entry.link_name()?.ok_or_else(|| hostile(name))?;
+            if self.links == Links::Inside && !stays(&inner, &to) {
+                return Err(UnpackError::Hostile(format!("{}, a link to {}", name.display(), to.display())));
             }
-            EntryType::Regular => {
-                self.parent(root, &inner, name)?;
-                write(&mut entry, &path, mode, time).map_err(|error| at(&path, &error).into())
-            }
-            EntryType::Symlink => {
-                self.parent(root, &inner, name)?;
-                let to = entry.link_name()?.ok_or_else(|| hostile(name))?;
-                if self.links == Links::Inside && !stays(&inner, &to) {
-                    return Err(UnpackError::Hostile(format!("{}, a link to {}", name.display(), to.display())));
-                }
-                link(&to, &path).map_err(|error| at(&path, &error))?;
-                Ok(0)
-            }
-            _ => Err(hostile(name)),
+            link(&to, &path).map_err(|error| at(&path, &error))?;
+            Ok(0)
+        } else {
+            Err(hostile(name))
         }
     }
 
@@ -157,13 +155,10 @@ impl Place {
     /// Children first: a directory that nobody may write is left so only when all in it is done.
     fn finish(mut self) -> Result<(), UnpackError> {
         while let Some((path, mode, time)) = self.late.pop() {
-            let done = File::open(&path).and_then(|directory| {
-                // somebody else's, which was there before, stays as it is
-                let _ = directory.set_permissions(Permissions::from_mode(mode));
-                let _ = directory.set_modified(time);
-                Ok(())
-            });
-            done.map_err(|error| at(&path, &error))?;
+            let directory = File::open(&path).map_err(|error| at(&path, &error))?;
+            // somebody else's, which was there before, stays as it is
+            let _ = directory.set_permissions(Permissions::from_mode(mode));
+            let _ = directory.set_modified(time);
         }
         Ok(())
     }

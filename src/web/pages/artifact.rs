@@ -5,7 +5,7 @@ use axum::{http::request::Parts, response::Response};
 
 use super::{Chrome, Failure, Mark, Moment, Place, Route, job::find, query, render, route::encode};
 use crate::{
-    agent::bundle::{Entry, EntryKind},
+    agent::protocol::{Entry, EntryKind},
     model::{Counted, JobPath, Size},
     web::{
         Web,

@@ -91,6 +91,8 @@ pub(crate) fn work(start: Start) -> Work {
         downloads: Vec::new(),
         artifacts: Vec::new(),
         artifact_limit: 1 << 30,
+        caches: Vec::new(),
+        cache_limit: 1 << 30,
     }
 }
 

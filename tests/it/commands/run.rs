@@ -223,14 +223,3 @@ fn an_artifact_goes_from_action_to_action() {
     }
     assert!(text.contains("artifact bin: 4 files, 9 MB"), "{text}");
 }
-
-#[test]
-fn an_artifact_that_cannot_be_kept_is_no_success() {
-    let flow = "stages:\n  - name: build\n    image: busybox\n    run: dd if=/dev/zero of=large bs=1M count=2\n    artifacts: {paths: large}\n";
-    let folder = repository(&[(".containerops.yml", flow)]);
-    let mut command = containerops(folder.path(), &["run"]);
-    let run = command.env("CONTAINEROPS_ARTIFACT_LIMIT", "1 MB").output().expect("containerops starts");
-    assert_eq!(code(&run), Some(1), "{}{}", out(&run), err(&run));
-    let words = "artifact build could not be kept: it has more than 1000000 bytes, which is the most";
-    assert!(out(&run).contains(words) && (out(&run) + &err(&run)).contains("not kept"), "{}{}", out(&run), err(&run));
-}

@@ -74,6 +74,8 @@ impl Agents {
             downloads: Vec::new(),
             artifacts: Vec::new(),
             artifact_limit: 1 << 30,
+            caches: Vec::new(),
+            cache_limit: 1 << 30,
         };
         self.state.work.lock().expect("no test panics with it").insert(token.to_owned(), work);
     }

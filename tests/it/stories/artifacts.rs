@@ -135,6 +135,7 @@ async fn what_was_not_left_or_has_expired_is_said_by_name() {
     let sha = t.push("main", FLOW).await;
     t.run_the_job("build", 0).await;
     t.leaves("use").await;
+    t.settle().await;
     assert_snapshot!(t.checks(&sha).lines().find(|line| line.contains("/use/use")).unwrap_or_default(), @"failure containerops/ci/push/use/use: failure: cannot start: build.build.build left no artifact bin, which it takes; with `optional: true` it would run without");
     t.push("main", FLOW).await;
     let build = t.claims("build").await;
@@ -147,4 +148,18 @@ async fn what_was_not_left_or_has_expired_is_said_by_name() {
     let list = page(&t, &PAGE.replace("/1/", "/2/")).await;
     assert!(list.contains("has expired"), "{list}");
     t.read_writes();
+}
+
+#[tokio::test]
+async fn an_artifact_that_cannot_be_kept_is_no_success() {
+    let t = Tester::start().await;
+    t.set_up("artifact_limit = \"1 MB\"").await;
+    let flow = "stages: [{name: test, image: i, run: dd if=/dev/zero of=x bs=1M count=2, artifacts: {paths: x}}]";
+    let sha = t.push("main", flow).await;
+    let (_, log) = super::caches::agent_runs(&t, "test.test").await;
+    assert!(
+        log.contains("artifact test could not be kept: it has more than 1000000 bytes, which is the most"),
+        "{log}"
+    );
+    assert_snapshot!(t.check(&sha, "containerops/ci/push/test/test").title, @"failure: not kept: artifact test could not be kept: it has more than 1000000 bytes, which is the most");
 }

@@ -37,6 +37,7 @@ impl Assembled {
             log_limit: settings.log_limit,
             artifact_limit: settings.artifact_limit,
             artifact_keep: settings.artifact_keep,
+            cache_limit: settings.cache_limit,
             contact_timeout: Duration::from_secs(15 * 60),
             patience: engine::Patience::default(),
         };
