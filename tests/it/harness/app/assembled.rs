@@ -40,6 +40,7 @@ impl Assembled {
             cache_limit: settings.cache_limit,
             contact_timeout: Duration::from_secs(15 * 60),
             patience: engine::Patience::default(),
+            given: containerops::flow::Given::default(),
         };
         let mut github = match identity {
             Identity::App => github.settings(),
