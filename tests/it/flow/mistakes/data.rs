@@ -7,13 +7,6 @@ use super::mistakes;
 #[test]
 fn what_is_left_and_taken() {
     assert_snapshot!(mistakes("artifacts"), @r#"
-warning: 4 jobs have no `timeout`, nor has the flow: if one hangs, it does so for as long as the server lets it
-  --> artifacts.yml:2:5
-  |
-2 |   - name: build
-  |     ^^^^
-  = hint: `timeout: 30m` on the flow's own level holds for all (`# lint: allow no-timeout` keeps this quiet)
-
 error: `/etc/passwd` is not in the workspace
   --> artifacts.yml:6:29
   |
@@ -119,13 +112,6 @@ error: an artifact is a map of keys and values; this is a text
 10 |       - text
    |         ^^^^
 
-warning: image `busybox` has no tag: it is whatever was pushed last
-   --> artifacts.yml:14:28
-   |
-14 |       - {name: one, image: busybox, run: ls, artifacts: [{from: build}, {from: bild}, {from: build, name: binn}, {from: a.b.c.d}, {from: , name: x}]}
-   |                            ^^^^^^^
-   = hint: name a version, such as `busybox:1.2`, or a digest (`# lint: allow image-tag` keeps this quiet)
-
 error: job `build` has several artifacts: bin, bin, b/d, late
    --> artifacts.yml:14:65
    |
@@ -154,13 +140,6 @@ error: `a.b.c.d` does not name a job
    |                                                                                                                         ^^^^^^^
    = hint: write stage.action.job; of an only action or job the name may be left out
 
-warning: image `busybox` has no tag: it is whatever was pushed last
-   --> artifacts.yml:15:28
-   |
-15 |       - {name: two, image: busybox, run: ls, artifacts: [{from: ship.one}, {from: build, name: bin, paths: x, to: /abs}]}
-   |                            ^^^^^^^
-   = hint: name a version, such as `busybox:1.2`, or a digest (`# lint: allow image-tag` keeps this quiet)
-
 error: the actions of stage `ship` run in parallel
    --> artifacts.yml:15:65
    |
@@ -182,13 +161,6 @@ error: `/abs` is not in the workspace
    |                                                                                                                   ^^^^
    = hint: paths are given from the workspace on, without `..`
 
-warning: image `busybox` has no tag: it is whatever was pushed last
-   --> artifacts.yml:16:25
-   |
-16 |   - {name: last, image: busybox, run: ls, artifacts: text}
-   |                         ^^^^^^^
-   = hint: name a version, such as `busybox:1.2`, or a digest (`# lint: allow image-tag` keeps this quiet)
-
 error: an artifact is a map of keys and values; this is a text
    --> artifacts.yml:16:54
    |
@@ -200,13 +172,6 @@ error: an artifact is a map of keys and values; this is a text
 #[test]
 fn caches_and_checkouts() {
     assert_snapshot!(mistakes("cache"), @r#"
-warning: 3 jobs have no `timeout`, nor has the flow: if one hangs, it does so for as long as the server lets it
-  --> cache.yml:2:5
-  |
-2 |   - name: test
-  |     ^^^^
-  = hint: `timeout: 30m` on the flow's own level holds for all (`# lint: allow no-timeout` keeps this quiet)
-
 error: `../Cargo.lock` is not in the workspace
   --> cache.yml:6:31
   |
@@ -341,25 +306,11 @@ error: unknown key `deep` in `checkout`
 11 |     checkout: {ref: head, depth: 5, submodules: true, lfs: true, deep: 1}
    |                                                                  ^^^^
 
-warning: image `busybox` has no tag: it is whatever was pushed last
-   --> cache.yml:12:25
-   |
-12 |   - {name: more, image: busybox, run: ls, checkout: maybe}
-   |                         ^^^^^^^
-   = hint: name a version, such as `busybox:1.2`, or a digest (`# lint: allow image-tag` keeps this quiet)
-
 error: `checkout` is true or false; `maybe` is neither
    --> cache.yml:12:53
    |
 12 |   - {name: more, image: busybox, run: ls, checkout: maybe}
    |                                                     ^^^^^
-
-warning: image `busybox` has no tag: it is whatever was pushed last
-   --> cache.yml:13:25
-   |
-13 |   - {name: last, image: busybox, run: ls, cache: text}
-   |                         ^^^^^^^
-   = hint: name a version, such as `busybox:1.2`, or a digest (`# lint: allow image-tag` keeps this quiet)
 
 error: a cache is a map of keys and values; this is a text
    --> cache.yml:13:50
