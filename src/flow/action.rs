@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::model::{ActionPlan, JobPath, JobPlan};
 
 use super::{
-    Reading, cell, children,
+    Reading, cache, cell, checkout, children,
     fields::Fields,
     findings::quoted,
     job, keys,
@@ -37,6 +37,8 @@ pub(super) fn one(
 ) -> Option<ActionPlan> {
     let title = scalar::title(fields, reading);
     let allow_failure = scalar::boolean(fields, "allow-failure", Toggle::Off, reading);
+    let caches = cache::read(fields, name, reading);
+    let checkout = checkout::read(fields, reading);
     let (cell, matrix) = cell::read(fields, reading);
     let jobs = jobs(fields, stage, [name, job], reading);
     if jobs.is_empty() {
@@ -44,7 +46,7 @@ pub(super) fn one(
         reading.findings.warning(fields.at(), message).hint("give it `jobs`, or an `image`");
         return None;
     }
-    Some(ActionPlan { name: name.to_owned(), title, allow_failure, jobs, cell, matrix })
+    Some(ActionPlan { name: name.to_owned(), title, allow_failure, jobs, caches, checkout, cell, matrix })
 }
 
 fn jobs(fields: &mut Fields<'_>, stage: &str, [action, only]: [&str; 2], reading: &mut Reading<'_>) -> Vec<JobPlan> {

@@ -3,7 +3,7 @@
 use crate::model::{JobPath, JobPlan, Program};
 
 use super::{
-    Reading, duration, environments,
+    Reading, artifacts, duration, environments,
     fields::Fields,
     findings::quoted,
     inputs, links,
@@ -35,6 +35,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
     let allow_failure = scalar::boolean(fields, "allow-failure", Toggle::Off, reading);
     let name = path.job.clone();
     inputs::read(fields, path.clone(), reading);
+    let artifacts = artifacts::read(fields, &path, reading);
     links::read(fields, path, reading);
     JobPlan {
         name,
@@ -48,6 +49,8 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         inputs: Vec::new(),
         auto_inputs: Vec::new(),
         allow_failure,
+        artifacts,
+        downloads: Vec::new(),
     }
 }
 

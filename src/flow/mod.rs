@@ -11,7 +11,10 @@
 //! the group of `concurrency`, a `condition`) is read with the file, and decided when there is one.
 
 mod action;
+mod artifacts;
+mod cache;
 mod cell;
+mod checkout;
 mod children;
 mod concurrency;
 mod condition;
@@ -33,6 +36,7 @@ mod links;
 mod matrix;
 mod names;
 mod node;
+mod paths;
 mod quantity;
 mod render;
 mod resources;
@@ -116,8 +120,15 @@ pub fn read_given(
     };
     let shape = Shape::of(&root);
     let variables = variables::replace(&mut root, shape, &given.variables, &mut findings);
-    let mut reading =
-        Reading { findings, shape, links: Vec::new(), inputs: Vec::new(), jobs: 0, copied: node::Weight::default() };
+    let mut reading = Reading {
+        findings,
+        shape,
+        links: Vec::new(),
+        inputs: Vec::new(),
+        downloads: Vec::new(),
+        jobs: 0,
+        copied: node::Weight::default(),
+    };
     let draft = file::read(&root, path, repository, &mut reading);
     let failed = reading.findings.has_errors();
     let warnings = reading.findings.into_diagnostics();
@@ -216,6 +227,8 @@ struct Reading<'s> {
     links: Vec<links::Link>,
     /// Inputs, likewise.
     inputs: Vec<inputs::Wanted>,
+    /// Downloads, to be resolved likewise.
+    downloads: Vec<artifacts::Wish>,
     /// Jobs so far.
     jobs: usize,
     /// What the cells of all matrices have together.

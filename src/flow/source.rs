@@ -70,6 +70,13 @@ impl<'p> Map<'p> {
         Ok(self.output_at(from, key))
     }
 
+    /// The job that the one at `to` means by these names.
+    pub(super) fn job(&self, names: [&str; 3], to: Places, findings: &Findings<'_>) -> Result<Places, Wrong> {
+        let [stage, action, job] = names;
+        let from = self.job_named(Written { stage, action, cell: None, job, key: "", path: "" }, to, findings)?;
+        self.check_direction(from, to).map(|()| from)
+    }
+
     /// The outputs of all jobs that have certainly ended when the one at `to` starts.
     pub(super) fn outputs_before(&self, to: Places) -> impl Iterator<Item = (Places, &'p str)> {
         let stages = self.plan.stages.iter().enumerate();

@@ -9,7 +9,8 @@ use containerops::{
         worst,
     },
     model::{
-        ActionId, ActionPath, ActionPlan, ActionState, Cell, Conclusion, Plan, Sequencing, StageKind, StagePlan, What,
+        ActionId, ActionPath, ActionPlan, ActionState, Cell, Checkout, Conclusion, Plan, Sequencing, StageKind,
+        StagePlan, What,
     },
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -152,6 +153,8 @@ fn action(place: usize, is_cell: bool) -> ActionPlan {
         jobs: Vec::new(),
         cell: is_cell.then(|| Cell { of: "m".to_owned(), label: place.to_string() }),
         matrix: BTreeMap::new(),
+        caches: Vec::new(),
+        checkout: Checkout::Commit,
     }
 }
 
