@@ -42,73 +42,66 @@ error: `when` is not supported yet
   |     ^^^^
   = hint: remove it
 
-error: `cache` is not supported yet
-  --> not-yet.yml:9:5
-  |
-9 |     cache: []
-  |     ^^^^^
-  = hint: remove it
-
 error: `secrets` is not supported yet
-   --> not-yet.yml:12:5
+   --> not-yet.yml:11:5
    |
-12 |     secrets: [TOKEN]
+11 |     secrets: [TOKEN]
    |     ^^^^^^^
    = hint: remove it
 
 error: `retry` is not supported yet
-   --> not-yet.yml:13:5
+   --> not-yet.yml:12:5
    |
-13 |     retry: {max: 1}
+12 |     retry: {max: 1}
    |     ^^^^^
    = hint: remove it
 
 error: `type: pause` is not supported yet
-   --> not-yet.yml:14:27
+   --> not-yet.yml:13:27
    |
-14 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
+13 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
    |                           ^^^^^
    = hint: remove the stage
 
 error: `approval` is not supported yet
-   --> not-yet.yml:14:34
+   --> not-yet.yml:13:34
    |
-14 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
+13 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
    |                                  ^^^^^^^^
    = hint: remove it
 
 error: `type: kubectl` is not supported yet
-   --> not-yet.yml:17:29
+   --> not-yet.yml:16:29
    |
-17 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                             ^^^^^^^
    = hint: remove the job
 
 error: `kubectl` is not supported yet
-   --> not-yet.yml:17:38
+   --> not-yet.yml:16:38
    |
-17 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                                      ^^^^^^^
    = hint: remove it
 
 error: `namespace` is not supported yet
-   --> not-yet.yml:17:57
+   --> not-yet.yml:16:57
    |
-17 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                                                         ^^^^^^^^^
    = hint: remove it
 
 error: `wait` is not supported yet
-   --> not-yet.yml:17:74
+   --> not-yet.yml:16:74
    |
-17 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                                                                          ^^^^
    = hint: remove it
 
 error: `kubectl` is not supported yet
-   --> not-yet.yml:18:22
+   --> not-yet.yml:17:22
    |
-18 |       - {name: more, kubectl: app.yaml}
+17 |       - {name: more, kubectl: app.yaml}
    |                      ^^^^^^^
    = hint: remove it
 "#);

@@ -245,5 +245,35 @@ error: `cell` is a map of keys and values; this is a text
    |
 37 |       - {name: b, image: "i:1", cell: b}
    |                                       ^
+
+error: `cell` needs `of`
+   --> matrix.yml:38:33
+   |
+38 |       - {name: c, image: "i:1", cell: {of: [a], label: [b], values: [c]}}
+   |                                 ^^^^
+
+error: `cell` needs `label`
+   --> matrix.yml:38:33
+   |
+38 |       - {name: c, image: "i:1", cell: {of: [a], label: [b], values: [c]}}
+   |                                 ^^^^
+
+error: `of` is a text; this is a list
+   --> matrix.yml:38:44
+   |
+38 |       - {name: c, image: "i:1", cell: {of: [a], label: [b], values: [c]}}
+   |                                            ^
+
+error: `label` is a text; this is a list
+   --> matrix.yml:38:56
+   |
+38 |       - {name: c, image: "i:1", cell: {of: [a], label: [b], values: [c]}}
+   |                                                        ^
+
+error: `values` is a map of names and texts; this is a list
+   --> matrix.yml:38:69
+   |
+38 |       - {name: c, image: "i:1", cell: {of: [a], label: [b], values: [c]}}
+   |                                                                     ^
 "#);
 }
