@@ -159,6 +159,8 @@ fn missing(input: &Input) -> Unbuilt {
         Source::Output { output, path } if path.is_empty() => {
             format!("{} did not write {}, which it takes as `{to}`; {rest}", output.job, output.key)
         }
-        from => format!("there is no {from}, which it takes as `{to}`; {rest}"),
+        from @ (Source::Output { .. } | Source::Event { .. }) => {
+            format!("there is no {from}, which it takes as `{to}`; {rest}")
+        }
     }
 }
