@@ -132,6 +132,7 @@ stages:
         allow-failure: false
         jobs:
           - name: build-kubernetes
+            type: component
             image: hub.example/demo/kubernetes:latest
             environments:
               CO_DATA: "kubernetes=git@example.org:kubernetes.git action=build"
