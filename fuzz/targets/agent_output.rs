@@ -41,7 +41,7 @@ fn read_output(bytes: &[u8]) {
 }
 
 fn show(text: &[u8]) {
-    let piece = Piece { length: text.len() as u64, time: Time::from_millis(0), stream: Stream::Stdout };
+    let piece = Piece { length: text.len() as u64, time: Time::from_millis(0), stream: Stream::Out };
     let mut lines = Collector::new(1, 0, 1..1000);
     lines.push(text, &[piece]);
     let mut renderer = Renderer::default();

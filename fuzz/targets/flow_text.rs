@@ -37,6 +37,10 @@ fuzz_target!(|text: &[u8]| {
             }
             Ok(read) => {
                 let Decision::Run(plan) = read.plan(&event) else { return };
+                // an `@` has no escape: what looks like a variable of the flow would be read as one
+                if text.contains(&b'@') {
+                    return;
+                }
                 let written = flow::full_form(&plan);
                 let again = match flow::read("b.yml", name, written.as_bytes()) {
                     Ok(again) => again,
