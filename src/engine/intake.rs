@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     executor::{Executor, Unable},
-    flow::{self, Decision},
+    flow::{self, Decision, Given},
     forge::{FlowFile, Forge, ForgeError, Moved, Reading},
     model::{
         Button, Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Plan, RepositoryName, RunState,
@@ -255,7 +255,7 @@ impl Engine {
             let sha = event.sha.short();
             return Ok(Draft::Nothing(format!("commit {sha} has neither .containerops.yml nor .containerops/*.yml")));
         }
-        Ok(draft_all(files, event, self.executor.as_ref()))
+        Ok(draft_all(files, event, &self.settings.given, self.executor.as_ref()))
     }
 
     async fn write_runs(&self, tx: &mut Tx, delivery: &DeliveryRow, event: &Event, drafts: &[Drafted]) -> Result<()> {
@@ -341,11 +341,11 @@ async fn open_pull_request(forge: &dyn Forge, event: &Event) -> Result<Option<u6
     }
 }
 
-fn draft_all(files: Vec<FlowFile>, event: &Event, executor: &dyn Executor) -> Draft {
+fn draft_all(files: Vec<FlowFile>, event: &Event, given: &Given, executor: &dyn Executor) -> Draft {
     let mut runs: Vec<Drafted> = Vec::new();
     let mut unasked = Vec::new();
     for file in files {
-        match draft_one(&file, event, executor) {
+        match draft_one(&file, event, given, executor) {
             Ok(draft) => runs.push(unique(draft, &runs)),
             Err(reason) => unasked.push(Unasked { path: file.path, reason }),
         }
@@ -358,8 +358,13 @@ fn draft_all(files: Vec<FlowFile>, event: &Event, executor: &dyn Executor) -> Dr
 }
 
 /// Err: the file does not know this kind of event, so there is nothing to show anywhere.
-pub(super) fn draft_one(file: &FlowFile, event: &Event, executor: &dyn Executor) -> Result<Drafted, String> {
-    let flow = match flow::read(&file.path, &event.repository.name, &file.content) {
+pub(super) fn draft_one(
+    file: &FlowFile,
+    event: &Event,
+    given: &Given,
+    executor: &dyn Executor,
+) -> Result<Drafted, String> {
+    let flow = match flow::read_given(&file.path, &event.repository.name, &file.content, given) {
         Ok(flow) => flow,
         Err(diagnostics) => return Ok(broken(file, diagnostics)),
     };

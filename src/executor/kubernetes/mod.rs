@@ -15,6 +15,7 @@ mod patience;
 mod pod;
 mod refusal;
 mod resources;
+mod route;
 mod waiting;
 mod watch;
 
@@ -34,6 +35,7 @@ pub use self::{
     observation::{Seen, observation},
     patience::Patience,
     pod::{pod, secret},
+    route::our_address,
 };
 use self::{refusal::Refusal, watch::Watch};
 use super::{Changed, Executor, ExecutorError, ExecutorKind, Observation, Placement, label};
