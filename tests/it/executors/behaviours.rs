@@ -1,6 +1,6 @@
 //! What every executor does, or refuses.
 
-use containerops::model::{Conclusion, JobState};
+use containerops::model::{ActionState, Conclusion};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -101,8 +101,8 @@ pub(super) async fn a_job_over_its_time_is_ended_and_its_log_is_kept<P: Place>(s
     let story = server.end(server.push(flow).await).await;
     insta::allow_duplicates! {
         insta::assert_snapshot!(story.told(), @r"
-        run: failure
-        slow/slow: failure (timed out after 2 s)
+        run: timed_out
+        slow/slow: timed_out (timed out after 2 s)
           slow: timed out after 2 s
         ");
     }
@@ -113,7 +113,7 @@ pub(super) async fn a_job_over_its_time_is_ended_and_its_log_is_kept<P: Place>(s
 pub(super) async fn a_cancelled_job_may_clean_up<P: Place>(server: Server<P>) {
     let flow = "stages:\n  - {name: long, image: busybox, run: \"trap 'echo cleaned; exit 1' TERM; echo ready; sleep 600 & wait\"}\n";
     let run = server.push(flow).await;
-    let runs = |story: &Story| story.job("long/long/long").state.0 == JobState::Running;
+    let runs = |story: &Story| story.action("long/long").row.state.0 == ActionState::Running;
     let story = server.until("the job runs", run, runs).await;
     let ready =
         server.found(async |_| server.text_so_far(&story, "long/long/long").await.contains("ready").then_some(()));

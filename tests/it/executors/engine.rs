@@ -7,7 +7,7 @@ use containerops::{
         Changed, Container, Executor, Observation, Placement,
         docker::{Docker, DockerSettings},
     },
-    model::{AttemptId, Clock, JobId, JobState, Resources, RunId},
+    model::{ActionState, AttemptId, Clock, JobId, Resources, RunId},
     settings::Settings,
 };
 
@@ -35,9 +35,9 @@ async fn containers(engine: &Engine, run: RunId) -> Vec<serde_json::Value> {
     listed.as_array().cloned().unwrap_or_default()
 }
 
-async fn running(server: &Server<Engine>, flow: &str, job: &str) -> Story {
+async fn running(server: &Server<Engine>, flow: &str, action: &str) -> Story {
     let run = server.push(flow).await;
-    server.until("the job runs", run, |story| story.job(job).state.0 == JobState::Running).await
+    server.until("it runs", run, |story| story.action(action).row.state.0 == ActionState::Running).await
 }
 
 #[tokio::test]
@@ -45,14 +45,14 @@ async fn a_container_holds_no_text_of_the_flow_and_its_token_alone() {
     let Some(engine) = Engine::get() else { return };
     let server = Server::at(engine).await;
     let flow = r#"
+environments: {MARK: unmistakable}
 stages:
   - name: go
-    environments: {MARK: unmistakable}
     jobs:
       - {name: one, image: busybox, run: "echo unmistakable; cat /containerops/token/token; exec sleep 600"}
       - {name: two, image: busybox, run: "echo unmistakable"}
 "#;
-    let story = running(&server, flow, "go/go/one").await;
+    let story = running(&server, flow, "go/go").await;
     let found = containers(&server.cluster, story.run.id).await;
     assert_eq!(found.len(), 2, "one container for each job");
     for one in &found {
@@ -74,7 +74,7 @@ async fn a_container_that_someone_removes_is_seen_and_its_action_tried_again() {
     let Some(engine) = Engine::get() else { return };
     let server = Server::at(engine).await;
     let flow = "stages:\n  - {name: go, image: busybox, run: \"test $CO_ATTEMPT = 1 && exec sleep 600; echo again\"}\n";
-    let story = running(&server, flow, "go/go/go").await;
+    let story = running(&server, flow, "go/go").await;
     let found = containers(&server.cluster, story.run.id).await;
     let id = found[0]["Id"].as_str().expect("an id");
     ask(&server.cluster, reqwest::Method::DELETE, &format!("/containers/{id}?force=true")).await;
