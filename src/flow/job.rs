@@ -3,7 +3,7 @@
 use crate::model::{JobPath, JobPlan, Program};
 
 use super::{
-    Reading, duration, environments,
+    Reading, artifacts, duration, environments,
     fields::Fields,
     findings::quoted,
     links,
@@ -34,6 +34,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
     let outputs = outputs(fields, reading);
     let allow_failure = scalar::boolean(fields, "allow-failure", Toggle::Off, reading);
     let name = path.job.clone();
+    let artifacts = artifacts::read(fields, &path, reading);
     links::read(fields, path, reading);
     JobPlan {
         name,
@@ -45,6 +46,8 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         outputs,
         subscriptions: Vec::new(),
         allow_failure,
+        artifacts,
+        downloads: Vec::new(),
     }
 }
 
