@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::Pat
 use secrecy::SecretString;
 
 /// Every name that is known.
-const NAMES: [&str; 29] = [
+const NAMES: [&str; 32] = [
     "listen",
     "public_url",
     "agent_url",
