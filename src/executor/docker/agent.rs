@@ -15,8 +15,10 @@ use super::{
     DockerSettings, away,
     connection::{Connection, Fault},
 };
-use crate::{agent::command::PROGRAM, executor::ExecutorError};
+use crate::executor::ExecutorError;
 
+/// Its name beside our own program.
+const PROGRAM: &str = "containerops-agent";
 /// Where the release's image has it.
 const IN_ITS_IMAGE: &str = "/containerops-agent";
 /// The most bytes that an agent has.
@@ -24,11 +26,11 @@ const SIZE_MAX: usize = 256 << 20;
 
 /// The agent, read once.
 pub(super) struct Agent {
-    from: From,
+    from: Origin,
     program: OnceCell<Bytes>,
 }
 
-enum From {
+enum Origin {
     File(PathBuf),
     Image(String),
 }
@@ -36,8 +38,8 @@ enum From {
 impl fmt::Display for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.from {
-            From::File(path) => path.display().fmt(f),
-            From::Image(image) => write!(f, "{IN_ITS_IMAGE} of the image {image}"),
+            Origin::File(path) => path.display().fmt(f),
+            Origin::Image(image) => write!(f, "{IN_ITS_IMAGE} of the image {image}"),
         }
     }
 }
@@ -47,7 +49,7 @@ impl Agent {
     pub(super) fn find(settings: &DockerSettings) -> Result<Self, String> {
         if let Some(path) = &settings.agent {
             return match is_static(path) {
-                Ok(true) => Ok(Self::from(From::File(path.clone()))),
+                Ok(true) => Ok(Self::of(Origin::File(path.clone()))),
                 Ok(false) => {
                     Err(format!("{} is not linked statically: it would not start in most images", path.display()))
                 }
@@ -58,19 +60,19 @@ impl Agent {
         let beside = own.as_ref().and_then(|own| Some(own.parent()?.join(PROGRAM)));
         let candidates = [Some(PathBuf::from(IN_ITS_IMAGE)), beside, own];
         let found = candidates.into_iter().flatten().find(|path| is_static(path).unwrap_or(false));
-        let image = || From::Image(settings.agent_image.clone());
-        Ok(Self::from(found.map_or_else(image, From::File)))
+        let image = || Origin::Image(settings.agent_image.clone());
+        Ok(Self::of(found.map_or_else(image, Origin::File)))
     }
 
-    fn from(from: From) -> Self {
-        Self { from, program: OnceCell::new() }
+    const fn of(from: Origin) -> Self {
+        Self { from, program: OnceCell::const_new() }
     }
 
     /// Whether it can be had.
     pub(super) async fn look(&self, connection: &Connection) -> Result<(), String> {
         match &self.from {
-            From::File(_) => Ok(()),
-            From::Image(image) => {
+            Origin::File(_) => Ok(()),
+            Origin::Image(image) => {
                 let asked = connection.call(async |docker| docker.inspect_image(image).await).await;
                 asked.map(drop).map_err(|fault| missing(image, fault).to_string())
             }
@@ -80,11 +82,11 @@ impl Agent {
     /// Its bytes.
     pub(super) async fn program(&self, connection: &Connection) -> Result<Bytes, ExecutorError> {
         let read = async || match &self.from {
-            From::File(path) => {
+            Origin::File(path) => {
                 let read = tokio::fs::read(path).await;
                 read.map(Bytes::from).map_err(|error| away(format!("the agent {}: {error}", path.display())))
             }
-            From::Image(image) => of_image(connection, image).await,
+            Origin::Image(image) => of_image(connection, image).await,
         };
         self.program.get_or_try_init(read).await.cloned()
     }
