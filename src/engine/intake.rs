@@ -10,6 +10,7 @@ use super::{
     rerun::{self, ForgeOr, Newest, Pressed, Unwilling},
 };
 use crate::{
+    executor::{Executor, Unable},
     flow::{self, Decision, Given},
     forge::{FlowFile, Forge, ForgeError, Moved, Reading},
     model::{
@@ -254,7 +255,7 @@ impl Engine {
             let sha = event.sha.short();
             return Ok(Draft::Nothing(format!("commit {sha} has neither .containerops.yml nor .containerops/*.yml")));
         }
-        Ok(draft_all(files, event, &self.settings.given))
+        Ok(draft_all(files, event, &self.settings.given, self.executor.as_ref()))
     }
 
     async fn write_runs(&self, tx: &mut Tx, delivery: &DeliveryRow, event: &Event, drafts: &[Drafted]) -> Result<()> {
@@ -340,11 +341,11 @@ async fn open_pull_request(forge: &dyn Forge, event: &Event) -> Result<Option<u6
     }
 }
 
-fn draft_all(files: Vec<FlowFile>, event: &Event, given: &Given) -> Draft {
+fn draft_all(files: Vec<FlowFile>, event: &Event, given: &Given, executor: &dyn Executor) -> Draft {
     let mut runs: Vec<Drafted> = Vec::new();
     let mut unasked = Vec::new();
     for file in files {
-        match draft_one(&file, event, given) {
+        match draft_one(&file, event, given, executor) {
             Ok(draft) => runs.push(unique(draft, &runs)),
             Err(reason) => unasked.push(Unasked { path: file.path, reason }),
         }
@@ -357,7 +358,12 @@ fn draft_all(files: Vec<FlowFile>, event: &Event, given: &Given) -> Draft {
 }
 
 /// Err: the file does not know this kind of event, so there is nothing to show anywhere.
-pub(super) fn draft_one(file: &FlowFile, event: &Event, given: &Given) -> Result<Drafted, String> {
+pub(super) fn draft_one(
+    file: &FlowFile,
+    event: &Event,
+    given: &Given,
+    executor: &dyn Executor,
+) -> Result<Drafted, String> {
     let flow = match flow::read_given(&file.path, &event.repository.name, &file.content, given) {
         Ok(flow) => flow,
         Err(diagnostics) => return Ok(broken(file, diagnostics)),
@@ -371,7 +377,10 @@ pub(super) fn draft_one(file: &FlowFile, event: &Event, given: &Given) -> Result
         reason,
     };
     match flow.plan(event) {
-        Decision::Run(plan) => Ok(draft(Some(plan), RunState::Queued, String::new())),
+        Decision::Run(plan) => match executor.unable(&plan) {
+            unable if unable.is_empty() => Ok(draft(Some(plan), RunState::Queued, String::new())),
+            unable => Ok(refused(draft(None, RunState::Ended(Conclusion::Failure), String::new()), executor, &unable)),
+        },
         Decision::LeftOut { reason } => Ok(draft(None, RunState::Ended(Conclusion::Skipped), reason)),
         Decision::Unasked { reason } => Err(reason),
     }
@@ -386,6 +395,29 @@ fn broken(file: &FlowFile, diagnostics: Vec<Diagnostic>) -> Drafted {
         diagnostics,
         state: RunState::Ended(Conclusion::Failure),
         reason: format!("the flow file has {errors} error{}", if errors == 1 { "" } else { "s" }),
+    }
+}
+
+/// A run that this server's executor cannot do ends before it begins.
+fn refused(draft: Drafted, executor: &dyn Executor, unable: &[Unable]) -> Drafted {
+    let diagnostic = |unable: &Unable| Diagnostic {
+        severity: crate::model::Severity::Error,
+        message: unable.message.clone(),
+        line: 1,
+        column: 1,
+        length: 0,
+        source: String::new(),
+        hint: Some(unable.hint.to_owned()),
+    };
+    let more = match unable.len() {
+        0 | 1 => String::new(),
+        all => format!(" (and {} more)", all - 1),
+    };
+    let first = unable.first().map_or("", |unable| &unable.message);
+    Drafted {
+        diagnostics: unable.iter().map(diagnostic).chain(draft.diagnostics).collect(),
+        reason: format!("the {} executor cannot do this: {first}{more}", executor.kind().as_str()),
+        ..draft
     }
 }
 
