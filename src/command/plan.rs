@@ -112,6 +112,7 @@ fn event(args: &Args, name: RepositoryName) -> anyhow::Result<Event> {
             author: String::new(),
             draft: false,
             before: None,
+            labels: Vec::new(),
         }),
     };
     let sha: Sha = "0".repeat(40).parse()?;
@@ -124,7 +125,7 @@ fn event(args: &Args, name: RepositoryName) -> anyhow::Result<Event> {
         installation: None,
     };
     let (actor, title) = (String::new(), String::new());
-    Ok(Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted })
+    Ok(Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted, message: None })
 }
 
 fn json(decision: &Decision) -> anyhow::Result<String> {

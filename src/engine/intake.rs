@@ -7,10 +7,11 @@ use futures::{StreamExt, stream};
 
 use super::{
     Engine, EngineError, Result,
+    circumstances::circumstances,
     rerun::{self, ForgeOr, Newest, Pressed, Unwilling},
 };
 use crate::{
-    flow::{self, Decision},
+    flow::{self, Circumstances, Decision},
     forge::{FlowFile, Forge, ForgeError, Moved, Reading},
     model::{
         Button, Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Plan, RepositoryName, RunState,
@@ -254,7 +255,8 @@ impl Engine {
             let sha = event.sha.short();
             return Ok(Draft::Nothing(format!("commit {sha} has neither .containerops.yml nor .containerops/*.yml")));
         }
-        Ok(draft_all(files, event))
+        let circumstances = circumstances(forge, event, &files).await?;
+        Ok(draft_all(files, event, &circumstances))
     }
 
     async fn write_runs(&self, tx: &mut Tx, delivery: &DeliveryRow, event: &Event, drafts: &[Drafted]) -> Result<()> {
@@ -334,17 +336,21 @@ async fn open_pull_request(forge: &dyn Forge, event: &Event) -> Result<Option<u6
         EventKind::Push { branch } if *branch != event.repository.default_branch => {
             forge.open_pull_request(&event.repository, branch).await
         }
-        EventKind::Push { .. } | EventKind::Tag { .. } | EventKind::PullRequest(_) | EventKind::MergeGroup { .. } => {
-            Ok(None)
-        }
+        EventKind::Push { .. }
+        | EventKind::Tag { .. }
+        | EventKind::PullRequest(_)
+        | EventKind::MergeGroup { .. }
+        | EventKind::Schedule { .. }
+        | EventKind::Manual { .. }
+        | EventKind::Flow { .. } => Ok(None),
     }
 }
 
-fn draft_all(files: Vec<FlowFile>, event: &Event) -> Draft {
+fn draft_all(files: Vec<FlowFile>, event: &Event, circumstances: &Circumstances) -> Draft {
     let mut runs: Vec<Drafted> = Vec::new();
     let mut unasked = Vec::new();
     for file in files {
-        match draft_one(&file, event) {
+        match draft_one(&file, event, circumstances) {
             Ok(draft) => runs.push(unique(draft, &runs)),
             Err(reason) => unasked.push(Unasked { path: file.path, reason }),
         }
@@ -357,35 +363,38 @@ fn draft_all(files: Vec<FlowFile>, event: &Event) -> Draft {
 }
 
 /// Err: the file does not know this kind of event, so there is nothing to show anywhere.
-pub(super) fn draft_one(file: &FlowFile, event: &Event) -> Result<Drafted, String> {
+pub(super) fn draft_one(file: &FlowFile, event: &Event, circumstances: &Circumstances) -> Result<Drafted, String> {
     let flow = match flow::read(&file.path, &event.repository.name, &file.content) {
         Ok(flow) => flow,
-        Err(diagnostics) => return Ok(broken(file, diagnostics)),
+        Err(diagnostics) => return Ok(broken(file, diagnostics, circumstances)),
     };
     let draft = |plan, state, reason| Drafted {
         path: file.path.clone(),
         flow: flow.name().to_owned(),
         plan,
-        diagnostics: flow.warnings().to_vec(),
+        diagnostics: flow.warnings().iter().cloned().chain(flow.note(event, circumstances)).collect(),
         state,
         reason,
     };
-    match flow.plan(event) {
+    match flow.plan_in(event, circumstances) {
         Decision::Run(plan) => Ok(draft(Some(plan), RunState::Queued, String::new())),
         Decision::LeftOut { reason } => Ok(draft(None, RunState::Ended(Conclusion::Skipped), reason)),
         Decision::Unasked { reason } => Err(reason),
     }
 }
 
-fn broken(file: &FlowFile, diagnostics: Vec<Diagnostic>) -> Drafted {
+fn broken(file: &FlowFile, diagnostics: Vec<Diagnostic>, circumstances: &Circumstances) -> Drafted {
     let errors = diagnostics.iter().filter(|diagnostic| super::tell::is_error(diagnostic)).count();
     Drafted {
         path: file.path.clone(),
         flow: flow::name_of(&file.path),
         plan: None,
         diagnostics,
-        state: RunState::Ended(Conclusion::Failure),
-        reason: format!("the flow file has {errors} error{}", if errors == 1 { "" } else { "s" }),
+        state: RunState::Ended(if circumstances.skip.is_some() { Conclusion::Skipped } else { Conclusion::Failure }),
+        reason: match &circumstances.skip {
+            Some(reason) => reason.clone(),
+            None => format!("the flow file has {errors} error{}", if errors == 1 { "" } else { "s" }),
+        },
     }
 }
 

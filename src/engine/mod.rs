@@ -21,6 +21,7 @@
 mod absent;
 mod advance;
 mod append;
+mod circumstances;
 mod claim;
 mod contact;
 pub mod control;

@@ -99,7 +99,11 @@ impl Rule {
 fn default_group(event: &Event, flow: &str) -> String {
     let home = &event.repository.name;
     match &event.kind {
-        EventKind::Push { branch } | EventKind::MergeGroup { branch, .. } => format!("{flow}/{home}/branch/{branch}"),
+        EventKind::Push { branch }
+        | EventKind::MergeGroup { branch, .. }
+        | EventKind::Schedule { branch, .. }
+        | EventKind::Manual { branch, .. }
+        | EventKind::Flow { branch, .. } => format!("{flow}/{home}/branch/{branch}"),
         EventKind::Tag { tag } => format!("{flow}/{home}/tag/{tag}"),
         EventKind::PullRequest(pull) => {
             let head = pull.head_repository.as_ref().map_or("deleted", |name| name.as_str());

@@ -69,7 +69,7 @@ pub(super) static ON: Level = Level {
 
 /// `on: push` and `on: pull_request`.
 pub(super) static BRANCHES: Level =
-    Level { name: "a branch filter", keys: &["branches"], later: &["paths", "ignore-paths"], ignored: &[] };
+    Level { name: "a branch filter", keys: &["branches", "paths", "ignore-paths"], later: &[], ignored: &[] };
 
 /// `on: tag`.
 pub(super) static TAGS: Level = Level { name: "a tag filter", keys: &["names"], later: &[], ignored: &[] };

@@ -11,6 +11,7 @@
 
 mod action;
 mod children;
+mod circumstances;
 mod concurrency;
 mod condition;
 mod duration;
@@ -19,6 +20,7 @@ mod fields;
 mod file;
 mod findings;
 mod full;
+mod globs;
 mod job;
 mod keys;
 mod links;
@@ -35,8 +37,9 @@ mod yaml;
 
 use std::borrow::Cow;
 
-use crate::model::{Diagnostic, Event, Plan, RepositoryName};
+use crate::model::{Diagnostic, Event, EventKind, Plan, RepositoryName, Severity};
 
+pub use circumstances::{Circumstances, heeds_message, skip_of};
 pub use full::full_form;
 pub use names::name_of;
 pub use render::{Palette, markdown, paint, render};
@@ -113,16 +116,42 @@ impl Flow {
         &self.warnings
     }
 
-    /// What an event makes of this flow.
+    /// What an event makes of this flow, as far as that can be said without a forge.
     pub fn plan(&self, event: &Event) -> Decision {
-        match self.triggers.left_out(&event.kind) {
-            Some(triggers::LeftOut::Filtered(reason)) => Decision::LeftOut { reason },
-            Some(triggers::LeftOut::Unasked(reason)) => Decision::Unasked { reason },
-            None => {
+        self.plan_in(event, &Circumstances::default())
+    }
+
+    /// What an event makes of this flow.
+    pub fn plan_in(&self, event: &Event, circumstances: &Circumstances) -> Decision {
+        match (self.triggers.left_out(event, &circumstances.changes), &circumstances.skip) {
+            (Some(triggers::LeftOut::Unasked(reason)), _) => Decision::Unasked { reason },
+            (_, Some(reason)) => Decision::LeftOut { reason: reason.clone() },
+            (Some(triggers::LeftOut::Filtered(reason)), None) => Decision::LeftOut { reason },
+            (None, None) => {
                 let concurrency = self.concurrency.of(event, &self.plan.flow);
                 Decision::Run(Plan { concurrency, ..self.plan.clone() })
             }
         }
+    }
+
+    /// Whether it depends on the changed files what an event makes of this flow.
+    pub fn asks_for_files(&self, event: &EventKind) -> bool {
+        self.triggers.asks_for_files(event)
+    }
+
+    /// What should be known of a run, though nothing is wrong with the file: that it runs because nobody could say what
+    /// was changed.
+    pub fn note(&self, event: &Event, circumstances: &Circumstances) -> Option<Diagnostic> {
+        let gap = circumstances.changes.gap.as_ref().filter(|_| self.asks_for_files(&event.kind))?;
+        Some(Diagnostic {
+            severity: Severity::Warning,
+            message: format!("not all changed files are known: {gap}"),
+            line: 1,
+            column: 1,
+            length: 0,
+            source: String::new(),
+            hint: Some("whatever depends on the files that are not known runs".to_owned()),
+        })
     }
 }
 

@@ -20,7 +20,7 @@ mod time;
 mod verdict;
 
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
-pub use event::{Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
+pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};

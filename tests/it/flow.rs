@@ -78,6 +78,7 @@ fn pull_request(branch: &str, base: &str) -> EventKind {
         author: "ada".to_owned(),
         draft: false,
         before: None,
+        labels: Vec::new(),
     })
 }
 
@@ -96,5 +97,5 @@ fn event(kind: EventKind) -> Event {
     };
     let sha: Sha = "0123456789".repeat(4).parse().expect("a sha");
     let (actor, title) = ("ada".to_owned(), "Fix it".to_owned());
-    Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted }
+    Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted, message: None }
 }

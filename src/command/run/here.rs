@@ -80,7 +80,16 @@ fn event(name: RepositoryName, branch: String, sha: Sha, base_sha: Option<Sha>, 
     };
     let actor = std::env::var("USER").unwrap_or_default();
     let title = "The files as they are".to_owned();
-    Event { repository, kind: EventKind::Push { branch }, sha, base_sha, actor, title, trust: Trust::Trusted }
+    Event {
+        repository,
+        kind: EventKind::Push { branch },
+        sha,
+        base_sha,
+        actor,
+        title,
+        trust: Trust::Trusted,
+        message: None,
+    }
 }
 
 #[async_trait]

@@ -68,7 +68,12 @@ fn text(text: Option<&str>) -> Value {
 fn tag(event: &Event) -> Option<&str> {
     match &event.kind {
         EventKind::Tag { tag } => Some(tag),
-        EventKind::Push { .. } | EventKind::PullRequest(_) | EventKind::MergeGroup { .. } => None,
+        EventKind::Push { .. }
+        | EventKind::PullRequest(_)
+        | EventKind::MergeGroup { .. }
+        | EventKind::Schedule { .. }
+        | EventKind::Manual { .. }
+        | EventKind::Flow { .. } => None,
     }
 }
 
@@ -76,7 +81,11 @@ fn base(event: &Event) -> Option<&str> {
     match &event.kind {
         EventKind::PullRequest(pull) => Some(&pull.base),
         EventKind::MergeGroup { base, .. } => Some(base),
-        EventKind::Push { .. } | EventKind::Tag { .. } => None,
+        EventKind::Push { .. }
+        | EventKind::Tag { .. }
+        | EventKind::Schedule { .. }
+        | EventKind::Manual { .. }
+        | EventKind::Flow { .. } => None,
     }
 }
 

@@ -131,6 +131,9 @@ pub(super) fn event_words(event: &Event) -> String {
         EventKind::Tag { tag } => format!("tag {tag}"),
         EventKind::PullRequest(pull) => format!("pull request #{}: {} into {}", pull.number, pull.branch, pull.base),
         EventKind::MergeGroup { base, .. } => format!("merge queue of {base}"),
+        EventKind::Schedule { branch, cron } => format!("schedule {cron} of {branch}"),
+        EventKind::Manual { branch, .. } => format!("started by hand on {branch}"),
+        EventKind::Flow { branch, after, .. } => format!("after {after}, on {branch}"),
     }
 }
 

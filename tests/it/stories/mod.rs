@@ -7,6 +7,7 @@ mod deaths;
 mod deliveries;
 mod dry_runs;
 mod events;
+mod filters;
 mod forge_away;
 mod green;
 mod hooks;

@@ -21,13 +21,6 @@ error: `receivers` is not supported yet
   | ^^^^^^^^^
   = hint: remove it
 
-error: `paths` is not supported yet
-  --> not-yet.yml:4:10
-  |
-4 |   push: {paths: ["src/**"]}
-  |          ^^^^^
-  = hint: remove it
-
 error: `schedule` is not supported yet
   --> not-yet.yml:5:3
   |
