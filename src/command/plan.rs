@@ -131,6 +131,7 @@ fn event(args: &Args, name: RepositoryName) -> anyhow::Result<Event> {
 fn json(decision: &Decision) -> anyhow::Result<String> {
     let value = match decision {
         Decision::Run(plan) => serde_json::json!({"plan": plan, "digest": plan.digest()}),
+        Decision::Broken(diagnostic) => serde_json::json!({"error": diagnostic.message}),
         Decision::LeftOut { reason } | Decision::Unasked { reason } => serde_json::json!({"left_out": reason}),
     };
     Ok(serde_json::to_string_pretty(&value)?)
@@ -139,6 +140,7 @@ fn json(decision: &Decision) -> anyhow::Result<String> {
 fn readable(decision: &Decision) -> String {
     match decision {
         Decision::Run(plan) => format!("# digest: {}\n{}", plan.digest(), flow::full_form(plan)),
+        Decision::Broken(diagnostic) => format!("nothing can be planned: {}", diagnostic.message),
         Decision::LeftOut { reason } | Decision::Unasked { reason } => format!("nothing would run: {reason}"),
     }
 }

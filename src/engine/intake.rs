@@ -378,6 +378,11 @@ pub(super) fn draft_one(file: &FlowFile, event: &Event, circumstances: &Circumst
     };
     match flow.plan_in(event, circumstances) {
         Decision::Run(plan) => Ok(draft(Some(plan), RunState::Queued, String::new())),
+        Decision::Broken(diagnostic) => {
+            let mut diagnostics = flow.warnings().to_vec();
+            diagnostics.push(diagnostic);
+            Ok(broken(file, diagnostics, circumstances))
+        }
         Decision::LeftOut { reason } => Ok(draft(None, RunState::Ended(Conclusion::Skipped), reason)),
         Decision::Unasked { reason } => Err(reason),
     }

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     Engine, EngineError, Result,
-    settle::{Place, places},
+    settle::{Place, left_out, places},
     verdict::{Evidence, verdict},
 };
 use crate::{
@@ -73,6 +73,10 @@ impl Engine {
         if !super::claim::may_start(tx, &place, job).await? {
             return Ok(ClaimAnswer::Wait);
         }
+        if let Some(reason) = left_out(tx, &place, job).await? {
+            self.end_job(tx, job, Verdict::Skipped { reason: reason.clone() }, now).await?;
+            return leave(&reason);
+        }
         self.work(tx, &place, job, now).await
     }
 
@@ -87,6 +91,9 @@ impl Engine {
                 None => return self.unwritten(tx, job, subscription, now).await,
             }
         }
+        // the first job that runs lays out the workspace; those before it may have been left out
+        let before = tx.jobs(job.attempt_id).await?;
+        let first = before.iter().all(|other| other.place >= job.place || other.started.is_none());
         environments.extend(self.variables(place, plan)?);
         let log_limit = job.log_limit.map_or(self.settings.log_limit, i64::cast_unsigned);
         environments.extend(self.event_urls(job.id).into_iter().map(|(name, url)| (name.to_owned(), url)));
@@ -95,7 +102,7 @@ impl Engine {
             job: job.id,
             start: start(plan, place),
             environments,
-            source: place.run.source.clone().filter(|_| job.place == 0),
+            source: place.run.source.clone().filter(|_| first),
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
@@ -320,7 +327,7 @@ fn start(plan: &JobPlan, place: &Place) -> Start {
 }
 
 /// Where a job stands in a plan.
-fn find(plan: &crate::model::Plan, path: &JobPath) -> Option<(usize, usize, usize)> {
+pub(super) fn find(plan: &crate::model::Plan, path: &JobPath) -> Option<(usize, usize, usize)> {
     let stage = plan.stages.iter().position(|stage| stage.name == path.stage)?;
     let action = plan.stages[stage].actions.iter().position(|action| action.name == path.action)?;
     let job = plan.stages[stage].actions[action].jobs.iter().position(|job| job.name == path.job)?;

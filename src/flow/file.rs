@@ -57,6 +57,7 @@ pub(super) fn read(root: &Node, path: &str, repository: &RepositoryName, reading
     check_sizes(&plan, root, reading);
     spread(&environments, &mut plan, root, reading);
     links::resolve(&mut plan, reading);
+    links::resolve_conditions(&mut plan, reading);
     Some(Draft { plan, triggers, concurrency })
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{concurrency, condition};
-use crate::model::{ActionPlan, Concurrency, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan};
+use crate::model::{ActionPlan, Concurrency, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan, When};
 
 /// The plan as a flow file that means the same.
 pub fn full_form(plan: &Plan) -> String {
@@ -36,6 +36,7 @@ impl Page {
         };
         self.line(2, &format!("type: {kind}"));
         self.line(2, &format!("needs: [{}]", needs.join(", ")));
+        self.when(2, stage.when.as_ref());
         if stage.kind != StageKind::Normal {
             return;
         }
@@ -59,6 +60,7 @@ impl Page {
     fn action(&mut self, action: &ActionPlan) {
         self.line(3, &format!("- name: {}", scalar(&action.name)));
         self.text(4, "title", &action.title);
+        self.when(4, action.when.as_ref());
         self.line(4, &format!("allow-failure: {}", action.allow_failure));
         self.line(4, "jobs:");
         action.jobs.iter().for_each(|job| self.job(job));
@@ -84,6 +86,13 @@ impl Page {
             self.line(7, &format!("- {{{source}: {}{optional}}}", scalar(&link.variable)));
         }
         self.line(6, &format!("allow-failure: {}", job.allow_failure));
+        self.when(6, job.when.as_ref());
+    }
+
+    fn when(&mut self, depth: usize, when: Option<&When>) {
+        if let Some(when) = when {
+            self.line(depth, &format!("when: {}", quote(&when.text)));
+        }
     }
 
     fn program(&mut self, program: &Program) {

@@ -13,16 +13,16 @@ pub(super) static FLOW: Level = Level {
 /// One of `stages`.
 pub(super) static STAGE: Level = Level {
     name: "a stage",
-    keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "actions"],
-    later: &["when", "approval"],
+    keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "when", "actions"],
+    later: &["approval"],
     ignored: &["status", "logs"],
 };
 
 /// One of `actions`.
 pub(super) static ACTION: Level = Level {
     name: "an action",
-    keys: &["name", "title", "allow-failure", "jobs"],
-    later: &["when", "matrix", "services", "cache", "checkout", "runtime", "node"],
+    keys: &["name", "title", "when", "allow-failure", "jobs"],
+    later: &["matrix", "services", "cache", "checkout", "runtime", "node"],
     ignored: &["status", "logs"],
 };
 
@@ -42,20 +42,9 @@ pub(super) static JOB: Level = Level {
         "resources",
         "timeout",
         "allow-failure",
-    ],
-    later: &[
-        "shell",
-        "secrets",
-        "inputs",
-        "retry",
         "when",
-        "reports",
-        "artifacts",
-        "strict",
-        "kubectl",
-        "namespace",
-        "wait",
     ],
+    later: &["shell", "secrets", "inputs", "retry", "reports", "artifacts", "strict", "kubectl", "namespace", "wait"],
     ignored: &["status", "logs"],
 };
 

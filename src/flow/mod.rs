@@ -33,17 +33,24 @@ mod scalar;
 mod stage;
 mod triggers;
 mod variables;
+mod when;
 mod yaml;
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::model::{Diagnostic, Event, EventKind, Plan, RepositoryName, Severity};
 
 pub use circumstances::{Circumstances, heeds_message, skip_of};
+pub use condition::Before;
 pub use full::full_form;
 pub use names::name_of;
 pub use render::{Palette, markdown, paint, render};
+pub use when::{asks_for_result, holds, output_name};
 
+use condition::Known;
 use findings::{Finding, Findings};
 use node::{Node, Place, Value};
 
@@ -69,6 +76,8 @@ pub enum Decision {
         /// Which filter left it out, and why.
         reason: String,
     },
+    /// It cannot be said: a run would have to be made of a file that costs too much to read.
+    Broken(Diagnostic),
     /// The file does not ask for events of this kind: there is nothing to show.
     Unasked {
         /// Why, in words.
@@ -88,7 +97,8 @@ pub fn read(path: &str, repository: &RepositoryName, text: &[u8]) -> Result<Flow
     };
     let shape = Shape::of(&root);
     variables::replace(&mut root, shape, &mut findings);
-    let mut reading = Reading { findings, shape, links: Vec::new(), jobs: 0 };
+    let mut reading =
+        Reading { findings, shape, links: Vec::new(), asking: Vec::new(), inputs: BTreeSet::new(), jobs: 0 };
     let draft = file::read(&root, path, repository, &mut reading);
     let failed = reading.findings.has_errors();
     let warnings = reading.findings.into_diagnostics();
@@ -127,32 +137,53 @@ impl Flow {
             (Some(triggers::LeftOut::Unasked(reason)), _) => Decision::Unasked { reason },
             (_, Some(reason)) => Decision::LeftOut { reason: reason.clone() },
             (Some(triggers::LeftOut::Filtered(reason)), None) => Decision::LeftOut { reason },
-            (None, None) => {
-                let concurrency = self.concurrency.of(event, &self.plan.flow);
-                Decision::Run(Plan { concurrency, ..self.plan.clone() })
-            }
+            (None, None) => self.decide(event, circumstances),
+        }
+    }
+
+    fn decide(&self, event: &Event, circumstances: &Circumstances) -> Decision {
+        let (nothing, inputs) = (BTreeMap::new(), BTreeMap::new());
+        let known = Known {
+            event: Some(event),
+            changes: &circumstances.changes,
+            inputs: &inputs,
+            matrix: &nothing,
+            result: None,
+            outputs: &nothing,
+        };
+        let concurrency = self.concurrency.of(event, &known, &self.plan.flow);
+        let mut plan = Plan { concurrency, ..self.plan.clone() };
+        match when::decide(&mut plan, event, &circumstances.changes, &inputs) {
+            Ok(()) => Decision::Run(plan),
+            Err(when::TooMuch) => Decision::Broken(said(
+                Severity::Error,
+                format!(
+                    "the conditions of this flow cost too much for an event that changed {} files",
+                    circumstances.changes.paths.len()
+                ),
+                "use `changed(\"…\")` instead of loops over `files`",
+            )),
         }
     }
 
     /// Whether it depends on the changed files what an event makes of this flow.
     pub fn asks_for_files(&self, event: &EventKind) -> bool {
-        self.triggers.asks_for_files(event)
+        self.triggers.asks_for_files(event) || (self.triggers.names(event) && when::asks_for_files(&self.plan))
     }
 
     /// What should be known of a run, though nothing is wrong with the file: that it runs because nobody could say what
     /// was changed.
     pub fn note(&self, event: &Event, circumstances: &Circumstances) -> Option<Diagnostic> {
         let gap = circumstances.changes.gap.as_ref().filter(|_| self.asks_for_files(&event.kind))?;
-        Some(Diagnostic {
-            severity: Severity::Warning,
-            message: format!("not all changed files are known: {gap}"),
-            line: 1,
-            column: 1,
-            length: 0,
-            source: String::new(),
-            hint: Some("whatever depends on the files that are not known runs".to_owned()),
-        })
+        let message = format!("not all changed files are known: {gap}");
+        Some(said(Severity::Warning, message, "whatever depends on the files that are not known runs"))
     }
+}
+
+/// What is said of a whole file.
+fn said(severity: Severity, message: String, hint: &str) -> Diagnostic {
+    let (source, hint) = (String::new(), Some(hint.to_owned()));
+    Diagnostic { severity, message, line: 1, column: 1, length: 0, source, hint }
 }
 
 /// Whose habits a file has.
@@ -193,6 +224,10 @@ struct Reading<'s> {
     shape: Shape,
     /// Subscriptions, to be resolved when all jobs are known.
     links: Vec<links::Link>,
+    /// Conditions that ask for outputs, likewise.
+    asking: Vec<when::Asking>,
+    /// The names of manual inputs.
+    inputs: BTreeSet<String>,
     /// Jobs so far.
     jobs: usize,
 }

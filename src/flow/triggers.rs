@@ -73,6 +73,16 @@ impl Triggers {
         }
     }
 
+    /// Whether the file asks for events of this kind.
+    pub(super) const fn names(&self, event: &EventKind) -> bool {
+        match event {
+            EventKind::Push { .. } => self.push.is_some(),
+            EventKind::PullRequest(_) | EventKind::MergeGroup { .. } => self.pull_request.is_some(),
+            EventKind::Tag { .. } => self.tag.is_some(),
+            EventKind::Schedule { .. } | EventKind::Manual { .. } | EventKind::Flow { .. } => false,
+        }
+    }
+
     /// Whether it depends on the changed files whether an event starts a run.
     pub(super) fn asks_for_files(&self, event: &EventKind) -> bool {
         let filter = match event {

@@ -46,7 +46,7 @@ struct Replacer<'f, 's> {
 impl Replacer<'_, '_> {
     fn entry(&mut self, entry: &mut Entry, within: Within) {
         match (within, entry.key.text.as_str()) {
-            (Within::Level, "run" | "command") => {}
+            (Within::Level, "run" | "command" | "when") => {}
             (Within::Level, "environments") => self.node(&mut entry.value, Within::Environments),
             (Within::Level | Within::Environments, _) => self.node(&mut entry.value, within),
         }

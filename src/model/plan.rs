@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Concurrency, JobPath};
 
+/// A longer condition is cut where it is shown.
+const MOST_SHOWN: usize = 200;
+
 /// A flow, planned for one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -40,6 +43,9 @@ pub struct StagePlan {
     pub needs: Vec<usize>,
     /// Whether the first failed action stops the stage's others.
     pub fail_fast: bool,
+    /// On what condition it runs; `None`: on none, or it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
     /// Empty for `start` and `end`.
     pub actions: Vec<ActionPlan>,
 }
@@ -75,6 +81,9 @@ pub struct ActionPlan {
     pub title: String,
     /// Whether its failure leaves the run green, with a warning.
     pub allow_failure: bool,
+    /// On what condition it runs; `None`: on none, or it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
     /// One after another, in one workspace.
     pub jobs: Vec<JobPlan>,
 }
@@ -100,6 +109,34 @@ pub struct JobPlan {
     pub subscriptions: Vec<Subscription>,
     /// Whether its failure lets the action's next job go on, and leaves the action green with a warning.
     pub allow_failure: bool,
+    /// On what condition it runs; `None`: on none, or it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
+}
+
+/// A condition that is still to be decided, or does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct When {
+    /// As the file has it.
+    pub text: String,
+    /// What is to be decided when its turn has come; `None`: it does not hold, whatever happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<String>,
+    /// The outputs that it asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<Output>,
+}
+
+/// The words for what it leaves out.
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line: Vec<&str> = self.text.split_whitespace().collect();
+        let line = line.join(" ");
+        match line.char_indices().nth(MOST_SHOWN) {
+            Some((end, _)) => write!(f, "`when: {}…` does not hold", &line[..end]),
+            None => write!(f, "`when: {line}` does not hold"),
+        }
+    }
 }
 
 /// What is started in a container.

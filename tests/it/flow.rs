@@ -1,6 +1,7 @@
 //! A flow file becomes a plan, or its author hears of every mistake in it.
 
 mod concurrency;
+mod conditions;
 mod digests;
 mod mistakes;
 mod originals;
@@ -57,6 +58,7 @@ fn told(text: &str) -> Vec<Diagnostic> {
 fn plan(flow: &Flow, kind: EventKind) -> Plan {
     match flow.plan(&event(kind)) {
         Decision::Run(plan) => plan,
+        Decision::Broken(wrong) => panic!("{}", wrong.message),
         Decision::LeftOut { reason } | Decision::Unasked { reason } => panic!("left out: {reason}"),
     }
 }

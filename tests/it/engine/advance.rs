@@ -38,7 +38,12 @@ impl Played {
     }
 
     fn moves(&self) -> Vec<Move> {
-        advance(&Seen { plan: &self.plan, actions: self.seats.clone(), stop: self.stop })
+        advance(&Seen {
+            plan: &self.plan,
+            actions: self.seats.clone(),
+            stop: self.stop,
+            outputs: &std::collections::BTreeMap::new(),
+        })
     }
 
     /// Makes all moves that are due, each of which must be one that may be made.
@@ -129,12 +134,13 @@ fn stage(index: usize) -> impl Strategy<Value = StagePlan> {
         sequencing,
         needs,
         fail_fast,
+        when: None,
         actions: (0..actions).map(action).collect(),
     })
 }
 
 fn action(place: usize) -> ActionPlan {
-    ActionPlan { name: format!("a{place}"), title: String::new(), allow_failure: false, jobs: Vec::new() }
+    ActionPlan { name: format!("a{place}"), title: String::new(), allow_failure: false, when: None, jobs: Vec::new() }
 }
 
 fn plan() -> impl Strategy<Value = Plan> {

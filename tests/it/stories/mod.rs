@@ -1,6 +1,7 @@
 //! Stories of the whole service: a webhook in, a check and a page out, and the pods between as the story wants them.
 
 mod component_events;
+mod conditions;
 mod contact;
 mod control;
 mod deaths;

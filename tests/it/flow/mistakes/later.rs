@@ -28,13 +28,6 @@ error: `schedule` is not supported yet
   |   ^^^^^^^^
   = hint: remove it
 
-error: `when` is not supported yet
-  --> not-yet.yml:8:5
-  |
-8 |     when: event == "tag"
-  |     ^^^^
-  = hint: remove it
-
 error: `matrix` is not supported yet
   --> not-yet.yml:9:5
   |
