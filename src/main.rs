@@ -29,6 +29,8 @@ enum Command {
     Lint(command::lint::Args),
     /// Show what would run for an event, and its digest.
     Plan(command::plan::Args),
+    /// Start flows that wait for a hand.
+    Start(command::start::Args),
     /// Compare what forges were to be told of a commit with what they show.
     Report(command::report::Args),
     /// Check the set-up, and say what to do.
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Run(args) => command::run::run(args),
         Command::Lint(args) => command::lint::run(args),
         Command::Plan(args) => command::plan::run(args),
+        Command::Start(args) => command::start::run(args),
         Command::Report(args) => command::report::run(args),
         Command::Doctor(args) => command::doctor::run(args),
         Command::Agent(args) => return agent::command::run(args),

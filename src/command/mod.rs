@@ -10,5 +10,6 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod serve;
+pub mod start;
 
 mod local;

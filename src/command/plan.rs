@@ -1,6 +1,7 @@
 //! `containerops plan`: what an event would run, without running it.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -10,8 +11,8 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 
 use crate::{
-    flow::{self, Decision},
-    model::{Event, EventKind, ForgeKind, PullRequest, Repository, RepositoryName, Sha, Trust},
+    flow::{self, Circumstances, Decision, Flow},
+    model::{ChangedFiles, Event, EventKind, ForgeKind, PullRequest, Repository, RepositoryName, Sha, Starter, Trust},
 };
 
 use super::{lint, local};
@@ -24,6 +25,8 @@ Examples:
   containerops plan --event pull_request --branch fix --base main
   containerops plan --event tag --tag v1.2 --json
   containerops plan .containerops/release.yml --branch release/2
+  containerops plan --changed src/main.rs --changed docs/a.md
+  containerops plan --event manual --input level=debug
 
 The digest is the same on every machine for the same file, repository and event.")]
 pub struct Args {
@@ -42,6 +45,18 @@ pub struct Args {
     /// The branch that a pull request or a merge group is to be merged into
     #[arg(long, default_value = "main")]
     base: String,
+    /// A file that the event changed; without any, they are not known, and nothing is left out for them
+    #[arg(long, value_name = "PATH")]
+    changed: Vec<String>,
+    /// An input of a start by hand
+    #[arg(long = "input", value_name = "NAME=TEXT", value_parser = super::start::pair)]
+    inputs: Vec<(String, String)>,
+    /// The line of a schedule; default: the file's first
+    #[arg(long, value_name = "LINE")]
+    cron: Option<String>,
+    /// The uri of the flow that has succeeded; default: the first that the file follows
+    #[arg(long, value_name = "URI")]
+    after: Option<String>,
     /// owner/name; default: what the remote `origin` is called, else the folder's name
     #[arg(long)]
     repository: Option<RepositoryName>,
@@ -58,6 +73,9 @@ enum EventName {
     PullRequest,
     Tag,
     MergeGroup,
+    Schedule,
+    Manual,
+    Flow,
 }
 
 /// Prints the plan.
@@ -71,7 +89,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let repository = named.map_or_else(|| "local/repository".parse(), Ok)?;
     let bytes = local::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
     let path = file.to_string_lossy();
-    let flow = match flow::read(&path, &repository, &bytes) {
+    let inputs: BTreeMap<String, String> = args.inputs.iter().cloned().collect();
+    let flow = match flow::read_with(&path, &repository, &bytes, &inputs) {
         Ok(flow) => flow,
         Err(diagnostics) => {
             let text = flow::paint(&path, &diagnostics, lint::palette(&io::stderr()));
@@ -79,7 +98,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    let decision = flow.plan(&event(&args, repository)?);
+    let changes = if args.changed.is_empty() {
+        ChangedFiles::unknown("none was named")
+    } else {
+        ChangedFiles::all(args.changed.clone())
+    };
+    let circumstances = Circumstances { changes, skip: None };
+    let decision = flow.plan_in(&event(&args, &flow, inputs, repository)?, &circumstances);
     let text = if args.json { json(&decision)? } else { readable(&decision) };
     writeln!(io::stdout(), "{}", text.trim_end())?;
     Ok(ExitCode::SUCCESS)
@@ -97,12 +122,32 @@ fn only_file(folder: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
-fn event(args: &Args, name: RepositoryName) -> anyhow::Result<Event> {
+fn event(args: &Args, flow: &Flow, inputs: BTreeMap<String, String>, name: RepositoryName) -> anyhow::Result<Event> {
+    let first = |of: fn(Starter) -> Option<String>| flow.starters().into_iter().find_map(of).unwrap_or_default();
     let branch = args.branch.clone();
     let base = args.base.clone();
     let kind = match args.event {
         EventName::Push => EventKind::Push { branch },
         EventName::Tag => EventKind::Tag { tag: args.tag.clone().unwrap_or_default() },
+        EventName::Schedule => {
+            let cron = args.cron.clone().unwrap_or_else(|| {
+                first(|starter| match starter {
+                    Starter::Schedule(schedule) => Some(schedule.words()),
+                    Starter::Manual(_) | Starter::Flow(_) => None,
+                })
+            });
+            EventKind::Schedule { branch, cron }
+        }
+        EventName::Manual => EventKind::Manual { branch, inputs },
+        EventName::Flow => {
+            let after = args.after.clone().unwrap_or_else(|| {
+                first(|starter| match starter {
+                    Starter::Flow(uri) => Some(uri),
+                    Starter::Schedule(_) | Starter::Manual(_) => None,
+                })
+            });
+            EventKind::Flow { branch, after, chain: Vec::new() }
+        }
         EventName::MergeGroup => EventKind::MergeGroup { base, branch },
         EventName::PullRequest => EventKind::PullRequest(PullRequest {
             number: 1,

@@ -76,7 +76,8 @@ async fn start(args: &Args) -> Result<ExitCode> {
         }
     }
     let started = server.asks(server.client.post(format!("{}/api/v1/starts", server.url)).json(&body)).await?;
-    let id = started["delivery"].as_str().map(str::to_owned).or_else(|| Some(started["delivery"].as_i64()?.to_string()));
+    let id =
+        started["delivery"].as_str().map(str::to_owned).or_else(|| Some(started["delivery"].as_i64()?.to_string()));
     told(&server, &id.context("the server named no delivery")?).await
 }
 
@@ -125,7 +126,8 @@ impl Server {
         };
         let answer = call.send().await.with_context(|| format!("{} does not answer", self.url))?;
         let status = answer.status();
-        let value: Value = answer.json().await.with_context(|| format!("{} answered {status}, and no JSON", self.url))?;
+        let value: Value =
+            answer.json().await.with_context(|| format!("{} answered {status}, and no JSON", self.url))?;
         if !status.is_success() {
             bail!("{}: {}", status, value["title"].as_str().unwrap_or("refused"));
         }

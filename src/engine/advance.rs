@@ -258,8 +258,10 @@ impl Board<'_> {
         let seats = self.of_stage(stage);
         let failed = seats.iter().find(|seat| plan.fail_fast && seat.has_failed() && !seat.carried);
         let Some(failed) = failed else {
-            let waiting = seats.iter().filter(|seat| seat.state == ActionState::Waiting);
-            return waiting.for_each(|seat| drop(self.begin(seat, plan, before)));
+            for seat in seats.iter().filter(|seat| seat.state == ActionState::Waiting) {
+                self.begin(seat, plan, before);
+            }
+            return;
         };
         let by = format!("fail-fast: action `{}` did not succeed", failed.name(plan));
         for seat in &seats {

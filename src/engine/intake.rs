@@ -9,13 +9,14 @@ use super::{
     Engine, EngineError, Result,
     circumstances::circumstances,
     rerun::{self, ForgeOr, Newest, Pressed, Unwilling},
+    start::{self, Failed, Kept},
 };
 use crate::{
     flow::{self, Circumstances, Decision},
     forge::{FlowFile, Forge, ForgeError, Moved, Reading},
     model::{
         Button, Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Plan, RepositoryName, RunState,
-        Trust, UntrustedReason, backoff,
+        Start, Trust, UntrustedReason, backoff,
     },
     store::{DeliveryRow, NewRun, Tx},
 };
@@ -30,6 +31,8 @@ pub(super) struct Foreseen {
     /// Whose event it is, if its body says so.
     repository: Option<RepositoryName>,
     pub(super) outcome: Outcome,
+    /// What a push's files say of other starts.
+    kept: Option<Kept>,
 }
 
 /// The ways that a delivery may go.
@@ -135,7 +138,7 @@ impl Engine {
     async fn write(&self, outcomes: &[(Foreseen, DeliveryRow)]) -> Result<()> {
         let moved: Vec<_> = outcomes.iter().map(|(_, delivery)| self.moved(delivery)).collect();
         let mut tx = self.store.write().await?;
-        for ((Foreseen { repository, outcome }, delivery), moved) in outcomes.iter().zip(&moved) {
+        for ((Foreseen { repository, outcome, kept }, delivery), moved) in outcomes.iter().zip(&moved) {
             if let Some(repository) = repository {
                 tx.delivery_is_about(delivery.id, repository).await?;
             }
@@ -144,6 +147,9 @@ impl Engine {
             self.write_one(&mut tx, outcome, delivery).await?;
             if !outcome.is_postponed() {
                 self.arrived(&mut tx, delivery, moved.as_ref()).await?;
+                if let (Some(kept), None) = (kept, &repeated) {
+                    self.keep_starters(&mut tx, kept).await?;
+                }
             }
         }
         Ok(tx.commit().await?)
@@ -210,7 +216,7 @@ impl Engine {
 
     /// What a delivery comes to. Reads the forge; writes nothing.
     pub(super) async fn foresee(&self, delivery: &DeliveryRow) -> Foreseen {
-        let about_nobody = |outcome| Foreseen { repository: None, outcome };
+        let about_nobody = |outcome| Foreseen { repository: None, outcome, kept: None };
         let Some(forge) = self.forges.get(&delivery.forge) else {
             let reason = format!("{} is no longer configured on this server", delivery.forge);
             return about_nobody(Outcome::Nothing { reason });
@@ -219,44 +225,82 @@ impl Engine {
             let gone = "this wish for a re-run cannot be read, or its run is gone";
             return about_nobody(newest(delivery, self.asked(delivery).await, gone));
         }
+        if start::EVENTS.contains(&delivery.event.as_str()) {
+            return self.foresee_start(forge.as_ref(), delivery).await;
+        }
         match forge.read(&delivery.event, &delivery.body) {
             Ok(Reading::Event(event)) => {
                 let repository = Some(event.repository.name.clone());
-                let outcome = match self.draft(forge.as_ref(), &event).await {
-                    Ok(Draft::Runs(drafts)) => Outcome::Runs(Box::new(event), drafts),
-                    Ok(Draft::Nothing(reason)) => Outcome::Nothing { reason },
-                    Err(error) => postponed_or_refused(delivery, &error),
+                let (outcome, kept) = match self.draft(forge.as_ref(), &event).await {
+                    Ok((Draft::Runs(drafts), kept)) => (Outcome::Runs(Box::new(event), drafts), kept),
+                    Ok((Draft::Nothing(reason), kept)) => (Outcome::Nothing { reason }, kept),
+                    Err(error) => (postponed_or_refused(delivery, &error), None),
                 };
-                Foreseen { repository, outcome }
+                Foreseen { repository, outcome, kept }
             }
             Ok(Reading::Rerun(rerun)) if rerun.button == Some(Button::Newest) => {
                 let found = self.pressed_for_newest(&rerun).await;
                 let outcome = newest(delivery, found, &rerun::unknown(&rerun));
-                Foreseen { repository: Some(rerun.repository.name), outcome }
+                Foreseen { repository: Some(rerun.repository.name), outcome, kept: None }
             }
             Ok(Reading::Rerun(rerun)) => {
-                Foreseen { repository: Some(rerun.repository.name.clone()), outcome: Outcome::Rerun(rerun) }
+                Foreseen { repository: Some(rerun.repository.name.clone()), outcome: Outcome::Rerun(rerun), kept: None }
             }
             Ok(Reading::Nothing(reason)) => about_nobody(Outcome::Nothing { reason }),
             Err(error) => about_nobody(Outcome::Unreadable { reason: error.to_string() }),
         }
     }
 
-    async fn draft(&self, forge: &dyn Forge, event: &Event) -> Result<Draft, ForgeError> {
+    /// What a start of ours comes to.
+    async fn foresee_start(&self, forge: &dyn Forge, delivery: &DeliveryRow) -> Foreseen {
+        let Ok(start) = serde_json::from_slice::<Start>(&delivery.body) else {
+            let reason = "this start cannot be read".to_owned();
+            return Foreseen { repository: None, outcome: Outcome::Unreadable { reason }, kept: None };
+        };
+        let outcome = match self.draft_start(forge, &start).await {
+            Ok(outcome) => outcome,
+            Err(Failed::Nothing(reason)) => Outcome::Nothing { reason },
+            Err(Failed::Forge(error)) => postponed_or_refused(delivery, &error),
+            Err(Failed::Ours(error)) => {
+                Outcome::Postponed { after: backoff(delivery.tries), trouble: format!("the server: {error}") }
+            }
+        };
+        Foreseen { repository: Some(start.repository), outcome, kept: None }
+    }
+
+    async fn draft_start(&self, forge: &dyn Forge, start: &Start) -> Result<Outcome, Failed> {
+        let event = self.begun(forge, start).await?;
+        let mut files = forge.flow_files(&event.repository, &event.sha).await?;
+        files.retain(|file| start.path.as_ref().is_none_or(|path| *path == file.path));
+        let circumstances = circumstances(forge, &event, &files).await?;
+        let drafts = draft_started(files, &event, &circumstances, start.flow.as_deref());
+        if drafts.runs.is_empty() {
+            let reasons: Vec<String> =
+                drafts.unasked.iter().map(|file| format!("{}: {}", file.path, file.reason)).collect();
+            let nowhere = || format!("commit {} has no such flow file", event.sha.short());
+            return Err(Failed::Nothing(if reasons.is_empty() { nowhere() } else { reasons.join("; ") }));
+        }
+        Ok(Outcome::Runs(Box::new(event), drafts))
+    }
+
+    async fn draft(&self, forge: &dyn Forge, event: &Event) -> Result<(Draft, Option<Kept>), ForgeError> {
         if let Trust::Untrusted(reason) = &event.trust {
-            return Ok(Draft::Nothing(untrusted(reason)));
+            return Ok((Draft::Nothing(untrusted(reason)), None));
         }
         let files = forge.flow_files(&event.repository, &event.sha);
         let (files, pull) = futures::try_join!(files, open_pull_request(forge, event))?;
+        let kept = Kept::of(event, &files);
         if let Some(number) = pull {
-            return Ok(Draft::Nothing(format!("pull request #{number} is open from this branch: its run is the one")));
+            let reason = format!("pull request #{number} is open from this branch: its run is the one");
+            return Ok((Draft::Nothing(reason), kept));
         }
         if files.is_empty() {
             let sha = event.sha.short();
-            return Ok(Draft::Nothing(format!("commit {sha} has neither .containerops.yml nor .containerops/*.yml")));
+            let reason = format!("commit {sha} has neither .containerops.yml nor .containerops/*.yml");
+            return Ok((Draft::Nothing(reason), kept));
         }
         let circumstances = circumstances(forge, event, &files).await?;
-        Ok(draft_all(files, event, &circumstances))
+        Ok((draft_all(files, event, &circumstances), kept))
     }
 
     async fn write_runs(&self, tx: &mut Tx, delivery: &DeliveryRow, event: &Event, drafts: &[Drafted]) -> Result<()> {
@@ -362,12 +406,38 @@ fn draft_all(files: Vec<FlowFile>, event: &Event, circumstances: &Circumstances)
     Draft::Runs(Drafts { runs, unasked })
 }
 
+/// A start makes runs only of what can run: what is wrong with a file was told when it was pushed.
+fn draft_started(files: Vec<FlowFile>, event: &Event, circumstances: &Circumstances, only: Option<&str>) -> Drafts {
+    let (mut runs, mut unasked): (Vec<Drafted>, _) = (Vec::new(), Vec::new());
+    for file in files {
+        match draft_one(&file, event, circumstances) {
+            Ok(draft) if only.is_some_and(|only| only != draft.flow) => {
+                unasked.push(Unasked { path: file.path, reason: format!("it is called {}", draft.flow) });
+            }
+            Ok(draft) if draft.plan.is_none() => unasked.push(Unasked { path: file.path, reason: draft.reason }),
+            Ok(draft) => runs.push(unique(draft, &runs)),
+            Err(reason) => unasked.push(Unasked { path: file.path, reason }),
+        }
+    }
+    Drafts { runs, unasked }
+}
+
 /// Err: the file does not know this kind of event, so there is nothing to show anywhere.
 pub(super) fn draft_one(file: &FlowFile, event: &Event, circumstances: &Circumstances) -> Result<Drafted, String> {
-    let flow = match flow::read(&file.path, &event.repository.name, &file.content) {
+    let mut flow = match flow::read(&file.path, &event.repository.name, &file.content) {
         Ok(flow) => flow,
         Err(diagnostics) => return Ok(broken(file, diagnostics, circumstances)),
     };
+    if let EventKind::Manual { inputs, .. } = &event.kind
+        && !inputs.is_empty()
+        && flow.refuses(inputs).is_none()
+    {
+        let read = flow::read_with(&file.path, &event.repository.name, &file.content, inputs);
+        flow = read.map_err(|wrong| {
+            let first = wrong.first().map_or_else(String::new, |first| format!(": {}", first.message));
+            format!("with these inputs the file is wrong{first}")
+        })?;
+    }
     let draft = |plan, state, reason| Drafted {
         path: file.path.clone(),
         flow: flow.name().to_owned(),

@@ -14,6 +14,7 @@
 //! - [`source`]: snapshots of commits, which pods stream;
 //! - [`control`]: what people ask: cancel;
 //! - [`rerun`]: once more, wholly or in part;
+//! - [`start`]: what starts flows besides what happens on a forge;
 //! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
 //! - [`janitor`]: what nobody needs any more is removed;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
@@ -40,6 +41,7 @@ pub mod rerun;
 mod seal;
 mod settle;
 pub mod source;
+pub mod start;
 mod tail;
 pub mod tell;
 pub mod title;

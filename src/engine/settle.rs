@@ -255,6 +255,9 @@ async fn make(tx: &mut Tx, run: &RunRow, step: Move, now: Time) -> Result<()> {
         }
         Move::EndRun(conclusion, reason) => {
             tx.set_run_state(run.id, &RunState::Ended(conclusion), &reason, now).await?;
+            if matches!(conclusion, Conclusion::Success | Conclusion::Warning) {
+                super::start::follow(tx, run, now).await?;
+            }
         }
     }
     tx.ring(Change::Run(run.id));

@@ -63,7 +63,12 @@ impl Kept {
 
 /// The ways in which a file on a branch has its flow started. A schedule counts on its own branch only, so that no side
 /// branch changes what runs by the clock.
-fn starters_of(flow: &Flow, path: &str, branch: &str, repository: &Repository) -> Vec<(String, String, String, Starter)> {
+fn starters_of(
+    flow: &Flow,
+    path: &str,
+    branch: &str,
+    repository: &Repository,
+) -> Vec<(String, String, String, Starter)> {
     let here = |starter: &Starter| match starter {
         Starter::Schedule(schedule) => schedule.branch.as_deref().unwrap_or(&repository.default_branch) == branch,
         Starter::Manual(_) | Starter::Flow(_) => true,
@@ -166,15 +171,19 @@ impl Engine {
     pub(super) async fn begun(&self, forge: &dyn Forge, start: &Start) -> Result<Event, Failed> {
         let row = self.known(forge.kind(), &start.repository).await?;
         let Some(row) = row else {
-            return Err(Failed::Nothing(format!("nothing has happened in {} yet, so that nobody knows it", start.repository)));
+            return Err(Failed::Nothing(format!(
+                "nothing has happened in {} yet, so that nobody knows it",
+                start.repository
+            )));
         };
         let facts = row.facts.0;
         let branch = branch_of(&start.kind).unwrap_or(&facts.default_branch);
         let sha = match &start.sha {
             Some(sha) => sha.clone(),
-            None => forge.branch_head(&facts, branch).await?.ok_or_else(|| {
-                Failed::Nothing(format!("there is no branch {branch} in {}", start.repository))
-            })?,
+            None => forge
+                .branch_head(&facts, branch)
+                .await?
+                .ok_or_else(|| Failed::Nothing(format!("there is no branch {branch} in {}", start.repository)))?,
         };
         let message = match forge.message(&facts, &sha).await {
             Err(ForgeError::Refused { .. }) => None,

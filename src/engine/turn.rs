@@ -15,6 +15,7 @@ use crate::{
         OUTPUTS_MAX, Outputs, Start, Work,
     },
     blob::{Blob, Digest},
+    flow,
     model::{
         ActionState, AttemptState, EventKind, JobPath, JobPlan, JobState, Program, RunState, Subscription, Time,
         Verdict,
@@ -176,7 +177,8 @@ impl Engine {
         if let EventKind::Tag { tag } = &event.kind {
             all.push(("CO_TAG", tag.clone()));
         }
-        Ok(all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        let inputs = place.flow()?.inputs.iter().map(|(name, value)| (flow::input_variable(name), value.clone()));
+        Ok(all.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(inputs).collect())
     }
 
     /// The job of a session, whose agent speaks.

@@ -10,6 +10,7 @@ pub fn full_form(plan: &Plan) -> String {
     let mut page = Page::default();
     page.line(0, &format!("uri: {}", scalar(&plan.uri)));
     page.text(0, "title", &plan.title);
+    page.inputs(plan);
     page.concurrency(plan.concurrency.as_ref());
     page.timeout(0, plan.timeout);
     page.line(0, "stages:");
@@ -48,6 +49,17 @@ impl Page {
         self.line(2, &format!("fail-fast: {}", stage.fail_fast));
         self.line(2, "actions:");
         stage.actions.iter().for_each(|action| self.action(action));
+    }
+
+    /// As they were given, they are what they are by default.
+    fn inputs(&mut self, plan: &Plan) {
+        if plan.inputs.is_empty() {
+            return;
+        }
+        let pairs: Vec<String> =
+            plan.inputs.iter().map(|(name, value)| format!("{}: {}", scalar(name), quote(value))).collect();
+        let inputs = pairs.join(", ");
+        self.line(0, &format!("on: {{push: , pull_request: , manual: {{inputs: {{{inputs}}}}}}}"));
     }
 
     fn concurrency(&mut self, concurrency: Option<&Concurrency>) {

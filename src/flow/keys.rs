@@ -51,8 +51,8 @@ pub(super) static JOB: Level = Level {
 /// `on`.
 pub(super) static ON: Level = Level {
     name: "`on`",
-    keys: &["push", "pull_request", "tag"],
-    later: &["schedule", "manual", "flow"],
+    keys: &["push", "pull_request", "tag", "schedule", "manual", "flow"],
+    later: &[],
     ignored: &[],
 };
 
@@ -62,6 +62,16 @@ pub(super) static BRANCHES: Level =
 
 /// `on: tag`.
 pub(super) static TAGS: Level = Level { name: "a tag filter", keys: &["names"], later: &[], ignored: &[] };
+
+/// One of `on: schedule`.
+pub(super) static SCHEDULE: Level =
+    Level { name: "a schedule", keys: &["cron", "timezone", "branch"], later: &[], ignored: &[] };
+
+/// `on: manual`.
+pub(super) static MANUAL: Level = Level { name: "`manual`", keys: &["inputs"], later: &[], ignored: &[] };
+
+/// One of `inputs`.
+pub(super) static INPUT: Level = Level { name: "an input", keys: &["default", "options"], later: &[], ignored: &[] };
 
 /// `concurrency`.
 pub(super) static CONCURRENCY: Level =

@@ -31,6 +31,7 @@ mod render;
 mod resources;
 mod scalar;
 mod stage;
+mod starts;
 mod triggers;
 mod variables;
 mod when;
@@ -41,13 +42,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use crate::model::{Diagnostic, Event, EventKind, Plan, RepositoryName, Severity};
+use crate::model::{Diagnostic, Event, EventKind, Plan, RepositoryName, Severity, Starter};
 
 pub use circumstances::{Circumstances, heeds_message, skip_of};
 pub use condition::Before;
 pub use full::full_form;
 pub use names::name_of;
 pub use render::{Palette, markdown, paint, render};
+pub use starts::{next as next_time, variable as input_variable};
 pub use when::{asks_for_result, holds, output_name};
 
 use condition::Known;
@@ -56,6 +58,9 @@ use node::{Node, Place, Value};
 
 /// A flow of a thousand jobs has a tenth of this.
 const MAX_FILE_BYTES: usize = 1 << 20;
+
+/// How many flows may follow each other: a longer way is a circle that nobody has seen.
+const MAX_CHAIN: usize = 8;
 
 /// A flow file that has no mistakes.
 #[derive(Debug, Clone)]
@@ -90,13 +95,27 @@ pub enum Decision {
 /// # Errors
 /// Everything that is wrong with the file, and its warnings, in the file's order. At least one of them is an error.
 pub fn read(path: &str, repository: &RepositoryName, text: &[u8]) -> Result<Flow, Vec<Diagnostic>> {
+    read_with(path, repository, text, &BTreeMap::new())
+}
+
+/// The same with inputs that were given by hand and that [`Flow::refuses`] has nothing against: they stand for
+/// `@NAME@`.
+///
+/// # Errors
+/// As [`read`]; what is wrong may be an input's value at its place.
+pub fn read_with(
+    path: &str,
+    repository: &RepositoryName,
+    text: &[u8],
+    inputs: &BTreeMap<String, String>,
+) -> Result<Flow, Vec<Diagnostic>> {
     let source = decode(text)?;
     let mut findings = Findings::new(source);
     let Ok(mut root) = yaml::parse(source, &mut findings) else {
         return Err(findings.into_diagnostics());
     };
     let shape = Shape::of(&root);
-    variables::replace(&mut root, shape, &mut findings);
+    variables::replace(&mut root, shape, inputs, &mut findings);
     let mut reading =
         Reading { findings, shape, links: Vec::new(), asking: Vec::new(), inputs: BTreeSet::new(), jobs: 0 };
     let draft = file::read(&root, path, repository, &mut reading);
@@ -126,6 +145,26 @@ impl Flow {
         &self.warnings
     }
 
+    /// What starts it besides what happens on a forge.
+    pub fn starters(&self) -> Vec<Starter> {
+        self.triggers.starters()
+    }
+
+    /// Why these inputs cannot be given to it; `None`: they can.
+    pub fn refuses(&self, inputs: &BTreeMap<String, String>) -> Option<String> {
+        starts::refusal(self.triggers.inputs(), inputs)
+    }
+
+    /// Why it does not follow the flow that an event names: it would lead in a circle, or the way here was too long.
+    fn circle(&self, event: &Event) -> Option<String> {
+        let EventKind::Flow { after, chain, .. } = &event.kind else { return None };
+        let way = || chain.iter().chain([after]).cloned().collect::<Vec<_>>().join(", then ");
+        if self.plan.uri == *after || chain.contains(&self.plan.uri) {
+            return Some(format!("it has run already on the way here: {}", way()));
+        }
+        (chain.len() >= MAX_CHAIN).then(|| format!("more than {MAX_CHAIN} flows have followed each other: {}", way()))
+    }
+
     /// What an event makes of this flow, as far as that can be said without a forge.
     pub fn plan(&self, event: &Event) -> Decision {
         self.plan_in(event, &Circumstances::default())
@@ -137,12 +176,17 @@ impl Flow {
             (Some(triggers::LeftOut::Unasked(reason)), _) => Decision::Unasked { reason },
             (_, Some(reason)) => Decision::LeftOut { reason: reason.clone() },
             (Some(triggers::LeftOut::Filtered(reason)), None) => Decision::LeftOut { reason },
-            (None, None) => self.decide(event, circumstances),
+            (None, None) => match self.circle(event) {
+                Some(reason) => Decision::Unasked { reason },
+                None => self.decide(event, circumstances),
+            },
         }
     }
 
     fn decide(&self, event: &Event, circumstances: &Circumstances) -> Decision {
-        let (nothing, inputs) = (BTreeMap::new(), BTreeMap::new());
+        let nothing = BTreeMap::new();
+        let given = if let EventKind::Manual { inputs, .. } = &event.kind { inputs } else { &nothing };
+        let inputs = starts::values(self.triggers.inputs(), given);
         let known = Known {
             event: Some(event),
             changes: &circumstances.changes,
@@ -152,7 +196,7 @@ impl Flow {
             outputs: &nothing,
         };
         let concurrency = self.concurrency.of(event, &known, &self.plan.flow);
-        let mut plan = Plan { concurrency, ..self.plan.clone() };
+        let mut plan = Plan { concurrency, inputs: inputs.clone(), ..self.plan.clone() };
         match when::decide(&mut plan, event, &circumstances.changes, &inputs) {
             Ok(()) => Decision::Run(plan),
             Err(when::TooMuch) => Decision::Broken(said(

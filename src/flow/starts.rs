@@ -65,7 +65,9 @@ fn schedule(node: &Node, reading: &mut Reading<'_>) -> Option<Schedule> {
     }
     fields.close(reading);
     let timezone = zone.map_or_else(|| Some("UTC".to_owned()), |zone| known_zone(zone, reading));
-    if let Some(branch) = branch.as_ref().filter(|branch| branch.text.is_empty() || branch.text.len() > MAX_BRANCH_BYTES) {
+    if let Some(branch) =
+        branch.as_ref().filter(|branch| branch.text.is_empty() || branch.text.len() > MAX_BRANCH_BYTES)
+    {
         reading.findings.error(branch.at, format!("a branch's name has 1 to {MAX_BRANCH_BYTES} bytes"));
     }
     let (cron, timezone) = (cron?, timezone?);
@@ -205,7 +207,8 @@ pub(super) fn refusal(declared: &[Input], given: &BTreeMap<String, String>) -> O
     for (name, value) in given {
         let Some(input) = declared.iter().find(|input| input.name == *name) else {
             let known: Vec<&str> = declared.iter().map(|input| input.name.as_str()).collect();
-            let known = if known.is_empty() { "there is none".to_owned() } else { format!("there are {}", known.join(", ")) };
+            let known =
+                if known.is_empty() { "there is none".to_owned() } else { format!("there are {}", known.join(", ")) };
             return Some(format!("there is no input {}: {known}", quoted(name)));
         };
         if value.len() > MAX_INPUT_BYTES || value.contains('\0') {
@@ -283,7 +286,10 @@ mod tests {
 
     #[test]
     fn a_line_is_read_by_its_own_zone() {
-        assert_eq!(times("0 9 * * 1-5", "America/New_York", "2026-07-03T12:00:00Z", 2), ["2026-07-03T13:00:00Z", "2026-07-06T13:00:00Z"]);
+        assert_eq!(
+            times("0 9 * * 1-5", "America/New_York", "2026-07-03T12:00:00Z", 2),
+            ["2026-07-03T13:00:00Z", "2026-07-06T13:00:00Z"]
+        );
         assert_eq!(times("0 0 29 2 *", "UTC", "2026-01-01T00:00:00Z", 1), ["2028-02-29T00:00:00Z"]);
     }
 }

@@ -1,6 +1,6 @@
 //! `on`: which events start a run. By default every branch and every pull request does, and nothing else.
 
-use crate::model::{ChangedFiles, Event, EventKind};
+use crate::model::{ChangedFiles, Event, EventKind, Input, Schedule, Starter};
 
 use super::{
     Reading,
@@ -9,7 +9,7 @@ use super::{
     globs::Globs,
     keys,
     node::{Node, Text, Value},
-    scalar,
+    scalar, starts,
 };
 
 /// What starts a run of a flow.
@@ -19,6 +19,11 @@ pub(super) struct Triggers {
     /// Merge groups too: they are pull requests on their last metres.
     pull_request: Option<Filter>,
     tag: Option<Filter>,
+    schedules: Vec<Schedule>,
+    /// The inputs, if it can be started by hand.
+    manual: Option<Vec<Input>>,
+    /// After which flows it runs.
+    followed: Vec<String>,
 }
 
 /// Why an event starts no run, in words.
@@ -41,7 +46,8 @@ struct Filter {
 /// The triggers of a flow.
 pub(super) fn read(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Triggers {
     let Some(node) = fields.claim("on") else {
-        return Triggers { push: Some(Filter::default()), pull_request: Some(Filter::default()), tag: None };
+        let every = || Some(Filter::default());
+        return Triggers { push: every(), pull_request: every(), ..Triggers::default() };
     };
     let mut triggers = Triggers::default();
     match &node.value {
@@ -67,20 +73,44 @@ impl Triggers {
             EventKind::MergeGroup { base, .. } => {
                 judge(self.pull_request.as_ref(), "pull_request", ("branches", base), changes)
             }
-            EventKind::Schedule { .. } | EventKind::Manual { .. } | EventKind::Flow { .. } => {
-                Some(unasked(event.name()))
+            EventKind::Schedule { cron, .. } if self.schedules.is_empty() => Some(unasked(&format!("schedule {cron}"))),
+            EventKind::Schedule { cron, .. } => {
+                let known = self.schedules.iter().any(|schedule| schedule.words() == *cron);
+                (!known).then(|| LeftOut::Unasked(format!("`on: schedule` does not have {} any more", quoted(cron))))
+            }
+            EventKind::Manual { inputs, .. } => match &self.manual {
+                Some(declared) => starts::refusal(declared, inputs).map(LeftOut::Unasked),
+                None => Some(unasked("manual")),
+            },
+            EventKind::Flow { after, .. } => {
+                let known = self.followed.contains(after);
+                (!known).then(|| LeftOut::Unasked(format!("`on: flow` does not name {}", quoted(after))))
             }
         }
     }
 
     /// Whether the file asks for events of this kind.
-    pub(super) const fn names(&self, event: &EventKind) -> bool {
+    pub(super) fn names(&self, event: &EventKind) -> bool {
         match event {
             EventKind::Push { .. } => self.push.is_some(),
             EventKind::PullRequest(_) | EventKind::MergeGroup { .. } => self.pull_request.is_some(),
             EventKind::Tag { .. } => self.tag.is_some(),
-            EventKind::Schedule { .. } | EventKind::Manual { .. } | EventKind::Flow { .. } => false,
+            EventKind::Schedule { .. } => !self.schedules.is_empty(),
+            EventKind::Manual { .. } => self.manual.is_some(),
+            EventKind::Flow { .. } => !self.followed.is_empty(),
         }
+    }
+
+    /// The inputs of a start by hand.
+    pub(super) fn inputs(&self) -> &[Input] {
+        self.manual.as_deref().unwrap_or_default()
+    }
+
+    /// What starts the flow besides what happens on a forge.
+    pub(super) fn starters(&self) -> Vec<Starter> {
+        let schedules = self.schedules.iter().cloned().map(Starter::Schedule);
+        let manual = self.manual.iter().cloned().map(Starter::Manual);
+        schedules.chain(manual).chain(self.followed.iter().cloned().map(Starter::Flow)).collect()
     }
 
     /// Whether it depends on the changed files whether an event starts a run.
@@ -140,10 +170,16 @@ fn read_event(event: &Text, triggers: &mut Triggers, reading: &mut Reading<'_>) 
         "push" => triggers.push = Some(Filter::default()),
         "pull_request" => triggers.pull_request = Some(Filter::default()),
         "tag" => triggers.tag = Some(Filter::default()),
-        "merge_group" => merge_group(event, reading),
-        other if keys::ON.later.contains(&other) => {
-            reading.findings.error(event.at, format!("`on: {other}` is not supported yet")).hint("remove it");
+        "manual" => triggers.manual = Some(Vec::new()),
+        "schedule" => {
+            let finding = reading.findings.error(event.at, "`schedule` needs its times");
+            finding.hint("write `schedule: [{cron: \"30 3 * * *\"}]` in a map");
         }
+        "flow" => {
+            let finding = reading.findings.error(event.at, "`flow` needs the flows after which this one runs");
+            finding.hint("write `flow: [acme/shop/ci]` in a map");
+        }
+        "merge_group" => merge_group(event, reading),
         other => {
             let hint = reading.findings.did_you_mean(other, keys::ON.keys.iter().copied());
             reading.findings.error(event.at, format!("{} is no event", quoted(other))).maybe_hint(hint);
@@ -161,6 +197,15 @@ fn read_map(node: &Node, triggers: &mut Triggers, reading: &mut Reading<'_>) {
     triggers.push = filter(&mut fields, "push", &keys::BRANCHES, "branches", reading);
     triggers.pull_request = filter(&mut fields, "pull_request", &keys::BRANCHES, "branches", reading);
     triggers.tag = filter(&mut fields, "tag", &keys::TAGS, "names", reading);
+    if let Some(entry) = fields.claim_entry("schedule") {
+        triggers.schedules = starts::schedules(&entry.value, reading);
+    }
+    if let Some(entry) = fields.claim_entry("manual") {
+        triggers.manual = Some(starts::manual(&entry.value, reading));
+    }
+    if let Some(entry) = fields.claim_entry("flow") {
+        triggers.followed = starts::followed(&entry.value, reading);
+    }
     if let Some(entry) = fields.claim_entry("merge_group") {
         merge_group(&entry.key, reading);
     }

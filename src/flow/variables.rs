@@ -10,20 +10,33 @@ use super::{
     findings::{Findings, quoted},
     names,
     node::{Entry, Node, Place, Value},
+    starts,
 };
 
 /// What all replaced texts may have together.
 const MAX_REPLACED_BYTES: usize = 4 << 20;
 
 /// Replaces the variables of a whole file in place.
-pub(super) fn replace(root: &mut Node, shape: Shape, findings: &mut Findings<'_>) {
+pub(super) fn replace(root: &mut Node, shape: Shape, given: &BTreeMap<String, String>, findings: &mut Findings<'_>) {
+    let inputs = starts::raw_inputs(root);
     let Value::Map(entries) = &mut root.value else { return };
-    let variables = match entries.iter().find(|entry| entry.key.text == "variables") {
+    let mut variables = match entries.iter().find(|entry| entry.key.text == "variables") {
         Some(entry) => read(&entry.value, findings),
         // the original had no variables, so that an `@` in its files means itself
-        None if shape == Shape::Original => return,
+        None if shape == Shape::Original && inputs.is_empty() => return,
         None => BTreeMap::new(),
     };
+    for (name, default) in inputs {
+        if variables.contains_key(&name) {
+            let place =
+                entries.iter().find(|entry| entry.key.text == "on").map_or(Place::default(), |entry| entry.key.at);
+            findings
+                .error(place, format!("{} is a variable and an input", quoted(&name)))
+                .hint("give one of them another name");
+        }
+        let value = given.get(&name).cloned().unwrap_or(default);
+        variables.insert(name, value);
+    }
     let mut replacer = Replacer { variables, budget: MAX_REPLACED_BYTES, findings };
     for entry in entries.iter_mut().filter(|entry| entry.key.text != "variables") {
         replacer.entry(entry, Within::Level);

@@ -15,6 +15,7 @@ mod number;
 mod plan;
 mod report;
 mod rerun;
+mod start;
 mod state;
 mod time;
 mod verdict;
@@ -34,6 +35,7 @@ pub use plan::{
 };
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
+pub use start::{Input, Schedule, Start, Starter, Wanted};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
 pub use verdict::{RUN_TIME_LIMIT, Span, Verdict};

@@ -24,6 +24,9 @@ pub struct Plan {
     /// Which other runs it waits for, or ends; `None`: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Concurrency>,
+    /// What was given to it by hand, or stands for that: each job has it in its environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, String>,
     /// In the file's order. Stages of type `start` and `end` are kept: they are shown, and end at once.
     pub stages: Vec<StagePlan>,
 }

@@ -7,6 +7,7 @@ mod delivery;
 mod hooks;
 pub mod log;
 pub mod pages;
+mod start;
 
 use std::sync::Arc;
 

@@ -9,6 +9,8 @@ use crate::flow::{
     globs,
 };
 
+/// What is known only when a run is planned, or later.
+const LATER: [&str; 4] = ["files", "result", "matrix", "outputs"];
 /// What `result` may be compared with.
 const RESULTS: [&str; 3] = ["success", "failure", "always"];
 
@@ -47,7 +49,7 @@ impl<'c> Check<'c> {
         if self.item == Some(name) {
             return Ok(Kind::Text);
         }
-        let kind = variable(name).map(|variable| variable.kind).ok_or_else(|| unknown(of, name))?;
+        let kind = variable(name).map(|variable| variable.kind).ok_or_else(|| self.unknown(of, name))?;
         match (self.vocabulary.within, name) {
             (Within::Group, "files" | "result") => {
                 Err(wrong(of, format!("`{name}` is not known where a run's group is chosen")))
@@ -175,6 +177,22 @@ impl<'c> Check<'c> {
         }
     }
 
+    fn unknown(self, of: &Expression, name: &str) -> Mistake {
+        let known = VARIABLES.iter().map(|variable| variable.name).chain(["inputs", "matrix", "outputs"]);
+        let is_here = |name: &&str| self.vocabulary.within == Within::When || !LATER.contains(name);
+        let known = known.filter(is_here);
+        let mistake = wrong(of, format!("there is no variable {} here", quoted(name)));
+        match nearest(name, known.clone()) {
+            Some(near) => {
+                mistake.hint(format!("did you mean `{near}`? A text stands in quotes of its own: '\"{name}\"'"))
+            }
+            None => mistake.hint(format!(
+                "there are {}; a text stands in quotes of its own",
+                known.collect::<Vec<_>>().join(", ")
+            )),
+        }
+    }
+
     fn expect(self, of: &'c Expression, wanted: Kind) -> Result<(), Mistake> {
         match self.kind(of)? {
             found if found == wanted => Ok(()),
@@ -223,16 +241,6 @@ fn no_function(of: &Expression, name: &str) -> Mistake {
     match nearest(name, known.clone()) {
         Some(near) => mistake.hint(format!("did you mean `{near}`?")),
         None => mistake.hint(format!("there are {}", known.collect::<Vec<_>>().join(", "))),
-    }
-}
-
-fn unknown(of: &Expression, name: &str) -> Mistake {
-    let known = VARIABLES.iter().map(|variable| variable.name).chain(["inputs", "matrix", "outputs"]);
-    let mistake = wrong(of, format!("there is no variable {} here", quoted(name)));
-    match nearest(name, known.clone()) {
-        Some(near) => mistake.hint(format!("did you mean `{near}`? A text stands in quotes of its own: '\"{name}\"'")),
-        None => mistake
-            .hint(format!("there are {}; a text stands in quotes of its own", known.collect::<Vec<_>>().join(", "))),
     }
 }
 

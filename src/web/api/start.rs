@@ -14,7 +14,11 @@ use serde_json::{Value, json};
 use super::{Problem, find_repository};
 use crate::{
     model::{ForgeKind, RepositoryName, Wanted},
-    web::{Web, delivery, pages::{Failure, same_site}, start},
+    web::{
+        Web, delivery,
+        pages::{Failure, same_site},
+        start,
+    },
 };
 
 #[derive(Deserialize)]

@@ -151,6 +151,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         title: String::new(),
         timeout: None,
         concurrency: None,
+        inputs: std::collections::BTreeMap::new(),
         stages,
     })
 }

@@ -190,7 +190,23 @@ fn mistakes_in_conditions_are_told_with_their_place() {
             format!("{when}: {}:{} {}{hint}", first.line, first.column, first.message)
         })
         .collect();
-    assert_snapshot!(lines.join("\n"));
+    assert_snapshot!(lines.join("\n"), @r#"
+    branch = "main": 6:19 `=` does not belong into an expression (equality is ==)
+    branch: 6:11 a condition is true or false; this is a text (compare it with something, as in `branch == "main"`)
+    brach == "main": 6:12 there is no variable `brach` here (did you mean `branch`? A text stands in quotes of its own: '"brach"')
+    result == "failed": 6:22 `result` is never `failed` (it is one of success, failure, always)
+    branch.matches("("): 6:27 this is no regular expression: unclosed group
+    changed("src/["): 6:20 `src/[` is no pattern: unclosed character class; missing ']'
+    changed(branch): 6:20 a pattern is a text as it stands
+    files.exists("f", true): 6:12 `exists` takes a name and a condition (write files.exists(f, f.endsWith(".rs")))
+    files.exists(f, files.exists(g, f == g)): 6:28 a loop cannot stand within another
+    files.exists(f, result == "failure"): 6:12 `result` and `outputs` cannot be asked for within a loop
+    inputs.level == "a": 6:12 there is no input `level` (inputs stand in `on: manual: inputs`)
+    outputs["build.build.build[VERSIONS]"] == "": 6:11 job `build` has no output `VERSIONS` (did you mean `VERSION`?)
+    outputs["ship.ship.ship[X]"] == "": 6:11 the condition of a stage is decided before the stage starts
+    outputs.VERSION == "": 6:11 `VERSION` does not name an output (write "stage.action.job[KEY]")
+    pr.number == "7": 6:12 `==` does not go between a number and a text
+    "#);
 }
 
 proptest! {

@@ -23,7 +23,7 @@ async fn what_does_not_hold_is_skipped_and_says_so_and_what_follows_runs() {
     t.run_the_job("clean", 0).await;
     t.run_the_job("after", 0).await;
     assert_snapshot!(t.checks(&sha), @r#"
-    success containerops/ci/push: 3 actions in 15 s
+    success containerops/ci/push: 3 actions in 19 s, 3 skipped
     success containerops/ci/push/after/after: success in 5 s
     success containerops/ci/push/build/build: success in 5 s
     skipped containerops/ci/push/cheer/cheer: skipped: `when: event == "tag"` does not hold

@@ -21,6 +21,7 @@ mod registry;
 mod reports;
 mod rerun;
 mod stages;
+mod starts;
 mod token;
 
 /// The smallest flow.

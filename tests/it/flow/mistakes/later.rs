@@ -21,13 +21,6 @@ error: `receivers` is not supported yet
   | ^^^^^^^^^
   = hint: remove it
 
-error: `schedule` is not supported yet
-  --> not-yet.yml:5:3
-  |
-5 |   schedule: [{cron: "30 3 * * *"}]
-  |   ^^^^^^^^
-  = hint: remove it
-
 error: `matrix` is not supported yet
   --> not-yet.yml:9:5
   |
