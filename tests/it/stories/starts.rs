@@ -62,6 +62,7 @@ async fn a_schedule_starts_one_run_at_each_of_its_times() {
     t.later(DAY).await;
     t.ends("test").await;
     assert_eq!(t.events().await.len(), 3);
+    t.read_writes();
 }
 
 #[tokio::test]
@@ -77,6 +78,7 @@ async fn times_that_passed_while_nobody_was_there_start_one_run() {
     push: started 1
     schedule: started 1
     ");
+    t.read_writes();
 }
 
 #[tokio::test]
@@ -90,6 +92,7 @@ async fn side_branches_change_no_schedule_and_a_file_without_one_ends_it() {
     t.push("main", &format!("on: [push]\nstages: {}", NIGHTLY.split("stages: ").nth(1).expect("stages"))).await;
     t.later(3 * DAY).await;
     assert!(t.events().await.iter().all(|event| event.starts_with("push")));
+    t.read_writes();
 }
 
 #[tokio::test]
