@@ -12,7 +12,7 @@ use super::{
     start::{self, Failed, Kept},
 };
 use crate::{
-    flow::{self, Circumstances, Decision},
+    flow::{self, Circumstances, Decision, Given},
     forge::{FlowFile, Forge, ForgeError, Moved, Reading},
     model::{
         Button, Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Plan, RepositoryName, RunState,
@@ -300,7 +300,7 @@ impl Engine {
             return Ok((Draft::Nothing(reason), kept));
         }
         let circumstances = circumstances(forge, event, &files).await?;
-        Ok((draft_all(files, event, &circumstances), kept))
+        Ok((draft_all(files, event, &circumstances, &self.settings.given), kept))
     }
 
     async fn write_runs(&self, tx: &mut Tx, delivery: &DeliveryRow, event: &Event, drafts: &[Drafted]) -> Result<()> {
@@ -390,11 +390,11 @@ async fn open_pull_request(forge: &dyn Forge, event: &Event) -> Result<Option<u6
     }
 }
 
-fn draft_all(files: Vec<FlowFile>, event: &Event, circumstances: &Circumstances) -> Draft {
+fn draft_all(files: Vec<FlowFile>, event: &Event, circumstances: &Circumstances, given: &Given) -> Draft {
     let mut runs: Vec<Drafted> = Vec::new();
     let mut unasked = Vec::new();
     for file in files {
-        match draft_one(&file, event, circumstances) {
+        match draft_one(&file, event, circumstances, given) {
             Ok(draft) => runs.push(unique(draft, &runs)),
             Err(reason) => unasked.push(Unasked { path: file.path, reason }),
         }
@@ -410,7 +410,7 @@ fn draft_all(files: Vec<FlowFile>, event: &Event, circumstances: &Circumstances)
 fn draft_started(files: Vec<FlowFile>, event: &Event, circumstances: &Circumstances, only: Option<&str>) -> Drafts {
     let (mut runs, mut unasked): (Vec<Drafted>, _) = (Vec::new(), Vec::new());
     for file in files {
-        match draft_one(&file, event, circumstances) {
+        match draft_one(&file, event, circumstances, &Given::default()) {
             Ok(draft) if only.is_some_and(|only| only != draft.flow) => {
                 unasked.push(Unasked { path: file.path, reason: format!("it is called {}", draft.flow) });
             }
@@ -423,8 +423,13 @@ fn draft_started(files: Vec<FlowFile>, event: &Event, circumstances: &Circumstan
 }
 
 /// Err: the file does not know this kind of event, so there is nothing to show anywhere.
-pub(super) fn draft_one(file: &FlowFile, event: &Event, circumstances: &Circumstances) -> Result<Drafted, String> {
-    let mut flow = match flow::read(&file.path, &event.repository.name, &file.content) {
+pub(super) fn draft_one(
+    file: &FlowFile,
+    event: &Event,
+    circumstances: &Circumstances,
+    given: &Given,
+) -> Result<Drafted, String> {
+    let mut flow = match flow::read_given(&file.path, &event.repository.name, &file.content, given) {
         Ok(flow) => flow,
         Err(diagnostics) => return Ok(broken(file, diagnostics, circumstances)),
     };
@@ -432,7 +437,8 @@ pub(super) fn draft_one(file: &FlowFile, event: &Event, circumstances: &Circumst
         && !inputs.is_empty()
         && flow.refuses(inputs).is_none()
     {
-        let read = flow::read_with(&file.path, &event.repository.name, &file.content, inputs);
+        let given = Given { inputs: inputs.clone(), ..given.clone() };
+        let read = flow::read_given(&file.path, &event.repository.name, &file.content, &given);
         flow = read.map_err(|wrong| {
             let first = wrong.first().map_or_else(String::new, |first| format!(": {}", first.message));
             format!("with these inputs the file is wrong{first}")

@@ -20,7 +20,9 @@ mod fields;
 mod file;
 mod findings;
 mod full;
+mod given;
 mod globs;
+mod habits;
 mod job;
 mod keys;
 mod links;
@@ -30,6 +32,7 @@ mod quantity;
 mod render;
 mod resources;
 mod scalar;
+mod schema;
 mod stage;
 mod starts;
 mod triggers;
@@ -47,8 +50,11 @@ use crate::model::{Diagnostic, Event, EventKind, Plan, RepositoryName, Severity,
 pub use circumstances::{Circumstances, heeds_message, skip_of};
 pub use condition::Before;
 pub use full::full_form;
+pub use given::{Given, NoPart, Part};
+pub use habits::{Habit, habits};
 pub use names::name_of;
 pub use render::{Palette, markdown, paint, render};
+pub use schema::schema;
 pub use starts::{next as next_time, variable as input_variable};
 pub use when::{asks_for_result, holds, output_name};
 
@@ -69,6 +75,8 @@ pub struct Flow {
     triggers: triggers::Triggers,
     concurrency: concurrency::Rule,
     warnings: Vec<Diagnostic>,
+    variables: BTreeSet<String>,
+    only: Vec<Part>,
 }
 
 /// Whether an event starts a run.
@@ -95,19 +103,18 @@ pub enum Decision {
 /// # Errors
 /// Everything that is wrong with the file, and its warnings, in the file's order. At least one of them is an error.
 pub fn read(path: &str, repository: &RepositoryName, text: &[u8]) -> Result<Flow, Vec<Diagnostic>> {
-    read_with(path, repository, text, &BTreeMap::new())
+    read_given(path, repository, text, &Given::default())
 }
 
-/// The same with inputs that were given by hand and that [`Flow::refuses`] has nothing against: they stand for
-/// `@NAME@`.
+/// The same, of a flow that somebody runs by hand.
 ///
 /// # Errors
-/// As [`read`]; what is wrong may be an input's value at its place.
-pub fn read_with(
+/// As [`read`].
+pub fn read_given(
     path: &str,
     repository: &RepositoryName,
     text: &[u8],
-    inputs: &BTreeMap<String, String>,
+    given: &Given,
 ) -> Result<Flow, Vec<Diagnostic>> {
     let source = decode(text)?;
     let mut findings = Findings::new(source);
@@ -115,7 +122,7 @@ pub fn read_with(
         return Err(findings.into_diagnostics());
     };
     let shape = Shape::of(&root);
-    variables::replace(&mut root, shape, inputs, &mut findings);
+    let variables = variables::replace(&mut root, shape, given, &mut findings);
     let mut reading =
         Reading { findings, shape, links: Vec::new(), asking: Vec::new(), inputs: BTreeSet::new(), jobs: 0 };
     let draft = file::read(&root, path, repository, &mut reading);
@@ -123,7 +130,7 @@ pub fn read_with(
     let warnings = reading.findings.into_diagnostics();
     match draft {
         Some(file::Draft { plan, triggers, concurrency }) if !failed => {
-            Ok(Flow { plan, triggers, concurrency, warnings })
+            Ok(Flow { plan, triggers, concurrency, warnings, variables, only: given.only.clone() })
         }
         Some(_) | None => Err(warnings),
     }
@@ -143,6 +150,21 @@ impl Flow {
     /// What is odd about the file, though it runs.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
+    }
+
+    /// The names of its own `variables`.
+    pub const fn variables(&self) -> &BTreeSet<String> {
+        &self.variables
+    }
+
+    /// Whether it has a part, whatever the event.
+    pub fn has(&self, part: &Part) -> bool {
+        part.is_of(&self.plan)
+    }
+
+    /// Its parts, stages and actions, whatever the event.
+    pub fn parts(&self) -> Vec<Part> {
+        given::parts(&self.plan)
     }
 
     /// What starts it besides what happens on a forge.
@@ -197,6 +219,10 @@ impl Flow {
         };
         let concurrency = self.concurrency.of(event, &known, &self.plan.flow);
         let mut plan = Plan { concurrency, inputs: inputs.clone(), ..self.plan.clone() };
+        plan = match given::narrow(plan, &self.only) {
+            Ok(plan) => plan,
+            Err(reason) => return Decision::Unasked { reason },
+        };
         match when::decide(&mut plan, event, &circumstances.changes, &inputs) {
             Ok(()) => Decision::Run(plan),
             Err(when::TooMuch) => Decision::Broken(said(

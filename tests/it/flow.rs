@@ -3,10 +3,12 @@
 mod concurrency;
 mod conditions;
 mod digests;
+mod habits;
 mod mistakes;
 mod originals;
 mod plans;
 mod properties;
+mod schema;
 
 use std::{fs, path::PathBuf};
 

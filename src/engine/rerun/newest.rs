@@ -12,7 +12,7 @@ use crate::{
         intake::{Drafted, draft_one},
         tell,
     },
-    flow,
+    flow::{self, Given},
     forge::{FlowFile, Forge, ForgeError},
     model::{
         Conclusion, Context, DeliveryId, DeliveryState, Event, EventKind, ExternalId, FlowSource, Plan, Progress, Rank,
@@ -162,7 +162,7 @@ async fn find(forge: &dyn Forge, run: &RunRow) -> Result<Found, ForgeError> {
         return Ok(Found::Nothing(format!("{at} has neither {} nor another flow file `{}`", run.path, run.flow)));
     };
     let circumstances = circumstances(forge, event, std::slice::from_ref(&file)).await?;
-    Ok(match draft_one(&file, event, &circumstances) {
+    Ok(match draft_one(&file, event, &circumstances, &Given::default()) {
         Ok(draft) => Found::Draft(Box::new(draft), FlowSource { branch: branch.to_owned(), sha }),
         Err(reason) => Found::Nothing(format!("by {} at {at} nothing is to run: {reason}", file.path)),
     })
