@@ -88,3 +88,8 @@ error: `ci` is no flow's `uri`
   = hint: write <namespace>/<repository>/<name>
 "#);
 }
+
+#[test]
+fn filters_and_conditions_of_a_wrong_shape() {
+    assert_snapshot!(mistakes("when"));
+}
