@@ -6,7 +6,7 @@
 mod secrets;
 mod shell;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::model::Diagnostic;
 
