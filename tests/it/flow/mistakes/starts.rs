@@ -91,5 +91,64 @@ error: `ci` is no flow's `uri`
 
 #[test]
 fn filters_and_conditions_of_a_wrong_shape() {
-    assert_snapshot!(mistakes("when"));
+    assert_snapshot!(mistakes("when"), @r#"
+error: `paths` is empty, and would match nothing
+  --> when.yml:2:17
+  |
+2 |   push: {paths: [], ignore-paths: ["!x"]}
+  |                 ^
+  = hint: remove it to match everything
+
+error: patterns cannot be negated
+  --> when.yml:2:36
+  |
+2 |   push: {paths: [], ignore-paths: ["!x"]}
+  |                                    ^^^^
+  = hint: name what should match
+
+error: `branch` is a text; this is a list
+  --> when.yml:3:41
+  |
+3 |   schedule: {cron: "0 3 * * *", branch: [c]}
+  |                                         ^
+
+error: unknown key `inptus` in `manual`
+  --> when.yml:4:12
+  |
+4 |   manual: {inptus: , inputs: {level: {options: []}}}
+  |            ^^^^^^
+  = hint: did you mean `inputs`?
+
+error: `options` has 1 to 100 texts
+  --> when.yml:4:48
+  |
+4 |   manual: {inptus: , inputs: {level: {options: []}}}
+  |                                                ^
+
+error: a condition is true or false; this is a text
+  --> when.yml:7:11
+  |
+7 |     when: branch
+  |           ^^^^^^
+  = hint: compare it with something, as in `branch == "main"`
+
+error: there is no variable `brnch` here
+   --> when.yml:10:15
+   |
+10 |         when: brnch == "main"
+   |               ^^^^^
+   = hint: did you mean `branch`? A text stands in quotes of its own: '"brnch"'
+
+error: a condition is a text; this is a list
+   --> when.yml:12:39
+   |
+12 |           - {name: c, image: i, when: [d]}
+   |                                       ^
+
+error: a link points to an earlier job
+   --> when.yml:13:39
+   |
+13 |           - {name: d, image: i, when: 'outputs["a.b.d[X]"] == "1"'}
+   |                                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+"#);
 }
