@@ -83,15 +83,23 @@ impl EventArgs {
 /// The same event with the first schedule, or the first flow to follow, of these flows, if nobody has named one.
 pub(super) fn fitting(kind: EventKind, flows: &[Flow]) -> EventKind {
     let mut starters = flows.iter().flat_map(Flow::starters);
-    match kind {
+    match &kind {
         EventKind::Schedule { branch, cron } if cron.is_empty() => {
             let first = starters.find(|starter| matches!(starter, Starter::Schedule(_)));
+            let branch = branch.clone();
             EventKind::Schedule { branch, cron: first.map(|starter| starter.name()).unwrap_or_default() }
         }
         EventKind::Flow { branch, after, chain } if after.is_empty() => {
             let first = starters.find(|starter| matches!(starter, Starter::Flow(_)));
+            let (branch, chain) = (branch.clone(), chain.clone());
             EventKind::Flow { branch, after: first.map(|starter| starter.name()).unwrap_or_default(), chain }
         }
-        other => other,
+        EventKind::Push { .. }
+        | EventKind::Tag { .. }
+        | EventKind::PullRequest(_)
+        | EventKind::MergeGroup { .. }
+        | EventKind::Schedule { .. }
+        | EventKind::Manual { .. }
+        | EventKind::Flow { .. } => kind,
     }
 }
