@@ -12,13 +12,13 @@ use super::{
 use crate::{
     agent::protocol::{
         Cause, ChunkError, ClaimAnswer, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX,
-        OUTPUTS_MAX, Outputs, Start, Work,
+        OUTPUTS_MAX, Outputs, Start, Upload, Work,
     },
     blob::{Blob, Digest},
     flow,
     model::{
-        ActionState, AttemptState, EventKind, JobPath, JobPlan, JobState, Program, RunState, Subscription, Time,
-        Verdict,
+        ActionState, Artifact, AttemptState, Checkout, EventKind, JobPath, JobPlan, JobState, Program, RunState,
+        Subscription, Time, Verdict,
     },
     store::{Change, JobRow, RunRow, Tx},
 };
@@ -41,6 +41,9 @@ pub enum Denied {
     /// An event's body is none: 400.
     #[error("the event's body is not `{{\"INFO\": {{\"status\": true or false}}}}`: {0}")]
     Event(String),
+    /// A part or an artifact that is none, or not this job's, or too much: 400.
+    #[error("it is not kept: {0}")]
+    Bundle(String),
     /// More output than a job may have: 413.
     #[error("outputs may have {OUTPUT_VALUE_MAX} bytes each and {OUTPUTS_MAX} in all")]
     TooMuch,
@@ -84,6 +87,7 @@ impl Engine {
     /// The job's work; from now on it runs. A subscription to an output that was never written ends it instead.
     async fn work(&self, tx: &mut Tx, place: &Place, job: &JobRow, now: Time) -> Result<ClaimAnswer> {
         let plan = self.job_plan(place, job)?;
+        let checkout = place.plan()?.checkout;
         let mut environments = plan.environments.clone();
         for subscription in &plan.subscriptions {
             match self.value_of(tx, place, subscription).await? {
@@ -95,6 +99,10 @@ impl Engine {
         // the first job that runs lays out the workspace; those before it may have been left out
         let before = tx.jobs(job.attempt_id).await?;
         let first = before.iter().all(|other| other.place >= job.place || other.started.is_none());
+        let downloads = match self.downloads(tx, place, plan, job.id).await? {
+            Ok(downloads) => downloads,
+            Err(words) => return self.cannot_start(tx, job, words, now).await,
+        };
         environments.extend(self.variables(place, plan)?);
         let log_limit = job.log_limit.map_or(self.settings.log_limit, i64::cast_unsigned);
         environments.extend(self.event_urls(job.id).into_iter().map(|(name, url)| (name.to_owned(), url)));
@@ -103,11 +111,16 @@ impl Engine {
             job: job.id,
             start: start(plan, place),
             environments,
-            source: place.run.source.clone().filter(|_| first),
+            source: place.run.source.clone().filter(|_| first && checkout == Checkout::Commit),
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
             log_limit,
+            downloads,
+            artifacts: uploads(plan),
+            artifact_limit: self.settings.artifact_limit,
+            caches: self.caches(place, job)?,
+            cache_limit: self.settings.cache_limit,
         })))
     }
 
@@ -116,6 +129,10 @@ impl Engine {
             "{} did not write {}, which it subscribes to; with `optional: true` it would run without",
             missing.from.job, missing.from.key
         );
+        self.cannot_start(tx, job, message, now).await
+    }
+
+    async fn cannot_start(&self, tx: &mut Tx, job: &JobRow, message: String, now: Time) -> Result<ClaimAnswer> {
         self.end_job(tx, job, Verdict::CannotStart { message: message.clone() }, now).await?;
         Ok(ClaimAnswer::Leave { reason: message })
     }
@@ -138,7 +155,7 @@ impl Engine {
         self.settle(tx, place.run.id, now).await
     }
 
-    fn job_plan<'a>(&self, place: &'a Place, job: &JobRow) -> Result<&'a JobPlan> {
+    pub(super) fn job_plan<'a>(&self, place: &'a Place, job: &JobRow) -> Result<&'a JobPlan> {
         let at = usize::try_from(job.place).unwrap_or(usize::MAX);
         let broken = || EngineError::Broken(format!("job {} is not in its run's plan", job.id));
         place.plan()?.jobs.get(at).ok_or_else(broken)
@@ -255,7 +272,7 @@ impl Engine {
         Ok(tx.action(attempt.action_id).await?.cancelled_by)
     }
 
-    /// The snapshot of the session's own run, if that is what is asked for.
+    /// The snapshot of the session's own run, or a part of a bundle that its job was told of.
     ///
     /// # Errors
     /// [`Denied`].
@@ -269,8 +286,10 @@ impl Engine {
                 Some(blob) => Ok(Some(blob)),
                 None => Err(self.make_source_again(&run, asked).await?),
             },
-            Some(_) => Ok(None),
-            None => Err(source_is_made_again()),
+            Some(_) | None => match self.part_of(job.id, asked).await? {
+                None if run.source.is_none() => Err(source_is_made_again()),
+                part => Ok(part),
+            },
         }
     }
 
@@ -326,6 +345,14 @@ fn start(plan: &JobPlan, place: &Place) -> Start {
             Start::Entrypoint(place.run.pins.get(&plan.image).map(|pin| pin.entrypoint.clone()).unwrap_or_default())
         }
     }
+}
+
+fn uploads(plan: &JobPlan) -> Vec<Upload> {
+    let upload = |artifact: &Artifact| {
+        let Artifact { name, paths, on, .. } = artifact.clone();
+        Upload { name, paths, on }
+    };
+    plan.artifacts.iter().map(upload).collect()
 }
 
 /// Where a job stands in a plan.

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{concurrency, condition};
-use crate::model::{ActionPlan, Concurrency, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan, When};
+use crate::model::{
+    ActionPlan, Artifact, Cache, Checkout, Concurrency, Download, JobPlan, Plan, Program, Sequencing, StageKind,
+    StagePlan, When,
+};
 
 /// The plan as a flow file that means the same.
 pub fn full_form(plan: &Plan) -> String {
@@ -74,6 +77,18 @@ impl Page {
         self.text(4, "title", &action.title);
         self.when(4, action.when.as_ref());
         self.line(4, &format!("allow-failure: {}", action.allow_failure));
+        if !action.caches.is_empty() {
+            self.line(4, "cache:");
+        }
+        for Cache { name, key_files, paths } in &action.caches {
+            let list = |texts: &[String]| texts.iter().map(|text| quote(text)).collect::<Vec<_>>().join(", ");
+            let keys = if key_files.is_empty() { String::new() } else { format!(", key-files: [{}]", list(key_files)) };
+            self.line(5, &format!("- {{name: {}{keys}, paths: [{}]}}", scalar(name), list(paths)));
+        }
+        match action.checkout {
+            Checkout::Commit => {}
+            Checkout::Nothing => self.line(4, "checkout: false"),
+        }
         self.line(4, "jobs:");
         action.jobs.iter().for_each(|job| self.job(job));
     }
@@ -97,6 +112,7 @@ impl Page {
             let source = quote(&link.from.to_string());
             self.line(7, &format!("- {{{source}: {}{optional}}}", scalar(&link.variable)));
         }
+        self.artifacts(job);
         self.line(6, &format!("allow-failure: {}", job.allow_failure));
         self.when(6, job.when.as_ref());
     }
@@ -104,6 +120,23 @@ impl Page {
     fn when(&mut self, depth: usize, when: Option<&When>) {
         if let Some(when) = when {
             self.line(depth, &format!("when: {}", quote(&when.text)));
+        }
+    }
+
+    fn artifacts(&mut self, job: &JobPlan) {
+        if !job.artifacts.is_empty() || !job.downloads.is_empty() {
+            self.line(6, "artifacts:");
+        }
+        for Artifact { name, paths, on, keep } in &job.artifacts {
+            let paths: Vec<String> = paths.iter().map(|path| quote(path)).collect();
+            let keep = keep.map_or_else(String::new, |keep| format!(", keep: {}", duration(keep)));
+            let (name, paths, on) = (scalar(name), paths.join(", "), on.as_str());
+            self.line(7, &format!("- {{name: {name}, paths: [{paths}], on: {on}{keep}}}"));
+        }
+        for Download { from, name, to, optional } in &job.downloads {
+            let to = if to.is_empty() { String::new() } else { format!(", to: {}", quote(to)) };
+            let optional = if *optional { ", optional: true" } else { "" };
+            self.line(7, &format!("- {{from: {}, name: {}{to}{optional}}}", quote(&from.to_string()), scalar(name)));
         }
     }
 
@@ -150,10 +183,8 @@ impl Page {
     }
 
     fn timeout(&mut self, depth: usize, timeout: Option<Duration>) {
-        let Some(seconds) = timeout.map(|timeout| timeout.as_secs()) else { return };
-        let units = [(86400, "d"), (3600, "h"), (60, "m"), (1, "s")];
-        if let Some((unit, name)) = units.into_iter().find(|(unit, _)| seconds % unit == 0) {
-            self.line(depth, &format!("timeout: {}{name}", seconds / unit));
+        if let Some(timeout) = timeout {
+            self.line(depth, &format!("timeout: {}", duration(timeout)));
         }
     }
 
@@ -168,6 +199,14 @@ impl Page {
         self.0.push_str(text);
         self.0.push('\n');
     }
+}
+
+fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [(86400, "d"), (3600, "h"), (60, "m")];
+    let found = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
+    let (unit, name) = found.unwrap_or((1, "s"));
+    format!("{}{name}", seconds / unit)
 }
 
 /// A text without quotes where nobody could take it for anything else.

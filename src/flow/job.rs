@@ -3,7 +3,7 @@
 use crate::model::{JobPath, JobPlan, Program};
 
 use super::{
-    Reading, duration, environments,
+    Reading, artifacts, duration, environments,
     fields::Fields,
     findings::quoted,
     links,
@@ -36,6 +36,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
     let allow_failure = scalar::boolean(fields, "allow-failure", Toggle::Off, reading);
     let when = when::read(fields, (&path.stage, Some(&path.action), Some(&path.job)), reading);
     let name = path.job.clone();
+    let artifacts = artifacts::read(fields, &path, reading);
     links::read(fields, path, reading);
     JobPlan {
         name,
@@ -48,6 +49,8 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         subscriptions: Vec::new(),
         allow_failure,
         when,
+        artifacts,
+        downloads: Vec::new(),
     }
 }
 

@@ -21,8 +21,8 @@ pub(super) static STAGE: Level = Level {
 /// One of `actions`.
 pub(super) static ACTION: Level = Level {
     name: "an action",
-    keys: &["name", "title", "when", "allow-failure", "jobs"],
-    later: &["matrix", "services", "cache", "checkout", "runtime", "node"],
+    keys: &["name", "title", "when", "allow-failure", "jobs", "cache", "checkout"],
+    later: &["matrix", "services", "runtime", "node"],
     ignored: &["status", "logs"],
 };
 
@@ -43,8 +43,9 @@ pub(super) static JOB: Level = Level {
         "timeout",
         "allow-failure",
         "when",
+        "artifacts",
     ],
-    later: &["shell", "secrets", "inputs", "retry", "reports", "artifacts", "strict", "kubectl", "namespace", "wait"],
+    later: &["shell", "secrets", "inputs", "retry", "reports", "strict", "kubectl", "namespace", "wait"],
     ignored: &["status", "logs"],
 };
 
@@ -80,6 +81,22 @@ pub(super) static CONCURRENCY: Level =
 /// `resources`.
 pub(super) static RESOURCES: Level =
     Level { name: "`resources`", keys: &["cpu", "memory", "limits"], later: &[], ignored: &[] };
+
+/// One of `cache`.
+pub(super) static CACHE: Level =
+    Level { name: "a cache", keys: &["name", "key-files", "paths"], later: &[], ignored: &[] };
+
+/// `checkout`.
+pub(super) static CHECKOUT: Level =
+    Level { name: "`checkout`", keys: &[], later: &["ref", "depth", "submodules", "lfs"], ignored: &[] };
+
+/// One of `artifacts`.
+pub(super) static ARTIFACT: Level = Level {
+    name: "an artifact",
+    keys: &["name", "paths", "on", "keep", "from", "to", "optional"],
+    later: &[],
+    ignored: &[],
+};
 
 /// `resources: limits`.
 pub(super) static LIMITS: Level = Level { name: "`limits`", keys: &["cpu", "memory"], later: &[], ignored: &[] };

@@ -10,6 +10,9 @@
 //! the group of `concurrency`, a `condition`) is read with the file, and decided when there is one.
 
 mod action;
+mod artifacts;
+mod cache;
+mod checkout;
 mod children;
 mod circumstances;
 mod concurrency;
@@ -28,6 +31,7 @@ mod keys;
 mod links;
 mod names;
 mod node;
+mod paths;
 mod quantity;
 mod render;
 mod resources;
@@ -123,8 +127,15 @@ pub fn read_given(
     };
     let shape = Shape::of(&root);
     let variables = variables::replace(&mut root, shape, given, &mut findings);
-    let mut reading =
-        Reading { findings, shape, links: Vec::new(), asking: Vec::new(), inputs: BTreeSet::new(), jobs: 0 };
+    let mut reading = Reading {
+        findings,
+        shape,
+        links: Vec::new(),
+        asking: Vec::new(),
+        inputs: BTreeSet::new(),
+        downloads: Vec::new(),
+        jobs: 0,
+    };
     let draft = file::read(&root, path, repository, &mut reading);
     let failed = reading.findings.has_errors();
     let warnings = reading.findings.into_diagnostics();
@@ -298,6 +309,8 @@ struct Reading<'s> {
     asking: Vec<when::Asking>,
     /// The names of manual inputs.
     inputs: BTreeSet<String>,
+    /// Downloads, to be resolved likewise.
+    downloads: Vec<artifacts::Wish>,
     /// Jobs so far.
     jobs: usize,
 }

@@ -28,73 +28,66 @@ error: `matrix` is not supported yet
   |     ^^^^^^
   = hint: remove it
 
-error: `cache` is not supported yet
-   --> not-yet.yml:10:5
-   |
-10 |     cache: []
-   |     ^^^^^
-   = hint: remove it
-
 error: `secrets` is not supported yet
-   --> not-yet.yml:13:5
+   --> not-yet.yml:12:5
    |
-13 |     secrets: [TOKEN]
+12 |     secrets: [TOKEN]
    |     ^^^^^^^
    = hint: remove it
 
 error: `retry` is not supported yet
-   --> not-yet.yml:14:5
+   --> not-yet.yml:13:5
    |
-14 |     retry: {max: 1}
+13 |     retry: {max: 1}
    |     ^^^^^
    = hint: remove it
 
 error: `type: pause` is not supported yet
-   --> not-yet.yml:15:27
+   --> not-yet.yml:14:27
    |
-15 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
+14 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
    |                           ^^^^^
    = hint: remove the stage
 
 error: `approval` is not supported yet
-   --> not-yet.yml:15:34
+   --> not-yet.yml:14:34
    |
-15 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
+14 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
    |                                  ^^^^^^^^
    = hint: remove it
 
 error: `type: kubectl` is not supported yet
-   --> not-yet.yml:18:29
+   --> not-yet.yml:17:29
    |
-18 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+17 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                             ^^^^^^^
    = hint: remove the job
 
 error: `kubectl` is not supported yet
-   --> not-yet.yml:18:38
+   --> not-yet.yml:17:38
    |
-18 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+17 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                                      ^^^^^^^
    = hint: remove it
 
 error: `namespace` is not supported yet
-   --> not-yet.yml:18:57
+   --> not-yet.yml:17:57
    |
-18 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+17 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                                                         ^^^^^^^^^
    = hint: remove it
 
 error: `wait` is not supported yet
-   --> not-yet.yml:18:74
+   --> not-yet.yml:17:74
    |
-18 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+17 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                                                                          ^^^^
    = hint: remove it
 
 error: `kubectl` is not supported yet
-   --> not-yet.yml:19:22
+   --> not-yet.yml:18:22
    |
-19 |       - {name: more, kubectl: app.yaml}
+18 |       - {name: more, kubectl: app.yaml}
    |                      ^^^^^^^
    = hint: remove it
 "#);
