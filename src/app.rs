@@ -145,6 +145,7 @@ impl App {
                 self.engine.hurry(&changed).await?;
             }
             let mut done = self.engine.keep_contact().await?;
+            done += self.engine.start_scheduled().await?;
             done += self.engine.intake().await?;
             done += self.engine.make_sources().await?;
             done += self.engine.drive().await?;

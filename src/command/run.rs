@@ -96,7 +96,7 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 
 impl Args {
     fn given(&self) -> Given {
-        Given { variables: self.variables.iter().cloned().collect(), only: self.only.clone() }
+        Given { variables: self.variables.iter().cloned().collect(), only: self.only.clone(), ..Given::default() }
     }
 
     const fn amount(&self) -> Amount {

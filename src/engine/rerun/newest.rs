@@ -8,6 +8,7 @@ use super::{Refusal, Repeat, Unwilling, allowed};
 use crate::{
     engine::{
         Engine, EngineError, Result,
+        circumstances::circumstances,
         intake::{Drafted, draft_one},
         tell,
     },
@@ -161,7 +162,8 @@ async fn find(forge: &dyn Forge, run: &RunRow, executor: &dyn Executor) -> Resul
     let Some(file) = same_flow(files, run) else {
         return Ok(Found::Nothing(format!("{at} has neither {} nor another flow file `{}`", run.path, run.flow)));
     };
-    Ok(match draft_one(&file, event, &Given::default(), executor) {
+    let circumstances = circumstances(forge, event, std::slice::from_ref(&file)).await?;
+    Ok(match draft_one(&file, event, &circumstances, &Given::default(), executor) {
         Ok(draft) => Found::Draft(Box::new(draft), FlowSource { branch: branch.to_owned(), sha }),
         Err(reason) => Found::Nothing(format!("by {} at {at} nothing is to run: {reason}", file.path)),
     })
@@ -170,7 +172,10 @@ async fn find(forge: &dyn Forge, run: &RunRow, executor: &dyn Executor) -> Resul
 /// The branch whose newest commit has the newest flow file.
 fn branch_of(event: &Event) -> &str {
     match &event.kind {
-        EventKind::Push { branch } => branch,
+        EventKind::Push { branch }
+        | EventKind::Schedule { branch, .. }
+        | EventKind::Manual { branch, .. }
+        | EventKind::Flow { branch, .. } => branch,
         // code from another repository is not run, so the branch is one of this repository
         EventKind::PullRequest(pull) => &pull.branch,
         EventKind::Tag { .. } | EventKind::MergeGroup { .. } => &event.repository.default_branch,

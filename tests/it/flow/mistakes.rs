@@ -5,6 +5,7 @@ mod jobs;
 mod later;
 mod levels;
 mod links;
+mod starts;
 mod text;
 
 use containerops::{flow, model::Severity};
