@@ -136,10 +136,9 @@ fn add_sources(plan: &Plan, kept: &mut [Vec<bool>]) {
     }
 }
 
-/// The jobs whose outputs or artifacts a job takes.
+/// The jobs whose outputs a job takes.
 fn sources(job: &JobPlan) -> impl Iterator<Item = &JobPath> {
-    let links = job.subscriptions.iter().map(|link| &link.from.job);
-    links.chain(job.downloads.iter().map(|download| &download.from))
+    job.subscriptions.iter().map(|link| &link.from.job)
 }
 
 fn place(plan: &Plan, path: &JobPath) -> Option<(usize, usize)> {

@@ -1,7 +1,6 @@
 //! The whole product on a real cluster: a push by the real git, real pods with the real agent, rows, logs and notes.
 
 mod components;
-mod data;
 mod deaths;
 mod ends;
 mod janitor;
