@@ -2,21 +2,21 @@
 //! and a chunk that was read is a chunk again.
 #![no_main]
 
-use containerops_fuzz::{
+use containerops::{
     agent::{
         chunk::decode_index,
         cout::{Finder, Unfinished},
         mask::Masks,
         protocol::{Chunk, Piece, Stream},
     },
-    log::{
+    model::Time,
+    web::log::{
         ansi::{Renderer, block, plain},
         fault::fault,
         lines::Collector,
     },
-    memory,
-    model::Time,
 };
+use containerops_fuzz::memory;
 use libfuzzer_sys::fuzz_target;
 
 #[global_allocator]

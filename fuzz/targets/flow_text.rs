@@ -1,11 +1,11 @@
 //! Any bytes are a flow file: reading ends, within bounds, and what is good means the same when it is written out.
 #![no_main]
 
-use containerops_fuzz::{
+use containerops::{
     flow::{self, Decision},
-    memory,
     model::{Event, EventKind, ForgeKind, Repository, Trust},
 };
+use containerops_fuzz::memory;
 use libfuzzer_sys::fuzz_target;
 
 #[global_allocator]
