@@ -94,7 +94,7 @@ fn plan(text: &str) -> Plan {
     let kind = EventKind::Push { branch: "main".to_owned() };
     let sha = "0".repeat(40).parse().expect("a sha");
     let (actor, title) = (String::new(), String::new());
-    let event = Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted };
+    let event = Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted, message: None };
     match flow.plan(&event) {
         Decision::Run(plan) => plan,
         Decision::LeftOut { reason } | Decision::Unasked { reason } => panic!("{reason}"),

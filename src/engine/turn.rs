@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     Engine, EngineError, Result, inputs,
-    settle::{Place, places},
+    settle::{Place, left_out, places},
     verdict::{Evidence, verdict},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         OUTPUTS_MAX, Outputs, Start, Upload, Work,
     },
     blob::{Blob, Digest},
-    flow::data::MAX_DATA_BYTES,
+    flow::{self, data::MAX_DATA_BYTES},
     model::{
         ActionState, Artifact, AttemptState, Checkout, EventKind, JobPath, JobPlan, JobState, Program, RunState,
         Subscription, Time, Verdict,
@@ -77,6 +77,10 @@ impl Engine {
         if !super::claim::may_start(tx, &place, job).await? {
             return Ok(ClaimAnswer::Wait);
         }
+        if let Some(reason) = left_out(tx, &place, job).await? {
+            self.end_job(tx, job, Verdict::Skipped { reason: reason.clone() }, now).await?;
+            return leave(&reason);
+        }
         self.work(tx, &place, job, now).await
     }
 
@@ -99,6 +103,9 @@ impl Engine {
             Ok(data) => environments.extend(data.map(|data| ("CO_DATA".to_owned(), data))),
             Err(message) => return self.cannot_start(tx, job, message, now).await,
         }
+        // the first job that runs lays out the workspace; those before it may have been left out
+        let before = tx.jobs(job.attempt_id).await?;
+        let first = before.iter().all(|other| other.place >= job.place || other.started.is_none());
         let downloads = match self.downloads(tx, place, plan, job.id).await? {
             Ok(downloads) => downloads,
             Err(words) => return self.cannot_start(tx, job, words, now).await,
@@ -111,7 +118,7 @@ impl Engine {
             job: job.id,
             start: start(plan, place),
             environments,
-            source: place.run.source.clone().filter(|_| job.place == 0 && checkout == Checkout::Commit),
+            source: place.run.source.clone().filter(|_| first && checkout == Checkout::Commit),
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
@@ -194,7 +201,8 @@ impl Engine {
         if let EventKind::Tag { tag } = &event.kind {
             all.push(("CO_TAG", tag.clone()));
         }
-        Ok(all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        let inputs = place.flow()?.inputs.iter().map(|(name, value)| (flow::input_variable(name), value.clone()));
+        Ok(all.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(inputs).collect())
     }
 
     /// The job of a session, whose agent speaks.

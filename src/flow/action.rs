@@ -11,6 +11,7 @@ use super::{
     job, keys,
     names::{self, Named},
     scalar::{self, Toggle},
+    when,
 };
 
 /// The action in `fields`, or each cell of its matrix; none if it has no job, which is a success that needs no pod. No
@@ -36,6 +37,7 @@ pub(super) fn one(
     reading: &mut Reading<'_>,
 ) -> Option<ActionPlan> {
     let title = scalar::title(fields, reading);
+    let when = when::read(fields, (stage, Some(name), None), reading);
     let allow_failure = scalar::boolean(fields, "allow-failure", Toggle::Off, reading);
     let caches = cache::read(fields, name, reading);
     let checkout = checkout::read(fields, reading);
@@ -46,7 +48,7 @@ pub(super) fn one(
         reading.findings.warning(fields.at(), message).hint("give it `jobs`, or an `image`");
         return None;
     }
-    Some(ActionPlan { name: name.to_owned(), title, allow_failure, jobs, caches, checkout, cell, matrix })
+    Some(ActionPlan { name: name.to_owned(), title, allow_failure, when, jobs, caches, checkout, cell, matrix })
 }
 
 fn jobs(fields: &mut Fields<'_>, stage: &str, [action, only]: [&str; 2], reading: &mut Reading<'_>) -> Vec<JobPlan> {

@@ -13,16 +13,16 @@ pub(super) static FLOW: Level = Level {
 /// One of `stages`.
 pub(super) static STAGE: Level = Level {
     name: "a stage",
-    keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "actions"],
-    later: &["when", "approval"],
+    keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "when", "actions"],
+    later: &["approval"],
     ignored: &["status", "logs"],
 };
 
 /// One of `actions`.
 pub(super) static ACTION: Level = Level {
     name: "an action",
-    keys: &["name", "title", "allow-failure", "jobs", "cache", "checkout", "matrix", "cell"],
-    later: &["when", "services", "runtime", "node"],
+    keys: &["name", "title", "when", "allow-failure", "jobs", "cache", "checkout", "matrix", "cell"],
+    later: &["services", "runtime", "node"],
     ignored: &["status", "logs"],
 };
 
@@ -43,9 +43,10 @@ pub(super) static JOB: Level = Level {
         "resources",
         "timeout",
         "allow-failure",
+        "when",
         "artifacts",
     ],
-    later: &["shell", "secrets", "retry", "when", "reports", "strict", "kubectl", "namespace", "wait"],
+    later: &["shell", "secrets", "retry", "reports", "strict", "kubectl", "namespace", "wait"],
     ignored: &["status", "logs"],
 };
 
@@ -59,17 +60,28 @@ pub(super) static INPUT: Level =
 /// `on`.
 pub(super) static ON: Level = Level {
     name: "`on`",
-    keys: &["push", "pull_request", "tag"],
-    later: &["schedule", "manual", "flow"],
+    keys: &["push", "pull_request", "tag", "schedule", "manual", "flow"],
+    later: &[],
     ignored: &[],
 };
 
 /// `on: push` and `on: pull_request`.
 pub(super) static BRANCHES: Level =
-    Level { name: "a branch filter", keys: &["branches"], later: &["paths", "ignore-paths"], ignored: &[] };
+    Level { name: "a branch filter", keys: &["branches", "paths", "ignore-paths"], later: &[], ignored: &[] };
 
 /// `on: tag`.
 pub(super) static TAGS: Level = Level { name: "a tag filter", keys: &["names"], later: &[], ignored: &[] };
+
+/// One of `on: schedule`.
+pub(super) static SCHEDULE: Level =
+    Level { name: "a schedule", keys: &["cron", "timezone", "branch"], later: &[], ignored: &[] };
+
+/// `on: manual`.
+pub(super) static MANUAL: Level = Level { name: "`manual`", keys: &["inputs"], later: &[], ignored: &[] };
+
+/// One of the `inputs` of `manual`.
+pub(super) static MANUAL_INPUT: Level =
+    Level { name: "an input", keys: &["default", "options"], later: &[], ignored: &[] };
 
 /// `concurrency`.
 pub(super) static CONCURRENCY: Level =

@@ -3,7 +3,7 @@
 //! `{"stage.action.job[KEY]": VARIABLE}`, several pairs in one map or one by one in a list. `optional: true` in the same
 //! map lets the job run without its variables if the outputs were never written.
 
-use crate::model::{JobPath, Output, Plan, Subscription};
+use crate::model::{JobPath, Output, Plan, Subscription, When};
 
 use super::{
     Reading, environments,
@@ -11,7 +11,8 @@ use super::{
     findings::{Findings, quoted},
     node::{Entry, Node, Text, Value},
     scalar,
-    source::{self, Map, Places, Wrong},
+    source::{self, Map, Places, Written, Wrong},
+    when::Asking,
 };
 
 /// As many as a job may have outputs.
@@ -39,6 +40,62 @@ pub(super) fn read(fields: &mut Fields<'_>, subscriber: JobPath, reading: &mut R
         links.truncate(MAX_LINKS);
     }
     reading.links.extend(links);
+}
+
+/// Puts the outputs that conditions ask for into the plan, or says why they cannot be asked for.
+pub(super) fn resolve_conditions(plan: &mut Plan, reading: &mut Reading<'_>) {
+    let mut resolved = Vec::new();
+    let map = Map::of(plan);
+    for asking in std::mem::take(&mut reading.asking) {
+        let Some(to) = place_of(plan, &asking) else { continue };
+        for text in &asking.outputs {
+            match asked(&map, text, to, &reading.findings) {
+                Ok(found) if found.to_string() == *text => resolved.push((to, found)),
+                Ok(found) => {
+                    let message = format!("{} is written out in a condition", quoted(text));
+                    reading.findings.error(asking.at, message).hint(format!("write outputs[\"{found}\"]"));
+                }
+                Err((message, hint)) => reading.findings.error(asking.at, message).maybe_hint(hint),
+            }
+        }
+    }
+    for (to, found) in resolved {
+        when_at(plan, to).into_iter().for_each(|when| when.outputs.push(found.clone()));
+    }
+}
+
+/// Where a condition stands: in a stage, an action of it, or a job of that.
+type Level = (usize, Option<(usize, Option<usize>)>);
+
+fn place_of(plan: &Plan, asking: &Asking) -> Option<Level> {
+    let s = plan.stages.iter().position(|stage| stage.name == asking.stage)?;
+    let Some(action) = &asking.action else { return Some((s, None)) };
+    let a = plan.stages[s].actions.iter().position(|known| known.name == *action)?;
+    let Some(job) = &asking.job else { return Some((s, Some((a, None)))) };
+    let j = plan.stages[s].actions[a].jobs.iter().position(|known| known.name == *job)?;
+    Some((s, Some((a, Some(j)))))
+}
+
+fn when_at(plan: &mut Plan, (s, within): Level) -> Option<&mut When> {
+    let stage = plan.stages.get_mut(s)?;
+    let Some((a, job)) = within else { return stage.when.as_mut() };
+    let action = stage.actions.get_mut(a)?;
+    match job {
+        None => action.when.as_mut(),
+        Some(j) => action.jobs.get_mut(j)?.when.as_mut(),
+    }
+}
+
+/// The output that a condition means. It is asked before the first of what it stands in starts.
+fn asked(map: &Map<'_>, text: &str, (s, within): Level, findings: &Findings<'_>) -> Result<Output, Wrong> {
+    let to = within.map_or((s, 0, 0), |(a, job)| (s, a, job.unwrap_or_default()));
+    map.output_if(written(text)?, to, findings, |from| match within {
+        None if from.0 == s => Err(("the condition of a stage is decided before the stage starts".to_owned(), None)),
+        Some((a, None)) if (from.0, from.1) == (s, a) => {
+            Err(("the condition of an action is decided before the action starts".to_owned(), None))
+        }
+        None | Some(_) => map.check_direction(from, to),
+    })
 }
 
 /// Puts every link into the plan, or says why it cannot be.
@@ -93,11 +150,14 @@ fn is_optional(entry: &Entry, reading: &mut Reading<'_>) -> bool {
 }
 
 fn output(map: &Map<'_>, source: &str, to: Places, findings: &Findings<'_>) -> Result<Output, Wrong> {
-    let written = source::split(source).filter(|written| written.path.is_empty()).ok_or_else(|| {
+    map.output(written(source)?, to, findings)
+}
+
+fn written(source: &str) -> Result<Written<'_>, Wrong> {
+    source::split(source).filter(|written| written.path.is_empty()).ok_or_else(|| {
         let message = format!("{} does not name an output", quoted(source));
         (message, Some("write \"stage.action.job[KEY]\"".to_owned()))
-    })?;
-    map.output(written, to, findings)
+    })
 }
 
 fn subscribe(plan: &mut Plan, (s, a, j): Places, from: Output, link: Link) {

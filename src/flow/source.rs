@@ -56,8 +56,19 @@ impl<'p> Map<'p> {
 
     /// The output that the job at `to` means by a source.
     pub(super) fn output(&self, written: Written<'_>, to: Places, findings: &Findings<'_>) -> Result<Output, Wrong> {
+        self.output_if(written, to, findings, |from| self.check_direction(from, to))
+    }
+
+    /// The output that what stands at `to` means by a source, if `reaches` has nothing against it.
+    pub(super) fn output_if(
+        &self,
+        written: Written<'_>,
+        to: Places,
+        findings: &Findings<'_>,
+        reaches: impl Fn(Places) -> Result<(), Wrong>,
+    ) -> Result<Output, Wrong> {
         let from = self.job_named(written, to, findings)?;
-        self.check_direction(from, to)?;
+        reaches(from)?;
         let job = &self.plan.stages[from.0].actions[from.1].jobs[from.2];
         let key = written.key;
         if !job.outputs.iter().any(|output| output == key) {
@@ -147,7 +158,7 @@ impl<'p> Map<'p> {
     }
 
     /// A link points only to what has certainly ended when its job starts.
-    fn check_direction(&self, from: Places, to: Places) -> Result<(), Wrong> {
+    pub(super) fn check_direction(&self, from: Places, to: Places) -> Result<(), Wrong> {
         let (from_stage, to_stage) = (&self.plan.stages[from.0], &self.plan.stages[to.0]);
         if from.0 != to.0 {
             return if self.before[to.0][from.0] { Ok(()) } else { Err(not_needed(from_stage, to_stage)) };

@@ -1,4 +1,4 @@
-//! `variables`, and `@NAME@` in every value but `run` and `command`: no text of a script is ever put together by us.
+//! `variables`, and `@NAME@` in every value but `run`, `command` and `when`: no text of a script is ever put together by us.
 //!
 //! A matrix' values are known only when its cells are read (`cell`); here they are marked, so that a replaced text need
 //! not be looked at again. Only values are replaced, and no keys but those of `subscriptions`. What is not exactly `@`, a name and
@@ -10,32 +10,39 @@ use super::{
     Shape, cell,
     fields::Level,
     findings::{Findings, quoted},
+    given::Given,
     keys, matrix, names,
     node::{Entry, Node, Place, Value},
+    starts,
 };
 
 /// What all replaced texts may have together.
 const MAX_REPLACED_BYTES: usize = 4 << 20;
 
-/// Replaces the variables of a whole file in place, with `given` values where there are such, and marks what is a matrix'
-/// value; the names that the file has.
-pub(super) fn replace(
-    root: &mut Node,
-    shape: Shape,
-    given: &BTreeMap<String, String>,
-    findings: &mut Findings<'_>,
-) -> BTreeSet<String> {
+/// Replaces the variables of a whole file in place, with given values where there are such, and marks what is a matrix'
+/// value; the names that the file has. Inputs of a start by hand are variables, too.
+pub(super) fn replace(root: &mut Node, shape: Shape, given: &Given, findings: &mut Findings<'_>) -> BTreeSet<String> {
+    let inputs = starts::raw_inputs(root);
     let Value::Map(entries) = &mut root.value else { return BTreeSet::new() };
     let own = entries.iter().find(|entry| entry.key.text == "variables");
     // the original had no variables, so that an `@` in its files means itself
-    let strict = own.is_some() || shape == Shape::Ours;
+    let strict = own.is_some() || !inputs.is_empty() || shape == Shape::Ours;
     let mut variables = own.map_or_else(BTreeMap::new, |entry| read(&entry.value, findings));
     for (name, value) in &mut variables {
-        if let Some(other) = given.get(name) {
+        if let Some(other) = given.variables.get(name) {
             value.clone_from(other);
         }
     }
     let names = variables.keys().cloned().collect();
+    for (name, default) in inputs {
+        if variables.contains_key(&name) {
+            let at = entries.iter().find(|entry| entry.key.text == "on").map_or(Place::default(), |entry| entry.key.at);
+            let finding = findings.error(at, format!("{} is a variable and an input", quoted(&name)));
+            finding.hint("give one of them another name");
+        }
+        let value = given.inputs.get(&name).cloned().unwrap_or(default);
+        variables.insert(name, value);
+    }
     let (scope, elsewhere) = (BTreeSet::new(), BTreeSet::new());
     Replacer { variables, strict, scope, elsewhere, budget: MAX_REPLACED_BYTES, findings }.root(entries);
     names
@@ -124,7 +131,7 @@ impl Replacer<'_, '_> {
 
     fn entry(&mut self, entry: &mut Entry, within: Within) {
         match (within, entry.key.text.as_str()) {
-            (Within::Level, "run" | "command") => {}
+            (Within::Level, "run" | "command" | "when") => {}
             (Within::Level, "environments") => self.node(&mut entry.value, Within::Environments),
             (Within::Level, "subscriptions") => self.node(&mut entry.value, Within::Subscriptions),
             (Within::Level | Within::Environments, _) => self.node(&mut entry.value, within),

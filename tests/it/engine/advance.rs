@@ -43,7 +43,12 @@ impl Played {
     }
 
     fn moves(&self) -> Vec<Move> {
-        advance(&Seen { plan: &self.plan, actions: self.seats.clone(), stop: self.stop })
+        advance(&Seen {
+            plan: &self.plan,
+            actions: self.seats.clone(),
+            stop: self.stop,
+            outputs: &std::collections::BTreeMap::new(),
+        })
     }
 
     /// Makes all moves that are due, each of which must be one that may be made.
@@ -140,6 +145,7 @@ fn stage(index: usize) -> impl Strategy<Value = StagePlan> {
         sequencing,
         needs,
         fail_fast,
+        when: None,
         actions: (0..actions).zip(cells).map(|(place, cell)| action(place, cell)).collect(),
     })
 }
@@ -150,6 +156,7 @@ fn action(place: usize, is_cell: bool) -> ActionPlan {
         name: format!("a{place}"),
         title: String::new(),
         allow_failure: false,
+        when: None,
         jobs: Vec::new(),
         cell: is_cell.then(|| Cell { of: "m".to_owned(), label: place.to_string() }),
         matrix: BTreeMap::new(),
@@ -166,6 +173,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         title: String::new(),
         timeout: None,
         concurrency: None,
+        inputs: std::collections::BTreeMap::new(),
         stages,
     })
 }

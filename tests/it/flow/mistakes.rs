@@ -7,6 +7,7 @@ mod later;
 mod levels;
 mod links;
 mod matrix;
+mod starts;
 mod text;
 
 use containerops::{flow, model::Severity};

@@ -21,27 +21,6 @@ error: `receivers` is not supported yet
   | ^^^^^^^^^
   = hint: remove it
 
-error: `paths` is not supported yet
-  --> not-yet.yml:4:10
-  |
-4 |   push: {paths: ["src/**"]}
-  |          ^^^^^
-  = hint: remove it
-
-error: `schedule` is not supported yet
-  --> not-yet.yml:5:3
-  |
-5 |   schedule: [{cron: "30 3 * * *"}]
-  |   ^^^^^^^^
-  = hint: remove it
-
-error: `when` is not supported yet
-  --> not-yet.yml:8:5
-  |
-8 |     when: event == "tag"
-  |     ^^^^
-  = hint: remove it
-
 error: `secrets` is not supported yet
    --> not-yet.yml:11:5
    |
