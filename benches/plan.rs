@@ -97,6 +97,7 @@ fn plan(text: &str) -> Plan {
     let event = Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted, message: None };
     match flow.plan(&event) {
         Decision::Run(plan) => plan,
+        Decision::Broken(diagnostic) => panic!("{}", diagnostic.message),
         Decision::LeftOut { reason } | Decision::Unasked { reason } => panic!("{reason}"),
     }
 }
