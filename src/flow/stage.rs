@@ -27,7 +27,7 @@ pub(super) fn read(fields: &mut Fields<'_>, index: usize, names: &[Text], readin
         reading,
     );
     let needs = needs(fields, index, names, reading);
-    let when = when::read(fields, (&name, None, None), reading);
+    let when = if when::is_of_cells(fields) { None } else { when::read(fields, (&name, None, None), reading) };
     let fail_fast = scalar::boolean(fields, "fail-fast", Toggle::On, reading);
     let actions = match kind {
         StageKind::Normal => {

@@ -57,6 +57,12 @@ pub(super) fn read(
     None
 }
 
+/// Whether the condition of a stage that is a matrix itself asks for its values, and so is each cell's own.
+pub(super) fn is_of_cells(fields: &Fields<'_>) -> bool {
+    let asks = |text| Condition::again(text).is_some_and(|condition| condition.asks_for_matrix());
+    fields.has("matrix") && !fields.has("actions") && fields.peek("when").is_some_and(asks)
+}
+
 /// Whether any condition of a plan asks for the changed files.
 pub(super) fn asks_for_files(plan: &Plan) -> bool {
     plan.stages.iter().any(|stage| {

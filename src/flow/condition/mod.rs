@@ -223,6 +223,11 @@ impl Condition {
         })
     }
 
+    /// Whether it asks for a matrix' values.
+    pub(super) fn asks_for_matrix(&self) -> bool {
+        self.root.mentions(&|node| matches!(node, Node::Entry(Table::Matrix, _)))
+    }
+
     /// The outputs that it asks for.
     pub(super) fn outputs(&self) -> Vec<String> {
         let mut names = BTreeSet::new();

@@ -10,7 +10,7 @@ use containerops::{
     },
     model::{
         ActionId, ActionPath, ActionPlan, ActionState, Cell, Checkout, Conclusion, Plan, Sequencing, StageKind,
-        StagePlan, What,
+        StagePlan, What, When,
     },
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -222,6 +222,50 @@ fn the_worst_end_counts_and_a_skip_the_least() {
         assert_eq!(worst(order[..=place].iter().copied()), end);
     }
     assert_eq!(worst([]), Success);
+}
+
+#[test]
+fn a_sequence_of_cells_heeds_conditions() {
+    let when = |due: Option<&str>| {
+        let text = due.unwrap_or("branch == \"x\"").to_owned();
+        Some(When { due: due.map(str::to_owned), text, outputs: Vec::new() })
+    };
+    let (never, failure) = (when(None), when(Some("result == \"failure\"")));
+    let all = [(true, never.clone()), (true, None), (true, None), (false, None), (false, failure), (false, None)];
+    let actions = (0..).zip(all).map(|(place, (cell, when))| ActionPlan { when, ..action(place, cell) }).collect();
+    let stage = StagePlan {
+        name: "s".to_owned(),
+        title: String::new(),
+        kind: StageKind::Normal,
+        sequencing: Sequencing::Sequence,
+        needs: Vec::new(),
+        fail_fast: true,
+        when: None,
+        actions,
+    };
+    let plan = Plan {
+        flow: "ci".to_owned(),
+        uri: "acme/widget/ci".to_owned(),
+        title: String::new(),
+        timeout: None,
+        concurrency: None,
+        inputs: BTreeMap::new(),
+        stages: vec![stage],
+    };
+    let mut run = Played::new(plan);
+    run.advance();
+    let ids = |all: &[i64]| all.iter().map(|id| ActionId::from_i64(*id)).collect::<Vec<_>>();
+    assert_eq!(run.under_way(), ids(&[2, 3]), "the cells together, but for the one that is left out");
+    run.seat(ActionId::from_i64(2)).state = ActionState::Ended(Conclusion::Failure);
+    run.advance();
+    assert!(run.seat(ActionId::from_i64(3)).stopping, "fail-fast stops the cell beside");
+    assert_eq!(run.under_way(), ids(&[3]), "what asks for the result waits for all cells");
+    run.seat(ActionId::from_i64(3)).state = ActionState::Ended(Conclusion::Cancelled);
+    run.advance();
+    assert_eq!(run.under_way(), ids(&[5]), "only what asks for the result runs");
+    run.seat(ActionId::from_i64(5)).state = ActionState::Ended(Conclusion::Success);
+    run.advance();
+    assert_eq!(run.ended, Some(Conclusion::Failure));
 }
 
 /// Plays a run to its end.

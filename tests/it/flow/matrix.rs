@@ -43,6 +43,27 @@ hoisted-3-0: hoisted (3.0): python:3.0
 }
 
 #[test]
+fn a_condition_knows_the_values_of_its_cell() {
+    let due = |text: &str| {
+        let plan = read(text);
+        let runs = |when: &Option<containerops::model::When>| when.as_ref().is_none_or(|when| when.due.is_some());
+        assert!(plan.stages[0].when.is_none(), "it is each cell's own");
+        let cells = plan.stages[0].actions.iter();
+        cells.map(|cell| (runs(&cell.when), runs(&cell.jobs[0].when))).collect::<Vec<_>>()
+    };
+    let when = r#"matrix.rust == "beta""#;
+    let matrix = r#"matrix: {rust: ["1.95", beta]}"#;
+    let of_action =
+        format!("stages:\n  - name: s\n    actions: [{{name: unit, {matrix}, image: i, when: '{when}'}}]\n");
+    let of_job = format!(
+        "stages:\n  - name: s\n    actions: [{{name: unit, {matrix}, jobs: [{{name: j, image: i, when: '{when}'}}]}}]\n"
+    );
+    assert_eq!(due(&of_action), [(false, true), (true, true)]);
+    assert_eq!(due(&of_job), [(true, false), (true, true)]);
+    assert_eq!(due(&format!("stages:\n  - {{name: s, {matrix}, image: i, when: '{when}'}}\n")), due(&of_action));
+}
+
+#[test]
 fn a_matrix_is_written_out_cell_by_cell() {
     let wanted = plan(&good("good", "matrix"), push("main"));
     let written = flow::full_form(&wanted);
