@@ -42,6 +42,7 @@ const LOOK: Duration = Duration::from_millis(200);
   containerops run --only check/unit --only docs
   containerops run --event pull_request --branch fix --base main
   containerops run --var RUST=1.96 --quiet
+  containerops run --executor docker
   containerops run --executor kubernetes
 
 As processes, jobs run without any isolation, and images are not used.

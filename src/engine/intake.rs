@@ -12,6 +12,7 @@ use super::{
     start::{self, Failed, Kept},
 };
 use crate::{
+    executor::{Executor, Unable},
     flow::{self, Circumstances, Decision, Given},
     forge::{FlowFile, Forge, ForgeError, Moved, Reading},
     model::{
@@ -273,7 +274,7 @@ impl Engine {
         let mut files = forge.flow_files(&event.repository, &event.sha).await?;
         files.retain(|file| start.path.as_ref().is_none_or(|path| *path == file.path));
         let circumstances = circumstances(forge, &event, &files).await?;
-        let drafts = draft_started(files, &event, &circumstances, start.flow.as_deref());
+        let drafts = draft_started(files, &event, &circumstances, start.flow.as_deref(), self.executor.as_ref());
         if drafts.runs.is_empty() {
             let reasons: Vec<String> =
                 drafts.unasked.iter().map(|file| format!("{}: {}", file.path, file.reason)).collect();
@@ -300,7 +301,7 @@ impl Engine {
             return Ok((Draft::Nothing(reason), kept));
         }
         let circumstances = circumstances(forge, event, &files).await?;
-        Ok((draft_all(files, event, &circumstances, &self.settings.given), kept))
+        Ok((draft_all(files, event, &circumstances, &self.settings.given, self.executor.as_ref()), kept))
     }
 
     async fn write_runs(&self, tx: &mut Tx, delivery: &DeliveryRow, event: &Event, drafts: &[Drafted]) -> Result<()> {
@@ -390,11 +391,17 @@ async fn open_pull_request(forge: &dyn Forge, event: &Event) -> Result<Option<u6
     }
 }
 
-fn draft_all(files: Vec<FlowFile>, event: &Event, circumstances: &Circumstances, given: &Given) -> Draft {
+fn draft_all(
+    files: Vec<FlowFile>,
+    event: &Event,
+    circumstances: &Circumstances,
+    given: &Given,
+    executor: &dyn Executor,
+) -> Draft {
     let mut runs: Vec<Drafted> = Vec::new();
     let mut unasked = Vec::new();
     for file in files {
-        match draft_one(&file, event, circumstances, given) {
+        match draft_one(&file, event, circumstances, given, executor) {
             Ok(draft) => runs.push(unique(draft, &runs)),
             Err(reason) => unasked.push(Unasked { path: file.path, reason }),
         }
@@ -407,10 +414,16 @@ fn draft_all(files: Vec<FlowFile>, event: &Event, circumstances: &Circumstances,
 }
 
 /// A start makes runs only of what can run: what is wrong with a file was told when it was pushed.
-fn draft_started(files: Vec<FlowFile>, event: &Event, circumstances: &Circumstances, only: Option<&str>) -> Drafts {
+fn draft_started(
+    files: Vec<FlowFile>,
+    event: &Event,
+    circumstances: &Circumstances,
+    only: Option<&str>,
+    executor: &dyn Executor,
+) -> Drafts {
     let (mut runs, mut unasked): (Vec<Drafted>, _) = (Vec::new(), Vec::new());
     for file in files {
-        match draft_one(&file, event, circumstances, &Given::default()) {
+        match draft_one(&file, event, circumstances, &Given::default(), executor) {
             Ok(draft) if only.is_some_and(|only| only != draft.flow) => {
                 unasked.push(Unasked { path: file.path, reason: format!("it is called {}", draft.flow) });
             }
@@ -428,6 +441,7 @@ pub(super) fn draft_one(
     event: &Event,
     circumstances: &Circumstances,
     given: &Given,
+    executor: &dyn Executor,
 ) -> Result<Drafted, String> {
     let mut flow = match flow::read_given(&file.path, &event.repository.name, &file.content, given) {
         Ok(flow) => flow,
@@ -453,7 +467,10 @@ pub(super) fn draft_one(
         reason,
     };
     match flow.plan_in(event, circumstances) {
-        Decision::Run(plan) => Ok(draft(Some(plan), RunState::Queued, String::new())),
+        Decision::Run(plan) => match executor.unable(&plan) {
+            unable if unable.is_empty() => Ok(draft(Some(plan), RunState::Queued, String::new())),
+            unable => Ok(refused(draft(None, RunState::Ended(Conclusion::Failure), String::new()), executor, &unable)),
+        },
         Decision::Broken(diagnostic) => {
             let mut diagnostics = flow.warnings().to_vec();
             diagnostics.push(diagnostic);
@@ -476,6 +493,29 @@ fn broken(file: &FlowFile, diagnostics: Vec<Diagnostic>, circumstances: &Circums
             Some(reason) => reason.clone(),
             None => format!("the flow file has {errors} error{}", if errors == 1 { "" } else { "s" }),
         },
+    }
+}
+
+/// A run that this server's executor cannot do ends before it begins.
+fn refused(draft: Drafted, executor: &dyn Executor, unable: &[Unable]) -> Drafted {
+    let diagnostic = |unable: &Unable| Diagnostic {
+        severity: crate::model::Severity::Error,
+        message: unable.message.clone(),
+        line: 1,
+        column: 1,
+        length: 0,
+        source: String::new(),
+        hint: Some(unable.hint.to_owned()),
+    };
+    let more = match unable.len() {
+        0 | 1 => String::new(),
+        all => format!(" (and {} more)", all - 1),
+    };
+    let first = unable.first().map_or("", |unable| &unable.message);
+    Drafted {
+        diagnostics: unable.iter().map(diagnostic).chain(draft.diagnostics).collect(),
+        reason: format!("the {} executor cannot do this: {first}{more}", executor.kind().as_str()),
+        ..draft
     }
 }
 

@@ -95,6 +95,9 @@ impl Page {
 
     fn job(&mut self, job: &JobPlan) {
         self.line(5, &format!("- name: {}", scalar(&job.name)));
+        if is_of_the_original(job) {
+            self.line(6, "type: component");
+        }
         self.line(6, &format!("image: {}", scalar(&job.image)));
         self.program(&job.program);
         self.environments(job);
@@ -199,6 +202,12 @@ impl Page {
         self.0.push_str(text);
         self.0.push('\n');
     }
+}
+
+/// Whether only a file of the original's shape may set its variables.
+fn is_of_the_original(job: &JobPlan) -> bool {
+    let names = job.environments.keys().chain(job.subscriptions.iter().map(|link| &link.variable));
+    names.into_iter().any(|name| name.starts_with("CO_") && name != "CO_DATA")
 }
 
 fn duration(duration: Duration) -> String {

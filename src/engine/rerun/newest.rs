@@ -12,6 +12,7 @@ use crate::{
         intake::{Drafted, draft_one},
         tell,
     },
+    executor::Executor,
     flow::{self, Given},
     forge::{FlowFile, Forge, ForgeError},
     model::{
@@ -81,7 +82,7 @@ impl Engine {
         let run = self.store.read().await.map_err(EngineError::from)?.run(id).await.map_err(EngineError::from)?;
         let Some(run) = run else { return Ok(None) };
         let Some(forge) = self.forges.get(&run.event.repository.forge) else { return Ok(None) };
-        let found = find(forge.as_ref(), &run).await?;
+        let found = find(forge.as_ref(), &run, self.executor.as_ref()).await?;
         Ok(Some(Newest { run: id, wish, found }))
     }
 
@@ -150,7 +151,7 @@ impl From<EngineError> for ForgeOr {
     }
 }
 
-async fn find(forge: &dyn Forge, run: &RunRow) -> Result<Found, ForgeError> {
+async fn find(forge: &dyn Forge, run: &RunRow, executor: &dyn Executor) -> Result<Found, ForgeError> {
     let event = &run.event.0;
     let branch = branch_of(event);
     let Some(sha) = forge.branch_head(&event.repository, branch).await? else {
@@ -162,7 +163,7 @@ async fn find(forge: &dyn Forge, run: &RunRow) -> Result<Found, ForgeError> {
         return Ok(Found::Nothing(format!("{at} has neither {} nor another flow file `{}`", run.path, run.flow)));
     };
     let circumstances = circumstances(forge, event, std::slice::from_ref(&file)).await?;
-    Ok(match draft_one(&file, event, &circumstances, &Given::default()) {
+    Ok(match draft_one(&file, event, &circumstances, &Given::default(), executor) {
         Ok(draft) => Found::Draft(Box::new(draft), FlowSource { branch: branch.to_owned(), sha }),
         Err(reason) => Found::Nothing(format!("by {} at {at} nothing is to run: {reason}", file.path)),
     })
