@@ -74,6 +74,7 @@ fn work(file: &Path) -> Work {
         outputs: vec!["VERSION".to_owned()],
         masks: vec!["a secret of no one".to_owned()],
         log_limit: LOG_LIMIT,
+        shell: Vec::new(),
     }
 }
 

@@ -5,8 +5,10 @@
 //! `sequence` the next action is queued when the one before has ended; in a `parallel` one all are queued at once, and
 //! with `fail-fast` the first failure stops the others.
 
-use crate::model::{ActionId, ActionState, Conclusion, Plan, RUN_TIME_LIMIT, Sequencing, StagePlan};
+use crate::model::{ActionId, ActionState, Conclusion, Plan, RUN_TIME_LIMIT, Sequencing, StageKind, StagePlan};
 
+/// How a stage ends that nobody has answered in time.
+const EXPIRED: &str = "approval expired";
 /// Why what had not started by then never will.
 const OVERDUE: &str = "over the run's time limit";
 
@@ -17,6 +19,8 @@ pub struct Seen<'a> {
     pub plan: &'a Plan,
     /// Its actions, in the plan's order.
     pub actions: Vec<Seat>,
+    /// Its stages that wait, or have waited, for a person.
+    pub pauses: Vec<Pause>,
     /// Why all of it is to stop.
     pub stop: Option<Stop<'a>>,
 }
@@ -36,6 +40,32 @@ pub struct Seat {
     pub stopping: bool,
     /// Whether its end is an earlier run's: it stops nothing that is to run again beside it.
     pub carried: bool,
+}
+
+/// A stage that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Its place in the plan.
+    pub stage: usize,
+    /// How that stands.
+    pub standing: Standing,
+}
+
+/// How a question to people stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It waits.
+    Open,
+    /// It waits, and it is too late for an answer.
+    Late,
+    /// What needs the stage may start.
+    Approved,
+    /// It may not: by whom, and why.
+    Rejected(String),
+    /// Nobody answered in time.
+    Expired,
+    /// The run was stopped meanwhile.
+    Withdrawn,
 }
 
 /// Why a whole run stops.
@@ -58,6 +88,12 @@ pub enum Move {
     End(ActionId, Conclusion, String),
     /// The action's attempt is to be stopped; it ends by itself then.
     Stop(ActionId, String),
+    /// The stage at this place of the plan asks people from now on.
+    Ask(usize),
+    /// Nobody has answered that in time.
+    Expire(usize),
+    /// It need not be answered any more.
+    Withdraw(usize),
     /// Nothing will start any more.
     EndRun(Conclusion, String),
 }
@@ -76,10 +112,13 @@ pub fn advance(seen: &Seen<'_>) -> Vec<Move> {
             Gate::Open => board.play(index, stage),
             Gate::Shut(reason) => board.skip_waiting(index, reason),
         }
-        stages.push(board.end_of(index, stage, gate));
+        stages.push(match stage.kind {
+            StageKind::Pause => board.end_of_pause(index, seen, gate),
+            StageKind::Start | StageKind::Normal | StageKind::End => board.end_of(index, stage, gate),
+        });
     }
     if let Some(all) = stages.into_iter().collect::<Option<Vec<_>>>() {
-        board.end_run(all.iter().map(|end| end.conclusion), seen.stop);
+        board.end_run(&all, seen.stop);
     }
     board.moves
 }
@@ -110,6 +149,15 @@ impl Seat {
     }
 }
 
+/// The end of a stage that waits for people, in a run that is stopped.
+fn stopped(stop: Stop<'_>, name: &str) -> StageEnd {
+    let conclusion = match stop {
+        Stop::Cancelled(_) | Stop::Superseded(_) => Conclusion::Cancelled,
+        Stop::Overdue => Conclusion::TimedOut,
+    };
+    StageEnd { conclusion, bars: Some(format!("stage `{name}` ended: {conclusion}")), words: None }
+}
+
 fn superseded(by: i64) -> String {
     format!("superseded by run #{by}")
 }
@@ -128,6 +176,8 @@ struct StageEnd {
     conclusion: Conclusion,
     /// Why nothing that needs it may start: its own failure, or the one that it was skipped for.
     bars: Option<String>,
+    /// What people said, or did not, if that is how it ended.
+    words: Option<String>,
 }
 
 fn gate(stage: &StagePlan, before: &[Option<StageEnd>]) -> Gate {
@@ -246,19 +296,71 @@ impl Board {
             Gate::Closed | Gate::Open => (worst(ends), None),
         };
         let own = (!conclusion.lets_go_on()).then(|| format!("stage `{}` ended: {conclusion}", stage.name));
-        Some(StageEnd { conclusion, bars: own.or(bars) })
+        Some(StageEnd { conclusion, bars: own.or(bars), words: None })
     }
 
-    fn end_run(&mut self, stages: impl Iterator<Item = Conclusion>, stop: Option<Stop<'_>>) {
-        let end = worst(stages);
+    /// How a stage ended that waits for people; `None` while it does.
+    fn end_of_pause(&mut self, index: usize, seen: &Seen<'_>, gate: Gate) -> Option<StageEnd> {
+        let skipped = |reason| StageEnd { conclusion: Conclusion::Skipped, bars: Some(reason), words: None };
+        let standing = seen.pauses.iter().find(|pause| pause.stage == index).map(|pause| &pause.standing);
+        let name = &seen.plan.stages.get(index)?.name;
+        let ended = |conclusion, words: &str| {
+            let bars = Some(format!("stage `{name}`: {words}"));
+            Some(StageEnd { conclusion, bars, words: Some(words.to_owned()) })
+        };
+        match (standing, gate, seen.stop) {
+            (Some(Standing::Approved), ..) => {
+                Some(StageEnd { conclusion: Conclusion::Success, bars: None, words: None })
+            }
+            (Some(Standing::Rejected(words)), ..) => ended(Conclusion::Failure, words),
+            (Some(Standing::Expired), ..) => ended(Conclusion::TimedOut, EXPIRED),
+            (Some(Standing::Withdrawn), _, None) => ended(Conclusion::Cancelled, "withdrawn"),
+            (Some(Standing::Late), _, None) => {
+                self.moves.push(Move::Expire(index));
+                ended(Conclusion::TimedOut, EXPIRED)
+            }
+            (Some(Standing::Open), _, None) => None,
+            (Some(Standing::Open | Standing::Late), _, Some(stop)) => {
+                self.moves.push(Move::Withdraw(index));
+                Some(stopped(stop, name))
+            }
+            (Some(Standing::Withdrawn), _, Some(stop)) => Some(stopped(stop, name)),
+            (None, Gate::Closed, _) => None,
+            (None, Gate::Shut(reason), _) => Some(skipped(reason)),
+            (None, Gate::Open, Some(stop)) => Some(stopped(stop, name)),
+            (None, Gate::Open, None) if self.holds_nothing(index, seen.plan) => {
+                Some(StageEnd { conclusion: Conclusion::Skipped, bars: None, words: None })
+            }
+            (None, Gate::Open, None) => {
+                self.moves.push(Move::Ask(index));
+                None
+            }
+        }
+    }
+
+    /// Whether all that needs a stage was done by an earlier run, which asked for itself.
+    fn holds_nothing(&self, index: usize, plan: &Plan) -> bool {
+        let mut held = std::collections::BTreeSet::from([index]);
+        for (at, stage) in plan.stages.iter().enumerate() {
+            if stage.needs.iter().any(|need| held.contains(need)) {
+                held.insert(at);
+            }
+        }
+        let mut seats = self.seats.iter().filter(|seat| held.contains(&seat.stage)).peekable();
+        seats.peek().is_some() && seats.all(|seat| seat.carried)
+    }
+
+    fn end_run(&mut self, stages: &[StageEnd], stop: Option<Stop<'_>>) {
+        let end = worst(stages.iter().map(|stage| stage.conclusion));
+        let said = stages.iter().find(|stage| stage.conclusion == end).and_then(|stage| stage.words.clone());
         let (conclusion, reason) = match stop {
             // what was over before anybody's wish could reach it keeps its own end
-            _ if end == Conclusion::Failure => (end, String::new()),
+            _ if end == Conclusion::Failure => (end, said.unwrap_or_default()),
             Some(Stop::Cancelled(_) | Stop::Superseded(_)) if end != Conclusion::Cancelled => (end, String::new()),
             Some(Stop::Cancelled(by)) => (end, format!("cancelled by {by}")),
             Some(Stop::Superseded(number)) => (end, superseded(number)),
             Some(Stop::Overdue) => (Conclusion::TimedOut, OVERDUE.to_owned()),
-            None => (end, String::new()),
+            None => (end, said.unwrap_or_default()),
         };
         self.moves.push(Move::EndRun(conclusion, reason));
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{concurrency, condition};
-use crate::model::{ActionPlan, Concurrency, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan};
+use crate::model::{ActionPlan, Approval, Concurrency, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan};
 
 /// The plan as a flow file that means the same.
 pub fn full_form(plan: &Plan) -> String {
@@ -32,10 +32,12 @@ impl Page {
         let kind = match stage.kind {
             StageKind::Start => "start",
             StageKind::Normal => "normal",
+            StageKind::Pause => "pause",
             StageKind::End => "end",
         };
         self.line(2, &format!("type: {kind}"));
         self.line(2, &format!("needs: [{}]", needs.join(", ")));
+        self.approval(stage.approval.as_ref());
         if stage.kind != StageKind::Normal {
             return;
         }
@@ -47,6 +49,13 @@ impl Page {
         self.line(2, &format!("fail-fast: {}", stage.fail_fast));
         self.line(2, "actions:");
         stage.actions.iter().for_each(|action| self.action(action));
+    }
+
+    fn approval(&mut self, approval: Option<&Approval>) {
+        let Some(Approval { by, expires, note }) = approval else { return };
+        let by: Vec<String> = by.iter().map(|name| scalar(name)).collect();
+        let note = if note.is_empty() { String::new() } else { format!(", note: {}", quote(note)) };
+        self.line(2, &format!("approval: {{by: [{}], expires: {}{note}}}", by.join(", "), span(expires.as_secs())));
     }
 
     fn concurrency(&mut self, concurrency: Option<&Concurrency>) {
@@ -68,6 +77,10 @@ impl Page {
         self.line(5, &format!("- name: {}", scalar(&job.name)));
         self.line(6, &format!("image: {}", scalar(&job.image)));
         self.program(&job.program);
+        if !job.shell.is_empty() {
+            let words: Vec<String> = job.shell.iter().map(|word| quote(word)).collect();
+            self.line(6, &format!("shell: [{}]", words.join(", ")));
+        }
         self.environments(job);
         self.resources(job);
         self.timeout(6, job.timeout);
@@ -84,6 +97,16 @@ impl Page {
             self.line(7, &format!("- {{{source}: {}{optional}}}", scalar(&link.variable)));
         }
         self.line(6, &format!("allow-failure: {}", job.allow_failure));
+        self.retry(job);
+        if job.strict {
+            self.line(6, "strict: true");
+        }
+    }
+
+    fn retry(&mut self, job: &JobPlan) {
+        let Some(retry) = &job.retry else { return };
+        let on: Vec<&str> = retry.on.iter().map(|on| on.as_str()).collect();
+        self.line(6, &format!("retry: {{max: {}, on: [{}]}}", retry.max, on.join(", ")));
     }
 
     fn program(&mut self, program: &Program) {
@@ -130,10 +153,7 @@ impl Page {
 
     fn timeout(&mut self, depth: usize, timeout: Option<Duration>) {
         let Some(seconds) = timeout.map(|timeout| timeout.as_secs()) else { return };
-        let units = [(86400, "d"), (3600, "h"), (60, "m"), (1, "s")];
-        if let Some((unit, name)) = units.into_iter().find(|(unit, _)| seconds % unit == 0) {
-            self.line(depth, &format!("timeout: {}{name}", seconds / unit));
-        }
+        self.line(depth, &format!("timeout: {}", span(seconds)));
     }
 
     fn text(&mut self, depth: usize, key: &str, text: &str) {
@@ -147,6 +167,14 @@ impl Page {
         self.0.push_str(text);
         self.0.push('\n');
     }
+}
+
+/// A duration in the greatest unit in which it is a whole number.
+fn span(seconds: u64) -> String {
+    let units = [(86400, "d"), (3600, "h"), (60, "m")];
+    let found = units.into_iter().find(|(unit, _)| seconds % unit == 0);
+    let (unit, name) = found.unwrap_or((1, "s"));
+    format!("{}{name}", seconds / unit)
 }
 
 /// A text without quotes where nobody could take it for anything else.

@@ -8,8 +8,9 @@ use super::{
     findings::quoted,
     links,
     node::{Entry, Text, Value},
-    resources,
+    resources, retry,
     scalar::{self, Toggle},
+    shell,
 };
 
 /// Linux takes no longer argument than 128 KiB, and a script is one.
@@ -33,6 +34,9 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
     let timeout = duration::timeout(fields, reading);
     let outputs = outputs(fields, reading);
     let allow_failure = scalar::boolean(fields, "allow-failure", Toggle::Off, reading);
+    let retry = retry::read(fields, reading);
+    let strict = scalar::boolean(fields, "strict", Toggle::Off, reading);
+    let shell = shell::read(fields, &program, reading);
     let name = path.job.clone();
     links::read(fields, path, reading);
     JobPlan {
@@ -45,6 +49,9 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         outputs,
         subscriptions: Vec::new(),
         allow_failure,
+        retry,
+        strict,
+        shell,
     }
 }
 

@@ -13,8 +13,8 @@ pub(super) static FLOW: Level = Level {
 /// One of `stages`.
 pub(super) static STAGE: Level = Level {
     name: "a stage",
-    keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "actions"],
-    later: &["when", "approval"],
+    keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "actions", "approval"],
+    later: &["when"],
     ignored: &["status", "logs"],
 };
 
@@ -42,20 +42,11 @@ pub(super) static JOB: Level = Level {
         "resources",
         "timeout",
         "allow-failure",
-    ],
-    later: &[
-        "shell",
-        "secrets",
-        "inputs",
         "retry",
-        "when",
-        "reports",
-        "artifacts",
         "strict",
-        "kubectl",
-        "namespace",
-        "wait",
+        "shell",
     ],
+    later: &["secrets", "inputs", "when", "reports", "artifacts", "kubectl", "namespace", "wait"],
     ignored: &["status", "logs"],
 };
 
@@ -77,6 +68,13 @@ pub(super) static TAGS: Level = Level { name: "a tag filter", keys: &["names"], 
 /// `concurrency`.
 pub(super) static CONCURRENCY: Level =
     Level { name: "`concurrency`", keys: &["group", "policy", "limit"], later: &[], ignored: &[] };
+
+/// `approval`.
+pub(super) static APPROVAL: Level =
+    Level { name: "`approval`", keys: &["by", "expires", "note"], later: &[], ignored: &[] };
+
+/// `retry`.
+pub(super) static RETRY: Level = Level { name: "`retry`", keys: &["max", "on"], later: &[], ignored: &[] };
 
 /// `resources`.
 pub(super) static RESOURCES: Level =

@@ -10,6 +10,7 @@
 //! the group of `concurrency`, a `condition`) is read with the file, and decided when there is one.
 
 mod action;
+mod approval;
 mod children;
 mod concurrency;
 mod condition;
@@ -27,7 +28,9 @@ mod node;
 mod quantity;
 mod render;
 mod resources;
+mod retry;
 mod scalar;
+mod shell;
 mod stage;
 mod triggers;
 mod variables;

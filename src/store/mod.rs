@@ -5,6 +5,7 @@
 //! belongs together is together. After a commit the [`Bell`] rings: a hint for whoever waits, never the truth.
 
 mod action;
+mod approval;
 mod attempt;
 mod bell;
 mod blob;
@@ -34,6 +35,7 @@ use sqlx::{
 };
 
 pub use action::ActionRow;
+pub use approval::ApprovalRow;
 pub use attempt::AttemptRow;
 pub use bell::{Bell, Change, Listener};
 pub use budget::{Patience, Spent};

@@ -88,6 +88,7 @@ pub(crate) fn work(start: Start) -> Work {
         outputs: Vec::new(),
         masks: Vec::new(),
         log_limit: LOG_LIMIT,
+        shell: Vec::new(),
     }
 }
 

@@ -249,3 +249,13 @@ fn a_file_that_cannot_be_read_still_has_a_name() {
     assert_eq!(good("good", "smallest").uri(), "acme/shop/smallest");
     assert_eq!(good("good", "hoisted").name(), "levels");
 }
+
+#[test]
+fn retries_and_shells_are_written_out() {
+    assert_snapshot!(flow::full_form(&plan(&good("good", "retries"), push("main"))), @"");
+}
+
+#[test]
+fn a_pause_asks_whom_and_what_it_says_and_waits_for_a_week_if_it_does_not() {
+    assert_snapshot!(flow::full_form(&plan(&good("good", "pauses"), push("main"))), @"");
+}

@@ -71,6 +71,7 @@ impl Agents {
             outputs: Vec::new(),
             masks: Vec::new(),
             log_limit: LOG_LIMIT,
+            shell: Vec::new(),
         };
         self.state.work.lock().expect("no test panics with it").insert(token.to_owned(), work);
     }

@@ -13,11 +13,13 @@ mod hooks;
 mod infrastructure;
 mod janitor;
 mod lost;
+mod pause;
 mod queue;
 mod red;
 mod registry;
 mod reports;
 mod rerun;
+mod retry;
 mod stages;
 mod token;
 

@@ -318,3 +318,8 @@ error: no variable is named `NONE`
   = hint: add `NONE` to the flow's `variables`
 "#);
 }
+
+#[test]
+fn retries_shells_and_strictness() {
+    assert_snapshot!(mistakes("retries"), @"");
+}

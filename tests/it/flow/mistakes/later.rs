@@ -63,59 +63,38 @@ error: `secrets` is not supported yet
    |     ^^^^^^^
    = hint: remove it
 
-error: `retry` is not supported yet
-   --> not-yet.yml:14:5
-   |
-14 |     retry: {max: 1}
-   |     ^^^^^
-   = hint: remove it
-
-error: `type: pause` is not supported yet
-   --> not-yet.yml:15:27
-   |
-15 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
-   |                           ^^^^^
-   = hint: remove the stage
-
-error: `approval` is not supported yet
-   --> not-yet.yml:15:34
-   |
-15 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
-   |                                  ^^^^^^^^
-   = hint: remove it
-
 error: `type: kubectl` is not supported yet
-   --> not-yet.yml:18:29
+   --> not-yet.yml:16:29
    |
-18 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                             ^^^^^^^
    = hint: remove the job
 
 error: `kubectl` is not supported yet
-   --> not-yet.yml:18:38
+   --> not-yet.yml:16:38
    |
-18 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                                      ^^^^^^^
    = hint: remove it
 
 error: `namespace` is not supported yet
-   --> not-yet.yml:18:57
+   --> not-yet.yml:16:57
    |
-18 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                                                         ^^^^^^^^^
    = hint: remove it
 
 error: `wait` is not supported yet
-   --> not-yet.yml:18:74
+   --> not-yet.yml:16:74
    |
-18 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                                                                          ^^^^
    = hint: remove it
 
 error: `kubectl` is not supported yet
-   --> not-yet.yml:19:22
+   --> not-yet.yml:17:22
    |
-19 |       - {name: more, kubectl: app.yaml}
+17 |       - {name: more, kubectl: app.yaml}
    |                      ^^^^^^^
    = hint: remove it
 "#);

@@ -390,3 +390,8 @@ fn a_concurrency_with_every_key_wrong() {
       = hint: did you mean `limit`?
     "#);
 }
+
+#[test]
+fn approvals() {
+    assert_snapshot!(mistakes("approvals"), @"");
+}

@@ -1,0 +1,74 @@
+//! Ends of a job's own after which its flow wants it tried again.
+
+use std::time::Duration;
+
+use containerops::{agent::protocol::Cause, model::Infrastructure};
+use insta::assert_snapshot;
+
+use crate::harness::app::Tester;
+
+const FLAKY: &str = "stages: [{name: test, image: alpine, run: ./test.sh, retry: {max: 2, on: [transient]}}]";
+
+#[tokio::test]
+async fn a_job_that_says_try_again_is_tried_again_and_each_attempt_keeps_its_log() {
+    let t = Tester::start().await;
+    let sha = t.push("main", FLAKY).await;
+    t.claims("test").await.says("the mirror is busy\n").await.exits(75).await;
+    assert_snapshot!(t.checks(&sha), @"");
+    let second = t.claims("test").await;
+    assert_snapshot!(t.checks(&sha), @"");
+    second.says("still busy\n").await.exits(75).await;
+    t.later(Duration::from_secs(30)).await;
+    t.claims("test").await.says("well\n").await.exits(0).await;
+    assert_snapshot!(t.checks(&sha), @"");
+    assert_snapshot!(t.attempts().await, @"");
+}
+
+#[tokio::test]
+async fn retries_are_limited_and_the_last_end_counts() {
+    let t = Tester::start().await;
+    let sha = t.push("main", "stages: [{name: test, image: alpine, run: ./test.sh, retry: 1}]").await;
+    t.run_the_job("test", 3).await;
+    t.run_the_job("test", 4).await;
+    assert_snapshot!(t.checks(&sha), @"");
+    assert_snapshot!(t.attempts().await, @"");
+}
+
+#[tokio::test]
+async fn what_nobody_asked_for_is_not_tried_again() {
+    let t = Tester::start().await;
+    let sha = t.push("main", FLAKY).await;
+    t.run_the_job("test", 1).await;
+    assert_snapshot!(t.checks(&sha), @"");
+}
+
+#[tokio::test]
+async fn bad_luck_uses_up_no_retry() {
+    let t = Tester::start().await;
+    t.push("main", "stages: [{name: test, image: alpine, run: ./test.sh, retry: {max: 1, on: timeout}}]").await;
+    t.claims("test").await;
+    t.pods.dies("test.test", Infrastructure::Evicted, "the node was low on memory");
+    t.settle().await;
+    t.claims("test").await.ends(Cause::TimedOut).await;
+    t.later(Duration::from_secs(30)).await;
+    t.run_the_job("test", 0).await;
+    assert_snapshot!(t.attempts().await, @"");
+}
+
+#[tokio::test]
+async fn whoever_cancels_wants_no_other_attempt() {
+    let t = Tester::start().await;
+    let sha = t.push("main", "stages: [{name: test, image: alpine, run: ./test.sh, retry: 3}]").await;
+    let job = t.claims("test").await;
+    t.cancel("Ada").await;
+    job.exits(1).await;
+    assert_snapshot!(t.checks(&sha), @"");
+}
+
+#[tokio::test]
+async fn a_strict_job_must_say_that_all_is_well() {
+    let t = Tester::start().await;
+    let sha = t.push("main", "stages: [{name: test, image: alpine, run: ./test.sh, strict: true}]").await;
+    t.run_the_job("test", 0).await;
+    assert_snapshot!(t.checks(&sha), @"");
+}
