@@ -105,17 +105,27 @@ pub fn advance(seen: &Seen<'_>) -> Vec<Move> {
         board.stop_all(stop);
     }
     let mut stages: Vec<Option<StageEnd>> = Vec::with_capacity(seen.plan.stages.len());
+    let mut asked: Vec<bool> = Vec::with_capacity(seen.plan.stages.len());
     for (index, stage) in seen.plan.stages.iter().enumerate() {
-        let gate = gate(stage, &stages);
+        let behind = stage.needs.iter().any(|&need| asked.get(need) == Some(&true));
+        let gate = match gate(stage, &stages) {
+            Gate::Open | Gate::Closed if behind => Gate::Closed,
+            gate => gate,
+        };
         match &gate {
             Gate::Closed => {}
             Gate::Open => board.play(index, stage),
             Gate::Shut(reason) => board.skip_waiting(index, reason),
         }
-        stages.push(match stage.kind {
+        // what was carried over has ended, and yet nothing behind it starts before people have said so
+        let held = behind && matches!(gate, Gate::Closed);
+        let asks = stage.kind == StageKind::Pause && matches!(gate, Gate::Open);
+        let end = match stage.kind {
             StageKind::Pause => board.end_of_pause(index, seen, gate),
             StageKind::Start | StageKind::Normal | StageKind::End => board.end_of(index, stage, gate),
-        });
+        };
+        asked.push(held || (asks && end.is_none()));
+        stages.push(end.filter(|_| !held));
     }
     if let Some(all) = stages.into_iter().collect::<Option<Vec<_>>>() {
         board.end_run(&all, seen.stop);

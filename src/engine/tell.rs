@@ -270,7 +270,7 @@ fn run_summary(story: &Story) -> String {
 fn approvals(story: &Story) -> String {
     let mut out = String::new();
     for question in &story.questions {
-        let _ = write!(out, "\nWaits {}. [Answer it]({})\n", cell(&question.to_string()), story.url);
+        let _ = write!(out, "\nWaits {} ([answer]({}))\n", cell(&question.to_string()), story.url);
     }
     for (stage, row) in &story.answers {
         let answer = row.answer.as_ref().map_or("", |answer| answer.0.as_str());

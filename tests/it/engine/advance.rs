@@ -148,7 +148,11 @@ impl Played {
         open[at].standing = match conclusion {
             Conclusion::Failure => Standing::Rejected("rejected by ada".to_owned()),
             Conclusion::TimedOut => Standing::Late,
-            _ => Standing::Approved,
+            Conclusion::Success
+            | Conclusion::Warning
+            | Conclusion::Error
+            | Conclusion::Cancelled
+            | Conclusion::Skipped => Standing::Approved,
         };
     }
 }
