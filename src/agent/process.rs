@@ -48,7 +48,7 @@ impl Process {
     pub(super) fn start(work: &Work, workspace: &Path, scratch: &Path, output: &Path) -> Result<Started, String> {
         let (program, arguments, dir) = match &work.start {
             Start::Script(text) if !work.shell.is_empty() => in_shell(&work.shell, text, scratch, workspace)?,
-            start => command_line(start, workspace)?,
+            Start::Script(_) | Start::Command(_) | Start::Entrypoint(_) => command_line(&work.start, workspace)?,
         };
         if let Some(dir) = dir.filter(|dir| !dir.is_dir()) {
             return Err(format!("there is no directory {} to start `{program}` in", dir.display()));

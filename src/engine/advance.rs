@@ -110,7 +110,7 @@ pub fn advance(seen: &Seen<'_>) -> Vec<Move> {
         let behind = stage.needs.iter().any(|&need| asked.get(need) == Some(&true));
         let gate = match gate(stage, &stages) {
             Gate::Open | Gate::Closed if behind => Gate::Closed,
-            gate => gate,
+            gate @ (Gate::Open | Gate::Closed | Gate::Shut(_)) => gate,
         };
         match &gate {
             Gate::Closed => {}

@@ -172,7 +172,7 @@ impl Page {
 /// A duration in the greatest unit in which it is a whole number.
 fn span(seconds: u64) -> String {
     let units = [(86400, "d"), (3600, "h"), (60, "m")];
-    let found = units.into_iter().find(|(unit, _)| seconds % unit == 0);
+    let found = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
     let (unit, name) = found.unwrap_or((1, "s"));
     format!("{}{name}", seconds / unit)
 }
