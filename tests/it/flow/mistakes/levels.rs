@@ -473,6 +473,12 @@ fn approvals() {
     9 |   - {name: normal, image: alpine, approval: {by: ada}}
       |                                   ^^^^^^^^
       = hint: put a stage `{type: pause, approval: …}` before this one
+
+    error: `note` is a text; this is a list
+       --> approvals.yml:10:48
+       |
+    10 |   - {name: note, type: pause, approval: {note: [a]}}
+       |                                                ^
     "#);
 }
 
