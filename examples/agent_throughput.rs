@@ -75,6 +75,11 @@ fn work(file: &Path) -> Work {
         masks: vec!["a secret of no one".to_owned()],
         log_limit: LOG_LIMIT,
         shell: Vec::new(),
+        downloads: Vec::new(),
+        artifacts: Vec::new(),
+        artifact_limit: 1 << 30,
+        caches: Vec::new(),
+        cache_limit: 1 << 30,
     }
 }
 

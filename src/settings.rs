@@ -1,12 +1,12 @@
 //! Settings: `CONTAINEROPS_*` variables, and under them `containerops.toml` with the same names in lower case
 //! (`listen`, `github_app_id`, …). A name that we do not know is an error, so that a typing mistake is not a default.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::PathBuf};
 
 use secrecy::SecretString;
 
 /// Every name that is known.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 32] = [
     "listen",
     "public_url",
     "agent_url",
@@ -18,6 +18,9 @@ const NAMES: [&str; 26] = [
     "kubernetes_agent_image",
     "kubernetes_insecure_registries",
     "kubernetes_kubeconfig",
+    "docker_host",
+    "docker_network",
+    "docker_agent",
     "secret_key_file",
     "github_webhook_secret",
     "github_app_id",
@@ -30,6 +33,9 @@ const NAMES: [&str; 26] = [
     "job_timeout",
     "run_timeout",
     "log_limit",
+    "artifact_limit",
+    "artifact_keep",
+    "cache_limit",
     "contact_timeout",
     "sweep_interval",
     "config",
@@ -63,6 +69,12 @@ pub struct Settings {
     pub insecure_registries: Vec<String>,
     /// A kubeconfig that is used instead of the usual places.
     pub kubeconfig: Option<PathBuf>,
+    /// An engine with Docker's API; `None`: `DOCKER_HOST`, or where engines usually are.
+    pub docker_host: Option<String>,
+    /// The network of containers; `None`: `bridge`, or `host` where only this machine reaches the server.
+    pub docker_network: Option<String>,
+    /// The agent's static program, for containers.
+    pub docker_agent: Option<PathBuf>,
     /// The server's own key.
     pub secret_key_file: PathBuf,
     /// GitHub, if it is set up.
@@ -77,6 +89,12 @@ pub struct Settings {
     pub run_timeout: std::time::Duration,
     /// The most bytes of a job's log; of a longer one the first and the last half are kept.
     pub log_limit: u64,
+    /// The most bytes of an artifact, as a tar.
+    pub artifact_limit: u64,
+    /// The most bytes of a cache, as a tar.
+    pub cache_limit: u64,
+    /// How long an artifact is kept that does not say it itself.
+    pub artifact_keep: std::time::Duration,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.
     pub contact_timeout: std::time::Duration,
     /// How long after a look for what webhooks did not bring the next one follows; zero: there is none.
@@ -88,6 +106,8 @@ pub struct Settings {
 pub enum ExecutorChoice {
     /// Pods.
     Kubernetes,
+    /// Containers of Docker or Podman.
+    Docker,
     /// Processes of this machine.
     Process,
 }
@@ -224,13 +244,22 @@ impl Values {
     }
 
     fn log_limit(&self) -> Result<u64, SettingsError> {
-        let name = "log_limit";
-        let Some(text) = self.get(name) else { return Ok(LOG_LIMIT) };
+        self.size("log_limit", LOG_LIMIT, "from 1 kB to 1 GB", LOG_LIMITS)
+    }
+
+    fn size(
+        &self,
+        name: &'static str,
+        default: u64,
+        within: &str,
+        range: RangeInclusive<u64>,
+    ) -> Result<u64, SettingsError> {
+        let Some(text) = self.get(name) else { return Ok(default) };
         let wrong = || SettingsError::Value {
             name,
-            message: format!("a size from 1 kB to 1 GB is expected, such as `200 MB` or `200000000`, and not `{text}`"),
+            message: format!("a size {within} is expected, such as `200 MB` or `200000000`, and not `{text}`"),
         };
-        bytes(text).filter(|limit| LOG_LIMITS.contains(limit)).ok_or_else(wrong)
+        bytes(text).filter(|size| range.contains(size)).ok_or_else(wrong)
     }
 
     fn minutes(&self, name: &'static str, default: u64) -> Result<std::time::Duration, SettingsError> {
@@ -241,10 +270,24 @@ impl Values {
         match self.get("executor") {
             None => Ok(None),
             Some("kubernetes") => Ok(Some(ExecutorChoice::Kubernetes)),
+            Some("docker") => Ok(Some(ExecutorChoice::Docker)),
             Some("process") => Ok(Some(ExecutorChoice::Process)),
             Some(other) => Err(SettingsError::Value {
                 name: "executor",
-                message: format!("`{other}` is none that this version has; `kubernetes` and `process` are"),
+                message: format!("`{other}` is none that there is; `kubernetes`, `docker` and `process` are"),
+            }),
+        }
+    }
+
+    /// A path is a socket's.
+    fn docker_host(&self) -> Result<Option<String>, SettingsError> {
+        let Some(host) = self.get("docker_host") else { return Ok(None) };
+        match host.split_once("://") {
+            None if host.starts_with('/') => Ok(Some(format!("unix://{host}"))),
+            Some(("unix" | "tcp" | "http", _)) => Ok(Some(host.to_owned())),
+            Some(_) | None => Err(SettingsError::Value {
+                name: "docker_host",
+                message: format!("`unix:///path` or `tcp://host:port` is expected, and not `{host}`"),
             }),
         }
     }
@@ -286,6 +329,9 @@ impl Values {
                 .map(|all| all.split([' ', ',']).filter(|one| !one.is_empty()).map(str::to_owned).collect())
                 .unwrap_or_default(),
             kubeconfig: self.get("kubernetes_kubeconfig").map(PathBuf::from),
+            docker_host: self.docker_host()?,
+            docker_network: self.get("docker_network").map(str::to_owned),
+            docker_agent: self.get("docker_agent").map(PathBuf::from),
             secret_key_file: path("secret_key_file", "secret-key"),
             github: self.github()?,
             git_root: path("git_root", "git"),
@@ -293,6 +339,9 @@ impl Values {
             job_timeout: self.hours("job_timeout", 24)?,
             run_timeout: self.hours("run_timeout", 24 * 7)?,
             log_limit: self.log_limit()?,
+            artifact_limit: self.size("artifact_limit", ARTIFACT_LIMIT, "from 1 MB to 1 TB", SIZES)?,
+            cache_limit: self.size("cache_limit", CACHE_LIMIT, "from 1 MB to 1 TB", SIZES)?,
+            artifact_keep: self.hours("artifact_keep", ARTIFACT_KEEP_HOURS)?,
             contact_timeout: self.minutes("contact_timeout", 15)?,
             sweep_interval: self.minutes("sweep_interval", 5)?,
             data,
@@ -320,7 +369,15 @@ fn bytes(text: &str) -> Option<u64> {
 /// Bytes of a log that are kept, if nobody says otherwise.
 const LOG_LIMIT: u64 = 200_000_000;
 /// What a log may be limited to: agents keep it on the disks of their pods, which are limited, too.
-const LOG_LIMITS: std::ops::RangeInclusive<u64> = 1_000..=1_000_000_000;
+const LOG_LIMITS: RangeInclusive<u64> = 1_000..=1_000_000_000;
+/// What an artifact may have if nobody says otherwise.
+const ARTIFACT_LIMIT: u64 = 5_000_000_000;
+/// What a cache may have if nobody says otherwise.
+const CACHE_LIMIT: u64 = 2_000_000_000;
+/// What it, and other bundles, may be limited to.
+const SIZES: RangeInclusive<u64> = 1_000_000..=1_000_000_000_000;
+/// 30 days.
+const ARTIFACT_KEEP_HOURS: u64 = 30 * 24;
 /// The image of this very release, by the name under which `deploy/` builds it.
 const AGENT_IMAGE: &str = concat!("containerops:", env!("CARGO_PKG_VERSION"));
 
@@ -345,8 +402,16 @@ mod tests {
     fn a_typing_mistake_is_an_error_that_names_the_nearest() {
         let error = read(&[("CONTAINEROPS_LISTN", "127.0.0.1:2")], None).expect_err("unknown");
         assert_eq!(error.to_string(), "`listn` is no setting; did you mean `listen`?");
-        let error = read(&[], Some("executor = \"docker\"")).expect_err("not in this version");
+        let error = read(&[], Some("executor = \"dokker\"")).expect_err("there is none");
         assert!(error.to_string().contains("kubernetes"), "{error}");
+    }
+
+    #[test]
+    fn an_engine_is_a_socket_or_an_address() {
+        let host = |text: &str| read(&[("CONTAINEROPS_DOCKER_HOST", text)], None).map(|settings| settings.docker_host);
+        assert_eq!(host("/run/docker.sock"), Ok(Some("unix:///run/docker.sock".to_owned())));
+        assert_eq!(host("tcp://127.0.0.1:2375"), Ok(Some("tcp://127.0.0.1:2375".to_owned())));
+        assert!(host("ssh://builder").is_err_and(|error| error.to_string().contains("unix:///path")));
     }
 
     #[test]

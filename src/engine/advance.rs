@@ -1,11 +1,20 @@
 //! What may happen next in a run: pure, so that it can be asked again after any crash and says the same.
 //!
 //! A stage opens when all that it needs has ended well or was left out; after a failure it is skipped, and so is
-//! whatever needs it in turn: a stage that was skipped for a failure opens nothing. In a stage of
+//! whatever needs it in turn: a stage that was skipped for a failure opens nothing. A condition (`when`) that does not hold leaves out what
+//! it stands at, once its turn has come; one that asks for `result` is asked after a failure too, but what runs by it
+//! opens nothing that the failure bars. In a stage of
 //! `sequence` the next action is queued when the one before has ended; in a `parallel` one all are queued at once, and
 //! with `fail-fast` the first failure stops the others.
 
-use crate::model::{ActionId, ActionState, Conclusion, Plan, RUN_TIME_LIMIT, Sequencing, StageKind, StagePlan};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    flow::{self, Before},
+    model::{
+        ActionId, ActionPlan, ActionState, Conclusion, Plan, RUN_TIME_LIMIT, Sequencing, StageKind, StagePlan, When,
+    },
+};
 
 /// How a stage ends that nobody has answered in time.
 const EXPIRED: &str = "approval expired";
@@ -23,6 +32,8 @@ pub struct Seen<'a> {
     pub pauses: Vec<Pause>,
     /// Why all of it is to stop.
     pub stop: Option<Stop<'a>>,
+    /// What was written of the outputs that conditions ask for.
+    pub outputs: &'a BTreeMap<String, String>,
 }
 
 /// One action of a run.
@@ -100,7 +111,7 @@ pub enum Move {
 
 /// All moves that are due, each once; none if the run waits for something.
 pub fn advance(seen: &Seen<'_>) -> Vec<Move> {
-    let mut board = Board { seats: seen.actions.clone(), moves: Vec::new() };
+    let mut board = Board { seats: seen.actions.clone(), moves: Vec::new(), outputs: seen.outputs };
     if let Some(stop) = seen.stop {
         board.stop_all(stop);
     }
@@ -108,18 +119,18 @@ pub fn advance(seen: &Seen<'_>) -> Vec<Move> {
     let mut asked: Vec<bool> = Vec::with_capacity(seen.plan.stages.len());
     for (index, stage) in seen.plan.stages.iter().enumerate() {
         let behind = stage.needs.iter().any(|&need| asked.get(need) == Some(&true));
-        let gate = match gate(stage, &stages) {
-            Gate::Open | Gate::Closed if behind => Gate::Closed,
-            gate @ (Gate::Open | Gate::Closed | Gate::Shut(_)) => gate,
+        let gate = match gate(stage, &stages, seen.outputs) {
+            Gate::Open { .. } | Gate::Closed if behind => Gate::Closed,
+            gate @ (Gate::Open { .. } | Gate::Closed | Gate::Shut(_) | Gate::Left { .. }) => gate,
         };
         match &gate {
             Gate::Closed => {}
-            Gate::Open => board.play(index, stage),
-            Gate::Shut(reason) => board.skip_waiting(index, reason),
+            Gate::Open { bars } => board.play(index, stage, before_of(bars.as_ref())),
+            Gate::Shut(reason) | Gate::Left { reason, .. } => board.skip_waiting(index, reason),
         }
         // what was carried over has ended, and yet nothing behind it starts before people have said so
         let held = behind && matches!(gate, Gate::Closed);
-        let asks = stage.kind == StageKind::Pause && matches!(gate, Gate::Open);
+        let asks = stage.kind == StageKind::Pause && matches!(gate, Gate::Open { .. });
         let end = match stage.kind {
             StageKind::Pause => board.end_of_pause(index, seen, gate),
             StageKind::Start | StageKind::Normal | StageKind::End => board.end_of(index, stage, gate),
@@ -168,6 +179,21 @@ fn stopped(stop: Stop<'_>, name: &str) -> StageEnd {
     StageEnd { conclusion, bars: Some(format!("stage `{name}` ended: {conclusion}")), words: None }
 }
 
+fn asks_for_result(action: Option<&ActionPlan>) -> bool {
+    action.and_then(|action| action.when.as_ref()).is_some_and(flow::asks_for_result)
+}
+
+/// Why an action whose turn has come is left out: its own condition does not hold, or none of its jobs' will.
+fn left_out(action: &ActionPlan, before: Before, outputs: &BTreeMap<String, String>) -> Option<String> {
+    if let Some(when) = action.when.as_ref().filter(|when| !flow::holds(when, before, outputs)) {
+        return Some(when.to_string());
+    }
+    let never = |when: &When| when.due.is_none();
+    let all = !action.jobs.is_empty() && action.jobs.iter().all(|job| job.when.as_ref().is_some_and(never));
+    let first = action.jobs.first().filter(|_| all)?;
+    Some(first.when.as_ref().map_or_else(String::new, ToString::to_string))
+}
+
 fn superseded(by: i64) -> String {
     format!("superseded by run #{by}")
 }
@@ -176,9 +202,12 @@ fn superseded(by: i64) -> String {
 enum Gate {
     /// Not yet.
     Closed,
-    Open,
-    /// Never, for this reason.
+    /// By its own wish in spite of what bars others.
+    Open { bars: Option<String> },
+    /// Never, because of a failure before it.
     Shut(String),
+    /// Never, because its condition does not hold.
+    Left { reason: String, bars: Option<String> },
 }
 
 /// How a stage ended.
@@ -190,20 +219,31 @@ struct StageEnd {
     words: Option<String>,
 }
 
-fn gate(stage: &StagePlan, before: &[Option<StageEnd>]) -> Gate {
+fn gate(stage: &StagePlan, before: &[Option<StageEnd>], outputs: &BTreeMap<String, String>) -> Gate {
     let needs = || stage.needs.iter().map(|&need| before.get(need).and_then(Option::as_ref));
-    if let Some(reason) = needs().flatten().find_map(|end| end.bars.clone()) {
-        return Gate::Shut(reason);
+    let bars = needs().flatten().find_map(|end| end.bars.clone());
+    let asks = stage.when.as_ref().is_some_and(flow::asks_for_result);
+    match (&stage.when, bars) {
+        (_, Some(reason)) if !asks => Gate::Shut(reason),
+        _ if needs().any(|end| end.is_none()) => Gate::Closed,
+        (Some(when), bars) if !flow::holds(when, before_of(bars.as_ref()), outputs) => {
+            Gate::Left { reason: when.to_string(), bars }
+        }
+        (_, bars) => Gate::Open { bars },
     }
-    if needs().all(|end| end.is_some()) { Gate::Open } else { Gate::Closed }
 }
 
-struct Board {
+fn before_of(bars: Option<&String>) -> Before {
+    if bars.is_some() { Before::Failure } else { Before::Success }
+}
+
+struct Board<'b> {
     seats: Vec<Seat>,
     moves: Vec<Move>,
+    outputs: &'b BTreeMap<String, String>,
 }
 
-impl Board {
+impl Board<'_> {
     fn of_stage(&self, stage: usize) -> Vec<Seat> {
         self.seats.iter().filter(|seat| seat.stage == stage).cloned().collect()
     }
@@ -259,19 +299,31 @@ impl Board {
         }
     }
 
-    fn play(&mut self, stage: usize, plan: &StagePlan) {
+    fn play(&mut self, stage: usize, plan: &StagePlan, before: Before) {
         match plan.sequencing {
-            Sequencing::Parallel => self.play_parallel(stage, plan),
-            Sequencing::Sequence => self.play_sequence(stage, plan),
+            Sequencing::Parallel => self.play_parallel(stage, plan, before),
+            Sequencing::Sequence => self.play_sequence(stage, plan, before),
         }
     }
 
-    fn play_parallel(&mut self, stage: usize, plan: &StagePlan) {
+    /// Lets an action start, or leaves it out by its condition. Whether it may start.
+    fn begin(&mut self, seat: &Seat, plan: &StagePlan, before: Before) -> bool {
+        let left = plan.actions.get(seat.place).and_then(|action| left_out(action, before, self.outputs));
+        match left {
+            Some(reason) => self.end(seat.id, Conclusion::Skipped, &reason),
+            None => self.queue(seat.id),
+        }
+        self.seats.iter().any(|now| now.id == seat.id && now.state == ActionState::Queued)
+    }
+
+    fn play_parallel(&mut self, stage: usize, plan: &StagePlan, before: Before) {
         let seats = self.of_stage(stage);
         let failed = seats.iter().find(|seat| plan.fail_fast && seat.has_failed() && !seat.carried);
         let Some(failed) = failed else {
-            let waiting = seats.iter().filter(|seat| seat.state == ActionState::Waiting);
-            return waiting.for_each(|seat| self.queue(seat.id));
+            for seat in seats.iter().filter(|seat| seat.state == ActionState::Waiting) {
+                self.begin(seat, plan, before);
+            }
+            return;
         };
         let by = format!("fail-fast: action `{}` did not succeed", failed.name(plan));
         for seat in &seats {
@@ -279,18 +331,24 @@ impl Board {
         }
     }
 
-    fn play_sequence(&mut self, stage: usize, plan: &StagePlan) {
+    fn play_sequence(&mut self, stage: usize, plan: &StagePlan, before: Before) {
         let seats = self.of_stage(stage);
         if let Some(failed) = seats.iter().find(|seat| plan.fail_fast && seat.has_failed()) {
             let reason = format!("action `{}` did not succeed", failed.name(plan));
             let behind = seats.iter().filter(|seat| seat.place > failed.place && seat.state == ActionState::Waiting);
-            behind.for_each(|seat| self.end(seat.id, Conclusion::Skipped, &reason));
+            let barred = behind.filter(|seat| !asks_for_result(plan.actions.get(seat.place)));
+            barred.for_each(|seat| self.end(seat.id, Conclusion::Skipped, &reason));
         }
         let seats = self.of_stage(stage);
         let under_way = |seat: &Seat| matches!(seat.state, ActionState::Queued | ActionState::Running);
-        if !seats.iter().any(under_way) {
-            let next = seats.iter().find(|seat| seat.state == ActionState::Waiting);
-            next.into_iter().for_each(|seat| self.queue(seat.id));
+        if seats.iter().any(under_way) {
+            return;
+        }
+        for seat in seats.iter().filter(|seat| seat.state == ActionState::Waiting) {
+            let failed = seats.iter().any(|other| other.place < seat.place && other.has_failed());
+            if self.begin(seat, plan, if failed { Before::Failure } else { before }) {
+                return;
+            }
         }
     }
 
@@ -300,10 +358,12 @@ impl Board {
         let ends = ends?;
         let (conclusion, bars) = match gate {
             Gate::Closed if ends.is_empty() => return None,
-            Gate::Open if ends.is_empty() => (Conclusion::Success, None),
+            Gate::Open { bars } if ends.is_empty() => (Conclusion::Success, bars),
             Gate::Shut(reason) if ends.is_empty() => (Conclusion::Skipped, Some(reason)),
+            Gate::Left { bars, .. } if ends.is_empty() => (Conclusion::Skipped, bars),
             Gate::Shut(reason) => (worst(ends), Some(reason)),
-            Gate::Closed | Gate::Open => (worst(ends), None),
+            Gate::Open { bars } | Gate::Left { bars, .. } => (worst(ends), bars),
+            Gate::Closed => (worst(ends), None),
         };
         let own = (!conclusion.lets_go_on()).then(|| format!("stage `{}` ended: {conclusion}", stage.name));
         Some(StageEnd { conclusion, bars: own.or(bars), words: None })
@@ -311,7 +371,7 @@ impl Board {
 
     /// How a stage ended that waits for people; `None` while it does.
     fn end_of_pause(&mut self, index: usize, seen: &Seen<'_>, gate: Gate) -> Option<StageEnd> {
-        let skipped = |reason| StageEnd { conclusion: Conclusion::Skipped, bars: Some(reason), words: None };
+        let plain = |conclusion, bars| Some(StageEnd { conclusion, bars, words: None });
         let standing = seen.pauses.iter().find(|pause| pause.stage == index).map(|pause| &pause.standing);
         let name = &seen.plan.stages.get(index)?.name;
         let ended = |conclusion, words: &str| {
@@ -319,9 +379,10 @@ impl Board {
             Some(StageEnd { conclusion, bars, words: Some(words.to_owned()) })
         };
         match (standing, gate, seen.stop) {
-            (Some(Standing::Approved), ..) => {
-                Some(StageEnd { conclusion: Conclusion::Success, bars: None, words: None })
+            (Some(Standing::Approved), Gate::Open { bars } | Gate::Left { bars, .. }, _) => {
+                plain(Conclusion::Success, bars)
             }
+            (Some(Standing::Approved), Gate::Closed | Gate::Shut(_), _) => plain(Conclusion::Success, None),
             (Some(Standing::Rejected(words)), ..) => ended(Conclusion::Failure, words),
             (Some(Standing::Expired), ..) => ended(Conclusion::TimedOut, EXPIRED),
             (Some(Standing::Withdrawn), _, None) => ended(Conclusion::Cancelled, "withdrawn"),
@@ -336,12 +397,13 @@ impl Board {
             }
             (Some(Standing::Withdrawn), _, Some(stop)) => Some(stopped(stop, name)),
             (None, Gate::Closed, _) => None,
-            (None, Gate::Shut(reason), _) => Some(skipped(reason)),
-            (None, Gate::Open, Some(stop)) => Some(stopped(stop, name)),
-            (None, Gate::Open, None) if self.holds_nothing(index, seen.plan) => {
-                Some(StageEnd { conclusion: Conclusion::Skipped, bars: None, words: None })
+            (None, Gate::Shut(reason), _) => plain(Conclusion::Skipped, Some(reason)),
+            (None, Gate::Left { bars, .. }, _) => plain(Conclusion::Skipped, bars),
+            (None, Gate::Open { .. }, Some(stop)) => Some(stopped(stop, name)),
+            (None, Gate::Open { bars }, None) if self.holds_nothing(index, seen.plan) => {
+                plain(Conclusion::Skipped, bars)
             }
-            (None, Gate::Open, None) => {
+            (None, Gate::Open { .. }, None) => {
                 self.moves.push(Move::Ask(index));
                 None
             }
@@ -350,7 +412,7 @@ impl Board {
 
     /// Whether all that needs a stage was done by an earlier run, which asked for itself.
     fn holds_nothing(&self, index: usize, plan: &Plan) -> bool {
-        let mut held = std::collections::BTreeSet::from([index]);
+        let mut held = BTreeSet::from([index]);
         for (at, stage) in plan.stages.iter().enumerate() {
             if stage.needs.iter().any(|need| held.contains(need)) {
                 held.insert(at);

@@ -11,9 +11,11 @@
 //! - `pin`: what its images are, by digest;
 //! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
 //! - `contact`: what it means that an agent is silent;
+//! - `bundle`: the artifacts that agents put and fetch; [`cache`]: the caches; [`shelf`]: how people read them;
 //! - [`source`]: snapshots of commits, which pods stream;
 //! - [`control`]: what people ask: cancel;
 //! - [`rerun`]: once more, wholly or in part;
+//! - [`start`]: what starts flows besides what happens on a forge;
 //! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
 //! - [`janitor`]: what nobody needs any more is removed;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
@@ -21,6 +23,9 @@
 mod absent;
 mod advance;
 mod append;
+mod bundle;
+pub mod cache;
+mod circumstances;
 mod claim;
 mod contact;
 pub mod control;
@@ -40,7 +45,9 @@ pub mod rerun;
 mod retry;
 mod seal;
 mod settle;
+pub mod shelf;
 pub mod source;
+pub mod start;
 mod tail;
 pub mod tell;
 pub mod title;
@@ -117,6 +124,12 @@ pub struct Settings {
     pub sweep_interval: Duration,
     /// The most bytes of a log.
     pub log_limit: u64,
+    /// The most bytes of an artifact, as a tar.
+    pub artifact_limit: u64,
+    /// The most bytes of a cache, as a tar.
+    pub cache_limit: u64,
+    /// How long an artifact is kept that does not say it itself.
+    pub artifact_keep: Duration,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.
     pub contact_timeout: Duration,
     /// How long we wait for what else may not come.

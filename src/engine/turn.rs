@@ -6,18 +6,19 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     Engine, EngineError, Result,
-    settle::{Place, places},
+    settle::{Place, left_out, places},
     verdict::{Evidence, verdict},
 };
 use crate::{
     agent::protocol::{
         Cause, ChunkError, ClaimAnswer, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX,
-        OUTPUTS_MAX, Outputs, Start, Work,
+        OUTPUTS_MAX, Outputs, Start, Upload, Work,
     },
     blob::{Blob, Digest},
+    flow,
     model::{
-        ActionState, AttemptState, EventKind, JobPath, JobPlan, JobState, Program, RunState, Subscription, Time,
-        Verdict,
+        ActionState, Artifact, AttemptState, Checkout, EventKind, JobPath, JobPlan, JobState, Program, RunState,
+        Subscription, Time, Verdict,
     },
     store::{Change, JobRow, RunRow, Tx},
 };
@@ -40,6 +41,9 @@ pub enum Denied {
     /// An event's body is none: 400.
     #[error("the event's body is not `{{\"INFO\": {{\"status\": true or false}}}}`: {0}")]
     Event(String),
+    /// A part or an artifact that is none, or not this job's, or too much: 400.
+    #[error("it is not kept: {0}")]
+    Bundle(String),
     /// More output than a job may have: 413.
     #[error("outputs may have {OUTPUT_VALUE_MAX} bytes each and {OUTPUTS_MAX} in all")]
     TooMuch,
@@ -73,12 +77,17 @@ impl Engine {
         if !super::claim::may_start(tx, &place, job).await? {
             return Ok(ClaimAnswer::Wait);
         }
+        if let Some(reason) = left_out(tx, &place, job).await? {
+            self.end_job(tx, job, Verdict::Skipped { reason: reason.clone() }, now).await?;
+            return leave(&reason);
+        }
         self.work(tx, &place, job, now).await
     }
 
     /// The job's work; from now on it runs. A subscription to an output that was never written ends it instead.
     async fn work(&self, tx: &mut Tx, place: &Place, job: &JobRow, now: Time) -> Result<ClaimAnswer> {
         let plan = self.job_plan(place, job)?;
+        let checkout = place.plan()?.checkout;
         let mut environments = plan.environments.clone();
         for subscription in &plan.subscriptions {
             match self.value_of(tx, place, subscription).await? {
@@ -87,6 +96,13 @@ impl Engine {
                 None => return self.unwritten(tx, job, subscription, now).await,
             }
         }
+        // the first job that runs lays out the workspace; those before it may have been left out
+        let before = tx.jobs(job.attempt_id).await?;
+        let first = before.iter().all(|other| other.place >= job.place || other.started.is_none());
+        let downloads = match self.downloads(tx, place, plan, job.id).await? {
+            Ok(downloads) => downloads,
+            Err(words) => return self.cannot_start(tx, job, words, now).await,
+        };
         environments.extend(self.variables(place, plan)?);
         let log_limit = job.log_limit.map_or(self.settings.log_limit, i64::cast_unsigned);
         environments.extend(self.event_urls(job.id).into_iter().map(|(name, url)| (name.to_owned(), url)));
@@ -95,12 +111,17 @@ impl Engine {
             job: job.id,
             start: start(plan, place),
             environments,
-            source: place.run.source.clone().filter(|_| job.place == 0),
+            source: place.run.source.clone().filter(|_| first && checkout == Checkout::Commit),
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
             log_limit,
             shell: plan.shell.clone(),
+            downloads,
+            artifacts: uploads(plan),
+            artifact_limit: self.settings.artifact_limit,
+            caches: self.caches(place, job)?,
+            cache_limit: self.settings.cache_limit,
         })))
     }
 
@@ -109,6 +130,10 @@ impl Engine {
             "{} did not write {}, which it subscribes to; with `optional: true` it would run without",
             missing.from.job, missing.from.key
         );
+        self.cannot_start(tx, job, message, now).await
+    }
+
+    async fn cannot_start(&self, tx: &mut Tx, job: &JobRow, message: String, now: Time) -> Result<ClaimAnswer> {
         self.end_job(tx, job, Verdict::CannotStart { message: message.clone() }, now).await?;
         Ok(ClaimAnswer::Leave { reason: message })
     }
@@ -131,7 +156,7 @@ impl Engine {
         self.settle(tx, place.run.id, now).await
     }
 
-    fn job_plan<'a>(&self, place: &'a Place, job: &JobRow) -> Result<&'a JobPlan> {
+    pub(super) fn job_plan<'a>(&self, place: &'a Place, job: &JobRow) -> Result<&'a JobPlan> {
         let at = usize::try_from(job.place).unwrap_or(usize::MAX);
         let broken = || EngineError::Broken(format!("job {} is not in its run's plan", job.id));
         place.plan()?.jobs.get(at).ok_or_else(broken)
@@ -170,7 +195,8 @@ impl Engine {
         if let EventKind::Tag { tag } = &event.kind {
             all.push(("CO_TAG", tag.clone()));
         }
-        Ok(all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        let inputs = place.flow()?.inputs.iter().map(|(name, value)| (flow::input_variable(name), value.clone()));
+        Ok(all.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(inputs).collect())
     }
 
     /// The job of a session, whose agent speaks.
@@ -247,7 +273,7 @@ impl Engine {
         Ok(tx.action(attempt.action_id).await?.cancelled_by)
     }
 
-    /// The snapshot of the session's own run, if that is what is asked for.
+    /// The snapshot of the session's own run, or a part of a bundle that its job was told of.
     ///
     /// # Errors
     /// [`Denied`].
@@ -261,8 +287,10 @@ impl Engine {
                 Some(blob) => Ok(Some(blob)),
                 None => Err(self.make_source_again(&run, asked).await?),
             },
-            Some(_) => Ok(None),
-            None => Err(source_is_made_again()),
+            Some(_) | None => match self.part_of(job.id, asked).await? {
+                None if run.source.is_none() => Err(source_is_made_again()),
+                part => Ok(part),
+            },
         }
     }
 
@@ -321,8 +349,16 @@ fn start(plan: &JobPlan, place: &Place) -> Start {
     }
 }
 
+fn uploads(plan: &JobPlan) -> Vec<Upload> {
+    let upload = |artifact: &Artifact| {
+        let Artifact { name, paths, on, .. } = artifact.clone();
+        Upload { name, paths, on }
+    };
+    plan.artifacts.iter().map(upload).collect()
+}
+
 /// Where a job stands in a plan.
-fn find(plan: &crate::model::Plan, path: &JobPath) -> Option<(usize, usize, usize)> {
+pub(super) fn find(plan: &crate::model::Plan, path: &JobPath) -> Option<(usize, usize, usize)> {
     let stage = plan.stages.iter().position(|stage| stage.name == path.stage)?;
     let action = plan.stages[stage].actions.iter().position(|action| action.name == path.action)?;
     let job = plan.stages[stage].actions[action].jobs.iter().position(|job| job.name == path.job)?;

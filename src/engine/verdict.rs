@@ -52,6 +52,7 @@ fn by_record(record: &EndRecord, evidence: &Evidence<'_>) -> Verdict {
         Cause::Exit { code } => Verdict::Exit { code: *code },
         Cause::Signal { signal } => Verdict::Signal { signal: *signal },
         Cause::CannotStart { message } => Verdict::CannotStart { message: message.clone() },
+        Cause::NotKept { message } => Verdict::NotKept { message: message.clone() },
         Cause::TimedOut => Verdict::TimedOut { after: evidence.timeout },
         Cause::Cancelled { by } => Verdict::stopped_by(by),
         Cause::Terminated if evidence.outside.is_some() => without_record(evidence),

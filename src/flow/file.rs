@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{JobPlan, Plan, RepositoryName, StagePlan};
 
 use super::{
-    Reading, children,
+    Reading, artifacts, children,
     concurrency::{self, Rule},
     duration, environments,
     fields::Fields,
@@ -47,16 +47,20 @@ pub(super) fn read(root: &Node, path: &str, repository: &RepositoryName, reading
     }
     fields.claim_entry("variables");
     let triggers = triggers::read(&mut fields, reading);
+    reading.inputs = triggers.inputs().iter().map(|input| input.name.clone()).collect();
     let environments = environments::read(&mut fields, reading);
     let concurrency = concurrency::read(&mut fields, reading);
     let timeout = duration::timeout(&mut fields, reading);
     let stages = stages(&mut fields, &uri.name, reading);
     fields.close(reading);
 
-    let mut plan = Plan { flow: uri.name, uri: uri.uri, title, timeout, concurrency: None, stages };
+    let mut plan =
+        Plan { flow: uri.name, uri: uri.uri, title, timeout, concurrency: None, inputs: BTreeMap::new(), stages };
     check_sizes(&plan, root, reading);
     spread(&environments, &mut plan, root, reading);
     links::resolve(&mut plan, reading);
+    links::resolve_conditions(&mut plan, reading);
+    artifacts::resolve(&mut plan, reading);
     Some(Draft { plan, triggers, concurrency })
 }
 

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use super::{concurrency, condition};
-use crate::model::{ActionPlan, Approval, Concurrency, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan};
+use crate::model::{
+    ActionPlan, Approval, Artifact, Cache, Checkout, Concurrency, Download, JobPlan, Plan, Program, Sequencing,
+    StageKind, StagePlan, When,
+};
 
 /// The plan as a flow file that means the same.
 pub fn full_form(plan: &Plan) -> String {
     let mut page = Page::default();
     page.line(0, &format!("uri: {}", scalar(&plan.uri)));
     page.text(0, "title", &plan.title);
+    page.inputs(plan);
     page.concurrency(plan.concurrency.as_ref());
     page.timeout(0, plan.timeout);
     page.line(0, "stages:");
@@ -37,6 +41,7 @@ impl Page {
         };
         self.line(2, &format!("type: {kind}"));
         self.line(2, &format!("needs: [{}]", needs.join(", ")));
+        self.when(2, stage.when.as_ref());
         self.approval(stage.approval.as_ref());
         if stage.kind != StageKind::Normal {
             return;
@@ -55,7 +60,18 @@ impl Page {
         let Some(Approval { by, expires, note }) = approval else { return };
         let by: Vec<String> = by.iter().map(|name| scalar(name)).collect();
         let note = if note.is_empty() { String::new() } else { format!(", note: {}", quote(note)) };
-        self.line(2, &format!("approval: {{by: [{}], expires: {}{note}}}", by.join(", "), span(expires.as_secs())));
+        self.line(2, &format!("approval: {{by: [{}], expires: {}{note}}}", by.join(", "), duration(*expires)));
+    }
+
+    /// As they were given, they are what they are by default.
+    fn inputs(&mut self, plan: &Plan) {
+        if plan.inputs.is_empty() {
+            return;
+        }
+        let pairs: Vec<String> =
+            plan.inputs.iter().map(|(name, value)| format!("{}: {}", scalar(name), quote(value))).collect();
+        let inputs = pairs.join(", ");
+        self.line(0, &format!("on: {{push: , pull_request: , manual: {{inputs: {{{inputs}}}}}}}"));
     }
 
     fn concurrency(&mut self, concurrency: Option<&Concurrency>) {
@@ -68,13 +84,29 @@ impl Page {
     fn action(&mut self, action: &ActionPlan) {
         self.line(3, &format!("- name: {}", scalar(&action.name)));
         self.text(4, "title", &action.title);
+        self.when(4, action.when.as_ref());
         self.line(4, &format!("allow-failure: {}", action.allow_failure));
+        if !action.caches.is_empty() {
+            self.line(4, "cache:");
+        }
+        for Cache { name, key_files, paths } in &action.caches {
+            let list = |texts: &[String]| texts.iter().map(|text| quote(text)).collect::<Vec<_>>().join(", ");
+            let keys = if key_files.is_empty() { String::new() } else { format!(", key-files: [{}]", list(key_files)) };
+            self.line(5, &format!("- {{name: {}{keys}, paths: [{}]}}", scalar(name), list(paths)));
+        }
+        match action.checkout {
+            Checkout::Commit => {}
+            Checkout::Nothing => self.line(4, "checkout: false"),
+        }
         self.line(4, "jobs:");
         action.jobs.iter().for_each(|job| self.job(job));
     }
 
     fn job(&mut self, job: &JobPlan) {
         self.line(5, &format!("- name: {}", scalar(&job.name)));
+        if is_of_the_original(job) {
+            self.line(6, "type: component");
+        }
         self.line(6, &format!("image: {}", scalar(&job.image)));
         self.program(&job.program);
         if !job.shell.is_empty() {
@@ -96,7 +128,9 @@ impl Page {
             let source = quote(&link.from.to_string());
             self.line(7, &format!("- {{{source}: {}{optional}}}", scalar(&link.variable)));
         }
+        self.artifacts(job);
         self.line(6, &format!("allow-failure: {}", job.allow_failure));
+        self.when(6, job.when.as_ref());
         self.retry(job);
         if job.strict {
             self.line(6, "strict: true");
@@ -107,6 +141,29 @@ impl Page {
         let Some(retry) = &job.retry else { return };
         let on: Vec<&str> = retry.on.iter().map(|on| on.as_str()).collect();
         self.line(6, &format!("retry: {{max: {}, on: [{}]}}", retry.max, on.join(", ")));
+    }
+
+    fn when(&mut self, depth: usize, when: Option<&When>) {
+        if let Some(when) = when {
+            self.line(depth, &format!("when: {}", quote(&when.text)));
+        }
+    }
+
+    fn artifacts(&mut self, job: &JobPlan) {
+        if !job.artifacts.is_empty() || !job.downloads.is_empty() {
+            self.line(6, "artifacts:");
+        }
+        for Artifact { name, paths, on, keep } in &job.artifacts {
+            let paths: Vec<String> = paths.iter().map(|path| quote(path)).collect();
+            let keep = keep.map_or_else(String::new, |keep| format!(", keep: {}", duration(keep)));
+            let (name, paths, on) = (scalar(name), paths.join(", "), on.as_str());
+            self.line(7, &format!("- {{name: {name}, paths: [{paths}], on: {on}{keep}}}"));
+        }
+        for Download { from, name, to, optional } in &job.downloads {
+            let to = if to.is_empty() { String::new() } else { format!(", to: {}", quote(to)) };
+            let optional = if *optional { ", optional: true" } else { "" };
+            self.line(7, &format!("- {{from: {}, name: {}{to}{optional}}}", quote(&from.to_string()), scalar(name)));
+        }
     }
 
     fn program(&mut self, program: &Program) {
@@ -152,8 +209,9 @@ impl Page {
     }
 
     fn timeout(&mut self, depth: usize, timeout: Option<Duration>) {
-        let Some(seconds) = timeout.map(|timeout| timeout.as_secs()) else { return };
-        self.line(depth, &format!("timeout: {}", span(seconds)));
+        if let Some(timeout) = timeout {
+            self.line(depth, &format!("timeout: {}", duration(timeout)));
+        }
     }
 
     fn text(&mut self, depth: usize, key: &str, text: &str) {
@@ -169,8 +227,14 @@ impl Page {
     }
 }
 
-/// A duration in the greatest unit in which it is a whole number.
-fn span(seconds: u64) -> String {
+/// Whether only a file of the original's shape may set its variables.
+fn is_of_the_original(job: &JobPlan) -> bool {
+    let names = job.environments.keys().chain(job.subscriptions.iter().map(|link| &link.variable));
+    names.into_iter().any(|name| name.starts_with("CO_") && name != "CO_DATA")
+}
+
+fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
     let units = [(86400, "d"), (3600, "h"), (60, "m")];
     let found = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
     let (unit, name) = found.unwrap_or((1, "s"));

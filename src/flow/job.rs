@@ -3,14 +3,14 @@
 use crate::model::{JobPath, JobPlan, Program};
 
 use super::{
-    Reading, duration, environments,
+    Reading, artifacts, duration, environments,
     fields::Fields,
     findings::quoted,
     links,
     node::{Entry, Text, Value},
     resources, retry,
     scalar::{self, Toggle},
-    shell,
+    shell, when,
 };
 
 /// Linux takes no longer argument than 128 KiB, and a script is one.
@@ -37,7 +37,9 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
     let retry = retry::read(fields, reading);
     let strict = scalar::boolean(fields, "strict", Toggle::Off, reading);
     let shell = shell::read(fields, &program, reading);
+    let when = when::read(fields, (&path.stage, Some(&path.action), Some(&path.job)), reading);
     let name = path.job.clone();
+    let artifacts = artifacts::read(fields, &path, reading);
     links::read(fields, path, reading);
     JobPlan {
         name,
@@ -52,6 +54,9 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         retry,
         strict,
         shell,
+        when,
+        artifacts,
+        downloads: Vec::new(),
     }
 }
 

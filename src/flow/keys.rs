@@ -13,16 +13,16 @@ pub(super) static FLOW: Level = Level {
 /// One of `stages`.
 pub(super) static STAGE: Level = Level {
     name: "a stage",
-    keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "actions", "approval"],
-    later: &["when"],
+    keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "when", "actions", "approval"],
+    later: &[],
     ignored: &["status", "logs"],
 };
 
 /// One of `actions`.
 pub(super) static ACTION: Level = Level {
     name: "an action",
-    keys: &["name", "title", "allow-failure", "jobs"],
-    later: &["when", "matrix", "services", "cache", "checkout", "runtime", "node"],
+    keys: &["name", "title", "when", "allow-failure", "jobs", "cache", "checkout"],
+    later: &["matrix", "services", "runtime", "node"],
     ignored: &["status", "logs"],
 };
 
@@ -42,28 +42,40 @@ pub(super) static JOB: Level = Level {
         "resources",
         "timeout",
         "allow-failure",
+        "when",
+        "artifacts",
         "retry",
         "strict",
         "shell",
     ],
-    later: &["secrets", "inputs", "when", "reports", "artifacts", "kubectl", "namespace", "wait"],
+    later: &["secrets", "inputs", "reports", "kubectl", "namespace", "wait"],
     ignored: &["status", "logs"],
 };
 
 /// `on`.
 pub(super) static ON: Level = Level {
     name: "`on`",
-    keys: &["push", "pull_request", "tag"],
-    later: &["schedule", "manual", "flow"],
+    keys: &["push", "pull_request", "tag", "schedule", "manual", "flow"],
+    later: &[],
     ignored: &[],
 };
 
 /// `on: push` and `on: pull_request`.
 pub(super) static BRANCHES: Level =
-    Level { name: "a branch filter", keys: &["branches"], later: &["paths", "ignore-paths"], ignored: &[] };
+    Level { name: "a branch filter", keys: &["branches", "paths", "ignore-paths"], later: &[], ignored: &[] };
 
 /// `on: tag`.
 pub(super) static TAGS: Level = Level { name: "a tag filter", keys: &["names"], later: &[], ignored: &[] };
+
+/// One of `on: schedule`.
+pub(super) static SCHEDULE: Level =
+    Level { name: "a schedule", keys: &["cron", "timezone", "branch"], later: &[], ignored: &[] };
+
+/// `on: manual`.
+pub(super) static MANUAL: Level = Level { name: "`manual`", keys: &["inputs"], later: &[], ignored: &[] };
+
+/// One of `inputs`.
+pub(super) static INPUT: Level = Level { name: "an input", keys: &["default", "options"], later: &[], ignored: &[] };
 
 /// `concurrency`.
 pub(super) static CONCURRENCY: Level =
@@ -79,6 +91,22 @@ pub(super) static RETRY: Level = Level { name: "`retry`", keys: &["max", "on"], 
 /// `resources`.
 pub(super) static RESOURCES: Level =
     Level { name: "`resources`", keys: &["cpu", "memory", "limits"], later: &[], ignored: &[] };
+
+/// One of `cache`.
+pub(super) static CACHE: Level =
+    Level { name: "a cache", keys: &["name", "key-files", "paths"], later: &[], ignored: &[] };
+
+/// `checkout`.
+pub(super) static CHECKOUT: Level =
+    Level { name: "`checkout`", keys: &[], later: &["ref", "depth", "submodules", "lfs"], ignored: &[] };
+
+/// One of `artifacts`.
+pub(super) static ARTIFACT: Level = Level {
+    name: "an artifact",
+    keys: &["name", "paths", "on", "keep", "from", "to", "optional"],
+    later: &[],
+    ignored: &[],
+};
 
 /// `resources: limits`.
 pub(super) static LIMITS: Level = Level { name: "`limits`", keys: &["cpu", "memory"], later: &[], ignored: &[] };

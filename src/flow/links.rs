@@ -4,7 +4,7 @@
 //! map lets the job run without its variables if the outputs were never written. As in the original, an empty job
 //! part means the action's only job.
 
-use crate::model::{JobPath, Output, Plan, Sequencing, StagePlan, Subscription};
+use crate::model::{JobPath, Output, Plan, Sequencing, StagePlan, Subscription, When};
 
 use super::{
     Reading, environments,
@@ -12,6 +12,7 @@ use super::{
     findings::{Findings, quoted},
     node::{Entry, Node, Text, Value},
     scalar,
+    when::Asking,
 };
 
 /// As many as a job may have outputs.
@@ -41,6 +42,60 @@ pub(super) fn read(fields: &mut Fields<'_>, subscriber: JobPath, reading: &mut R
     reading.links.extend(links);
 }
 
+/// Puts the outputs that conditions ask for into the plan, or says why they cannot be asked for.
+pub(super) fn resolve_conditions(plan: &mut Plan, reading: &mut Reading<'_>) {
+    let before = reachable(&plan.stages);
+    for asking in std::mem::take(&mut reading.asking) {
+        let Some(to) = place_of(plan, &asking) else { continue };
+        for text in &asking.outputs {
+            match output(plan, text, &reading.findings, |plan, from| check_reach(plan, &before, from, to)) {
+                Ok(found) if found.to_string() == *text => {
+                    when_at(plan, to).into_iter().for_each(|when| when.outputs.push(found.clone()));
+                }
+                Ok(found) => {
+                    let message = format!("{} is written out in a condition", quoted(text));
+                    reading.findings.error(asking.at, message).hint(format!("write outputs[\"{found}\"]"));
+                }
+                Err((message, hint)) => reading.findings.error(asking.at, message).maybe_hint(hint),
+            }
+        }
+    }
+}
+
+/// Where a condition stands: in a stage, an action of it, or a job of that.
+type Level = (usize, Option<(usize, Option<usize>)>);
+
+fn place_of(plan: &Plan, asking: &Asking) -> Option<Level> {
+    let s = plan.stages.iter().position(|stage| stage.name == asking.stage)?;
+    let Some(action) = &asking.action else { return Some((s, None)) };
+    let a = plan.stages[s].actions.iter().position(|known| known.name == *action)?;
+    let Some(job) = &asking.job else { return Some((s, Some((a, None)))) };
+    let j = plan.stages[s].actions[a].jobs.iter().position(|known| known.name == *job)?;
+    Some((s, Some((a, Some(j)))))
+}
+
+fn when_at(plan: &mut Plan, (s, within): Level) -> Option<&mut When> {
+    let stage = plan.stages.get_mut(s)?;
+    let Some((a, job)) = within else { return stage.when.as_mut() };
+    let action = stage.actions.get_mut(a)?;
+    match job {
+        None => action.when.as_mut(),
+        Some(j) => action.jobs.get_mut(j)?.when.as_mut(),
+    }
+}
+
+/// A condition is asked before the first of what it stands in starts.
+fn check_reach(plan: &Plan, before: &[Vec<bool>], from: Places, (s, within): Level) -> Result<(), Wrong> {
+    match within {
+        None if from.0 == s => Err(("the condition of a stage is decided before the stage starts".to_owned(), None)),
+        Some((a, None)) if (from.0, from.1) == (s, a) => {
+            Err(("the condition of an action is decided before the action starts".to_owned(), None))
+        }
+        None => check_direction(plan, before, from, (s, 0, 0)),
+        Some((a, job)) => check_direction(plan, before, from, (s, a, job.unwrap_or_default())),
+    }
+}
+
 /// Puts every link into the plan, or says why it cannot be.
 pub(super) fn resolve(plan: &mut Plan, reading: &mut Reading<'_>) {
     let before = reachable(&plan.stages);
@@ -54,9 +109,9 @@ pub(super) fn resolve(plan: &mut Plan, reading: &mut Reading<'_>) {
 }
 
 /// Places of a job: stage, action, job.
-type Places = (usize, usize, usize);
+pub(super) type Places = (usize, usize, usize);
 /// A message and a hint.
-type Wrong = (String, Option<String>);
+pub(super) type Wrong = (String, Option<String>);
 
 fn read_map(node: &Node, subscriber: &JobPath, links: &mut Vec<Link>, reading: &mut Reading<'_>) {
     let Value::Map(entries) = &node.value else {
@@ -100,12 +155,22 @@ fn source(
     to: Places,
     findings: &Findings<'_>,
 ) -> Result<Output, Wrong> {
-    let (stage, action, job, key) = split(&link.source.text).ok_or_else(|| {
-        let message = format!("{} does not name an output", quoted(&link.source.text));
+    output(plan, &link.source.text, findings, |plan, from| check_direction(plan, before, from, to))
+}
+
+/// The output that a text names, if `reaches` has nothing against it.
+fn output(
+    plan: &Plan,
+    text: &str,
+    findings: &Findings<'_>,
+    reaches: impl Fn(&Plan, Places) -> Result<(), Wrong>,
+) -> Result<Output, Wrong> {
+    let (stage, action, job, key) = split(text).ok_or_else(|| {
+        let message = format!("{} does not name an output", quoted(text));
         (message, Some("write \"stage.action.job[KEY]\"".to_owned()))
     })?;
     let from = job_named(plan, [stage, action, job], findings)?;
-    check_direction(plan, before, from, to)?;
+    reaches(plan, from)?;
     let (stage, action, job) = (&plan.stages[from.0], &plan.stages[from.0].actions[from.1], from.2);
     let job = &action.jobs[job];
     if !job.outputs.iter().any(|output| output == key) {
@@ -127,7 +192,12 @@ fn split(text: &str) -> Option<(&str, &str, &str, &str)> {
         .then_some((stage, action, job, key))
 }
 
-fn job_named(plan: &Plan, [stage, action, job]: [&str; 3], findings: &Findings<'_>) -> Result<Places, Wrong> {
+/// The job of these names; an empty one means an action's only job.
+pub(super) fn job_named(
+    plan: &Plan,
+    [stage, action, job]: [&str; 3],
+    findings: &Findings<'_>,
+) -> Result<Places, Wrong> {
     let s = place("stage", stage, plan.stages.iter().map(|stage| stage.name.as_str()), findings)?;
     let actions = &plan.stages[s].actions;
     let a = place("action", action, actions.iter().map(|action| action.name.as_str()), findings)?;
@@ -157,7 +227,7 @@ fn place<'n>(
 }
 
 /// A link points only to what has certainly ended when its job starts.
-fn check_direction(plan: &Plan, before: &[Vec<bool>], from: Places, to: Places) -> Result<(), Wrong> {
+pub(super) fn check_direction(plan: &Plan, before: &[Vec<bool>], from: Places, to: Places) -> Result<(), Wrong> {
     let (from_stage, to_stage) = (&plan.stages[from.0], &plan.stages[to.0]);
     if from.0 != to.0 {
         return if before[to.0][from.0] {
@@ -182,7 +252,7 @@ fn check_direction(plan: &Plan, before: &[Vec<bool>], from: Places, to: Places) 
 }
 
 /// For every stage, which stages have certainly ended when it starts.
-fn reachable(stages: &[StagePlan]) -> Vec<Vec<bool>> {
+pub(super) fn reachable(stages: &[StagePlan]) -> Vec<Vec<bool>> {
     let mut before: Vec<Vec<bool>> = Vec::with_capacity(stages.len());
     for stage in stages {
         let mut row = vec![false; stages.len()];
@@ -195,7 +265,8 @@ fn reachable(stages: &[StagePlan]) -> Vec<Vec<bool>> {
     before
 }
 
-fn find(plan: &Plan, path: &JobPath) -> Option<Places> {
+/// Where a plan has this job.
+pub(super) fn find(plan: &Plan, path: &JobPath) -> Option<Places> {
     let s = plan.stages.iter().position(|stage| stage.name == path.stage)?;
     let a = plan.stages[s].actions.iter().position(|action| action.name == path.action)?;
     let j = plan.stages[s].actions[a].jobs.iter().position(|job| job.name == path.job)?;

@@ -141,7 +141,8 @@ fn nameless_stage(fields: &Fields<'_>, index: usize, reading: &mut Reading<'_>) 
     None
 }
 
-fn check(name: &Text, reading: &mut Reading<'_>) {
+/// A finding if a text is no name.
+pub(super) fn check(name: &Text, reading: &mut Reading<'_>) {
     let begins_well = name.text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
     if begins_well && name.text.len() <= MAX_LENGTH && name.text.chars().all(is_plain) {
         return;

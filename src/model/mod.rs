@@ -17,27 +17,31 @@ mod plan;
 mod report;
 mod rerun;
 mod retry;
+mod start;
 mod state;
 mod time;
 mod verdict;
 
 pub use approval::{Answer, Approval, Approver, Question, Via};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
-pub use event::{Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
+pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
-pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
+pub use id::{
+    ActionId, ArtifactId, AttemptId, BundleId, CacheId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId,
+};
 pub use infrastructure::Infrastructure;
 pub use late::Late;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
 pub use plan::{
-    ActionPlan, Diagnostic, JobPlan, Output, Plan, PlanDigest, Program, Resources, Sequencing, Severity, StageKind,
-    StagePlan, Subscription,
+    ActionPlan, Artifact, Cache, CacheHit, Checkout, Diagnostic, Download, JobPlan, KeepOn, Output, Plan, PlanDigest,
+    Program, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,
 };
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
 pub use retry::{Retry, RetryOn};
+pub use start::{Input, Schedule, Start, Starter, Wanted};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
 pub use verdict::{RUN_TIME_LIMIT, Span, Verdict};

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Approval, Concurrency, JobPath, Retry};
 
+/// A longer condition is cut where it is shown.
+const MOST_SHOWN: usize = 200;
+
 /// A flow, planned for one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -21,6 +24,9 @@ pub struct Plan {
     /// Which other runs it waits for, or ends; `None`: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Concurrency>,
+    /// What was given to it by hand, or stands for that: each job has it in its environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, String>,
     /// In the file's order. Stages of type `start` and `end` are kept: they are shown, and end at once.
     pub stages: Vec<StagePlan>,
 }
@@ -40,6 +46,9 @@ pub struct StagePlan {
     pub needs: Vec<usize>,
     /// Whether the first failed action stops the stage's others.
     pub fail_fast: bool,
+    /// On what condition it runs; `None`: on none, or it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
     /// Empty for `start`, `pause` and `end`.
     pub actions: Vec<ActionPlan>,
     /// What a `pause` asks.
@@ -80,8 +89,81 @@ pub struct ActionPlan {
     pub title: String,
     /// Whether its failure leaves the run green, with a warning.
     pub allow_failure: bool,
+    /// On what condition it runs; `None`: on none, or it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
     /// One after another, in one workspace.
     pub jobs: Vec<JobPlan>,
+    /// What it finds again of its earlier runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<Cache>,
+    /// What is in its workspace at the beginning.
+    #[serde(default, skip_serializing_if = "Checkout::is_default")]
+    pub checkout: Checkout,
+}
+
+/// Files that an action finds again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cache {
+    /// Unique in its action.
+    pub name: String,
+    /// Patterns of the files whose bytes make its key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key_files: Vec<String>,
+    /// In the workspace; or elsewhere, if they begin with `/` or `~/`.
+    pub paths: Vec<String>,
+}
+
+/// What is in a workspace at the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Checkout {
+    /// The commit that is built.
+    #[default]
+    Commit,
+    /// Nothing.
+    Nothing,
+}
+
+impl Checkout {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How a cache was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheHit {
+    /// By its key.
+    Exact,
+    /// The newest of the run's own branch, pull request or tag.
+    Own,
+    /// The newest of a branch that its code comes from or goes to.
+    Base,
+    /// Not at all.
+    Miss,
+}
+
+impl CacheHit {
+    /// For columns and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Own => "own",
+            Self::Base => "base",
+            Self::Miss => "miss",
+        }
+    }
+
+    /// For people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Exact => "hit by its key",
+            Self::Own | Self::Base => "hit, the newest",
+            Self::Miss => "missed",
+        }
+    }
 }
 
 /// One job: one container.
@@ -114,6 +196,90 @@ pub struct JobPlan {
     /// Who reads its script: a program and its arguments, to which the script's file is added. Empty: `/bin/sh -e`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shell: Vec<String>,
+    /// On what condition it runs; `None`: on none, or it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
+    /// What is kept of the workspace when it has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
+    /// Artifacts of earlier jobs that are brought into the workspace before it starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub downloads: Vec<Download>,
+}
+
+/// Files that outlive their workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// Unique in its job.
+    pub name: String,
+    /// Patterns of paths in the workspace.
+    pub paths: Vec<String>,
+    /// After which ends.
+    pub on: KeepOn,
+    /// For how long; `None`: the server's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Duration>,
+}
+
+/// After which ends of a job something is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeepOn {
+    /// It ended well.
+    Success,
+    /// It did not.
+    Failure,
+    /// Either.
+    Always,
+}
+
+/// An artifact of an earlier job that is brought into the workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Download {
+    /// Whose.
+    pub from: JobPath,
+    /// Its name.
+    pub name: String,
+    /// Where to, from the workspace; empty: the workspace itself.
+    pub to: String,
+    /// Whether the job runs without it if there is none.
+    pub optional: bool,
+}
+
+impl KeepOn {
+    /// As the flow file says it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Always => "always",
+        }
+    }
+}
+
+/// A condition that is still to be decided, or does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct When {
+    /// As the file has it.
+    pub text: String,
+    /// What is to be decided when its turn has come; `None`: it does not hold, whatever happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<String>,
+    /// The outputs that it asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<Output>,
+}
+
+/// The words for what it leaves out.
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line: Vec<&str> = self.text.split_whitespace().collect();
+        let line = line.join(" ");
+        match line.char_indices().nth(MOST_SHOWN) {
+            Some((end, _)) => write!(f, "`when: {}…` does not hold", &line[..end]),
+            None => write!(f, "`when: {line}` does not hold"),
+        }
+    }
 }
 
 /// What is started in a container.

@@ -6,10 +6,13 @@
 
 mod action;
 mod approval;
+mod artifact;
 mod attempt;
 mod bell;
 mod blob;
 mod budget;
+mod bundle;
+mod cache;
 mod contact;
 mod delivery;
 mod examine;
@@ -23,6 +26,7 @@ mod report;
 mod repository;
 mod rerun;
 mod run;
+mod starter;
 mod sweep;
 mod telling;
 mod types;
@@ -36,9 +40,11 @@ use sqlx::{
 
 pub use action::ActionRow;
 pub use approval::ApprovalRow;
+pub use artifact::ArtifactRow;
 pub use attempt::AttemptRow;
 pub use bell::{Bell, Change, Listener};
 pub use budget::{Patience, Spent};
+pub use cache::{CacheRow, CacheUseRow};
 pub use contact::SilenceRow;
 pub use delivery::{DeliveryFilter, DeliveryRow, DeliveryShown, DeliverySummary, RunDigest};
 pub use examine::examine;
@@ -51,6 +57,7 @@ pub use replay::Replay;
 pub use report::{NewReport, ReportRow};
 pub use repository::RepositoryRow;
 pub use run::{NewRun, Pin, Pins, RunFilter, RunRow, RunSummary};
+pub use starter::{StarterOf, StarterRow};
 pub use sweep::{HeadRow, SweepRow};
 pub use telling::{Acknowledgement, Doubt};
 pub use types::Json;

@@ -2,12 +2,14 @@
 
 mod agent;
 mod api;
+mod artifact;
 mod assets;
 mod delivery;
 mod hooks;
 pub mod log;
 pub mod pages;
 mod schema;
+mod start;
 
 use std::sync::Arc;
 

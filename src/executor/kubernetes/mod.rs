@@ -9,8 +9,6 @@
 
 mod examine;
 mod heard;
-mod image;
-mod label;
 mod observation;
 mod outside;
 mod patience;
@@ -40,7 +38,7 @@ pub use self::{
     route::our_address,
 };
 use self::{refusal::Refusal, watch::Watch};
-use super::{Changed, Executor, ExecutorError, ExecutorKind, Observation, Placement};
+use super::{Changed, Executor, ExecutorError, ExecutorKind, Observation, Placement, label};
 use crate::model::{AttemptId, Resources};
 
 /// The longest that one call of the API server may take.

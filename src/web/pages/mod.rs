@@ -1,6 +1,7 @@
 //! The pages: rendered here, complete without a script, with no inline script or style in them. What a repository,
 //! a forge or a job says is text for us, wherever it stands.
 
+mod artifact;
 mod delivery;
 mod dry_run;
 mod failure;
@@ -13,6 +14,7 @@ mod rerun;
 mod route;
 mod run;
 mod runs;
+mod start;
 
 use askama::Template;
 use axum::{
@@ -70,6 +72,10 @@ async fn place(State(web): State<Web>, request: Request) -> Result<Response, Fai
     let reads = matches!(parts.method, Method::GET | Method::HEAD);
     match (&route.place, reads) {
         (Place::Runs, true) => runs::of_repository(&web, &route, &parts.uri).await,
+        (Place::Runs, false) => {
+            same_site(&parts.headers)?;
+            start::press(&web, &route, body).await
+        }
         (Place::Run(number, RunPlace::Page), true) => run::page(&web, &route, *number).await,
         (Place::Run(number, RunPlace::Cancel), false) => {
             same_site(&parts.headers)?;
@@ -92,6 +98,7 @@ async fn place(State(web): State<Web>, request: Request) -> Result<Response, Fai
         (Place::Job(number, path, JobPlace::Page), true) => job::page(&web, &route, *number, path, &parts.uri).await,
         (Place::Job(number, path, JobPlace::Raw), true) => live::raw(&web, &route, *number, path, &parts).await,
         (Place::Job(number, path, JobPlace::Stream), true) => live::stream(&web, &route, *number, path, &parts).await,
+        (Place::Artifact(number, path, name), true) => artifact::page(&web, &route, *number, path, name, &parts).await,
         _ => Err(Failure::Method),
     }
 }
@@ -103,11 +110,9 @@ pub(super) async fn dress(State(web): State<Web>, request: Request, next: Next) 
         response = problem.page(&web);
     }
     let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "same-origin"),
-    ] {
+    // what a job has left brings a stricter one
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
+    for (name, value) in [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::REFERRER_POLICY, "same-origin")] {
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));

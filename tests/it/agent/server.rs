@@ -89,6 +89,11 @@ pub(crate) fn work(start: Start) -> Work {
         masks: Vec::new(),
         log_limit: LOG_LIMIT,
         shell: Vec::new(),
+        downloads: Vec::new(),
+        artifacts: Vec::new(),
+        artifact_limit: 1 << 30,
+        caches: Vec::new(),
+        cache_limit: 1 << 30,
     }
 }
 

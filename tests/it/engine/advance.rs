@@ -6,7 +6,10 @@ use containerops::{
         rerun::carry::{Past, carried},
         worst,
     },
-    model::{ActionId, ActionPath, ActionPlan, ActionState, Conclusion, Plan, Sequencing, StageKind, StagePlan, What},
+    model::{
+        ActionId, ActionPath, ActionPlan, ActionState, Checkout, Conclusion, Plan, Sequencing, StageKind, StagePlan,
+        What,
+    },
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -39,7 +42,13 @@ impl Played {
     }
 
     fn moves(&self) -> Vec<Move> {
-        advance(&Seen { plan: &self.plan, actions: self.seats.clone(), pauses: self.pauses.clone(), stop: self.stop })
+        advance(&Seen {
+            plan: &self.plan,
+            actions: self.seats.clone(),
+            pauses: self.pauses.clone(),
+            stop: self.stop,
+            outputs: &std::collections::BTreeMap::new(),
+        })
     }
 
     /// Makes all moves that are due, each of which must be one that may be made.
@@ -173,12 +182,21 @@ fn stage(index: usize) -> impl Strategy<Value = StagePlan> {
         sequencing,
         needs,
         fail_fast,
+        when: None,
         actions: (0..actions).map(action).collect(),
     })
 }
 
 fn action(place: usize) -> ActionPlan {
-    ActionPlan { name: format!("a{place}"), title: String::new(), allow_failure: false, jobs: Vec::new() }
+    ActionPlan {
+        name: format!("a{place}"),
+        title: String::new(),
+        allow_failure: false,
+        when: None,
+        jobs: Vec::new(),
+        caches: Vec::new(),
+        checkout: Checkout::Commit,
+    }
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -189,6 +207,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         title: String::new(),
         timeout: None,
         concurrency: None,
+        inputs: std::collections::BTreeMap::new(),
         stages,
     })
 }

@@ -1,9 +1,11 @@
 //! Every kind of mistake, as its author reads it.
 
+mod data;
 mod jobs;
 mod later;
 mod levels;
 mod links;
+mod starts;
 mod text;
 
 use containerops::{flow, model::Severity};

@@ -3,7 +3,7 @@
 use containerops::flow;
 use insta::assert_snapshot;
 
-use super::{good, plan, push};
+use super::{good, plan, push, repository};
 
 #[test]
 fn the_originals_skeleton_runs_unchanged() {
@@ -132,6 +132,7 @@ stages:
         allow-failure: false
         jobs:
           - name: build-kubernetes
+            type: component
             image: hub.example/demo/kubernetes:latest
             environments:
               CO_DATA: "kubernetes=git@example.org:kubernetes.git action=build"
@@ -230,4 +231,22 @@ stages:
     type: end
     needs: [analysis]
 "#);
+}
+
+#[test]
+fn what_plan_writes_of_an_original_without_a_start_is_read_again() {
+    let text = "\
+uri: a/b/c
+stages:
+  - name: one
+    sequencing: sequence
+    actions:
+      - jobs: [{type: component, endpoint: \"x:1\", environments: [{CO_MINE: y}]}]
+";
+    let read = |text: &str| {
+        let read = flow::read("a.yml", &repository(), text.as_bytes());
+        read.unwrap_or_else(|wrong| panic!("{}", flow::render("a.yml", &wrong)))
+    };
+    let wanted = plan(&read(text), push("main"));
+    assert_eq!(plan(&read(&flow::full_form(&wanted)), push("main")), wanted);
 }

@@ -1,12 +1,16 @@
 //! Stories of the whole service: a webhook in, a check and a page out, and the pods between as the story wants them.
 
+mod artifacts;
+mod caches;
 mod component_events;
+mod conditions;
 mod contact;
 mod control;
 mod deaths;
 mod deliveries;
 mod dry_runs;
 mod events;
+mod filters;
 mod forge_away;
 mod green;
 mod hooks;
@@ -21,6 +25,7 @@ mod reports;
 mod rerun;
 mod retry;
 mod stages;
+mod starts;
 mod token;
 
 /// The smallest flow.

@@ -21,27 +21,6 @@ error: `receivers` is not supported yet
   | ^^^^^^^^^
   = hint: remove it
 
-error: `paths` is not supported yet
-  --> not-yet.yml:4:10
-  |
-4 |   push: {paths: ["src/**"]}
-  |          ^^^^^
-  = hint: remove it
-
-error: `schedule` is not supported yet
-  --> not-yet.yml:5:3
-  |
-5 |   schedule: [{cron: "30 3 * * *"}]
-  |   ^^^^^^^^
-  = hint: remove it
-
-error: `when` is not supported yet
-  --> not-yet.yml:8:5
-  |
-8 |     when: event == "tag"
-  |     ^^^^
-  = hint: remove it
-
 error: `matrix` is not supported yet
   --> not-yet.yml:9:5
   |
@@ -49,17 +28,10 @@ error: `matrix` is not supported yet
   |     ^^^^^^
   = hint: remove it
 
-error: `cache` is not supported yet
-   --> not-yet.yml:10:5
-   |
-10 |     cache: []
-   |     ^^^^^
-   = hint: remove it
-
 error: `secrets` is not supported yet
-   --> not-yet.yml:13:5
+   --> not-yet.yml:12:5
    |
-13 |     secrets: [TOKEN]
+12 |     secrets: [TOKEN]
    |     ^^^^^^^
    = hint: remove it
 
