@@ -36,37 +36,37 @@ error: `secrets` is not supported yet
    = hint: remove it
 
 error: `type: kubectl` is not supported yet
-   --> not-yet.yml:16:29
+   --> not-yet.yml:15:29
    |
-16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+15 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                             ^^^^^^^
    = hint: remove the job
 
 error: `kubectl` is not supported yet
-   --> not-yet.yml:16:38
+   --> not-yet.yml:15:38
    |
-16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+15 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                                      ^^^^^^^
    = hint: remove it
 
 error: `namespace` is not supported yet
-   --> not-yet.yml:16:57
+   --> not-yet.yml:15:57
    |
-16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+15 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                                                         ^^^^^^^^^
    = hint: remove it
 
 error: `wait` is not supported yet
-   --> not-yet.yml:16:74
+   --> not-yet.yml:15:74
    |
-16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+15 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                                                                          ^^^^
    = hint: remove it
 
 error: `kubectl` is not supported yet
-   --> not-yet.yml:17:22
+   --> not-yet.yml:16:22
    |
-17 |       - {name: more, kubectl: app.yaml}
+16 |       - {name: more, kubectl: app.yaml}
    |                      ^^^^^^^
    = hint: remove it
 "#);
