@@ -127,12 +127,15 @@ impl Engine {
         Ok(done.into_iter().filter(Result::is_ok).count())
     }
 
-    /// Stops the runs that are over their time, which passes without anybody's doing, and lines up the queues.
+    /// Stops the runs and ends the questions that are over their time, which passes without anybody's doing, and lines up the queues.
     ///
     /// # Errors
     /// If the database is away.
     pub async fn settle_overdue(&self) -> Result<()> {
-        let overdue = self.store.read().await?.overdue_runs(self.now(), self.settings.run_timeout).await?;
+        let mut tx = self.store.read().await?;
+        let mut overdue = tx.overdue_runs(self.now(), self.settings.run_timeout).await?;
+        overdue.extend(tx.expired_approvals(self.now()).await?);
+        drop(tx);
         for run in overdue {
             let mut tx = self.store.write().await?;
             self.settle(&mut tx, run, self.now()).await?;
@@ -420,6 +423,12 @@ fn rest_of(id: ActionId) -> Duration {
 }
 
 impl Place {
+    /// Whether the job at this place wants a `CO_RESULT` of itself.
+    pub(super) fn is_strict(&self, place: i64) -> bool {
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        self.plan().is_ok_and(|plan| plan.jobs.get(place).is_some_and(|job| job.strict))
+    }
+
     /// The limit of a job's time.
     pub(super) fn timeout(&self, engine: &Engine, place: i64) -> Result<Duration> {
         let place = usize::try_from(place).unwrap_or(usize::MAX);

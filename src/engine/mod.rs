@@ -36,11 +36,13 @@ pub mod intake;
 pub mod janitor;
 pub mod log;
 mod patience;
+pub mod pause;
 mod pin;
 pub mod queue;
 pub mod recover;
 mod replay;
 pub mod rerun;
+mod retry;
 mod seal;
 mod settle;
 pub mod shelf;
@@ -69,8 +71,9 @@ use crate::{
 
 use contact::Contact;
 
-pub use advance::{Move, Seat, Seen, Stop, advance, worst};
+pub use advance::{Move, Pause, Seat, Seen, Standing, Stop, advance, worst};
 pub use patience::Patience;
+pub use retry::{After, Again, again};
 pub use token::{Key, hash};
 pub use turns::waiting;
 pub use verdict::{Evidence, verdict};

@@ -116,6 +116,7 @@ impl Engine {
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
             log_limit,
+            shell: plan.shell.clone(),
             downloads,
             artifacts: uploads(plan),
             artifact_limit: self.settings.artifact_limit,
@@ -326,7 +327,8 @@ impl Engine {
         let evidence =
             Evidence { record: Some(record), timeout: place.timeout(self, job.place)?, ..Evidence::default() };
         let refusal = super::event::refusal(&mut tx, job.id).await?;
-        let evidence = Evidence { refusal: refusal.as_deref(), log: super::log::length_of(&job), ..evidence };
+        let strict = place.is_strict(job.place);
+        let evidence = Evidence { refusal: refusal.as_deref(), log: super::log::length_of(&job), strict, ..evidence };
         self.end_job(&mut tx, &job, verdict(&evidence), now).await?;
         tx.hurry_action(place.action.id).await?;
         Ok(tx.commit().await?)

@@ -27,6 +27,8 @@ pub struct Evidence<'a> {
     pub hopeless: Option<&'a Why>,
     /// What the job's own `CO_TASK_STATUS` said against it.
     pub refusal: Option<&'a str>,
+    /// Whether its plan wants a `CO_RESULT` of it.
+    pub strict: bool,
     /// The job's time limit.
     pub timeout: Duration,
     /// How many bytes of its log have arrived.
@@ -65,6 +67,7 @@ fn exit_zero(record: &EndRecord, evidence: &Evidence<'_>) -> Verdict {
     }
     match &record.result {
         Some(value) if !value.trim().eq_ignore_ascii_case("true") => Verdict::ResultFalse { value: value.clone() },
+        None if evidence.strict => Verdict::NoResult,
         Some(_) | None => Verdict::Success { warning: warning(record, evidence.log) },
     }
 }

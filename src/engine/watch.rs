@@ -92,6 +92,7 @@ impl Engine {
                 outside,
                 hopeless: None,
                 refusal: refusals.get(&job.id).map(String::as_str),
+                strict: place.is_strict(job.place),
                 timeout: place.timeout(self, job.place).unwrap_or(self.settings.job_timeout),
                 log: u64::try_from(job.log_length).unwrap_or(0),
             };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Reading, fields::Fields, findings::quoted, scalar};
+use super::{Reading, fields::Fields, findings::quoted, node::Text, scalar};
 
 /// No run lasts longer than a month; a greater number is a slip.
 const MAX_SECONDS: u64 = 31 * 24 * 3600;
@@ -42,6 +42,16 @@ pub(super) fn timeout(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Opt
             None
         }
     }
+}
+
+/// A duration that is neither 0 nor longer than a month.
+pub(super) fn span(text: &Text, what: &str, reading: &mut Reading<'_>) -> Option<Duration> {
+    let seconds = seconds(&text.text).filter(|seconds| (1..=MAX_SECONDS).contains(seconds));
+    if seconds.is_none() {
+        let message = format!("{what} is a duration from a second to 31 days; {} is none", quoted(&text.text));
+        reading.findings.error(text.at, message).hint("write 90s, 20m, 1h30m, 7d, or whole seconds");
+    }
+    seconds.map(Duration::from_secs)
 }
 
 fn seconds(text: &str) -> Option<u64> {

@@ -8,9 +8,9 @@ use super::{
     findings::quoted,
     links,
     node::{Entry, Text, Value},
-    resources,
+    resources, retry,
     scalar::{self, Toggle},
-    when,
+    shell, when,
 };
 
 /// Linux takes no longer argument than 128 KiB, and a script is one.
@@ -34,6 +34,9 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
     let timeout = duration::timeout(fields, reading);
     let outputs = outputs(fields, reading);
     let allow_failure = scalar::boolean(fields, "allow-failure", Toggle::Off, reading);
+    let retry = retry::read(fields, reading);
+    let strict = scalar::boolean(fields, "strict", Toggle::Off, reading);
+    let shell = shell::read(fields, &program, reading);
     let when = when::read(fields, (&path.stage, Some(&path.action), Some(&path.job)), reading);
     let name = path.job.clone();
     let artifacts = artifacts::read(fields, &path, reading);
@@ -48,6 +51,9 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         outputs,
         subscriptions: Vec::new(),
         allow_failure,
+        retry,
+        strict,
+        shell,
         when,
         artifacts,
         downloads: Vec::new(),

@@ -13,8 +13,8 @@ pub(super) static FLOW: Level = Level {
 /// One of `stages`.
 pub(super) static STAGE: Level = Level {
     name: "a stage",
-    keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "when", "actions"],
-    later: &["approval"],
+    keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "when", "actions", "approval"],
+    later: &[],
     ignored: &["status", "logs"],
 };
 
@@ -44,8 +44,11 @@ pub(super) static JOB: Level = Level {
         "allow-failure",
         "when",
         "artifacts",
+        "retry",
+        "strict",
+        "shell",
     ],
-    later: &["shell", "secrets", "inputs", "retry", "reports", "strict", "kubectl", "namespace", "wait"],
+    later: &["secrets", "inputs", "reports", "kubectl", "namespace", "wait"],
     ignored: &["status", "logs"],
 };
 
@@ -77,6 +80,13 @@ pub(super) static INPUT: Level = Level { name: "an input", keys: &["default", "o
 /// `concurrency`.
 pub(super) static CONCURRENCY: Level =
     Level { name: "`concurrency`", keys: &["group", "policy", "limit"], later: &[], ignored: &[] };
+
+/// `approval`.
+pub(super) static APPROVAL: Level =
+    Level { name: "`approval`", keys: &["by", "expires", "note"], later: &[], ignored: &[] };
+
+/// `retry`.
+pub(super) static RETRY: Level = Level { name: "`retry`", keys: &["max", "on"], later: &[], ignored: &[] };
 
 /// `resources`.
 pub(super) static RESOURCES: Level =

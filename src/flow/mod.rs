@@ -10,6 +10,7 @@
 //! the group of `concurrency`, a `condition`) is read with the file, and decided when there is one.
 
 mod action;
+mod approval;
 mod artifacts;
 mod cache;
 mod checkout;
@@ -35,8 +36,10 @@ mod paths;
 mod quantity;
 mod render;
 mod resources;
+mod retry;
 mod scalar;
 mod schema;
+mod shell;
 mod stage;
 mod starts;
 mod triggers;

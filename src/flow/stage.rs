@@ -3,7 +3,7 @@
 use crate::model::{ActionPlan, Sequencing, StageKind, StagePlan};
 
 use super::{
-    Reading, Shape, action, children,
+    Reading, Shape, action, approval, children,
     fields::Fields,
     findings::quoted,
     keys,
@@ -35,29 +35,32 @@ pub(super) fn read(fields: &mut Fields<'_>, index: usize, names: &[Text], readin
             }
             actions(fields, &name, reading)
         }
-        StageKind::Start | StageKind::End => nothing(fields, reading),
+        StageKind::Start | StageKind::Pause | StageKind::End => nothing(fields, reading),
     };
+    let approval = approval::read(fields, kind, reading);
     let sequencing = sequencing.unwrap_or(Sequencing::Sequence);
-    StagePlan { name, title, kind, sequencing, needs, fail_fast, when, actions }
+    StagePlan { name, title, kind, sequencing, needs, fail_fast, when, actions, approval }
 }
 
 fn kind(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> StageKind {
-    let kinds = [("start", StageKind::Start), ("normal", StageKind::Normal), ("end", StageKind::End)];
+    let kinds = [
+        ("start", StageKind::Start),
+        ("normal", StageKind::Normal),
+        ("pause", StageKind::Pause),
+        ("end", StageKind::End),
+    ];
     let Some(text) = fields.claim("type").and_then(|node| scalar::text(node, "`type`", reading)) else {
         return StageKind::Normal;
     };
     if let Some((_, kind)) = kinds.iter().find(|(name, _)| *name == text.text) {
         return *kind;
     }
-    if text.text == "pause" {
-        reading.findings.error(text.at, "`type: pause` is not supported yet").hint("remove the stage");
-        // it has no actions either, and its author should not hear of that too
-        return StageKind::End;
-    } else if text.text == "component" {
+    if text.text == "component" {
         let finding = reading.findings.error(text.at, "`type: component` is a job's type, not a stage's");
         finding.hint("remove it; jobs are components unless they say otherwise");
     } else {
-        let message = format!("a stage's `type` is normal, start or end; {} is none of them", quoted(&text.text));
+        let message =
+            format!("a stage's `type` is normal, start, pause or end; {} is none of them", quoted(&text.text));
         let hint = reading.findings.did_you_mean(&text.text, kinds.iter().map(|(name, _)| *name));
         reading.findings.error(text.at, message).maybe_hint(hint);
     }
@@ -126,10 +129,10 @@ fn hoisted(fields: &mut Fields<'_>, stage: &str, reading: &mut Reading<'_>) -> V
     action::read(fields, stage, stage, reading).into_iter().collect()
 }
 
-/// The original's start and end do nothing.
+/// The original's start and end do nothing, and a pause only waits.
 fn nothing(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Vec<ActionPlan> {
     if let Some(entry) = fields.claim_entry("actions").filter(|entry| !entry.value.is_null()) {
-        let message = "a stage of type start or end runs nothing; its `actions` would never start";
+        let message = "a stage of type start, pause or end runs nothing; its `actions` would never start";
         reading.mistake(entry.key.at, message).hint("write `type: normal`");
     }
     Vec::new()

@@ -38,6 +38,8 @@ pub enum Verdict {
         /// The event's `result`, cut at 200 characters.
         result: String,
     },
+    /// Exit code 0 and no `CO_RESULT`, of a job with `strict: true`.
+    NoResult,
     /// Killed because it used more memory than its limit.
     OutOfMemory {
         /// The limit in bytes, where there was one.
@@ -136,6 +138,7 @@ impl Verdict {
             | Self::Signal { .. }
             | Self::ResultFalse { .. }
             | Self::StatusFalse { .. }
+            | Self::NoResult
             | Self::OutOfMemory { .. }
             | Self::OutOfDisk { .. }
             | Self::CannotStart { .. }
@@ -154,6 +157,7 @@ impl Verdict {
     /// What can be done about it, for whom its words do not say that already.
     pub const fn advice(&self) -> Option<&'static str> {
         Some(match self {
+            Self::NoResult => "let it print `[COUT] CO_RESULT = true` when all is well, or remove `strict`",
             Self::OutOfMemory { .. } => "raise the job's `resources: {limits: {memory: …}}`, or let it need less",
             Self::NotKept { .. } => "let the artifact's `paths` name less, or ask the operator for a higher limit",
             Self::OutOfDisk { .. } => "write less, or ask the operator for a larger workspace",
@@ -190,6 +194,7 @@ impl fmt::Display for Verdict {
             Self::ResultFalse { value } => write!(f, "CO_RESULT = {value}"),
             Self::StatusFalse { result } if result.is_empty() => f.write_str("CO_TASK_STATUS = false"),
             Self::StatusFalse { result } => write!(f, "CO_TASK_STATUS = false: {result}"),
+            Self::NoResult => f.write_str("no CO_RESULT, and the job is strict"),
             Self::OutOfMemory { limit, peak } => write!(f, "out of memory{}", Used { limit: *limit, peak: *peak }),
             Self::OutOfDisk { message } => write!(f, "out of disk: {message}"),
             Self::TimedOut { after } => write!(f, "timed out after {}", Span(*after)),

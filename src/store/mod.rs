@@ -5,6 +5,7 @@
 //! belongs together is together. After a commit the [`Bell`] rings: a hint for whoever waits, never the truth.
 
 mod action;
+mod approval;
 mod artifact;
 mod attempt;
 mod bell;
@@ -38,6 +39,7 @@ use sqlx::{
 };
 
 pub use action::ActionRow;
+pub use approval::ApprovalRow;
 pub use artifact::ArtifactRow;
 pub use attempt::AttemptRow;
 pub use bell::{Bell, Change, Listener};

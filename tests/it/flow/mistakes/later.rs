@@ -35,59 +35,38 @@ error: `secrets` is not supported yet
    |     ^^^^^^^
    = hint: remove it
 
-error: `retry` is not supported yet
-   --> not-yet.yml:13:5
-   |
-13 |     retry: {max: 1}
-   |     ^^^^^
-   = hint: remove it
-
-error: `type: pause` is not supported yet
-   --> not-yet.yml:14:27
-   |
-14 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
-   |                           ^^^^^
-   = hint: remove the stage
-
-error: `approval` is not supported yet
-   --> not-yet.yml:14:34
-   |
-14 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
-   |                                  ^^^^^^^^
-   = hint: remove it
-
 error: `type: kubectl` is not supported yet
-   --> not-yet.yml:17:29
+   --> not-yet.yml:15:29
    |
-17 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+15 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                             ^^^^^^^
    = hint: remove the job
 
 error: `kubectl` is not supported yet
-   --> not-yet.yml:17:38
+   --> not-yet.yml:15:38
    |
-17 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+15 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                                      ^^^^^^^
    = hint: remove it
 
 error: `namespace` is not supported yet
-   --> not-yet.yml:17:57
+   --> not-yet.yml:15:57
    |
-17 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+15 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                                                         ^^^^^^^^^
    = hint: remove it
 
 error: `wait` is not supported yet
-   --> not-yet.yml:17:74
+   --> not-yet.yml:15:74
    |
-17 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
+15 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
    |                                                                          ^^^^
    = hint: remove it
 
 error: `kubectl` is not supported yet
-   --> not-yet.yml:18:22
+   --> not-yet.yml:16:22
    |
-18 |       - {name: more, kubectl: app.yaml}
+16 |       - {name: more, kubectl: app.yaml}
    |                      ^^^^^^^
    = hint: remove it
 "#);
