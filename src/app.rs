@@ -21,10 +21,10 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     blob::Blobs,
-    engine::{self, Engine, Key, Parts},
+    engine::{self, Engine, Key, Parts, kubectl::Deploys},
     executor::{
         Executor,
-        kubernetes::{Kubernetes, KubernetesSettings},
+        kubernetes::{Kubernetes, KubernetesSettings, deploy::Deployer},
         process::Process,
         registry::Registry,
     },
@@ -81,6 +81,7 @@ impl App {
             blobs: Blobs::open(&settings.blob_url).context("opening the place for logs and snapshots")?,
             mirrors: Mirrors::new(settings.data.join("mirrors")),
             registry: Registry::new(settings.insecure_registries.clone())?,
+            deploys: deploys(settings).await?,
             key: key(&settings.secret_key_file)?,
             store: store.clone(),
             forges: forges.clone(),
@@ -181,6 +182,22 @@ pub fn kubernetes(settings: &Settings) -> Option<KubernetesSettings> {
         }
         ExecutorChoice::Process => None,
     }
+}
+
+/// What kubectl jobs may change, and where. A cluster is looked for only if someone may change something of it.
+async fn deploys(settings: &Settings) -> Result<Deploys> {
+    let found = kubernetes(settings).or_else(|| {
+        let with = KubernetesSettings::new(&settings.kubernetes_namespace, &settings.kubernetes_agent_image);
+        settings.kubeconfig.clone().map(|kubeconfig| KubernetesSettings { kubeconfig: Some(kubeconfig), ..with })
+    });
+    let cluster = match found.filter(|_| !settings.kubectl_namespaces.is_empty()) {
+        Some(with) => Some(Deployer::connect(&with).await.map_err(anyhow::Error::msg).context("kubectl jobs")?),
+        None => None,
+    };
+    for allowed in &settings.kubectl_namespaces {
+        tracing::info!(%allowed, "kubectl jobs may change a namespace");
+    }
+    Ok(Deploys::new(cluster, settings.kubectl_namespaces.clone(), settings.kubectl_private_urls.clone())?)
 }
 
 /// The server's own key, made at the first start.

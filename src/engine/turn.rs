@@ -95,7 +95,7 @@ impl Engine {
             job: job.id,
             start: start(plan, place),
             environments,
-            source: place.run.source.clone().filter(|_| job.place == 0),
+            source: place.run.source.clone().filter(|_| is_first(place, job)),
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
@@ -112,7 +112,7 @@ impl Engine {
         Ok(ClaimAnswer::Leave { reason: message })
     }
 
-    async fn started(&self, tx: &mut Tx, place: &Place, job: &JobRow, now: Time) -> Result<()> {
+    pub(super) async fn started(&self, tx: &mut Tx, place: &Place, job: &JobRow, now: Time) -> Result<()> {
         if job.state.0 == JobState::Running {
             return Ok(());
         }
@@ -130,19 +130,24 @@ impl Engine {
         self.settle(tx, place.run.id, now).await
     }
 
-    fn job_plan<'a>(&self, place: &'a Place, job: &JobRow) -> Result<&'a JobPlan> {
+    pub(super) fn job_plan<'a>(&self, place: &'a Place, job: &JobRow) -> Result<&'a JobPlan> {
         let at = usize::try_from(job.place).unwrap_or(usize::MAX);
         let broken = || EngineError::Broken(format!("job {} is not in its run's plan", job.id));
         place.plan()?.jobs.get(at).ok_or_else(broken)
     }
 
-    async fn value_of(&self, tx: &mut Tx, place: &Place, subscription: &Subscription) -> Result<Option<String>> {
+    pub(super) async fn value_of(
+        &self,
+        tx: &mut Tx,
+        place: &Place,
+        subscription: &Subscription,
+    ) -> Result<Option<String>> {
         let Some(places) = find(place.flow()?, &subscription.from.job) else { return Ok(None) };
         Ok(tx.output_of(place.run.id, places, &subscription.from).await?)
     }
 
     /// The `CO_*` variables, which no file may set.
-    fn variables(&self, place: &Place, job: &JobPlan) -> Result<BTreeMap<String, String>> {
+    pub(super) fn variables(&self, place: &Place, job: &JobPlan) -> Result<BTreeMap<String, String>> {
         let run = &place.run;
         let event = &run.event.0;
         let (stage, _) = places(&place.action);
@@ -228,22 +233,32 @@ impl Engine {
             let wish = self.wish_to_stop(&job).await?;
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             match wish {
-                Some(by) => return Ok(HeartbeatAnswer::Cancel { by }),
-                None if left.is_zero() => return Ok(HeartbeatAnswer::GoOn),
-                None => bell.wait(left, |change| change == Change::Attempt(job.attempt_id)).await,
+                Wish::Stop { by } => return Ok(HeartbeatAnswer::Cancel { by }),
+                Wish::GoOn { .. } if left.is_zero() => return Ok(HeartbeatAnswer::GoOn),
+                Wish::GoOn { stops_in } => {
+                    let left = stops_in.map_or(left, |stops_in| left.min(stops_in));
+                    bell.wait(left, |change| change == Change::Attempt(job.attempt_id)).await;
+                }
             }
         }
     }
 
-    async fn wish_to_stop(&self, job: &JobRow) -> Result<Option<String>> {
+    async fn wish_to_stop(&self, job: &JobRow) -> Result<Wish> {
+        let stop = |by: &str| Wish::Stop { by: by.to_owned() };
         let mut tx = self.store.read().await?;
-        let Some(now) = tx.job(job.id).await? else { return Ok(Some("the server".to_owned())) };
+        let Some(now) = tx.job(job.id).await? else { return Ok(stop("the server")) };
         if now.state.verdict().is_some() {
-            return Ok(Some("the server: the job is over".to_owned()));
+            return Ok(stop("the server: the job is over"));
         }
         let attempt = tx.attempt(job.attempt_id).await?;
         let attempt = attempt.ok_or_else(|| EngineError::Broken(format!("job {} is of no attempt", job.id)))?;
-        Ok(tx.action(attempt.action_id).await?.cancelled_by)
+        if let Some(by) = tx.action(attempt.action_id).await?.cancelled_by {
+            return Ok(Wish::Stop { by });
+        }
+        Ok(match super::event::stops_in(&mut tx, job.id, self.now()).await? {
+            Some(Duration::ZERO) => stop(super::event::ITSELF),
+            stops_in => Wish::GoOn { stops_in },
+        })
     }
 
     /// The snapshot of the session's own run, if that is what is asked for.
@@ -305,8 +320,25 @@ impl Engine {
     }
 }
 
+/// What is wanted of a running job.
+enum Wish {
+    Stop {
+        by: String,
+    },
+    GoOn {
+        /// When that will change by itself.
+        stops_in: Option<Duration>,
+    },
+}
+
 fn source_is_made_again() -> Denied {
     EngineError::Broken("the snapshot is being made again".to_owned()).into()
+}
+
+/// Whether a job's container is its action's first: it makes the workspace.
+fn is_first(place: &Place, job: &JobRow) -> bool {
+    let first = place.plan().ok().and_then(|plan| plan.jobs.iter().position(|job| !job.is_podless()));
+    usize::try_from(job.place).ok() == first
 }
 
 fn start(plan: &JobPlan, place: &Place) -> Start {

@@ -30,8 +30,7 @@ impl Level {
 }
 
 /// Keys that an original file may have though they do not work yet, and what that means for it.
-const TOLERATED: [(&str, &str); 2] =
-    [("receivers", "nobody will be mailed"), ("namespace", "jobs run in the server's own namespace")];
+const TOLERATED: [(&str, &str); 1] = [("receivers", "nobody will be mailed")];
 
 /// One map that is being read.
 #[derive(Debug)]
@@ -71,11 +70,6 @@ impl<'n> Fields<'n> {
     pub(super) fn has_keys_of(&self, level: &'static Level) -> bool {
         let own = |key: &str| self.levels.iter().any(|own| own.has(key));
         self.entries.iter().map(|entry| entry.key.text.as_str()).any(|key| level.has(key) && !own(key))
-    }
-
-    /// Whether the key is there, claimed or not.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.entries.iter().any(|entry| entry.key.text == key)
     }
 
     /// The scalar at a key, claimed or not.

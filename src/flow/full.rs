@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{concurrency, condition};
-use crate::model::{ActionPlan, Concurrency, JobPlan, Plan, Program, Sequencing, StageKind, StagePlan};
+use crate::model::{ActionPlan, Concurrency, JobPlan, Kubectl, Plan, Program, Sequencing, StageKind, StagePlan};
 
 /// The plan as a flow file that means the same.
 pub fn full_form(plan: &Plan) -> String {
@@ -66,7 +66,10 @@ impl Page {
 
     fn job(&mut self, job: &JobPlan) {
         self.line(5, &format!("- name: {}", scalar(&job.name)));
-        self.line(6, &format!("image: {}", scalar(&job.image)));
+        match &job.kubectl {
+            Some(kubectl) => self.kubectl(kubectl),
+            None => self.line(6, &format!("image: {}", scalar(&job.image))),
+        }
         self.program(&job.program);
         self.environments(job);
         self.resources(job);
@@ -84,6 +87,14 @@ impl Page {
             self.line(7, &format!("- {{{source}: {}{optional}}}", scalar(&link.variable)));
         }
         self.line(6, &format!("allow-failure: {}", job.allow_failure));
+    }
+
+    fn kubectl(&mut self, kubectl: &Kubectl) {
+        self.line(6, "type: kubectl");
+        self.line(6, &format!("kubectl: {}", scalar(&kubectl.manifest.to_string())));
+        self.line(6, &format!("namespace: {}", scalar(&kubectl.namespace)));
+        self.duration(6, "wait", kubectl.wait);
+        self.line(6, &format!("roll-back: {}", kubectl.roll_back));
     }
 
     fn program(&mut self, program: &Program) {
@@ -129,10 +140,14 @@ impl Page {
     }
 
     fn timeout(&mut self, depth: usize, timeout: Option<Duration>) {
-        let Some(seconds) = timeout.map(|timeout| timeout.as_secs()) else { return };
+        self.duration(depth, "timeout", timeout);
+    }
+
+    fn duration(&mut self, depth: usize, key: &str, duration: Option<Duration>) {
+        let Some(seconds) = duration.map(|duration| duration.as_secs()) else { return };
         let units = [(86400, "d"), (3600, "h"), (60, "m"), (1, "s")];
         if let Some((unit, name)) = units.into_iter().find(|(unit, _)| seconds % unit == 0) {
-            self.line(depth, &format!("timeout: {}{name}", seconds / unit));
+            self.line(depth, &format!("{key}: {}{name}", seconds / unit));
         }
     }
 

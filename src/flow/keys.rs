@@ -5,9 +5,9 @@ use super::fields::Level;
 /// The whole file.
 pub(super) static FLOW: Level = Level {
     name: "a flow",
-    keys: &["uri", "title", "version", "tag", "on", "variables", "environments", "concurrency", "timeout", "stages"],
-    later: &["namespace", "receivers"],
-    ignored: &["number", "status", "logs"],
+    keys: &["uri", "title", "version", "tag", "on", "variables", "environments", "concurrency", "timeout", "namespace", "stages"],
+    later: &["receivers"],
+    ignored: &["number", "Number", "status", "logs"],
 };
 
 /// One of `stages`.
@@ -42,20 +42,12 @@ pub(super) static JOB: Level = Level {
         "resources",
         "timeout",
         "allow-failure",
-    ],
-    later: &[
-        "shell",
-        "secrets",
-        "inputs",
-        "retry",
-        "when",
-        "reports",
-        "artifacts",
-        "strict",
         "kubectl",
         "namespace",
         "wait",
+        "roll-back",
     ],
+    later: &["shell", "secrets", "inputs", "retry", "when", "reports", "artifacts", "strict"],
     ignored: &["status", "logs"],
 };
 

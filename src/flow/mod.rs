@@ -21,6 +21,7 @@ mod findings;
 mod full;
 mod job;
 mod keys;
+mod kubectl;
 mod links;
 mod names;
 mod node;
@@ -84,8 +85,12 @@ pub fn read(path: &str, repository: &RepositoryName, text: &[u8]) -> Result<Flow
         return Err(findings.into_diagnostics());
     };
     let shape = Shape::of(&root);
+    if shape == Shape::Original {
+        // so far only keys that are given twice, of which the original took the last
+        findings.soften();
+    }
     variables::replace(&mut root, shape, &mut findings);
-    let mut reading = Reading { findings, shape, links: Vec::new(), jobs: 0 };
+    let mut reading = Reading { findings, shape, links: Vec::new(), jobs: 0, namespace: None };
     let draft = file::read(&root, path, repository, &mut reading);
     let failed = reading.findings.has_errors();
     let warnings = reading.findings.into_diagnostics();
@@ -166,6 +171,8 @@ struct Reading<'s> {
     links: Vec<links::Link>,
     /// Jobs so far.
     jobs: usize,
+    /// The flow's own, for its kubectl jobs.
+    namespace: Option<String>,
 }
 
 impl Reading<'_> {

@@ -9,6 +9,7 @@ mod finding;
 mod header;
 mod id;
 mod infrastructure;
+mod kubectl;
 mod late;
 mod name;
 mod number;
@@ -24,6 +25,7 @@ pub use event::{Event, EventKind, PullRequest, Repository, Trust, UntrustedReaso
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
+pub use kubectl::{AllowedNamespace, Kubectl, Manifest};
 pub use infrastructure::Infrastructure;
 pub use late::Late;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Concurrency, JobPath};
+use super::{Concurrency, JobPath, Kubectl};
 
 /// A flow, planned for one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +100,16 @@ pub struct JobPlan {
     pub subscriptions: Vec<Subscription>,
     /// Whether its failure lets the action's next job go on, and leaves the action green with a warning.
     pub allow_failure: bool,
+    /// What the server itself applies to a cluster instead of starting a container; `None`: it is a container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubectl: Option<Kubectl>,
+}
+
+impl JobPlan {
+    /// Whether it has no container: the server does its work itself.
+    pub const fn is_podless(&self) -> bool {
+        self.kubectl.is_some()
+    }
 }
 
 /// What is started in a container.

@@ -1,6 +1,7 @@
 //! Every kind of mistake, as its author reads it.
 
 mod jobs;
+mod kubectl;
 mod later;
 mod levels;
 mod links;

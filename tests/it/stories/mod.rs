@@ -12,6 +12,7 @@ mod green;
 mod hooks;
 mod infrastructure;
 mod janitor;
+mod kubectl;
 mod lost;
 mod queue;
 mod red;
