@@ -50,26 +50,18 @@ struct Info {
 
 impl Info {
     fn result(&self) -> String {
-        let text = match &self.result {
-            Value::Null => String::new(),
-            Value::String(text) => text.clone(),
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => self.result.to_string(),
-        };
+        let text = if self.result.is_null() { String::new() } else { text_of(&self.result) };
         text.chars().take(200).collect()
     }
 
     /// The outputs that it carries: all of it, and what its fields hold. It comes as JSON in a text.
     fn outputs(&self) -> Vec<(String, String)> {
-        let text = match &self.output {
-            Value::Null => return Vec::new(),
-            Value::String(text) => text.clone(),
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => self.output.to_string(),
-        };
+        let text = if self.output.is_null() { String::new() } else { text_of(&self.output) };
         let mut outputs = Vec::new();
         if let Ok(Value::Object(fields)) = serde_json::from_str(&text) {
-            outputs.extend(fields.into_iter().map(|(name, value)| match value {
-                Value::String(text) => (name, text),
-                other => (name, other.to_string()),
+            outputs.extend(fields.into_iter().map(|(name, value)| {
+                let text = text_of(&value);
+                (name, text)
             }));
         }
         if !text.is_empty() {
@@ -77,6 +69,10 @@ impl Info {
         }
         outputs
     }
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 impl Engine {
@@ -101,7 +97,8 @@ impl Engine {
         }
         let posted = serde_json::from_str::<Posted>(body).map_err(|error| error.to_string());
         if name == STATUS {
-            let status = posted.as_ref().map(|posted| posted.info.status).map_err(|error| Denied::Event(error.clone()))?;
+            let status =
+                posted.as_ref().map(|posted| posted.info.status).map_err(|error| Denied::Event(error.clone()))?;
             status.ok_or_else(|| Denied::Event("`status` is missing".to_owned()))?;
         }
         let mut tx = self.store.write().await?;

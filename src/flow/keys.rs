@@ -5,7 +5,19 @@ use super::fields::Level;
 /// The whole file.
 pub(super) static FLOW: Level = Level {
     name: "a flow",
-    keys: &["uri", "title", "version", "tag", "on", "variables", "environments", "concurrency", "timeout", "namespace", "stages"],
+    keys: &[
+        "uri",
+        "title",
+        "version",
+        "tag",
+        "on",
+        "variables",
+        "environments",
+        "concurrency",
+        "timeout",
+        "namespace",
+        "stages",
+    ],
     later: &["receivers"],
     ignored: &["number", "Number", "status", "logs"],
 };

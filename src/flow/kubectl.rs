@@ -157,7 +157,9 @@ fn namespace(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> String {
     }
     let at = fields.at();
     match reading.shape {
-        Shape::Ours => reading.findings.error(at, "a job of type kubectl needs a `namespace`, of its own or the flow's"),
+        Shape::Ours => {
+            reading.findings.error(at, "a job of type kubectl needs a `namespace`, of its own or the flow's")
+        }
         Shape::Original => {
             reading.findings.warning(at, format!("neither job nor flow names a `namespace`: it is `{DEFAULT}`"))
         }

@@ -94,13 +94,7 @@ fn is_optional(entry: &Entry, reading: &mut Reading<'_>) -> bool {
     }
 }
 
-fn source(
-    plan: &Plan,
-    before: &[Vec<bool>],
-    link: &Link,
-    to: Places,
-    reading: &Reading<'_>,
-) -> Result<Output, Wrong> {
+fn source(plan: &Plan, before: &[Vec<bool>], link: &Link, to: Places, reading: &Reading<'_>) -> Result<Output, Wrong> {
     let findings = &reading.findings;
     let (stage, action, job, key) = split(&link.source.text).ok_or_else(|| {
         let message = format!("{} does not name an output", quoted(&link.source.text));

@@ -167,7 +167,10 @@ fn made_plain(name: Text, reading: &mut Reading<'_>) -> Text {
     let text = plain(&name.text);
     if text != name.text {
         let message = format!("{} is no name here: it is called {}", quoted(&name.text), quoted(&text));
-        reading.findings.warning(name.at, message).hint(format!("a name is 1 to {MAX_LENGTH} of letters, digits, `-` and `_`"));
+        reading
+            .findings
+            .warning(name.at, message)
+            .hint(format!("a name is 1 to {MAX_LENGTH} of letters, digits, `-` and `_`"));
     }
     Text { at: name.at, text }
 }

@@ -131,7 +131,8 @@ fn hoisted(fields: &mut Fields<'_>, stage: &str, reading: &mut Reading<'_>) -> V
 
 /// The original's start and end do nothing.
 fn nothing(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Vec<ActionPlan> {
-    let is_empty = |value: &Value| matches!(value, Value::Null) || matches!(value, Value::List(items) if items.is_empty());
+    let is_empty =
+        |value: &Value| matches!(value, Value::Null) || matches!(value, Value::List(items) if items.is_empty());
     if let Some(entry) = fields.claim_entry("actions").filter(|entry| !is_empty(&entry.value.value)) {
         let message = "a stage of type start or end runs nothing; its `actions` would never start";
         reading.mistake(entry.key.at, message).hint("write `type: normal`");

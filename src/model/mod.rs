@@ -25,8 +25,8 @@ pub use event::{Event, EventKind, PullRequest, Repository, Trust, UntrustedReaso
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
 pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
-pub use kubectl::{AllowedNamespace, Kubectl, Manifest};
 pub use infrastructure::Infrastructure;
+pub use kubectl::{AllowedNamespace, Kubectl, Manifest};
 pub use late::Late;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};

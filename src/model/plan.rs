@@ -110,6 +110,14 @@ impl JobPlan {
     pub const fn is_podless(&self) -> bool {
         self.kubectl.is_some()
     }
+
+    /// What people see of where it runs: its image, or what is applied.
+    pub fn shown(&self) -> String {
+        match &self.kubectl {
+            Some(kubectl) => format!("kubectl {} to namespace {}", kubectl.manifest, kubectl.namespace),
+            None => self.image.clone(),
+        }
+    }
 }
 
 /// What is started in a container.

@@ -175,9 +175,26 @@ mod tests {
     #[test]
     fn only_what_everybody_can_reach_is_public() {
         for private in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
-            "255.255.255.255", "224.0.0.1", "198.18.0.1", "::", "::1", "fe80::1", "fd00::1", "ff02::1",
-            "::ffff:10.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "198.18.0.1",
+            "::",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+            "ff02::1",
+            "::ffff:10.0.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
         ] {
             assert!(!is_public(private.parse().expect(private)), "{private}");
         }
@@ -190,7 +207,9 @@ mod tests {
     fn what_nobody_has_listed_is_encrypted_and_public() {
         let asked = |url: &str| refusal(&Url::parse(url).expect(url)).is_none();
         assert!(asked("https://example.org/app.yaml") && asked("https://1.1.1.1/"));
-        for url in ["http://example.org/", "https://127.0.0.1/", "https://[::1]/", "https://2130706433/", "https://0x7f.1/"] {
+        for url in
+            ["http://example.org/", "https://127.0.0.1/", "https://[::1]/", "https://2130706433/", "https://0x7f.1/"]
+        {
             assert!(!asked(url), "{url}");
         }
         let prefixes = ["https://artifacts.internal".to_owned(), "http://10.0.0.7/manifests/".to_owned()];

@@ -17,14 +17,16 @@ use crate::{
     model::{Manifest, Span, Verdict},
 };
 
+/// A rollout that goes back and forth for days fills no disk.
+const TOLD_MAX: usize = 5000;
+
 impl Work<'_> {
     /// Applies every object that was not yet.
     pub(super) async fn apply(&mut self) -> Result<(), Trouble> {
         let files = self.files().await?;
         let digest = manifest::digest(&files);
         let variables = self.variables().await?;
-        let documents =
-            manifest::documents(&files, &self.kubectl.namespace, &variables).map_err(Trouble::Never)?;
+        let documents = manifest::documents(&files, &self.kubectl.namespace, &variables).map_err(Trouble::Never)?;
         if !self.progress.digest.is_empty() && self.progress.digest != digest {
             return Err(Trouble::Never(format!("{} has changed meanwhile", self.kubectl.manifest)));
         }
@@ -33,9 +35,7 @@ impl Work<'_> {
         for (at, (document, kind)) in documents.iter().zip(&kinds).enumerate() {
             self.apply_one(at, document, kind).await?;
         }
-        self.is_back();
-        self.progress.applied = Some(self.engine.now());
-        Ok(self.note(&[]).await?)
+        Ok(self.is_back().await?)
     }
 
     async fn files(&self) -> Result<Vec<File>, Trouble> {
@@ -120,9 +120,10 @@ impl Work<'_> {
                 Rollout::Waiting(words) => drop(waiting.get_or_insert(words)),
             }
         }
-        self.is_back();
+        self.is_back().await?;
         let Some(words) = waiting else {
-            let line = format!("done: {} of {} objects are as they should be", self.progress.total, self.progress.total);
+            let line =
+                format!("done: {} of {} objects are as they should be", self.progress.total, self.progress.total);
             return Ok(Step::End(Verdict::success(), vec![line]));
         };
         let patience = self.patience();
@@ -155,7 +156,9 @@ impl Work<'_> {
         };
         if words != object.said {
             self.set(at, |object| object.said.clone_from(&words));
-            let lines = if words.is_empty() { Vec::new() } else { vec![format!("{title}: {words}")] };
+            self.progress.told += 1;
+            let is_news = !words.is_empty() && self.progress.told <= TOLD_MAX;
+            let lines = if is_news { vec![format!("{title}: {words}")] } else { Vec::new() };
             self.note(&lines).await?;
         }
         Ok(seen)

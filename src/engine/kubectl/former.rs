@@ -7,6 +7,7 @@
 
 use serde_json::{Map, Value};
 
+use super::manifest::CLUSTERS_OWN;
 use crate::executor::kubernetes::deploy::MANAGER;
 
 /// The object's former wish, as it can be applied.
@@ -33,6 +34,9 @@ fn finish(mut wish: Value, object: &Value) -> Value {
     }
     wish["metadata"]["name"] = object["metadata"]["name"].clone();
     wish["metadata"]["namespace"] = object["metadata"]["namespace"].clone();
+    if let Some(metadata) = wish["metadata"].as_object_mut() {
+        CLUSTERS_OWN.iter().for_each(|key| drop(metadata.remove(*key)));
+    }
     wish.as_object_mut().map(|wish| wish.remove("status"));
     wish
 }
@@ -126,11 +130,14 @@ mod tests {
             {"manager": "containerops", "operation": "Apply", "fieldsV1": ours},
             {"manager": "autoscaler", "operation": "Update", "subresource": "scale", "fieldsV1": theirs},
         ])));
-        assert_eq!(wish, json!({
-            "apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"name": "web", "namespace": "shop", "labels": {"a": "1"}},
-            "spec": {"template": {"spec": {"containers": [{"name": "app", "image": "app:1"}]}}}
-        }));
+        assert_eq!(
+            wish,
+            json!({
+                "apiVersion": "apps/v1", "kind": "Deployment",
+                "metadata": {"name": "web", "namespace": "shop", "labels": {"a": "1"}},
+                "spec": {"template": {"spec": {"containers": [{"name": "app", "image": "app:1"}]}}}
+            })
+        );
     }
 
     #[test]

@@ -69,11 +69,15 @@ pub(super) async fn record(
 }
 
 fn cause(verdict: &Verdict) -> Cause {
-    match verdict {
-        Verdict::Success { .. } => Cause::Exit { code: 0 },
-        Verdict::TimedOut { .. } => Cause::TimedOut,
-        Verdict::Cancelled { by } => Cause::Cancelled { by: by.clone() },
-        other => Cause::CannotStart { message: other.to_string() },
+    if matches!(verdict, Verdict::Success { .. }) {
+        return Cause::Exit { code: 0 };
+    }
+    if let Verdict::Cancelled { by } = verdict {
+        return Cause::Cancelled { by: by.clone() };
+    }
+    match matches!(verdict, Verdict::TimedOut { .. }) {
+        true => Cause::TimedOut,
+        false => Cause::CannotStart { message: verdict.to_string() },
     }
 }
 

@@ -13,6 +13,10 @@ const OBJECTS_MAX: usize = 200;
 /// A name of Kubernetes has no more.
 const NAME_MAX: usize = 253;
 
+/// What only the cluster says in the metadata of an object.
+pub(super) const CLUSTERS_OWN: [&str; 6] =
+    ["managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink"];
+
 /// One object to apply.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Document {
@@ -119,7 +123,7 @@ fn document(mut body: Value, namespace: &str) -> Result<Document, String> {
     }
     metadata.insert("namespace".to_owned(), Value::from(namespace));
     // what only the cluster says of an object: a file that was made with `kubectl get -o yaml` has it
-    for key in ["managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink"] {
+    for key in CLUSTERS_OWN {
         metadata.remove(key);
     }
     body.as_object_mut().map(|object| object.remove("status"));

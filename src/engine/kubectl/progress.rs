@@ -20,6 +20,9 @@ pub(super) struct Progress {
     /// When all were applied.
     #[serde(default)]
     pub(super) applied: Option<Time>,
+    /// How often the log was told of a rollout.
+    #[serde(default)]
+    pub(super) told: usize,
     /// The end to come, when all is rolled back.
     #[serde(default)]
     pub(super) failure: Option<Verdict>,

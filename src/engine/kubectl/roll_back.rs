@@ -23,12 +23,14 @@ impl Work<'_> {
                 Err(other) => return Err(other),
             };
             self.set(at, |object| object.stage = Stage::RolledBack);
-            self.is_back();
+            self.is_back().await?;
             self.note(&[line]).await?;
         }
         let failure = self.progress.failure.clone();
         let verdict = match failure {
-            Some(Verdict::NotDeployed { message }) => Verdict::NotDeployed { message: format!("{message}; rolled back") },
+            Some(Verdict::NotDeployed { message }) => {
+                Verdict::NotDeployed { message: format!("{message}; rolled back") }
+            }
             Some(other) => other,
             None => Verdict::NotDeployed { message: "rolled back".to_owned() },
         };

@@ -179,7 +179,10 @@ mod tests {
         let deployment = |status: Value| of("apps/v1", "Deployment", &json!({"replicas": 2}), &status);
         let table = [
             (json!({"observedGeneration": 1, "availableReplicas": 2}), "waiting: the cluster has not looked at it yet"),
-            (json!({"observedGeneration": 2, "updatedReplicas": 1, "replicas": 2}), "waiting: 1 of 2 new pods are made"),
+            (
+                json!({"observedGeneration": 2, "updatedReplicas": 1, "replicas": 2}),
+                "waiting: 1 of 2 new pods are made",
+            ),
             (json!({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 3}), "waiting: 1 old pods are to end"),
             (
                 json!({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 1}),

@@ -48,7 +48,8 @@ impl Engine {
             cluster.account(&kubectl.namespace, account).map_err(|error: DeployError| error.to_string())
         });
         let broken = |error: serde_json::Error| EngineError::Broken(format!("the progress of job {}: {error}", job.id));
-        let progress = if row.progress.is_empty() { Ok(Progress::default()) } else { serde_json::from_str(&row.progress) };
+        let progress =
+            if row.progress.is_empty() { Ok(Progress::default()) } else { serde_json::from_str(&row.progress) };
         let progress = progress.map_err(broken)?;
         let account = match account {
             Ok(account) => account,
@@ -93,8 +94,9 @@ impl Engine {
         let rows = tx.podless(attempt).await?;
         let jobs = tx.jobs(attempt).await?;
         drop(tx);
-        let is_running = |job: &&JobRow| job.state.0 == JobState::Running && rows.iter().any(|row| row.job_id == job.id);
-        let Some(job) = jobs.iter().find(is_running) else { return Ok(()) };
+        let is_running =
+            |job: &&JobRow| job.state.0 == JobState::Running && rows.iter().any(|row| row.job_id == job.id);
+        let Some(job) = jobs.iter().filter(|job| job.record.is_none()).find(is_running) else { return Ok(()) };
         let (now, verdict) = (self.now(), Verdict::stopped_by(by));
         let line = [format!("{verdict}; what was applied stays as it is")];
         let record = log::record(self, job.id, &line, &verdict, now).await?;
@@ -132,6 +134,10 @@ impl Work<'_> {
         }
         if !self.progress.is_applied() {
             self.apply().await?;
+        }
+        if self.progress.applied.is_none() {
+            self.progress.applied = Some(self.engine.now());
+            self.note(&[]).await?;
         }
         self.look().await
     }
@@ -218,8 +224,11 @@ impl Work<'_> {
     }
 
     /// The outside answers.
-    pub(super) fn is_back(&mut self) {
-        self.progress.away = None;
+    pub(super) async fn is_back(&mut self) -> Result<()> {
+        match self.progress.away.take() {
+            Some(_) => self.note(&["it answers again".to_owned()]).await,
+            None => Ok(()),
+        }
     }
 
     /// The variables that a manifest's `@NAME@` may name.

@@ -137,7 +137,8 @@ impl Account {
     /// # Errors
     /// [`DeployError`].
     pub async fn delete(&self, kind: &Kind, name: &str) -> Result<(), DeployError> {
-        let params = DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
+        let params =
+            DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
         match call(self.api(kind).delete(name, &params)).await {
             Ok(_) => Ok(()),
             Err(CallError::Kube(kube::Error::Api(status))) if status.code == 404 => Ok(()),

@@ -133,7 +133,10 @@ async fn what_may_not_be_is_refused_in_words() {
             format!("ConfigMap a is for namespace `kube-system`, and the job is for `{namespace}`"),
         ),
         ("{apiVersion: v1, kind: Namespace, metadata: {name: a}}", "Namespace a is in no namespace".to_owned()),
-        ("{apiVersion: none/v1, kind: Thing, metadata: {name: a}}", "the cluster knows no kind Thing of none/v1".to_owned()),
+        (
+            "{apiVersion: none/v1, kind: Thing, metadata: {name: a}}",
+            "the cluster knows no kind Thing of none/v1".to_owned(),
+        ),
         (
             "{apiVersion: v1, kind: Secret, metadata: {name: a}, data: {key: do-not-print-me}}",
             "not deployed: secret/a: ".to_owned(),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use std::time::Duration;
 
-use containerops::{agent::protocol::{Cause, HeartbeatAnswer}};
+use containerops::agent::protocol::{Cause, HeartbeatAnswer};
 
 use super::SMALL;
 use crate::harness::{agent::Agent, app::Tester};
@@ -84,12 +84,15 @@ async fn what_an_event_carries_are_outputs_of_the_job() {
     let agent = t.claims("test").await;
     let output = json!(r#"{"version": "1.4", "parts": [1, 2], "secret": "unasked"}"#);
     for _ in 0..2 {
-        assert_eq!(post(&t, &agent.work.environments["CO_TASK_STATUS"], told(true, &output)).await, StatusCode::NO_CONTENT);
+        assert_eq!(
+            post(&t, &agent.work.environments["CO_TASK_STATUS"], told(true, &output)).await,
+            StatusCode::NO_CONTENT
+        );
     }
+    let job = agent.work.job;
     agent.exits(0).await;
-    let job = t.job_row("test.test.test").await;
-    let mut tx = t.app.engine.store.read().await.expect("the store");
-    let outputs = tx.outputs(job.id).await.expect("outputs");
+    let mut tx = t.app().engine.store.read().await.expect("the store");
+    let outputs = tx.outputs(job).await.expect("outputs");
     let outputs: Vec<_> = outputs.into_iter().map(|row| format!("{}={}", row.name, row.value)).collect();
     let whole = format!("CO_JSON_CONTENT={}", output.as_str().expect("a text"));
     assert_eq!(outputs, [whole.as_str(), "parts=[1,2]", "version=1.4"]);
