@@ -28,6 +28,7 @@ use crate::{
         process::Process,
         registry::Registry,
     },
+    flow::Given,
     forge::{Forge, mirror::Mirrors},
     model::{Clock, ForgeKind},
     report::Reporter,
@@ -56,10 +57,21 @@ impl App {
     /// # Errors
     /// If a part cannot be set up; the message says which and what to do.
     pub async fn assemble(settings: &Settings, listen: SocketAddr) -> Result<Self> {
+        let limits = limits(settings, &format!("http://{listen}"));
+        Self::with_forges(settings, forges::forges(settings)?, limits).await
+    }
+
+    /// Assembles the service by its settings, but with these forges.
+    ///
+    /// # Errors
+    /// As [`App::assemble`].
+    pub async fn with_forges(
+        settings: &Settings,
+        forges: BTreeMap<ForgeKind, Arc<dyn Forge>>,
+        limits: engine::Settings,
+    ) -> Result<Self> {
         make_dir(&settings.data)?;
         let executor = executor(settings, &key(&settings.secret_key_file)?).await?;
-        let forges = forges::forges(settings)?;
-        let limits = limits(settings, &format!("http://{listen}"));
         Self::of_parts(settings, executor, forges, limits, Clock::System).await
     }
 
@@ -157,6 +169,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         contact_timeout: settings.contact_timeout,
         sweep_interval: settings.sweep_interval,
         patience: engine::Patience::default(),
+        given: Given::default(),
     }
 }
 

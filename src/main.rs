@@ -25,10 +25,14 @@ enum Command {
     Demo(command::demo::Args),
     /// Run the flow of the repository you stand in.
     Run(command::run::Args),
+    /// Run one component alone.
+    Component(command::component::Args),
     /// Check flow files: all errors with line and column.
     Lint(command::lint::Args),
     /// Show what would run for an event, and its digest.
     Plan(command::plan::Args),
+    /// Print the JSON Schema of flow files.
+    Schema(command::schema::Args),
     /// Compare what forges were to be told of a commit with what they show.
     Report(command::report::Args),
     /// Check the set-up, and say what to do.
@@ -47,8 +51,10 @@ fn main() -> ExitCode {
         Command::Serve(args) => command::serve::run(args),
         Command::Demo(args) => command::demo::run(args),
         Command::Run(args) => command::run::run(args),
+        Command::Component(args) => command::component::run(args),
         Command::Lint(args) => command::lint::run(args),
         Command::Plan(args) => command::plan::run(args),
+        Command::Schema(args) => command::schema::run(args),
         Command::Report(args) => command::report::run(args),
         Command::Doctor(args) => command::doctor::run(args),
         Command::Agent(args) => return agent::command::run(args),

@@ -21,7 +21,8 @@ const RESULT_MAX: usize = 200;
 /// What was found so far.
 #[derive(Debug, Default)]
 pub struct Finder {
-    wanted: BTreeSet<String>,
+    /// `None`: whatever is found.
+    wanted: Option<BTreeSet<String>>,
     found: BTreeMap<String, String>,
     size: usize,
     result: Option<String>,
@@ -38,7 +39,12 @@ pub struct Unfinished {
 impl Finder {
     /// Keeps these keys, and looks for [`RESULT`] in any case.
     pub fn new(wanted: impl IntoIterator<Item = String>) -> Self {
-        Self { wanted: wanted.into_iter().collect(), ..Self::default() }
+        Self { wanted: Some(wanted.into_iter().collect()), ..Self::default() }
+    }
+
+    /// Keeps whatever key there is.
+    pub fn of_all() -> Self {
+        Self::default()
     }
 
     /// Looks through the next bytes of a stream; `unfinished` is that stream's own.
@@ -137,7 +143,7 @@ impl Finder {
         if key == RESULT {
             self.judge(value);
         }
-        if !self.wanted.contains(key) {
+        if self.wanted.as_ref().is_some_and(|wanted| !wanted.contains(key)) {
             return;
         }
         let before = self.found.get(key).map_or(0, |old| key.len() + old.len());

@@ -2,6 +2,7 @@
 //!
 //! A command parses nothing and decides nothing that a module below could: it reads files, calls, and prints.
 
+pub mod component;
 pub mod demo;
 pub mod doctor;
 pub mod git;
@@ -9,6 +10,8 @@ pub mod lint;
 pub mod plan;
 pub mod report;
 pub mod run;
+pub mod schema;
 pub mod serve;
 
+mod event;
 mod local;

@@ -7,14 +7,13 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use clap::ValueEnum;
 
 use crate::{
     flow::{self, Decision},
-    model::{Event, EventKind, ForgeKind, PullRequest, Repository, RepositoryName, Sha, Trust},
+    model::{Event, ForgeKind, Repository, RepositoryName, Sha, Trust},
 };
 
-use super::{lint, local};
+use super::{event::EventArgs, lint, local};
 
 /// Print what an event would run, with everything written out, and the plan's digest.
 #[derive(Debug, clap::Args)]
@@ -30,34 +29,14 @@ pub struct Args {
     /// The file; default: .containerops.yml, or the only one of .containerops/*.yml
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// What happens
-    #[arg(long, value_enum, default_value_t = EventName::Push)]
-    event: EventName,
-    /// The branch with the code
-    #[arg(long, default_value = "main")]
-    branch: String,
-    /// The tag of a tag event
-    #[arg(long, required_if_eq("event", "tag"))]
-    tag: Option<String>,
-    /// The branch that a pull request or a merge group is to be merged into
-    #[arg(long, default_value = "main")]
-    base: String,
+    #[command(flatten)]
+    event: EventArgs,
     /// owner/name; default: what the remote `origin` is called, else the folder's name
     #[arg(long)]
     repository: Option<RepositoryName>,
     /// Print {"plan": …, "digest": …}, or {"left_out": reason}
     #[arg(long)]
     json: bool,
-}
-
-/// The events of a forge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum EventName {
-    Push,
-    PullRequest,
-    Tag,
-    MergeGroup,
 }
 
 /// Prints the plan.
@@ -98,22 +77,7 @@ fn only_file(folder: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn event(args: &Args, name: RepositoryName) -> anyhow::Result<Event> {
-    let branch = args.branch.clone();
-    let base = args.base.clone();
-    let kind = match args.event {
-        EventName::Push => EventKind::Push { branch },
-        EventName::Tag => EventKind::Tag { tag: args.tag.clone().unwrap_or_default() },
-        EventName::MergeGroup => EventKind::MergeGroup { base, branch },
-        EventName::PullRequest => EventKind::PullRequest(PullRequest {
-            number: 1,
-            branch,
-            base,
-            head_repository: Some(name.clone()),
-            author: String::new(),
-            draft: false,
-            before: None,
-        }),
-    };
+    let kind = args.event.kind(&name, "main");
     let sha: Sha = "0".repeat(40).parse()?;
     let repository = Repository {
         forge: ForgeKind::Git,

@@ -2,6 +2,7 @@
 //! as on the server.
 
 mod here;
+pub(super) mod place;
 mod show;
 
 use std::{
@@ -16,59 +17,123 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use tokio::net::TcpListener;
 
-use super::{local, serve};
+use super::{event::EventArgs, local, serve};
 use crate::{
     app::{self, App},
-    engine::Engine,
-    executor::process::Process,
-    flow,
+    engine::{self, Engine},
+    flow::{self, Given},
     forge::Forge,
     model::{Clock, Conclusion, DeliveryState, ForgeKind, RunId, Time},
-    settings::Settings,
     store::{Change, NewDelivery, RunSummary, Store, Taken},
 };
-use here::Here;
+use here::Asked;
+pub(super) use here::Here;
+pub(super) use show::Amount;
 
 /// Rows are looked at at least this often.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Run the flow of the repository you stand in, as processes of this machine. Takes the files as they are, committed
-/// or not, but for what .gitignore names. The exit code is 0 only if the run succeeded.
+/// Run the flow of the repository you stand in, by the planner, the engine and the agent of the service. Takes the files
+/// as they are, committed or not, but for what .gitignore names. The exit code is 0 only if the run succeeded.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   containerops run
   containerops run .containerops/release.yml
+  containerops run --only check/unit --only docs
+  containerops run --event pull_request --branch fix --base main
+  containerops run --var RUST=1.96 --quiet
+  containerops run --executor kubernetes
 
-Jobs run as plain processes of this machine: nothing isolates them, and images are not used.")]
+As processes, jobs run without any isolation, and images are not used.
+Pods reach this machine at the address that faces the cluster; CONTAINEROPS_LISTEN names another one, and
+CONTAINEROPS_KUBERNETES_NAMESPACE and _AGENT_IMAGE say where pods go and what brings the agent into them.")]
 pub struct Args {
     /// The flow file [default: .containerops.yml, else all of .containerops/*.yml].
     file: Option<PathBuf>,
+    #[command(flatten)]
+    event: EventArgs,
+    /// Run this part alone, and what it takes outputs from; whatever else it needs counts as done. May be repeated
+    #[arg(long, value_name = "STAGE[/ACTION]")]
+    only: Vec<flow::Part>,
+    /// A value for one of the flow's own `variables`. May be repeated
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
+    variables: Vec<(String, String)>,
+    /// Where jobs run
+    #[arg(long, value_enum, default_value_t = place::Name::Process)]
+    executor: place::Name,
+    /// Print how each action ended, and no log but the last lines of what failed
+    #[arg(long, short)]
+    quiet: bool,
+    /// Print why things wait, too, and what the engine says
+    #[arg(long, short, conflicts_with = "quiet")]
+    verbose: bool,
 }
 
 /// Runs the flow.
 ///
 /// # Errors
 /// If this is no repository, there is no flow file, or a part cannot be set up.
-pub fn run(args: Args) -> Result<ExitCode> {
-    serve::log_to_stderr("error");
-    let files = match args.file {
+pub fn run(mut args: Args) -> Result<ExitCode> {
+    serve::log_to_stderr(if args.verbose { "info" } else { "error" });
+    let files = match args.file.take() {
         Some(file) => vec![file],
         None => local::flow_files(Path::new("."))?,
     };
     if files.is_empty() {
         bail!("there is no .containerops.yml here, and no .containerops/*.yml; name a file");
     }
-    let conclusions = serve::runtime()?.block_on(run_files(&files))?;
+    let conclusions = serve::runtime()?.block_on(run_files(&files, &args))?;
     let good = |end: &Conclusion| matches!(end, Conclusion::Success | Conclusion::Warning | Conclusion::Skipped);
     Ok(if conclusions.iter().all(good) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn run_files(files: &[PathBuf]) -> Result<Vec<Conclusion>> {
+/// `NAME=VALUE`.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("NAME=VALUE is expected")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Args {
+    fn given(&self) -> Given {
+        Given { variables: self.variables.iter().cloned().collect(), only: self.only.clone() }
+    }
+
+    const fn amount(&self) -> Amount {
+        match (self.quiet, self.verbose) {
+            (true, _) => Amount::Ends,
+            (false, true) => Amount::All,
+            (false, false) => Amount::Logs,
+        }
+    }
+}
+
+async fn run_files(files: &[PathBuf], args: &Args) -> Result<Vec<Conclusion>> {
+    let given = args.given();
+    let here =
+        async |data: &Path| Here::of(Path::new("."), &Asked { files, event: &args.event, given: &given }, data).await;
+    let wanted = Wanted { given: given.clone(), executor: args.executor, amount: args.amount() };
+    let (conclusions, ()) = conduct(here, wanted, async |_, _| Ok(())).await?;
+    Ok(conclusions)
+}
+
+/// How something is run by hand.
+pub(super) struct Wanted {
+    pub(super) given: Given,
+    pub(super) executor: place::Name,
+    pub(super) amount: Amount,
+}
+
+/// Runs what `here` makes in a directory, shows it to its end, and takes an account of it before all is removed.
+pub(super) async fn conduct<T>(
+    here: impl AsyncFnOnce(&Path) -> Result<Here>,
+    wanted: Wanted,
+    account: impl AsyncFnOnce(Engine, Vec<RunSummary>) -> Result<T>,
+) -> Result<(Vec<Conclusion>, T)> {
     // heard from the beginning, so that no Ctrl-C leaves a directory or a process behind
     let mut interrupted = pin!(serve::stop_signal()?);
     let data = tempfile::Builder::new().prefix("containerops-run-").tempdir().context("making a directory")?;
     let (app, listener) = tokio::select! {
-        made = set_up(files, data.path()) => made?,
+        made = async { set_up(here(data.path()).await?, &wanted, data.path()).await } => made?,
         () = &mut interrupted => bail!("interrupted before anything was started"),
     };
     let engine = app.engine.clone();
@@ -76,44 +141,45 @@ async fn run_files(files: &[PathBuf]) -> Result<Vec<Conclusion>> {
     let serving = tokio::spawn(app.serve(listener, async {
         let _ = stopped.await;
     }));
-    let conclusions = watch(&engine, interrupted).await;
-    if conclusions.is_err() {
+    let done = watch(&engine, wanted.amount, interrupted, account).await;
+    if done.is_err() {
         // we cannot show any more what jobs do, and none of them may outlive us
         stop_all(&engine).await?;
     }
+    place::tidy(&engine).await;
     let _ = stop.send(());
     serving.await.context("the service panicked")??;
-    conclusions
+    done
 }
 
-async fn set_up(files: &[PathBuf], data: &Path) -> Result<(App, TcpListener)> {
-    let here = Here::of(Path::new("."), files, data).await?;
-    let listener = serve::listen(([127, 0, 0, 1], 0).into()).await?;
+async fn set_up(here: Here, wanted: &Wanted, data: &Path) -> Result<(App, TcpListener)> {
+    let settings = wanted.executor.settings(data)?;
+    let listener = place::listen(&settings).await?;
     let url = format!("http://{}", listener.local_addr()?);
-    Ok((assemble(data, &url, here).await?, listener))
+    let forges: BTreeMap<ForgeKind, Arc<dyn Forge>> = BTreeMap::from([(ForgeKind::Git, Arc::new(here) as _)]);
+    let limits = engine::Settings { given: wanted.given.clone(), ..app::limits(&settings, &url) };
+    Ok((App::with_forges(&settings, forges, limits).await?, listener))
 }
 
 /// Starts the runs and shows them to their end, which an interrupt brings about.
-async fn watch(engine: &Engine, interrupted: impl Future<Output = ()>) -> Result<Vec<Conclusion>> {
+async fn watch<T>(
+    engine: &Engine,
+    amount: Amount,
+    interrupted: impl Future<Output = ()>,
+    account: impl AsyncFnOnce(Engine, Vec<RunSummary>) -> Result<T>,
+) -> Result<(Vec<Conclusion>, T)> {
     let runs = begin(&engine.store).await?;
-    let mut shown = pin!(show::until_ended(engine, &runs));
-    tokio::select! {
-        done = &mut shown => done,
-        () = interrupted => {
-            cancel_all(engine, "Ctrl-C").await?;
-            shown.await
+    let conclusions = {
+        let mut shown = pin!(show::until_ended(engine, &runs, amount));
+        tokio::select! {
+            done = &mut shown => done?,
+            () = interrupted => {
+                cancel_all(engine, "Ctrl-C").await?;
+                shown.await?
+            }
         }
-    }
-}
-
-async fn assemble(data: &Path, url: &str, here: Here) -> Result<App> {
-    let named = [("CONTAINEROPS_DATA".to_owned(), data.to_string_lossy().into_owned())];
-    let settings = Settings::read(named, None)?;
-    let program = std::env::current_exe().context("finding our own program")?;
-    let executor = Arc::new(Process::new(data.join("attempts"), vec![program.into(), "agent".into()]));
-    let forges: BTreeMap<ForgeKind, Arc<dyn Forge>> = BTreeMap::from([(ForgeKind::Git, Arc::new(here) as _)]);
-    let limits = app::limits(&settings, url);
-    App::of_parts(&settings, executor, forges, limits, Clock::System).await
+    };
+    Ok((conclusions, account(engine.clone(), runs).await?))
 }
 
 /// Puts one delivery in, as a hook would, and waits for what it starts.
@@ -163,13 +229,4 @@ async fn stop_all(engine: &Engine) -> Result<()> {
         bell.wait(LOOK, |change| matches!(change, Change::Run(_))).await;
     }
     Ok(())
-}
-
-/// All errors of the files, before anything is started.
-pub(super) fn check(path: &Path, repository: &crate::model::RepositoryName, bytes: &[u8]) -> Result<()> {
-    let name = path.to_string_lossy();
-    match flow::read(&name, repository, bytes) {
-        Ok(_) => Ok(()),
-        Err(diagnostics) => bail!("the flow file has mistakes\n{}", flow::render(&name, &diagnostics)),
-    }
 }

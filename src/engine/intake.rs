@@ -10,7 +10,7 @@ use super::{
     rerun::{self, ForgeOr, Newest, Pressed, Unwilling},
 };
 use crate::{
-    flow::{self, Decision},
+    flow::{self, Decision, Given},
     forge::{FlowFile, Forge, ForgeError, Moved, Reading},
     model::{
         Button, Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Plan, RepositoryName, RunState,
@@ -254,7 +254,7 @@ impl Engine {
             let sha = event.sha.short();
             return Ok(Draft::Nothing(format!("commit {sha} has neither .containerops.yml nor .containerops/*.yml")));
         }
-        Ok(draft_all(files, event))
+        Ok(draft_all(files, event, &self.settings.given))
     }
 
     async fn write_runs(&self, tx: &mut Tx, delivery: &DeliveryRow, event: &Event, drafts: &[Drafted]) -> Result<()> {
@@ -340,11 +340,11 @@ async fn open_pull_request(forge: &dyn Forge, event: &Event) -> Result<Option<u6
     }
 }
 
-fn draft_all(files: Vec<FlowFile>, event: &Event) -> Draft {
+fn draft_all(files: Vec<FlowFile>, event: &Event, given: &Given) -> Draft {
     let mut runs: Vec<Drafted> = Vec::new();
     let mut unasked = Vec::new();
     for file in files {
-        match draft_one(&file, event) {
+        match draft_one(&file, event, given) {
             Ok(draft) => runs.push(unique(draft, &runs)),
             Err(reason) => unasked.push(Unasked { path: file.path, reason }),
         }
@@ -357,8 +357,8 @@ fn draft_all(files: Vec<FlowFile>, event: &Event) -> Draft {
 }
 
 /// Err: the file does not know this kind of event, so there is nothing to show anywhere.
-pub(super) fn draft_one(file: &FlowFile, event: &Event) -> Result<Drafted, String> {
-    let flow = match flow::read(&file.path, &event.repository.name, &file.content) {
+pub(super) fn draft_one(file: &FlowFile, event: &Event, given: &Given) -> Result<Drafted, String> {
+    let flow = match flow::read_given(&file.path, &event.repository.name, &file.content, given) {
         Ok(flow) => flow,
         Err(diagnostics) => return Ok(broken(file, diagnostics)),
     };

@@ -56,6 +56,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use crate::{
     blob::Blobs,
     executor::{Executor, registry::Registry},
+    flow::Given,
     forge::{Forge, mirror::Mirrors},
     model::{Clock, ForgeKind, Time},
     store::{Store, StoreError},
@@ -121,6 +122,8 @@ pub struct Settings {
     pub contact_timeout: Duration,
     /// How long we wait for what else may not come.
     pub patience: Patience,
+    /// What flows are given besides their files: nothing, but where somebody runs one by hand.
+    pub given: Given,
 }
 
 /// Something went wrong that is not the author's doing: the loop logs it and tries again.

@@ -19,6 +19,8 @@ mod fields;
 mod file;
 mod findings;
 mod full;
+mod given;
+mod habits;
 mod job;
 mod keys;
 mod kubectl;
@@ -29,18 +31,22 @@ mod quantity;
 mod render;
 mod resources;
 mod scalar;
+mod schema;
 mod stage;
 mod triggers;
 mod variables;
 mod yaml;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use crate::model::{Diagnostic, Event, Plan, RepositoryName};
 
 pub use full::full_form;
+pub use given::{Given, NoPart, Part};
+pub use habits::{Habit, habits};
 pub use names::name_of;
 pub use render::{Palette, markdown, paint, render};
+pub use schema::schema;
 
 use findings::{Finding, Findings};
 use node::{Node, Place, Value};
@@ -55,6 +61,8 @@ pub struct Flow {
     triggers: triggers::Triggers,
     concurrency: concurrency::Rule,
     warnings: Vec<Diagnostic>,
+    variables: BTreeSet<String>,
+    only: Vec<Part>,
 }
 
 /// Whether an event starts a run.
@@ -79,6 +87,19 @@ pub enum Decision {
 /// # Errors
 /// Everything that is wrong with the file, and its warnings, in the file's order. At least one of them is an error.
 pub fn read(path: &str, repository: &RepositoryName, text: &[u8]) -> Result<Flow, Vec<Diagnostic>> {
+    read_given(path, repository, text, &Given::default())
+}
+
+/// The same, of a flow that somebody runs by hand.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_given(
+    path: &str,
+    repository: &RepositoryName,
+    text: &[u8],
+    given: &Given,
+) -> Result<Flow, Vec<Diagnostic>> {
     let source = decode(text)?;
     let mut findings = Findings::new(source);
     let Ok(mut root) = yaml::parse(source, &mut findings) else {
@@ -89,14 +110,14 @@ pub fn read(path: &str, repository: &RepositoryName, text: &[u8]) -> Result<Flow
         // so far only keys that are given twice, of which the original took the last
         findings.soften();
     }
-    variables::replace(&mut root, shape, &mut findings);
+    let variables = variables::replace(&mut root, shape, &given.variables, &mut findings);
     let mut reading = Reading { findings, shape, links: Vec::new(), jobs: 0, namespace: None };
     let draft = file::read(&root, path, repository, &mut reading);
     let failed = reading.findings.has_errors();
     let warnings = reading.findings.into_diagnostics();
     match draft {
         Some(file::Draft { plan, triggers, concurrency }) if !failed => {
-            Ok(Flow { plan, triggers, concurrency, warnings })
+            Ok(Flow { plan, triggers, concurrency, warnings, variables, only: given.only.clone() })
         }
         Some(_) | None => Err(warnings),
     }
@@ -118,6 +139,21 @@ impl Flow {
         &self.warnings
     }
 
+    /// The names of its own `variables`.
+    pub const fn variables(&self) -> &BTreeSet<String> {
+        &self.variables
+    }
+
+    /// Whether it has a part, whatever the event.
+    pub fn has(&self, part: &Part) -> bool {
+        part.is_of(&self.plan)
+    }
+
+    /// Its parts, stages and actions, whatever the event.
+    pub fn parts(&self) -> Vec<Part> {
+        given::parts(&self.plan)
+    }
+
     /// What an event makes of this flow.
     pub fn plan(&self, event: &Event) -> Decision {
         match self.triggers.left_out(&event.kind) {
@@ -125,7 +161,10 @@ impl Flow {
             Some(triggers::LeftOut::Unasked(reason)) => Decision::Unasked { reason },
             None => {
                 let concurrency = self.concurrency.of(event, &self.plan.flow);
-                Decision::Run(Plan { concurrency, ..self.plan.clone() })
+                match given::narrow(Plan { concurrency, ..self.plan.clone() }, &self.only) {
+                    Ok(plan) => Decision::Run(plan),
+                    Err(reason) => Decision::Unasked { reason },
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 //! Only values are replaced, no keys, and a replaced text is not looked at again. What is not exactly `@`, a name and
 //! `@` is left as it is, so that `a@b.example` needs no quoting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Shape,
@@ -15,19 +15,32 @@ use super::{
 /// What all replaced texts may have together.
 const MAX_REPLACED_BYTES: usize = 4 << 20;
 
-/// Replaces the variables of a whole file in place.
-pub(super) fn replace(root: &mut Node, shape: Shape, findings: &mut Findings<'_>) {
-    let Value::Map(entries) = &mut root.value else { return };
-    let variables = match entries.iter().find(|entry| entry.key.text == "variables") {
+/// Replaces the variables of a whole file in place, with `given` values where there are such; the names that the file
+/// has.
+pub(super) fn replace(
+    root: &mut Node,
+    shape: Shape,
+    given: &BTreeMap<String, String>,
+    findings: &mut Findings<'_>,
+) -> BTreeSet<String> {
+    let Value::Map(entries) = &mut root.value else { return BTreeSet::new() };
+    let mut variables = match entries.iter().find(|entry| entry.key.text == "variables") {
         Some(entry) => read(&entry.value, findings),
         // the original had no variables, so that an `@` in its files means itself
-        None if shape == Shape::Original => return,
+        None if shape == Shape::Original => return BTreeSet::new(),
         None => BTreeMap::new(),
     };
+    for (name, value) in &mut variables {
+        if let Some(other) = given.get(name) {
+            value.clone_from(other);
+        }
+    }
+    let names = variables.keys().cloned().collect();
     let mut replacer = Replacer { variables, budget: MAX_REPLACED_BYTES, findings };
     for entry in entries.iter_mut().filter(|entry| entry.key.text != "variables") {
         replacer.entry(entry, Within::Level);
     }
+    names
 }
 
 /// Where a value stands. Only a level's own `run` is a script; a variable may have the same name.

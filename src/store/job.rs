@@ -253,6 +253,14 @@ impl Tx {
         Ok(found.into_iter().map(|(body,)| body).collect())
     }
 
+    /// Names and bodies of all events of a job, in the order of their coming.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn all_events(&mut self, job: JobId) -> Result<Vec<(String, String)>> {
+        rows!(self, (String, String), "SELECT name, body FROM job_events WHERE job_id = $1 ORDER BY number", job)
+    }
+
     /// The value of one output in one run, from the newest attempt that wrote it; of an action that was carried over
     /// the one that it wrote where it ran. The places are the plan's.
     ///

@@ -7,6 +7,7 @@ mod delivery;
 mod hooks;
 pub mod log;
 pub mod pages;
+mod schema;
 
 use std::sync::Arc;
 
@@ -44,6 +45,7 @@ pub fn router(engine: Engine) -> Router {
         .nest("/api/v1", api::routes().layer(dress.clone()))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
+        .route("/schema/flow.json", get(schema::serve))
         .merge(pages::routes().layer(dress))
         .with_state(web)
 }

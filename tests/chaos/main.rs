@@ -40,9 +40,10 @@ use harness::github::{ModelGithub, WEBHOOK_SECRET};
 use service::{Service, Setup};
 use storm::{Expected, Storm, Weather};
 
-/// How much longer than the storm it may take until all is as it must be: what was lost is asked for within a minute,
-/// and forty a minute.
-const CALM: Duration = Duration::from_secs(120);
+/// How much longer than the storm it may take until all is as it must be: what was lost is looked for within a minute.
+const CALM: Duration = Duration::from_secs(180);
+/// How many of the lost are asked for in a minute.
+const ASKED_A_MINUTE: usize = 80;
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -80,7 +81,8 @@ async fn run(storm: Storm, dice: Dice) -> ExitCode {
     calm.send_replace(true);
     let (service, absences) = killed.await.expect("the killer ends");
     let mut shown = Shown::default();
-    let took = settle(&github, &expected, &mut shown).await;
+    let patience = CALM + Duration::from_secs(60) * (weather.lost() / ASKED_A_MINUTE) as u32;
+    let took = settle(&github, &expected, patience, &mut shown).await;
     let account = Account::of(&expected, &url, &began_dir, &shown).await;
     redelivering.abort();
     drop(service);
@@ -94,22 +96,22 @@ async fn run(storm: Storm, dice: Dice) -> ExitCode {
 }
 
 /// Waits until GitHub has the last word on every push, or the patience is over.
-async fn settle(github: &ModelGithub, expected: &BTreeMap<Sha, Expected>, shown: &mut Shown) -> Duration {
+async fn settle(
+    github: &ModelGithub,
+    expected: &BTreeMap<Sha, Expected>,
+    patience: Duration,
+    shown: &mut Shown,
+) -> Duration {
     let began = Instant::now();
     loop {
         shown.add(github.writes());
         let open = shown.open(expected);
-        if open == 0 || began.elapsed() > CALM + a_minute_for_each_forty(expected.len()) {
+        if open == 0 || began.elapsed() > patience {
             return began.elapsed();
         }
         println!("  {open} of {} pushes have no last word yet", expected.len());
         tokio::time::sleep(LOOK).await;
     }
-}
-
-/// A tenth of them are lost, at the most.
-fn a_minute_for_each_forty(pushes: usize) -> Duration {
-    Duration::from_secs(pushes as u64 / 10 * 60 / 40)
 }
 
 fn report(account: &Account, absences: &[Duration], weather: Weather, took: Duration) -> bool {

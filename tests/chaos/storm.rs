@@ -52,6 +52,13 @@ pub(crate) struct Weather {
     pub(crate) unanswered: usize,
 }
 
+impl Weather {
+    /// Nobody took them, as far as the sender knows.
+    pub(crate) const fn lost(&self) -> usize {
+        self.dropped + self.unanswered
+    }
+}
+
 impl Storm {
     /// Pushes, and sends what follows on it. What each commit must come to.
     pub(crate) async fn rage(

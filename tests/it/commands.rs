@@ -1,5 +1,6 @@
 //! The commands as their users call them: arguments in; an exit code, and text on both streams, out.
 
+mod component;
 mod run;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
 use insta::assert_snapshot;
 use tempfile::TempDir;
 
-const GOOD: &str = "stages:\n  - name: test\n    image: busybox\n    run: echo hello\n";
+const GOOD: &str = "timeout: 1h\nstages:\n  - name: test\n    image: busybox:1.37\n    run: echo hello\n";
 const BROKEN: &str = "stages:\n  - name: test\n    imge: busybox\n    run: echo hello\n";
 
 /// A folder with these files.
@@ -103,10 +104,51 @@ fn lint_shows_the_line_and_a_hint_and_no_colours_to_a_program() {
 
 #[test]
 fn warnings_alone_are_no_failure() {
-    let folder = folder(&[(".containerops.yml", "image: busybox\nrun: env\nenvironments: {A: 1, CO-DATA: x}\n")]);
+    let flow = "timeout: 1h\nimage: busybox:1\nrun: env\nenvironments: {A: 1, CO-DATA: x}\n";
+    let folder = folder(&[(".containerops.yml", flow)]);
     let linted = call(&folder, &["lint"]);
     assert_eq!(code(&linted), Some(0));
     assert!(out(&linted).ends_with("1 file: 0 errors, 1 warning\n"), "{}", out(&linted));
+}
+
+#[test]
+fn bad_habits_are_warned_of_and_fail_only_a_strict_lint() {
+    let folder = folder(&[(".containerops.yml", "image: busybox\nrun: env\n")]);
+    let linted = call(&folder, &["lint"]);
+    assert_eq!(code(&linted), Some(0));
+    assert_snapshot!(out(&linted), @r"
+warning: this job has no `timeout`, nor has the flow: if it hangs, it does so for as long as the server lets it
+  --> .containerops.yml:1:1
+  |
+1 | image: busybox
+  | ^^^^^
+  = hint: `timeout: 30m` on the flow's own level holds for all (`# lint: allow no-timeout` keeps this quiet)
+
+warning: image `busybox` has no tag: it is whatever was pushed last
+  --> .containerops.yml:1:8
+  |
+1 | image: busybox
+  |        ^^^^^^^
+  = hint: name a version, such as `busybox:1.2`, or a digest (`# lint: allow image-tag` keeps this quiet)
+
+1 file: 0 errors, 2 warnings
+");
+    assert_eq!(code(&call(&folder, &["lint", "--strict"])), Some(1));
+    let allowed = call(&folder, &["lint", "--strict", "--allow", "image-tag,no-timeout"]);
+    assert_eq!((code(&allowed), out(&allowed).as_str()), (Some(0), "1 file: 0 errors, 0 warnings\n"));
+    let unknown = call(&folder, &["lint", "--allow", "tags"]);
+    assert_eq!(code(&unknown), Some(2));
+    assert!(err(&unknown).contains("one of no-timeout, image-tag, "), "{}", err(&unknown));
+    let json: serde_json::Value = serde_json::from_slice(&call(&folder, &["lint", "--json"]).stdout).expect("JSON");
+    assert_eq!(json[0]["file"], ".containerops.yml");
+    assert_eq!(json[0]["diagnostics"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn the_schema_is_printed() {
+    let printed = call(&folder(&[]), &["schema"]);
+    let schema: serde_json::Value = serde_json::from_slice(&printed.stdout).expect("JSON and nothing else");
+    assert_eq!(schema, containerops::flow::schema());
 }
 
 #[test]
@@ -174,13 +216,16 @@ fn plan_of_a_broken_file_or_of_several_files_is_a_failure() {
 #[test]
 fn every_command_shows_examples() {
     let folder = folder(&[]);
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 13] = [
         &[],
         &["serve"],
         &["demo"],
         &["run"],
         &["lint"],
         &["plan"],
+        &["schema"],
+        &["component"],
+        &["component", "run"],
         &["agent"],
         &["git"],
         &["git", "init"],

@@ -2,10 +2,12 @@
 
 mod concurrency;
 mod digests;
+mod habits;
 mod mistakes;
 mod originals;
 mod plans;
 mod properties;
+mod schema;
 
 use std::{fs, path::PathBuf};
 

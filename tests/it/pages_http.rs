@@ -4,6 +4,7 @@ mod api;
 mod deliveries;
 mod logs;
 mod queue;
+mod schema;
 mod trust;
 mod whole;
 

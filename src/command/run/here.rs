@@ -3,49 +3,108 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 
-use super::{check, local};
+use super::{EventArgs, local};
 use crate::{
+    flow::{self, Flow, Given},
     forge::{
         Allowance, Authentic, FlowFile, Forge, ForgeError, GitCommand, Reading, Shown, Source, Told, Unreadable, Wanted,
     },
-    model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust},
+    model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Severity, Sha, Trust},
 };
 
 /// A commit's and a tree's ids are short; a branch's name has at most a few hundred bytes.
 const SHORT: usize = 4096;
 
 /// Here and now.
-pub(super) struct Here {
+pub(in crate::command) struct Here {
     event: Event,
     files: Vec<FlowFile>,
     /// A bare repository that holds a commit of the files as they lie here.
     bare: PathBuf,
 }
 
+/// What is asked of it.
+pub(super) struct Asked<'a> {
+    pub(super) files: &'a [PathBuf],
+    pub(super) event: &'a EventArgs,
+    pub(super) given: &'a Given,
+}
+
 impl Here {
     /// Makes a commit of the files below `tree`, in a repository of its own below `data`: what is here is not touched.
-    pub(super) async fn of(tree: &Path, files: &[PathBuf], data: &Path) -> Result<Self> {
+    pub(super) async fn of(tree: &Path, asked: &Asked<'_>, data: &Path) -> Result<Self> {
         let name = local::repository_name(tree).map_or_else(|| "local/repository".parse(), Ok)?;
         let top = git_text(GitCommand::new("rev-parse").arg("--show-toplevel")).await;
         let top = PathBuf::from(top.context("this is no Git repository: go to one, or make one with `git init`")?);
         let objects =
             git_text(GitCommand::new("rev-parse").arg("--path-format=absolute").args(["--git-path", "objects"]));
         let bare = data.join("here.git");
-        let (sha, base) = commit(&top, &bare, Path::new(&objects.await?)).await?;
+        let (sha, base) = commit(&top, &bare, Some(Path::new(&objects.await?))).await?;
         let branch = git_text(GitCommand::new("branch").arg("--show-current")).await.unwrap_or_default();
         let branch = if branch.is_empty() { "main".to_owned() } else { branch };
-        let files = files.iter().map(|path| flow_file(path, &name)).collect::<Result<_>>()?;
-        Ok(Self { event: event(name, branch, sha, base, &bare), files, bare })
+        let files = flow_files(asked, &name)?;
+        let kind = asked.event.kind(&name, &branch);
+        let event = Event { base_sha: base, ..event(repository(name, &bare), kind, sha, "The files as they are") };
+        Ok(Self { event, files, bare })
+    }
+
+    /// A flow's text, and no files at all.
+    pub(in crate::command) async fn alone(flow: &str, data: &Path) -> Result<Self> {
+        let name: RepositoryName = "local/component".parse()?;
+        let (empty, bare) = (data.join("empty"), data.join("here.git"));
+        std::fs::create_dir_all(&empty).context("making a directory")?;
+        let (sha, _) = commit(&empty, &bare, None).await?;
+        let files = vec![component(flow, &name)?];
+        let kind = EventKind::Push { branch: "main".to_owned() };
+        Ok(Self { event: event(repository(name, &bare), kind, sha, "A component alone"), files, bare })
     }
 }
 
-fn flow_file(path: &Path, repository: &RepositoryName) -> Result<FlowFile> {
-    let content = local::read(path).with_context(|| format!("reading {}", path.display()))?;
-    check(path, repository, &content)?;
-    Ok(FlowFile { path: path.to_string_lossy().into_owned(), content })
+/// The flow of a component that runs alone.
+fn component(text: &str, repository: &RepositoryName) -> Result<FlowFile> {
+    let path = "component";
+    if let Err(found) = flow::read(path, repository, text.as_bytes()) {
+        let errors = found.into_iter().filter(|found| found.severity == Severity::Error);
+        let messages: Vec<String> = errors.map(|found| found.message).collect();
+        bail!("{}", messages.join("; "));
+    }
+    Ok(FlowFile { path: path.to_owned(), content: text.as_bytes().to_vec() })
+}
+
+/// The files, once it is sure that they have no mistakes, and have all that was asked for.
+fn flow_files(asked: &Asked<'_>, repository: &RepositoryName) -> Result<Vec<FlowFile>> {
+    let (mut files, mut flows) = (Vec::new(), Vec::new());
+    for path in asked.files {
+        let content = local::read(path).with_context(|| format!("reading {}", path.display()))?;
+        let path = path.to_string_lossy().into_owned();
+        match flow::read_given(&path, repository, &content, asked.given) {
+            Ok(flow) => flows.push(flow),
+            Err(found) => bail!("the flow file has mistakes\n{}", flow::render(&path, &found)),
+        }
+        files.push(FlowFile { path, content });
+    }
+    check(asked.given, &flows)?;
+    Ok(files)
+}
+
+fn check(given: &Given, flows: &[Flow]) -> Result<()> {
+    if let Some(name) = given.variables.keys().find(|name| !flows.iter().any(|flow| flow.variables().contains(*name))) {
+        let known: Vec<&str> = flows.iter().flat_map(Flow::variables).map(String::as_str).collect();
+        bail!("--var: the flow's `variables` have no `{name}`; they have {}", list(&known));
+    }
+    if let Some(part) = given.only.iter().find(|part| !flows.iter().any(|flow| flow.has(part))) {
+        let known: Vec<String> = flows.iter().flat_map(Flow::parts).map(|part| part.to_string()).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        bail!("--only: the flow has no `{part}`; it has {}", list(&known));
+    }
+    Ok(())
+}
+
+fn list(names: &[&str]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 async fn git_text(command: GitCommand) -> Result<String> {
@@ -54,14 +113,19 @@ async fn git_text(command: GitCommand) -> Result<String> {
 }
 
 /// The files of a tree as a commit, without touching the repository's index, refs or objects: those are borrowed.
-async fn commit(top: &Path, bare: &Path, objects: &Path) -> Result<(Sha, Option<Sha>)> {
+async fn commit(top: &Path, bare: &Path, objects: Option<&Path>) -> Result<(Sha, Option<Sha>)> {
     git_text(GitCommand::new("init").args(["--quiet", "--bare", "--initial-branch=main"]).arg(bare)).await?;
-    let borrowed = format!("{}\n", objects.display());
-    std::fs::write(bare.join("objects/info/alternates"), borrowed).context("borrowing objects")?;
+    if let Some(objects) = objects {
+        let borrowed = format!("{}\n", objects.display());
+        std::fs::write(bare.join("objects/info/alternates"), borrowed).context("borrowing objects")?;
+    }
     let within = |name: &str| GitCommand::new(name).git_dir(bare).work_tree(top);
     git_text(within("add").args(["--all", "--", "."])).await.context("reading the files")?;
     let tree = git_text(within("write-tree")).await?;
-    let head = git_text(GitCommand::new("rev-parse").args(["--verify", "--quiet", "HEAD"])).await.ok();
+    let head = match objects {
+        Some(_) => git_text(GitCommand::new("rev-parse").args(["--verify", "--quiet", "HEAD"])).await.ok(),
+        None => None,
+    };
     let parent = head.as_ref().map(|head| vec!["-p".to_owned(), head.clone()]).unwrap_or_default();
     let words = [vec![tree], parent, vec!["-m".to_owned(), "The files as they are".to_owned()]].concat();
     let sha = git_text(within("commit-tree").args(words)).await?;
@@ -69,18 +133,20 @@ async fn commit(top: &Path, bare: &Path, objects: &Path) -> Result<(Sha, Option<
     Ok((sha.parse()?, head.and_then(|head| head.parse().ok())))
 }
 
-fn event(name: RepositoryName, branch: String, sha: Sha, base_sha: Option<Sha>, bare: &Path) -> Event {
-    let repository = Repository {
+fn event(repository: Repository, kind: EventKind, sha: Sha, title: &str) -> Event {
+    let actor = std::env::var("USER").unwrap_or_default();
+    Event { repository, kind, sha, base_sha: None, actor, title: title.to_owned(), trust: Trust::Trusted }
+}
+
+fn repository(name: RepositoryName, bare: &Path) -> Repository {
+    Repository {
         forge: ForgeKind::Git,
         name,
         default_branch: "main".to_owned(),
         clone_url: bare.to_string_lossy().into_owned(),
         web_url: String::new(),
         installation: None,
-    };
-    let actor = std::env::var("USER").unwrap_or_default();
-    let title = "The files as they are".to_owned();
-    Event { repository, kind: EventKind::Push { branch }, sha, base_sha, actor, title, trust: Trust::Trusted }
+    }
 }
 
 #[async_trait]

@@ -1,8 +1,9 @@
-//! Shows runs on a terminal as they go: every line of every log with its job's name, and how each ended.
+//! Shows runs on a terminal as they go: every change, every line of every log with its job's name, and how all ended.
+
+mod page;
 
 use std::{
-    collections::BTreeMap,
-    io::{IsTerminal as _, Write as _},
+    collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
@@ -10,21 +11,43 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     engine::Engine,
-    model::{Conclusion, JobId, RunId, Span},
-    store::{Change, JobRow, RunRow, RunSummary},
+    model::{ActionId, ActionState, Conclusion, JobId, JobState, RunId, Span, Time},
+    store::{ActionRow, Change, JobRow, RunRow, RunSummary},
 };
+
+use page::{Page, mark};
 
 /// Rows are looked at at least this often.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How much is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::command) enum Amount {
+    /// Nothing at all: somebody else tells.
+    Nothing,
+    /// How things ended, and the last lines of what failed.
+    Ends,
+    /// Starts and logs, too.
+    Logs,
+    /// And why things wait.
+    All,
+}
+
 /// Prints until all runs have ended; how each did.
-pub(super) async fn until_ended(engine: &Engine, runs: &[RunSummary]) -> Result<Vec<Conclusion>> {
+pub(in crate::command) async fn until_ended(
+    engine: &Engine,
+    runs: &[RunSummary],
+    amount: Amount,
+) -> Result<Vec<Conclusion>> {
     let mut bell = engine.store.bell().listen();
-    let mut shown = Shown::default();
+    let mut shown = Shown::new(amount);
     loop {
         let mut ends = Vec::new();
         for run in runs {
-            ends.extend(shown.look(engine, run.id).await?);
+            ends.extend(match amount {
+                Amount::Nothing => engine.store.read().await?.run(run.id).await?.and_then(|run| run.state.conclusion()),
+                Amount::Ends | Amount::Logs | Amount::All => shown.look(engine, run.id).await?,
+            });
         }
         if ends.len() == runs.len() {
             return Ok(ends);
@@ -34,10 +57,13 @@ pub(super) async fn until_ended(engine: &Engine, runs: &[RunSummary]) -> Result<
 }
 
 /// What has been printed.
-#[derive(Default)]
 struct Shown {
+    amount: Amount,
+    page: Page,
     logs: BTreeMap<JobId, Printed>,
-    ended: Vec<String>,
+    /// Why an action waits, as it was said last; empty once it had ended.
+    reasons: BTreeMap<ActionId, String>,
+    ended: BTreeSet<RunId>,
 }
 
 #[derive(Default)]
@@ -45,102 +71,184 @@ struct Printed {
     offset: u64,
     /// The beginning of a line whose end has not come.
     rest: Vec<u8>,
+    started: bool,
     ended: bool,
 }
 
-impl Shown {
-    async fn look(&mut self, engine: &Engine, id: RunId) -> Result<Option<Conclusion>> {
+/// One look at a run.
+struct Seen {
+    run: RunRow,
+    actions: Vec<(ActionRow, Vec<Attempt>)>,
+}
+
+/// The jobs of one attempt, which is counted from 1.
+struct Attempt {
+    number: usize,
+    jobs: Vec<JobRow>,
+}
+
+impl Seen {
+    async fn read(engine: &Engine, id: RunId) -> Result<Self> {
         let mut tx = engine.store.read().await?;
         let run = tx.run(id).await?.context("the run is gone")?;
-        let mut jobs = Vec::new();
+        let mut actions = Vec::new();
         for action in tx.actions(id).await? {
-            for attempt in tx.attempts(action.id).await? {
-                let place = (action.stage, action.place);
-                jobs.extend(tx.jobs(attempt.id).await?.into_iter().map(|job| (place, job)));
+            let mut attempts = Vec::new();
+            for (index, attempt) in tx.attempts(action.id).await?.into_iter().enumerate() {
+                attempts.push(Attempt { number: index + 1, jobs: tx.jobs(attempt.id).await? });
             }
+            actions.push((action, attempts));
         }
-        drop(tx);
-        for (place, job) in jobs {
-            let name = name_of(&run, place, &job);
-            self.look_at_job(engine, &name, &job).await?;
+        Ok(Self { run, actions })
+    }
+}
+
+impl Shown {
+    fn new(amount: Amount) -> Self {
+        let (logs, reasons, ended) = Default::default();
+        Self { amount, page: Page::new(), logs, reasons, ended }
+    }
+
+    async fn look(&mut self, engine: &Engine, id: RunId) -> Result<Option<Conclusion>> {
+        let seen = Seen::read(engine, id).await?;
+        for (action, attempts) in &seen.actions {
+            for attempt in attempts {
+                for job in &attempt.jobs {
+                    let name = name_of_job(&seen.run, action, job);
+                    self.look_at_job(engine, &name, attempt.number, job).await?;
+                }
+            }
+            self.look_at_action(&seen.run, action, attempts)?;
         }
-        match run.state.conclusion() {
-            Some(conclusion) => self.say_end(&run, conclusion).map(|()| Some(conclusion)),
+        match seen.run.state.conclusion() {
+            Some(conclusion) => self.say_end(&seen, conclusion).map(|()| Some(conclusion)),
             None => Ok(None),
         }
     }
 
-    async fn look_at_job(&mut self, engine: &Engine, name: &str, job: &JobRow) -> Result<()> {
+    async fn look_at_job(&mut self, engine: &Engine, name: &str, attempt: usize, job: &JobRow) -> Result<()> {
         let printed = self.logs.entry(job.id).or_default();
-        while let Some(frame) = engine.frame_at_offset(job.id, printed.offset).await? {
+        if printed.ended || job.state.0 == JobState::Waiting {
+            return Ok(());
+        }
+        let has_started = job.started.is_some() && !std::mem::replace(&mut printed.started, true);
+        if has_started && self.amount != Amount::Ends {
+            let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+            self.page.note(name, "▶", &format!("started{again}"))?;
+        }
+        while self.amount != Amount::Ends
+            && let Some(frame) = engine.frame_at_offset(job.id, printed.offset).await?
+        {
             printed.offset = frame.end();
             printed.rest.extend_from_slice(&frame.text);
-            print_lines(name, &mut printed.rest)?;
+            self.page.lines(name, &mut printed.rest)?;
         }
-        if let (Some(verdict), false) = (job.state.verdict(), printed.ended) {
-            printed.ended = true;
-            if !printed.rest.is_empty() {
-                printed.rest.push(b'\n');
-                print_lines(name, &mut printed.rest)?;
-            }
-            let span = job.started.zip(job.ended).map(|(from, to)| format!(" in {}", Span(to.since(from))));
-            let line = format!("{verdict}{}\n", span.unwrap_or_default());
-            print_lines(&format!("{name} {}", mark(verdict.conclusion())), &mut line.into_bytes())?;
+        let Some(verdict) = job.state.verdict() else { return Ok(()) };
+        printed.ended = true;
+        self.page.last_line(name, &mut printed.rest)?;
+        let conclusion = verdict.conclusion();
+        if self.amount == Amount::Ends && is_bad(conclusion) {
+            let mut tail = job.tail.lines.join("\n").into_bytes();
+            self.page.last_line(name, &mut tail)?;
+        }
+        if self.amount != Amount::Ends || is_bad(conclusion) {
+            let words = format!("{verdict}{}", span(job.started, job.ended));
+            self.page.end(name, conclusion, &words)?;
         }
         Ok(())
     }
 
-    fn say_end(&mut self, run: &RunRow, conclusion: Conclusion) -> Result<()> {
-        if self.ended.contains(&run.flow) {
+    /// Says why an action waits, and that one ended which never had a job.
+    fn look_at_action(&mut self, run: &RunRow, action: &ActionRow, attempts: &[Attempt]) -> Result<()> {
+        let said = self.reasons.entry(action.id).or_default();
+        match action.state.0 {
+            ActionState::Ended(conclusion) => {
+                let is_news = attempts.is_empty() && said != "ended";
+                "ended".clone_into(said);
+                if is_news && self.amount != Amount::Ends {
+                    let words = words_for(conclusion, &action.reason);
+                    self.page.end(&name_of_action(run, action), conclusion, &words)?;
+                }
+            }
+            ActionState::Waiting | ActionState::Queued | ActionState::Running => {
+                if self.amount == Amount::All && !action.reason.is_empty() && *said != action.reason {
+                    said.clone_from(&action.reason);
+                    self.page.note(&name_of_action(run, action), "…", &action.reason)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A line for each action, if there are several, and one for the run.
+    fn say_end(&mut self, seen: &Seen, conclusion: Conclusion) -> Result<()> {
+        if !self.ended.insert(seen.run.id) {
             return Ok(());
         }
-        self.ended.push(run.flow.clone());
-        let reason = if run.reason.is_empty() { String::new() } else { format!(": {}", run.reason) };
-        let line = format!("{} {}: {conclusion}{reason}\n", mark(conclusion), run.flow);
-        std::io::stdout().write_all(line.as_bytes()).context("standard output is closed")
-    }
-}
-
-/// Prints all whole lines, and keeps the rest.
-fn print_lines(name: &str, text: &mut Vec<u8>) -> Result<()> {
-    let Some(end) = memchr::memrchr(b'\n', text) else { return Ok(()) };
-    let rest = text.split_off(end + 1);
-    let mut out = std::io::stdout().lock();
-    for line in text.split_inclusive(|&b| b == b'\n') {
-        write!(out, "{} ", paint(name)).and_then(|()| out.write_all(line)).context("standard output is closed")?;
-    }
-    *text = rest;
-    out.flush().context("standard output is closed")
-}
-
-fn paint(name: &str) -> String {
-    if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-        format!("\u{1b}[36m{name}\u{1b}[0m |")
-    } else {
-        format!("{name} |")
-    }
-}
-
-const fn mark(conclusion: Conclusion) -> &'static str {
-    match conclusion {
-        Conclusion::Success => "✔",
-        Conclusion::Warning => "!",
-        Conclusion::Skipped | Conclusion::Cancelled => "–",
-        Conclusion::Failure | Conclusion::TimedOut | Conclusion::Error => "✘",
-    }
-}
-
-fn name_of(run: &RunRow, place: (i64, i64), job: &JobRow) -> String {
-    let at = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
-    let stage = run.plan.0.as_ref().and_then(|plan| plan.stages.get(at(place.0)));
-    let action = stage.and_then(|stage| stage.actions.get(at(place.1)));
-    let named = action.and_then(|action| action.jobs.get(at(job.place)));
-    match (stage, action, named) {
-        (Some(stage), Some(action), Some(job)) if stage.name == action.name && action.name == job.name => {
-            stage.name.clone()
+        if seen.actions.len() > 1 {
+            let rows: Vec<_> = seen.actions.iter().map(|(action, _)| summary(&seen.run, action)).collect();
+            self.page.table(&rows)?;
         }
-        (Some(stage), Some(action), Some(job)) if action.name == job.name => format!("{}.{}", stage.name, action.name),
-        (Some(stage), Some(action), Some(job)) => format!("{}.{}.{}", stage.name, action.name, job.name),
-        _ => job.id.to_string(),
+        let run = &seen.run;
+        let words = words_for(conclusion, &run.reason);
+        let line = format!("{} {}: {words}{}", mark(conclusion), run.flow, span(run.started, run.ended));
+        self.page.plain(&line, conclusion)
+    }
+}
+
+/// An action's line in the summary: its conclusion, its name, and words.
+fn summary(run: &RunRow, action: &ActionRow) -> (Conclusion, String, String) {
+    let conclusion = action.state.conclusion().unwrap_or(Conclusion::Error);
+    let words = words_for(conclusion, &action.reason) + &span(action.started, action.ended);
+    (conclusion, name_of_action(run, action), words)
+}
+
+fn words_for(conclusion: Conclusion, reason: &str) -> String {
+    if reason.is_empty() || reason == conclusion.as_str() {
+        conclusion.to_string()
+    } else {
+        format!("{conclusion}: {reason}")
+    }
+}
+
+fn span(from: Option<Time>, to: Option<Time>) -> String {
+    from.zip(to).map(|(from, to)| format!(" in {}", Span(to.since(from)))).unwrap_or_default()
+}
+
+const fn is_bad(conclusion: Conclusion) -> bool {
+    match conclusion {
+        Conclusion::Success | Conclusion::Skipped => false,
+        Conclusion::Warning
+        | Conclusion::Cancelled
+        | Conclusion::Failure
+        | Conclusion::TimedOut
+        | Conclusion::Error => true,
+    }
+}
+
+fn at(place: i64) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
+}
+
+/// `stage.action`, or the one name that both have.
+fn name_of_action(run: &RunRow, action: &ActionRow) -> String {
+    let stage = run.plan.0.as_ref().and_then(|plan| plan.stages.get(at(action.stage)));
+    match stage.and_then(|stage| Some((stage, stage.actions.get(at(action.place))?))) {
+        Some((stage, action)) if stage.name == action.name => stage.name.clone(),
+        Some((stage, action)) => format!("{}.{}", stage.name, action.name),
+        None => action.id.to_string(),
+    }
+}
+
+/// The action's, with the job's own if that is another one.
+fn name_of_job(run: &RunRow, action: &ActionRow, job: &JobRow) -> String {
+    let plan = run.plan.0.as_ref();
+    let name = name_of_action(run, action);
+    let action = plan.and_then(|plan| plan.action(at(action.stage), at(action.place)));
+    match action.and_then(|action| Some((action, action.jobs.get(at(job.place))?))) {
+        Some((action, job)) if action.name == job.name => name,
+        Some((action, job)) if name == action.name => format!("{name}.{}.{}", action.name, job.name),
+        Some((_, job)) => format!("{name}.{}", job.name),
+        None => job.id.to_string(),
     }
 }

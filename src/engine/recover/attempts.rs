@@ -17,8 +17,13 @@ const OVERLAP: Duration = Duration::from_secs(600);
 const KEPT: Duration = Duration::from_secs(3 * 24 * 3600);
 /// How often one delivery is asked for: what fails so often fails for a reason of its own.
 const ASKS_MOST: i64 = 5;
-/// How many deliveries are asked for in one round: half of the writes that GitHub allows in half a minute.
-const ASKS: i64 = 20;
+/// How many deliveries are asked for in a minute at the most, whoever dies and starts anew meanwhile. GitHub counts five
+/// points for a write and takes 900 a minute; reports have a budget of their own, with other tokens.
+const ASKS_A_MINUTE: i64 = 80;
+/// How many in one round: two rounds are a minute.
+const ASKS: i64 = ASKS_A_MINUTE / 2;
+/// Under which name asks are counted.
+const ACCOUNT: &str = "deliveries again";
 /// The pause after the first ask for a delivery; each further one is four times as long.
 const ASK_PAUSE: Duration = Duration::from_secs(120);
 
@@ -66,10 +71,8 @@ impl Engine {
 
     /// Asks for the failed deliveries that are due. How many.
     pub(super) async fn ask_again(&self) -> Result<usize> {
-        let now = self.now();
-        let due = self.store.read().await?.due_recoveries(now, now.before(KEPT), ASKS_MOST, ASKS).await?;
         let mut asked = 0;
-        for recovery in due {
+        for recovery in self.may_be_asked_for().await? {
             match self.ask(&recovery).await {
                 Ok(()) => asked += 1,
                 Err(Trouble::Engine(error)) => return Err(error),
@@ -85,6 +88,14 @@ impl Engine {
         Ok(asked)
     }
 
+    /// Those that are due, and within the budget.
+    async fn may_be_asked_for(&self) -> Result<Vec<RecoveryRow>> {
+        let now = self.now();
+        let mut tx = self.store.read().await?;
+        let room = ASKS_A_MINUTE - tx.spent(ACCOUNT, now).await?.minute;
+        Ok(tx.due_recoveries(now, now.before(KEPT), ASKS_MOST, room.clamp(0, ASKS)).await?)
+    }
+
     /// Asks, and writes down that it did. If it dies between the two, it asks twice, and the delivery comes twice under
     /// one id.
     async fn ask(&self, recovery: &RecoveryRow) -> Result<(), Trouble> {
@@ -93,6 +104,7 @@ impl Engine {
             Ok(name) => self.store.read().await?.repository_named(recovery.forge, &name).await?,
             Err(_) => None,
         };
+        self.pay().await?;
         let answer = recall.deliver_again(repository.as_ref().map(|row| &row.facts.0), &recovery.attempt).await;
         if !matches!(answer, Err(ForgeError::Limited { .. })) {
             let mut tx = self.store.write().await?;
@@ -101,6 +113,12 @@ impl Engine {
             tx.commit().await?;
         }
         Ok(answer?)
+    }
+
+    async fn pay(&self) -> Result<()> {
+        let mut tx = self.store.write().await?;
+        tx.spend(ACCOUNT, self.now()).await?;
+        Ok(tx.commit().await?)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
         intake::{Drafted, draft_one},
         tell,
     },
-    flow,
+    flow::{self, Given},
     forge::{FlowFile, Forge, ForgeError},
     model::{
         Conclusion, Context, DeliveryId, DeliveryState, Event, EventKind, ExternalId, FlowSource, Plan, Progress, Rank,
@@ -160,7 +160,7 @@ async fn find(forge: &dyn Forge, run: &RunRow) -> Result<Found, ForgeError> {
     let Some(file) = same_flow(files, run) else {
         return Ok(Found::Nothing(format!("{at} has neither {} nor another flow file `{}`", run.path, run.flow)));
     };
-    Ok(match draft_one(&file, event) {
+    Ok(match draft_one(&file, event, &Given::default()) {
         Ok(draft) => Found::Draft(Box::new(draft), FlowSource { branch: branch.to_owned(), sha }),
         Err(reason) => Found::Nothing(format!("by {} at {at} nothing is to run: {reason}", file.path)),
     })

@@ -18,6 +18,7 @@ mod patience;
 mod pod;
 mod refusal;
 mod resources;
+mod route;
 mod waiting;
 mod watch;
 
@@ -37,6 +38,7 @@ pub use self::{
     observation::{Seen, observation},
     patience::Patience,
     pod::{pod, secret},
+    route::our_address,
 };
 use self::{refusal::Refusal, watch::Watch};
 use super::{Changed, Executor, ExecutorError, ExecutorKind, Observation, Placement};

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use containerops::model::RunId;
 
 use crate::harness::{
-    faults::{Counter, Cut, Mechanic, mechanic},
+    faults::{BEAT, Counter, Cut, Mechanic, mechanic},
     server::Server,
     story::Story,
 };
@@ -25,18 +25,27 @@ struct Scene {
 
 impl Scene {
     async fn set(test: &str) -> Option<Self> {
+        mechanic()?;
+        Self::around(Server::start_alone(test).await?).await
+    }
+
+    /// For a fault that touches nobody else.
+    async fn set_beside_others(test: &str) -> Option<Self> {
+        mechanic()?;
+        Self::around(Server::start(test).await?).await
+    }
+
+    async fn around(server: Server) -> Option<Self> {
         let mechanic = mechanic()?;
-        let server = Server::start_alone(test).await?;
         let counter = Counter::listen(&server.cluster.host).await;
         Some(Self { server, counter, mechanic })
     }
 
-    /// A job of so many lines, about half a second each, and one after it, whose pod must be placed while or after
-    /// things are broken.
-    async fn push(&self, lines: usize) -> RunId {
+    /// A job that writes a line about twice a second until it is over, and one after it, whose pod must be placed while
+    /// or after things are broken.
+    async fn push(&self) -> RunId {
         let url = self.counter.url();
-        let count = |what: &str| format!("wget -q -O /dev/null {url}/{what} || echo not counted");
-        let started = count("started-$CO_RUN_NUMBER-$CO_ACTION");
+        let started = format!("wget -q -O /dev/null {url}/started-$CO_RUN_NUMBER-$CO_ACTION || echo not counted");
         let flow = format!(
             r#"
 stages:
@@ -46,7 +55,10 @@ stages:
     run: |
       {started}
       i=0
-      while [ $i -lt {lines} ]; do i=$((i + 1)); echo line $i; {beat}; sleep 0.4; done
+      while heard=$(wget -q -O - {url}/{BEAT}$CO_RUN_NUMBER || true); [ "$heard" != over ]; do
+        if [ "$heard" = go ]; then i=$((i + 1)); echo line $i; fi
+        sleep 0.4
+      done
   - name: after
     image: busybox
     resources: {{cpu: 10m, memory: 16Mi}}
@@ -54,14 +66,13 @@ stages:
       {started}
       echo after
 "#,
-            beat = count("beat"),
         );
         self.server.push(&flow).await
     }
 
     /// Until the jobs have said so many times more that they go on.
     async fn beats(&self, times: usize) {
-        self.counter.more("beat", times).await;
+        self.counter.more(BEAT, times).await;
     }
 
     /// The server dies without a word, and starts again.
@@ -70,22 +81,30 @@ stages:
         self.server.resume().await;
     }
 
-    /// All of a run is there, and nothing was done twice.
-    async fn is_whole(&self, run: RunId, lines: usize) -> Story {
+    /// Tells the jobs to end. All of each run is there then, and nothing was done twice.
+    async fn are_whole(&self, runs: &[RunId]) {
+        self.counter.over(true);
+        for &run in runs {
+            self.is_whole(run).await;
+        }
+        self.counter.over(false);
+    }
+
+    async fn is_whole(&self, run: RunId) {
         let story = self.server.end(run).await;
-        let expected: String = (1..=lines).map(|n| format!("line {n}\n")).collect();
+        let beats = self.counter.counts().get(&format!("{BEAT}{}", story.run.number)).copied().unwrap_or(0);
+        let expected: String = (1..=beats).map(|n| format!("line {n}\n")).collect();
         assert_eq!(self.server.text(&story, "long/long/long").await, expected, "{}", story.told());
         assert_eq!(self.server.text(&story, "after/after/after").await, "after\n", "{}", story.told());
         assert_eq!(
             what_ran(&story.told()),
             "run: success\nlong/long: success\n  long: success\nafter/after: success\n  after: success\n"
         );
-        story
     }
 
     fn all_started_once(&self, runs: usize) {
         let mut started = self.counter.counts();
-        started.remove("beat");
+        started.retain(|name, _| !name.starts_with(BEAT));
         let expected: BTreeMap<String, usize> =
             (1..=runs).flat_map(|run| ["long", "after"].map(|action| (format!("started-{run}-{action}"), 1))).collect();
         assert_eq!(started, expected);
@@ -104,7 +123,7 @@ async fn a_run_goes_on_whichever_part_of_the_cluster_is_away() {
     let Some(mut scene) = Scene::set("parts").await else { return };
     let parts = ["kubelet", "apiserver", "containerd", "etcd"];
     for part in parts {
-        let run = scene.push(60).await;
+        let run = scene.push().await;
         scene.beats(3).await;
         let mechanic = scene.mechanic.clone();
         let away = mechanic.stop(part);
@@ -114,7 +133,7 @@ async fn a_run_goes_on_whichever_part_of_the_cluster_is_away() {
         assert!(page.status().is_success());
         scene.beats(20).await;
         drop(away);
-        scene.is_whole(run, 60).await;
+        scene.are_whole(&[run]).await;
         eprintln!("{part} was away");
     }
     scene.all_started_once(parts.len());
@@ -127,18 +146,19 @@ async fn what_is_pushed_while_the_cluster_is_away_runs_when_it_is_back() {
     let mechanic = scene.mechanic.clone();
     let away = mechanic.stop("apiserver");
     scene.kill_and_resume().await;
-    let run = scene.push(60).await;
+    let run = scene.push().await;
     let told = |story: &Story| story.action("long/long").row.reason.contains("cannot be reached");
     scene.server.until("why it waits is told", run, told).await;
     drop(away);
-    scene.is_whole(run, 60).await;
+    scene.beats(10).await;
+    scene.are_whole(&[run]).await;
     scene.all_started_once(1);
 }
 
 #[tokio::test]
 async fn an_agent_that_is_cut_off_is_waited_for_and_nothing_of_its_log_is_missing() {
-    let Some(mut scene) = Scene::set("cut").await else { return };
-    let run = scene.push(400).await;
+    let Some(mut scene) = Scene::set_beside_others("cut").await else { return };
+    let run = scene.push().await;
     scene.beats(3).await;
     let cut = Cut::of(scene.server.address());
     let silent = |story: &Story| story.action("long/long").row.reason.starts_with("no contact with the agent");
@@ -147,7 +167,8 @@ async fn an_agent_that_is_cut_off_is_waited_for_and_nothing_of_its_log_is_missin
     let heard = |story: &Story| story.action("long/long").row.reason.is_empty();
     scene.server.until("it speaks again", run, heard).await;
     scene.kill_and_resume().await;
-    scene.is_whole(run, 400).await;
+    scene.beats(3).await;
+    scene.are_whole(&[run]).await;
     scene.all_started_once(1);
 }
 
@@ -156,7 +177,7 @@ async fn twenty_runs_survive_one_thing_after_another() {
     let Some(mut scene) = Scene::set("twenty").await else { return };
     let mut runs = Vec::new();
     for _ in 0..RUNS {
-        runs.push(scene.push(120).await);
+        runs.push(scene.push().await);
     }
     let mechanic = scene.mechanic.clone();
     let beats = |n: usize| n * RUNS / 2;
@@ -175,9 +196,7 @@ async fn twenty_runs_survive_one_thing_after_another() {
     scene.beats(beats(6)).await;
     drop(cut);
     drop(away);
-    for run in runs {
-        scene.is_whole(run, 120).await;
-    }
+    scene.are_whole(&runs).await;
     scene.all_started_once(RUNS);
     scene.server.until_nothing_is_left().await;
 }

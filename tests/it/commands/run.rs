@@ -8,6 +8,7 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
+use insta::assert_snapshot;
 use tempfile::TempDir;
 
 use super::{BROKEN, call, code, containerops, err, folder, git, out};
@@ -40,6 +41,9 @@ impl Waiting {
         let mut lines = BufReader::new(child.stdout.take().expect("standard output"));
         let mut line = String::new();
         lines.read_line(&mut line).expect("a line");
+        assert_eq!(line, "wait ▶ | started\n");
+        line.clear();
+        lines.read_line(&mut line).expect("a line");
         let job = line.trim().strip_prefix("wait | ").expect("the job's process id").to_owned();
         Self { child, lines, job, scratch }
     }
@@ -69,6 +73,15 @@ fn interrupt(process: u32) {
     assert!(done.success());
 }
 
+/// No two runs take the same time.
+fn without_times(text: &str) -> String {
+    let lines = text.lines().map(|line| match line.rsplit_once(" in ") {
+        Some((words, time)) if time.starts_with(|c: char| c.is_ascii_digit()) => format!("{words} in …\n"),
+        _ => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
 #[test]
 fn a_green_run_prints_the_jobs_lines_and_exits_with_0() {
     let flow = "stages:\n  - name: test\n    image: busybox\n    run: cat greeting; printf 'no newline'\n";
@@ -77,9 +90,10 @@ fn a_green_run_prints_the_jobs_lines_and_exits_with_0() {
     assert_eq!(code(&run), Some(0), "{}{}", out(&run), err(&run));
     let text = out(&run);
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(&lines[..2], ["test | hello", "test | no newline"]);
-    assert!(lines[2].starts_with("test ✔ | success in "), "{text}");
-    assert_eq!(lines[3..], ["✔ ci: success"]);
+    assert_eq!(&lines[..3], ["test ▶ | started", "test | hello", "test | no newline"]);
+    assert!(lines[3].starts_with("test ✔ | success in "), "{text}");
+    assert!(lines[4].starts_with("✔ ci: success in "), "{text}");
+    assert_eq!(lines.len(), 5, "one action needs no summary: {text}");
     assert!(!text.contains('\u{1b}'), "colours are for terminals: {text:?}");
     assert_eq!(err(&run), "");
 }
@@ -101,9 +115,16 @@ fn a_red_run_says_why_and_exits_with_1() {
     let folder = repository(&[(".containerops.yml", flow)]);
     let run = call(&folder, &["run"]);
     assert_eq!(code(&run), Some(1));
-    assert!(out(&run).starts_with("test ✘ | exit code 3 in "), "{}", out(&run));
-    assert!(out(&run).ends_with("✘ ci: failure\n"), "{}", out(&run));
-    assert!(!out(&run).contains("no\n"), "{}", out(&run));
+    let text = without_times(&out(&run));
+    assert_snapshot!(text, @r"
+    test ▶ | started
+    test ✘ | exit code 3 in …
+    later – | skipped: stage `test` ended: failure
+
+    ✘ test   failure: exit code 3 in …
+    – later  skipped: stage `test` ended: failure
+    ✘ ci: failure in …
+    ");
 }
 
 #[test]
@@ -125,7 +146,7 @@ fn of_several_flows_each_must_succeed() {
     let folder = repository(&files);
     let run = call(&folder, &["run"]);
     assert_eq!(code(&run), Some(1), "{}", err(&run));
-    for line in ["a | green\n", "✔ a: success\n", "✘ b: failure\n"] {
+    for line in ["a | green\n", "✔ a: success in ", "✘ b: failure in "] {
         assert!(out(&run).contains(line), "{line} is not in {}", out(&run));
     }
     assert!(!out(&run).contains("tag"), "a push does not start it: {}", out(&run));
@@ -159,7 +180,8 @@ fn ctrl_c_cancels_and_leaves_nothing_behind() {
     let (rest, code) = run.end();
     assert_eq!(code, Some(1), "{rest}");
     assert!(rest.contains("cancelled by Ctrl-C"), "{rest}");
-    assert!(rest.ends_with("– ci: cancelled: cancelled by Ctrl-C\n"), "{rest}");
+    let last = rest.lines().last().unwrap_or_default();
+    assert!(last.starts_with("– ci: cancelled: cancelled by Ctrl-C in "), "{rest}");
     run.assert_nothing_is_left();
 }
 
@@ -173,8 +195,13 @@ fn a_reader_that_goes_away_ends_the_run() {
     let mut command = containerops(folder.path(), &["run"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("containerops starts");
     let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("standard output")).read_line(&mut line).expect("a line");
-    assert_eq!(line, "ci | line\n");
+    let mut lines = BufReader::new(child.stdout.take().expect("standard output"));
+    for expected in ["ci ▶ | started\n", "ci | line\n"] {
+        line.clear();
+        lines.read_line(&mut line).expect("a line");
+        assert_eq!(line, expected);
+    }
+    drop(lines);
     let ended = child.wait_with_output().expect("an end");
     assert_eq!(code(&ended), Some(1));
     assert!(err(&ended).starts_with("containerops: standard output is closed"), "{}", err(&ended));
@@ -196,4 +223,96 @@ fn ctrl_c_before_the_start_leaves_nothing_behind() {
     assert_eq!(code(&ended), Some(1), "{}", err(&ended));
     assert_eq!(err(&ended), "containerops: interrupted before anything was started\n");
     assert_eq!(fs::read_dir(scratch.path()).expect("a directory").count(), 0);
+}
+
+const THREE: &str = "\
+variables: {WORD: default}
+stages:
+  - name: make
+    sequencing: parallel
+    actions:
+      - {name: left, image: busybox, run: 'echo \"[COUT] SIDE=left\"', outputs: [SIDE]}
+      - {name: right, image: busybox, run: echo right}
+  - name: between
+    image: busybox
+    run: exit 1
+  - name: use
+    image: busybox
+    run: echo \"$SIDE $WORD\"
+    environments: {WORD: \"@WORD@\"}
+    subscriptions: [{\"make.left.left[SIDE]\": SIDE}]
+";
+
+/// The lines that jobs printed, in any order.
+fn printed(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().filter(|line| line.contains(" | ") && !line.contains('▶')).collect();
+    lines.retain(|line| !line.contains(" ✔ | "));
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn only_a_part_runs_with_what_it_takes_outputs_from() {
+    let folder = repository(&[(".containerops.yml", THREE)]);
+    let run = call(&folder, &["run", "--only", "use"]);
+    assert_eq!(code(&run), Some(0), "{}{}", out(&run), err(&run));
+    assert_eq!(printed(&out(&run)), ["make.left | [COUT] SIDE=left", "use | left default"]);
+    assert!(!out(&run).contains("between"), "what it only needs counts as done: {}", out(&run));
+
+    let one = call(&folder, &["run", "--only", "make/right"]);
+    assert_eq!((code(&one), printed(&out(&one))), (Some(0), vec!["make.right | right"]), "{}", err(&one));
+    let two = call(&folder, &["run", "--only", "make/right", "--only", "between"]);
+    assert_eq!(code(&two), Some(1), "{}", out(&two));
+
+    let wrong = call(&folder, &["run", "--only", "make/middle"]);
+    let words =
+        "containerops: --only: the flow has no `make/middle`; it has make, make/left, make/right, between, use\n";
+    assert_eq!((code(&wrong), err(&wrong).as_str()), (Some(1), words));
+    assert_eq!(code(&call(&folder, &["run", "--only", "a/b/c"])), Some(2), "that is no part of anything");
+}
+
+#[test]
+fn a_variable_of_the_flow_is_another_by_hand() {
+    let folder = repository(&[(".containerops.yml", THREE)]);
+    let run = call(&folder, &["run", "--only", "use", "--var", "WORD=a=b"]);
+    assert!(out(&run).contains("use | left a=b\n"), "{}{}", out(&run), err(&run));
+    let wrong = call(&folder, &["run", "--var", "WORT=x"]);
+    let words = "containerops: --var: the flow's `variables` have no `WORT`; they have WORD\n";
+    assert_eq!((code(&wrong), err(&wrong).as_str()), (Some(1), words));
+    assert_eq!(code(&call(&folder, &["run", "--var", "WORD"])), Some(2), "a variable needs a value");
+}
+
+#[test]
+fn another_event_than_a_push_may_be_played() {
+    let flow =
+        "on: {tag: {names: [\"v*\"]}, pull_request: {}}\nimage: busybox\nrun: 'echo $CO_EVENT $CO_TAG $CO_BRANCH'\n";
+    let folder = repository(&[(".containerops.yml", flow)]);
+    let push = call(&folder, &["run"]);
+    assert_eq!((code(&push), out(&push).as_str()), (Some(1), ""));
+    assert!(err(&push).contains("`on` does not name `push`"), "{}", err(&push));
+    let tag = call(&folder, &["run", "--event", "tag", "--tag", "v1"]);
+    assert!(out(&tag).contains("ci | tag v1\n"), "{}{}", out(&tag), err(&tag));
+    let pull = call(&folder, &["run", "--event", "pull_request", "--branch", "fix"]);
+    assert!(out(&pull).contains("ci | pull_request fix\n"), "{}{}", out(&pull), err(&pull));
+}
+
+#[test]
+fn a_quiet_run_prints_ends_and_the_last_lines_of_what_failed() {
+    let flow = "\
+stages:
+  - {name: good, image: busybox, run: echo much}
+  - {name: bad, image: busybox, run: echo why; exit 2}
+";
+    let folder = repository(&[(".containerops.yml", flow)]);
+    let run = call(&folder, &["run", "--quiet"]);
+    assert_eq!(code(&run), Some(1));
+    assert_snapshot!(without_times(&out(&run)), @r"
+    bad | why
+    bad ✘ | exit code 2 in …
+
+    ✔ good  success in …
+    ✘ bad   failure: exit code 2 in …
+    ✘ ci: failure in …
+    ");
+    assert_eq!(code(&call(&folder, &["run", "--quiet", "--verbose"])), Some(2));
 }

@@ -24,6 +24,9 @@ fn check(text: &[u8]) -> Result<(), TestCaseError> {
     for diagnostic in &diagnostics {
         check_place(diagnostic, &lines)?;
     }
+    for (_, habit) in flow::habits(text) {
+        check_place(&habit, &lines)?;
+    }
     flow::markdown("a.yml", &diagnostics);
     Ok(())
 }
@@ -80,10 +83,35 @@ proptest! {
     }
 
     #[test]
+    fn any_value_of_a_small_language_is_answered_soon(
+        value in "[*?\\[\\]{}!,.:/@0-9a-zA-Z+\\- é\\\\]{0,80}",
+        place in 0..PLACES.len(),
+    ) {
+        let quoted = serde_json::to_string(&value).expect("a text");
+        let start = Instant::now();
+        check(PLACES[place].replace("VALUE", &quoted).as_bytes())?;
+        prop_assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    }
+
+    #[test]
     fn broken_flows_are_answered(text in mutated()) {
         check(&text)?;
     }
 }
+
+/// Where values stand that have a language of their own: patterns, durations, quantities, images, expressions.
+const PLACES: [&str; 10] = [
+    "on: {push: {branches: [VALUE]}}\nimage: a\n",
+    "on: {push: {paths: [VALUE], ignore-paths: [VALUE]}}\nimage: a\n",
+    "on: {tag: {names: [VALUE]}}\nimage: a\n",
+    "on: {schedule: [{cron: VALUE, timezone: VALUE}]}\nimage: a\n",
+    "timeout: VALUE\nimage: a\n",
+    "resources: {cpu: VALUE, memory: VALUE, limits: {cpu: VALUE, memory: VALUE}}\nimage: a\n",
+    "image: VALUE\n",
+    "concurrency: {group: VALUE}\nimage: a\n",
+    "when: VALUE\nimage: a\n",
+    "stages: [{name: a, image: b, outputs: [VALUE]}, {name: c, image: d, subscriptions: [{VALUE: A}]}]\n",
+];
 
 /// The first message about a hostile text, which must come soon.
 fn refused(text: &str) -> String {

@@ -45,11 +45,21 @@ pub(crate) struct Cut {
     rules: [[String; 9]; 2],
 }
 
-/// Counts what pods do, on a port that no fault touches: whoever gets `/NAME` adds one to it.
+/// How the names of what goes on until it is over begin.
+pub(crate) const BEAT: &str = "beat-";
+
+/// Counts what pods do, on a port that no fault touches: whoever gets `/NAME` adds one to it, and hears `go`, or, once
+/// that is so, that it is `over`, which counts no more.
 pub(crate) struct Counter {
-    counts: watch::Sender<BTreeMap<String, usize>>,
+    tally: Tally,
     address: SocketAddr,
     task: JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Tally {
+    counts: watch::Sender<BTreeMap<String, usize>>,
+    over: watch::Sender<bool>,
 }
 
 impl Mechanic {
@@ -97,10 +107,10 @@ impl Counter {
     pub(crate) async fn listen(host: &str) -> Self {
         let listener = TcpListener::bind((host, 0)).await.expect("the address that pods reach is this machine's");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let (counts, _) = watch::channel(BTreeMap::new());
-        let router = Router::new().route("/{name}", get(count)).with_state(counts.clone());
+        let tally = Tally { counts: watch::Sender::default(), over: watch::Sender::default() };
+        let router = Router::new().route("/{name}", get(count)).with_state(tally.clone());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-        Self { counts, address, task }
+        Self { tally, address, task }
     }
 
     /// Where pods count.
@@ -110,16 +120,20 @@ impl Counter {
 
     /// How often each was counted.
     pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
-        self.counts.borrow().clone()
+        self.tally.counts.borrow().clone()
     }
 
-    /// Waits until this was counted so many times more.
-    pub(crate) async fn more(&self, name: &str, times: usize) {
-        let of = |counts: &BTreeMap<String, usize>| counts.get(name).copied().unwrap_or(0);
-        let wanted = of(&self.counts.borrow()) + times;
-        let mut counts = self.counts.subscribe();
-        let counted = timeout(PATIENCE, counts.wait_for(|counts| of(counts) >= wanted)).await;
-        assert!(counted.is_ok(), "{name} was not counted {times} times more: {:?}", self.counts());
+    /// Waits until what begins like this was counted so many times more.
+    pub(crate) async fn more(&self, beginning: &str, times: usize) {
+        let mut counts = self.tally.counts.subscribe();
+        let wanted = total(&counts.borrow_and_update(), beginning) + times;
+        let counted = timeout(PATIENCE, counts.wait_for(|counts| total(counts, beginning) >= wanted)).await;
+        assert!(counted.is_ok(), "{beginning}… was not counted {times} times more: {:?}", self.counts());
+    }
+
+    /// Tells everyone who asks from now on that it is over, or that it goes on.
+    pub(crate) fn over(&self, over: bool) {
+        self.tally.over.send_replace(over);
     }
 }
 
@@ -129,8 +143,17 @@ impl Drop for Counter {
     }
 }
 
-async fn count(State(counts): State<watch::Sender<BTreeMap<String, usize>>>, Path(name): Path<String>) {
-    counts.send_modify(|counts| *counts.entry(name).or_default() += 1);
+fn total(counts: &BTreeMap<String, usize>, beginning: &str) -> usize {
+    counts.iter().filter(|(name, _)| name.starts_with(beginning)).map(|(_, count)| count).sum()
+}
+
+async fn count(State(tally): State<Tally>, Path(name): Path<String>) -> &'static str {
+    let beats = name.starts_with(BEAT);
+    if beats && *tally.over.borrow() {
+        return "over";
+    }
+    tally.counts.send_modify(|counts| *counts.entry(name).or_default() += 1);
+    "go"
 }
 
 /// What it starts must not hold our own streams, or whoever reads those waits for it.

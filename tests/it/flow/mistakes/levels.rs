@@ -390,3 +390,272 @@ fn a_concurrency_with_every_key_wrong() {
       = hint: did you mean `limit`?
     "#);
 }
+
+#[test]
+fn a_mistake_in_every_key_is_told() {
+    assert_snapshot!(mistakes("every-key"), @r###"
+error: `uri` is a text; this is a list
+  --> every-key.yml:1:6
+  |
+1 | uri: [a]
+  |      ^
+
+error: `title` is a text; this is a map
+  --> every-key.yml:2:8
+  |
+2 | title: {a: b}
+  |        ^
+  = hint: put it in quotes if it is meant to be a text
+
+error: `version` is a text; this is a list
+  --> every-key.yml:3:10
+  |
+3 | version: [1]
+  |          ^
+
+error: `tag` is a text; this is a list
+  --> every-key.yml:4:6
+  |
+4 | tag: [1]
+  |      ^
+
+error: `environments` is a map of variables; this is a text
+  --> every-key.yml:5:15
+  |
+5 | environments: many
+  |               ^^^^
+  = hint: write NAME: value
+
+error: a group is a text; this is a list
+  --> every-key.yml:6:22
+  |
+6 | concurrency: {group: [a], policy: wait, limit: none, lmit: 1}
+  |                      ^
+
+error: `policy` is cancel or queue or parallel; `wait` is none of them
+  --> every-key.yml:6:35
+  |
+6 | concurrency: {group: [a], policy: wait, limit: none, lmit: 1}
+  |                                   ^^^^
+
+error: `limit` is a number from 1 to 1000; `none` is none
+  --> every-key.yml:6:48
+  |
+6 | concurrency: {group: [a], policy: wait, limit: none, lmit: 1}
+  |                                                ^^^^
+
+error: unknown key `lmit` in `concurrency`
+  --> every-key.yml:6:54
+  |
+6 | concurrency: {group: [a], policy: wait, limit: none, lmit: 1}
+  |                                                      ^^^^
+  = hint: did you mean `limit`?
+
+error: `soon` is no duration
+  --> every-key.yml:7:10
+  |
+7 | timeout: soon
+  |          ^^^^
+  = hint: write 90s, 20m, 1h30m, 7d, or whole seconds
+
+error: `branches` is empty, and would match nothing
+  --> every-key.yml:8:23
+  |
+8 | on: {push: {branches: []}, pull_request: {branch: main}, tag: {names: ["!v"]}}
+  |                       ^
+  = hint: remove it to match everything
+
+error: unknown key `branch` in a branch filter
+  --> every-key.yml:8:43
+  |
+8 | on: {push: {branches: []}, pull_request: {branch: main}, tag: {names: ["!v"]}}
+  |                                           ^^^^^^
+  = hint: did you mean `branches`?
+
+error: patterns cannot be negated
+  --> every-key.yml:8:72
+  |
+8 | on: {push: {branches: []}, pull_request: {branch: main}, tag: {names: ["!v"]}}
+  |                                                                        ^^^^
+  = hint: name what should match
+
+error: `variables` is a map of names and texts; this is a list
+  --> every-key.yml:9:12
+  |
+9 | variables: [A]
+  |            ^
+
+error: a name is a text; this is a list
+   --> every-key.yml:11:11
+   |
+11 |   - name: [a]
+   |           ^
+
+error: `title` is a text; this is a list
+   --> every-key.yml:12:12
+   |
+12 |     title: [b]
+   |            ^
+
+error: `sequencing` is sequence or parallel; `both` is none of them
+   --> every-key.yml:13:17
+   |
+13 |     sequencing: both
+   |                 ^^^^
+
+error: no stage is named `nobody`
+   --> every-key.yml:14:13
+   |
+14 |     needs: [nobody]
+   |             ^^^^^^
+
+error: `fail-fast` is true or false; `maybe` is none of them
+   --> every-key.yml:15:16
+   |
+15 |     fail-fast: maybe
+   |                ^^^^^
+
+error: `b c` is no name: 1 to 63 of letters, digits, `-` and `_`
+   --> every-key.yml:17:15
+   |
+17 |       - name: b c
+   |               ^^^
+   = hint: `b-c` would do; `title` takes any text
+
+error: `title` is a text; this is a list
+   --> every-key.yml:18:16
+   |
+18 |         title: [x]
+   |                ^
+
+error: `allow-failure` is true or false; `perhaps` is none of them
+   --> every-key.yml:19:24
+   |
+19 |         allow-failure: perhaps
+   |                        ^^^^^^^
+
+error: `d/e` is no name: 1 to 63 of letters, digits, `-` and `_`
+   --> every-key.yml:21:19
+   |
+21 |           - name: "d/e"
+   |                   ^^^^^
+   = hint: `d-e` would do; `title` takes any text
+
+error: `a b` is no image
+   --> every-key.yml:22:20
+   |
+22 |             image: "a b"
+   |                    ^^^^^
+   = hint: an image is written registry/repository:tag
+
+error: `run` is one text; this is a list
+   --> every-key.yml:23:18
+   |
+23 |             run: [a]
+   |                  ^
+   = hint: write `run: |`, and the lines below it
+
+error: `A B` is no variable's name
+   --> every-key.yml:24:28
+   |
+24 |             environments: {A B: c}
+   |                            ^^^
+   = hint: letters, digits and `_`, not beginning with a digit
+
+error: `a=b` is no output's name
+   --> every-key.yml:25:23
+   |
+25 |             outputs: ["a=b"]
+   |                       ^^^^^
+   = hint: for example VERSION, printed as `[COUT] VERSION=1.2`
+
+error: `x` does not name an output
+   --> every-key.yml:26:30
+   |
+26 |             subscriptions: [{"x": Y}]
+   |                              ^^^
+   = hint: write "stage.action.job[KEY]"
+
+error: `lots` is no quantity
+   --> every-key.yml:27:30
+   |
+27 |             resources: {cpu: lots, memory: 1, limits: {cpu: most, memory: -1}}
+   |                              ^^^^
+   = hint: write 500m, 2, 512Mi or 4G
+
+error: `1` of memory is less than 1 MiB
+   --> every-key.yml:27:44
+   |
+27 |             resources: {cpu: lots, memory: 1, limits: {cpu: most, memory: -1}}
+   |                                            ^
+   = hint: the units of memory are Mi, Gi, M and G
+
+error: `most` is no quantity
+   --> every-key.yml:27:61
+   |
+27 |             resources: {cpu: lots, memory: 1, limits: {cpu: most, memory: -1}}
+   |                                                             ^^^^
+   = hint: write 500m, 2, 512Mi or 4G
+
+error: `-1` is no quantity
+   --> every-key.yml:27:75
+   |
+27 |             resources: {cpu: lots, memory: 1, limits: {cpu: most, memory: -1}}
+   |                                                                           ^^
+   = hint: write 500m, 2, 512Mi or 4G
+
+error: `later` is no duration
+   --> every-key.yml:28:22
+   |
+28 |             timeout: later
+   |                      ^^^^^
+   = hint: write 90s, 20m, 1h30m, 7d, or whole seconds
+
+error: `allow-failure` is true or false; `no!` is none of them
+   --> every-key.yml:29:28
+   |
+29 |             allow-failure: no!
+   |                            ^^^
+
+error: `c d` is no image
+   --> every-key.yml:30:23
+   |
+30 |           - endpoint: "c d"
+   |                       ^^^^^
+   = hint: an image is written registry/repository:tag
+
+error: `command` is a list of texts; this is a text
+   --> every-key.yml:31:22
+   |
+31 |             command: make
+   |                      ^^^^
+   = hint: write [program, argument, …], or use `run` for a shell
+
+warning: stage `f` has nothing to run
+   --> every-key.yml:33:5
+   |
+33 |     actions: {a: b}
+   |     ^^^^^^^
+
+error: `actions` is a list; this is a map
+   --> every-key.yml:33:14
+   |
+33 |     actions: {a: b}
+   |              ^
+   = hint: begin each item with `- `
+
+warning: action `g` has no job and is left out
+   --> every-key.yml:34:5
+   |
+34 |   - name: g
+   |     ^^^^
+   = hint: give it `jobs`, or an `image`
+
+error: `jobs` is a list; this is a map
+   --> every-key.yml:35:11
+   |
+35 |     jobs: {a: b}
+   |           ^
+   = hint: begin each item with `- `
+"###);
+}

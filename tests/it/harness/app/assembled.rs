@@ -37,6 +37,7 @@ impl Assembled {
             log_limit: settings.log_limit,
             contact_timeout: Duration::from_secs(15 * 60),
             patience: engine::Patience::default(),
+            given: containerops::flow::Given::default(),
         };
         let mut github = match identity {
             Identity::App => github.settings(),

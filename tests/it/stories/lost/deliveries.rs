@@ -72,6 +72,24 @@ async fn an_hour_of_absence_is_made_up_for_once() {
 }
 
 #[tokio::test]
+async fn no_more_is_asked_for_in_a_minute_than_github_takes_also_in_a_crash_loop() {
+    let t = in_service().await;
+    for n in 0..100 {
+        dropped_push(&t, &format!("branch-{n}"), &changed(&n.to_string()));
+    }
+    t.clock.advance(INTERVAL);
+    for _ in 0..5 {
+        t.restart().await;
+        t.app().engine.recover().await.expect("no trouble");
+    }
+    assert_eq!(t.github.asked().len(), 80);
+    t.clock.advance(MINUTE + MINUTE / 30);
+    t.app().engine.recover().await.expect("no trouble");
+    assert_eq!(t.github.asked().len(), 20);
+    t.read_writes();
+}
+
+#[tokio::test]
 async fn what_fails_again_is_asked_for_again_but_not_for_ever() {
     let t = in_service().await;
     let (_, delivery) = dropped_push(&t, "main", &changed("lost"));

@@ -1,0 +1,213 @@
+//! What the keys of each level take, and a sentence for whoever writes one. A key that stands in `keys.rs` and not here
+//! fails a test.
+
+use crate::flow::{fields::Level, keys};
+
+/// What a key takes.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// Whatever the reader takes: its form is the reader's own business.
+    Anything,
+    /// Any scalar.
+    Text,
+    /// A text, or a list of them.
+    Texts,
+    /// `true` or `false`.
+    Toggle,
+    /// A whole number.
+    Count,
+    /// `90s`, `1h30m`, whole seconds.
+    Duration,
+    /// `500m`, `1Gi`.
+    Quantity,
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// Names and texts, or the original's list of such maps.
+    Variables,
+    /// Names and texts.
+    Map,
+    /// A list of these.
+    List(&'static Kind),
+    /// A map with the keys of this level.
+    Level(&'static Level),
+    /// Any of several.
+    OneOf(&'static [Kind]),
+}
+
+/// One key.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// What an editor shows.
+    pub(super) about: &'static str,
+}
+
+/// One level's keys, working or not yet.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// Its name among the schema's definitions.
+    pub(super) name: &'static str,
+    pub(super) level: &'static Level,
+    pub(super) keys: &'static [Key],
+}
+
+const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
+    Key { name, kind, about }
+}
+
+const EVENTS: Kind = Kind::Words(&["push", "pull_request", "tag", "schedule", "manual", "flow"]);
+const WHEN: &str = "A CEL expression; without its being true, this is skipped, and reported as skipped.";
+const NAME: &str = "1 to 63 letters, digits, `-` and `_`, unique within its list.";
+const TITLE: &str = "A text for people, at most 200 characters.";
+
+/// All levels.
+pub(super) static TABLES: &[Table] = &[
+    Table {
+        name: "flow",
+        level: &keys::FLOW,
+        keys: &[
+            key("uri", Kind::Text, "<namespace>/<repository>/<name>; the last part is the flow's name in contexts."),
+            key("title", Kind::Text, TITLE),
+            key("version", Kind::Text, "A text of your own; it changes nothing."),
+            key("tag", Kind::Text, "A text of your own; it changes nothing."),
+            key(
+                "on",
+                Kind::OneOf(&[EVENTS, Kind::List(&EVENTS), Kind::Level(&keys::ON)]),
+                "Which events start a run; every branch and every pull request if it is missing.",
+            ),
+            key("variables", Kind::Map, "Texts for `@NAME@`, which may stand in every value but `run` and `command`."),
+            key("environments", Kind::Variables, "Variables for every job."),
+            key(
+                "concurrency",
+                Kind::OneOf(&[Kind::Text, Kind::Level(&keys::CONCURRENCY)]),
+                "Which runs wait for each other, or end each other.",
+            ),
+            key("timeout", Kind::Duration, "The run's time from its first job's start."),
+            key("stages", Kind::List(&Kind::Level(&keys::STAGE)), "What runs, in order or as `needs` says."),
+            key("namespace", Kind::Text, "The namespace of the cluster that kubectl jobs apply to."),
+            key("receivers", Kind::Anything, "Who is told of a run's end, by mail or by a webhook."),
+        ],
+    },
+    Table {
+        name: "stage",
+        level: &keys::STAGE,
+        keys: &[
+            key("name", Kind::Text, NAME),
+            key("title", Kind::Text, TITLE),
+            key("type", Kind::Words(&["normal", "start", "end", "pause"]), "What the stage does; normal runs actions."),
+            key(
+                "sequencing",
+                Kind::Words(&["sequence", "parallel"]),
+                "How the actions run; sequence if it is missing.",
+            ),
+            key("needs", Kind::Texts, "The stages that must have ended well before; the one before if it is missing."),
+            key("fail-fast", Kind::Toggle, "Whether the first failed action stops the others; true if it is missing."),
+            key("actions", Kind::List(&Kind::Level(&keys::ACTION)), "Each is one pod with one workspace."),
+            key("when", Kind::Text, WHEN),
+            key("approval", Kind::Anything, "Who may let a stage of type pause go on."),
+        ],
+    },
+    Table {
+        name: "action",
+        level: &keys::ACTION,
+        keys: &[
+            key("name", Kind::Text, NAME),
+            key("title", Kind::Text, TITLE),
+            key("allow-failure", Kind::Toggle, "Whether its failure leaves the run green, with a warning."),
+            key("jobs", Kind::List(&Kind::Level(&keys::JOB)), "One after another, in one workspace."),
+            key("when", Kind::Text, WHEN),
+            key("matrix", Kind::Anything, "Runs the action once for each combination of these values."),
+            key("services", Kind::Anything, "Containers beside the jobs, such as databases."),
+            key("cache", Kind::Anything, "Directories that later runs find again."),
+            key("checkout", Kind::Anything, "How the commit is checked out; `false` for not at all."),
+            key("runtime", Kind::Text, "The RuntimeClass of the pod: how strongly it is isolated."),
+            key("node", Kind::Map, "Labels that the pod's node must have."),
+        ],
+    },
+    Table {
+        name: "job",
+        level: &keys::JOB,
+        keys: &[
+            key("name", Kind::Text, NAME),
+            key("type", Kind::Words(&["component", "kubectl", "service", "trigger"]), "component if it is missing."),
+            key("image", Kind::Text, "The image, with a tag or a digest."),
+            key("endpoint", Kind::Text, "The original's word for `image`."),
+            key("run", Kind::Text, "A text for `/bin/sh -e`; nothing is replaced in it."),
+            key("command", Kind::List(&Kind::Text), "A program and its arguments, without a shell."),
+            key("environments", Kind::Variables, "The job's variables; they stand over the flow's."),
+            key("outputs", Kind::Texts, "The keys of `[COUT] KEY=VALUE` that are kept."),
+            key(
+                "subscriptions",
+                Kind::OneOf(&[Kind::Map, Kind::List(&Kind::Map)]),
+                "`{\"stage.action.job[KEY]\": VARIABLE}`: outputs of earlier jobs that become variables.",
+            ),
+            key("resources", Kind::Level(&keys::RESOURCES), "What it asks of the machine."),
+            key("timeout", Kind::Duration, "The job's time."),
+            key("allow-failure", Kind::Toggle, "Whether its failure leaves the action green, with a warning."),
+            key("shell", Kind::Texts, "What `run` is a text for; `/bin/sh -e` if it is missing."),
+            key("secrets", Kind::OneOf(&[Kind::Texts, Kind::Map]), "Names, or a map of variables to names."),
+            key("inputs", Kind::Anything, "Links that build `CO_DATA` as JSON."),
+            key("retry", Kind::Anything, "How often, and after which ends, the job is tried again."),
+            key("when", Kind::Text, WHEN),
+            key("reports", Kind::Anything, "Files with the results of tests."),
+            key("artifacts", Kind::Anything, "Files that are kept, or brought from earlier actions."),
+            key("strict", Kind::Toggle, "Whether an exit code of 0 without a `CO_RESULT` is a failure."),
+            key("kubectl", Kind::Texts, "A manifest in the repository, or an https URL of one."),
+            key("namespace", Kind::Text, "The namespace that a kubectl job applies to."),
+            key("wait", Kind::Duration, "How long a kubectl job waits for the roll-out."),
+        ],
+    },
+    Table {
+        name: "on",
+        level: &keys::ON,
+        keys: &[
+            key("push", Kind::Level(&keys::BRANCHES), "Commits arrived on a branch."),
+            key("pull_request", Kind::Level(&keys::BRANCHES), "A pull request, or a merge queue's merge."),
+            key("tag", Kind::Level(&keys::TAGS), "A tag was made or moved."),
+            key("schedule", Kind::Anything, "Cron lines."),
+            key("manual", Kind::Anything, "A person starts it, with inputs."),
+            key("flow", Kind::Texts, "Another flow's success."),
+        ],
+    },
+    Table {
+        name: "branches",
+        level: &keys::BRANCHES,
+        keys: &[
+            key("branches", Kind::Texts, "Patterns, of which one must match the branch."),
+            key("paths", Kind::Texts, "Patterns, of which one must match a changed file."),
+            key("ignore-paths", Kind::Texts, "Patterns of files whose change starts nothing."),
+        ],
+    },
+    Table {
+        name: "tags",
+        level: &keys::TAGS,
+        keys: &[key("names", Kind::Texts, "Patterns, of which one must match the tag.")],
+    },
+    Table {
+        name: "concurrency",
+        level: &keys::CONCURRENCY,
+        keys: &[
+            key("group", Kind::Text, "A name, or a CEL expression; runs of one group know each other."),
+            key("policy", Kind::Words(&["cancel", "queue", "parallel"]), "What a new run does to the ones before it."),
+            key("limit", Kind::Count, "How many runs of the group go at once."),
+        ],
+    },
+    Table {
+        name: "resources",
+        level: &keys::RESOURCES,
+        keys: &[
+            key("cpu", Kind::Quantity, "CPU asked for: `500m`, `2`."),
+            key("memory", Kind::Quantity, "Memory asked for: `512Mi`, `4G`."),
+            key("limits", Kind::Level(&keys::LIMITS), "What it may have at most."),
+        ],
+    },
+    Table {
+        name: "limits",
+        level: &keys::LIMITS,
+        keys: &[
+            key("cpu", Kind::Quantity, "CPU at most."),
+            key("memory", Kind::Quantity, "Memory at most: who uses more is killed."),
+        ],
+    },
+];
