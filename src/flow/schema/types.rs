@@ -153,9 +153,10 @@ pub(super) static TABLES: &[Table] = &[
             key("reports", Kind::Anything, "Files with the results of tests."),
             key("artifacts", Kind::Anything, "Files that are kept, or brought from earlier actions."),
             key("strict", Kind::Toggle, "Whether an exit code of 0 without a `CO_RESULT` is a failure."),
-            key("kubectl", Kind::Texts, "A manifest in the repository, or an https URL of one."),
+            key("kubectl", Kind::Text, "A manifest in the repository, or an https URL of one."),
             key("namespace", Kind::Text, "The namespace that a kubectl job applies to."),
             key("wait", Kind::Duration, "How long a kubectl job waits for the roll-out."),
+            key("roll-back", Kind::Toggle, "Whether a kubectl job that fails brings back what was there before."),
         ],
     },
     Table {
