@@ -140,7 +140,7 @@ fn url(text: Text, reading: &mut Reading<'_>) -> Manifest {
 fn path(text: Text, reading: &mut Reading<'_>) -> Manifest {
     let parts: Vec<&str> = text.text.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     let is_bad = |part: &&str| *part == ".." || *part == ".git" || part.contains(char::is_control);
-    if text.text.starts_with('/') || parts.is_empty() || parts.iter().any(|part| is_bad(part)) {
+    if text.text.starts_with('/') || parts.is_empty() || parts.iter().any(is_bad) {
         let message = format!("{} is no path in the repository", quoted(&text.text));
         reading.findings.error(text.at, message).hint("write it from the repository's top, without `..`");
     }

@@ -1,6 +1,6 @@
 //! Applies what a manifest describes, object by object, and looks until it runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde_json::Value;
 
@@ -55,10 +55,10 @@ impl Work<'_> {
         let mut kinds = Vec::with_capacity(documents.len());
         for Document { api_version, kind, name, .. } in documents {
             let key = (api_version.as_str(), kind.as_str());
-            if !known.contains_key(&key) {
-                known.insert(key, self.account.kind(api_version, kind).await?);
-            }
-            let Some(found) = known.get(&key) else { continue };
+            let found = match known.entry(key) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(self.account.kind(api_version, kind).await?),
+            };
             if !found.is_namespaced {
                 let message = format!("{kind} {name} is in no namespace: a kubectl job changes one namespace alone");
                 return Err(Trouble::Never(message));
@@ -179,6 +179,7 @@ impl Work<'_> {
 /// The cluster's words about an object; of a Secret only the reason, for the words may have a part of it.
 pub(super) fn told(title: &str, kind: &str, error: DeployError) -> Trouble {
     match error {
+        DeployError::Away(_) if kind == "Secret" => Trouble::Later(format!("{title}: the API server is away")),
         DeployError::Away(message) => Trouble::Later(message),
         DeployError::Refused { reason, .. } if kind == "Secret" => Trouble::Never(format!("{title}: {reason}")),
         DeployError::Refused { message, .. } => Trouble::Never(format!("{title}: {message}")),

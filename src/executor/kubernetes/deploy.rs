@@ -178,7 +178,7 @@ impl From<CallError> for DeployError {
         match error {
             CallError::Silent => Self::Away(format!("the API server has not answered for {} s", CALL_MAX.as_secs())),
             // asked too often, or in trouble of its own: everything else it would say again
-            CallError::Kube(kube::Error::Api(status)) if matches!(status.code, 408 | 429 | 500..) => {
+            CallError::Kube(kube::Error::Api(status)) if is_for_a_while(status.code, &status.message) => {
                 Self::Away(format!("the API server answered {}: {}", status.code, status.message))
             }
             CallError::Kube(kube::Error::Api(status)) => {
@@ -186,6 +186,17 @@ impl From<CallError> for DeployError {
             }
             CallError::Kube(error) => Self::Away(format!("the API server cannot be reached: {error}")),
         }
+    }
+}
+
+/// Whether the API server would say something else later. It answers 500 to objects that do not fit their schema, too:
+/// of these only its own troubles pass.
+fn is_for_a_while(code: u16, message: &str) -> bool {
+    const PASSING: [&str; 4] = ["etcdserver", "timeout", "timed out", "connection"];
+    match code {
+        408 | 429 | 501.. => true,
+        500 => PASSING.iter().any(|words| message.contains(words)),
+        _ => false,
     }
 }
 

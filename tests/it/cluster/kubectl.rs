@@ -34,7 +34,7 @@ spec:
     spec:
       terminationGracePeriodSeconds: 0
       containers:
-        - {name: web, image: '@IMAGE@', command: [sleep, '86400']}
+        - {name: web, image: '@IMAGE@', imagePullPolicy: IfNotPresent, command: [sleep, '86400']}
 ";
 
 /// A server whose only repository may change the test's namespace, as an account that may do what is needed.

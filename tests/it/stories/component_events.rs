@@ -80,7 +80,7 @@ fn told(status: bool, output: &serde_json::Value) -> String {
 #[tokio::test]
 async fn what_an_event_carries_are_outputs_of_the_job() {
     let t = Tester::start().await;
-    t.push("main", TELLING).await;
+    let sha = t.push("main", TELLING).await;
     let agent = t.claims("test").await;
     let output = json!(r#"{"version": "1.4", "parts": [1, 2], "secret": "unasked"}"#);
     for _ in 0..2 {
@@ -94,6 +94,7 @@ async fn what_an_event_carries_are_outputs_of_the_job() {
     let mut tx = t.app().engine.store.read().await.expect("the store");
     let outputs = tx.outputs(job).await.expect("outputs");
     let outputs: Vec<_> = outputs.into_iter().map(|row| format!("{}={}", row.name, row.value)).collect();
+    assert!(t.checks(&sha).starts_with("success"));
     let whole = format!("CO_JSON_CONTENT={}", output.as_str().expect("a text"));
     assert_eq!(outputs, [whole.as_str(), "parts=[1,2]", "version=1.4"]);
 }

