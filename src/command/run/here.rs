@@ -1,7 +1,10 @@
 //! The repository one stands in, as a forge: its event is "these files, now", and whoever is told reads it on the
 //! terminal anyway.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
@@ -114,7 +117,11 @@ async fn git_text(command: GitCommand) -> Result<String> {
 
 /// The files of a tree as a commit, without touching the repository's index, refs or objects: those are borrowed.
 async fn commit(top: &Path, bare: &Path, objects: Option<&Path>) -> Result<(Sha, Option<Sha>)> {
-    git_text(GitCommand::new("init").args(["--quiet", "--bare", "--initial-branch=main"]).arg(bare)).await?;
+    // no samples of hooks, and nothing that must outlive a crash
+    let init = GitCommand::new("init").args(["--quiet", "--bare", "--template=", "--initial-branch=main"]);
+    git_text(init.arg(bare)).await?;
+    let config = std::fs::OpenOptions::new().append(true).open(bare.join("config"));
+    config.and_then(|mut config| config.write_all(b"[core]\n\tfsync = none\n")).context("setting up a repository")?;
     if let Some(objects) = objects {
         let borrowed = format!("{}\n", objects.display());
         std::fs::write(bare.join("objects/info/alternates"), borrowed).context("borrowing objects")?;
