@@ -118,18 +118,21 @@ fn manifest(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Manifest {
 }
 
 fn url(text: Text, reading: &mut Reading<'_>) -> Manifest {
-    let url = url::Url::parse(&text.text).ok().filter(|url| url.has_host());
-    let finding = match url {
-        Some(url) if !url.username().is_empty() || url.password().is_some() => {
+    let (scheme, rest) = text.text.split_once("://").unwrap_or_default();
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_odd = host.is_empty() || rest.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\');
+    let finding = match scheme {
+        _ if host.contains('@') => {
             Some(("a URL in a flow file holds no credentials", "whoever reads the repository would have them"))
         }
-        Some(url) if url.scheme() == "https" => None,
-        Some(url) if url.scheme() == "http" => {
+        "https" | "http" if is_odd => Some(("this is no URL", "write https://host/path")),
+        "https" => None,
+        "http" => {
             let message = "this URL is not encrypted: it is read only if the server's administrator has listed it";
             reading.findings.warning(text.at, message).hint("use https");
             None
         }
-        Some(_) | None => Some(("this is no https URL", "write https://host/path, or a path in the repository")),
+        _ => Some(("this is no https URL", "write https://host/path, or a path in the repository")),
     };
     if let Some((message, hint)) = finding {
         reading.findings.error(text.at, message).hint(hint);
