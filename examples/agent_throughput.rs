@@ -74,6 +74,11 @@ fn work(file: &Path) -> Work {
         outputs: vec!["VERSION".to_owned()],
         masks: vec!["a secret of no one".to_owned()],
         log_limit: LOG_LIMIT,
+        downloads: Vec::new(),
+        artifacts: Vec::new(),
+        artifact_limit: 1 << 30,
+        caches: Vec::new(),
+        cache_limit: 1 << 30,
     }
 }
 

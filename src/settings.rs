@@ -1,14 +1,14 @@
 //! Settings: `CONTAINEROPS_*` variables, and under them `containerops.toml` with the same names in lower case
 //! (`listen`, `github_app_id`, …). A name that we do not know is an error, so that a typing mistake is not a default.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::PathBuf};
 
 use secrecy::SecretString;
 
 use crate::model::AllowedNamespace;
 
 /// Every name that is known.
-const NAMES: [&str; 28] = [
+const NAMES: [&str; 31] = [
     "listen",
     "public_url",
     "agent_url",
@@ -34,6 +34,9 @@ const NAMES: [&str; 28] = [
     "job_timeout",
     "run_timeout",
     "log_limit",
+    "artifact_limit",
+    "artifact_keep",
+    "cache_limit",
     "contact_timeout",
     "sweep_interval",
     "config",
@@ -85,6 +88,12 @@ pub struct Settings {
     pub run_timeout: std::time::Duration,
     /// The most bytes of a job's log; of a longer one the first and the last half are kept.
     pub log_limit: u64,
+    /// The most bytes of an artifact, as a tar.
+    pub artifact_limit: u64,
+    /// The most bytes of a cache, as a tar.
+    pub cache_limit: u64,
+    /// How long an artifact is kept that does not say it itself.
+    pub artifact_keep: std::time::Duration,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.
     pub contact_timeout: std::time::Duration,
     /// How long after a look for what webhooks did not bring the next one follows; zero: there is none.
@@ -244,13 +253,22 @@ impl Values {
     }
 
     fn log_limit(&self) -> Result<u64, SettingsError> {
-        let name = "log_limit";
-        let Some(text) = self.get(name) else { return Ok(LOG_LIMIT) };
+        self.size("log_limit", LOG_LIMIT, "from 1 kB to 1 GB", LOG_LIMITS)
+    }
+
+    fn size(
+        &self,
+        name: &'static str,
+        default: u64,
+        within: &str,
+        range: RangeInclusive<u64>,
+    ) -> Result<u64, SettingsError> {
+        let Some(text) = self.get(name) else { return Ok(default) };
         let wrong = || SettingsError::Value {
             name,
-            message: format!("a size from 1 kB to 1 GB is expected, such as `200 MB` or `200000000`, and not `{text}`"),
+            message: format!("a size {within} is expected, such as `200 MB` or `200000000`, and not `{text}`"),
         };
-        bytes(text).filter(|limit| LOG_LIMITS.contains(limit)).ok_or_else(wrong)
+        bytes(text).filter(|size| range.contains(size)).ok_or_else(wrong)
     }
 
     fn minutes(&self, name: &'static str, default: u64) -> Result<std::time::Duration, SettingsError> {
@@ -315,6 +333,9 @@ impl Values {
             job_timeout: self.hours("job_timeout", 24)?,
             run_timeout: self.hours("run_timeout", 24 * 7)?,
             log_limit: self.log_limit()?,
+            artifact_limit: self.size("artifact_limit", ARTIFACT_LIMIT, "from 1 MB to 1 TB", SIZES)?,
+            cache_limit: self.size("cache_limit", CACHE_LIMIT, "from 1 MB to 1 TB", SIZES)?,
+            artifact_keep: self.hours("artifact_keep", ARTIFACT_KEEP_HOURS)?,
             contact_timeout: self.minutes("contact_timeout", 15)?,
             sweep_interval: self.minutes("sweep_interval", 5)?,
             data,
@@ -342,7 +363,15 @@ fn bytes(text: &str) -> Option<u64> {
 /// Bytes of a log that are kept, if nobody says otherwise.
 const LOG_LIMIT: u64 = 200_000_000;
 /// What a log may be limited to: agents keep it on the disks of their pods, which are limited, too.
-const LOG_LIMITS: std::ops::RangeInclusive<u64> = 1_000..=1_000_000_000;
+const LOG_LIMITS: RangeInclusive<u64> = 1_000..=1_000_000_000;
+/// What an artifact may have if nobody says otherwise.
+const ARTIFACT_LIMIT: u64 = 5_000_000_000;
+/// What a cache may have if nobody says otherwise.
+const CACHE_LIMIT: u64 = 2_000_000_000;
+/// What it, and other bundles, may be limited to.
+const SIZES: RangeInclusive<u64> = 1_000_000..=1_000_000_000_000;
+/// 30 days.
+const ARTIFACT_KEEP_HOURS: u64 = 30 * 24;
 /// The image of this very release, by the name under which `deploy/` builds it.
 const AGENT_IMAGE: &str = concat!("containerops:", env!("CARGO_PKG_VERSION"));
 

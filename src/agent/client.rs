@@ -10,13 +10,16 @@ use rustls::crypto::CryptoProvider;
 use serde::de::DeserializeOwned;
 
 use super::protocol::{
-    ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LONG_POLL, LogAnswer, Outputs, VERSION,
+    CacheAnswer, CacheRequest, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LONG_POLL, LogAnswer,
+    NewArtifact, NewCache, Outputs, VERSION,
 };
 
 /// For a call that the server answers at once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// For one that it may keep.
 const LONG_ANSWER_WITHIN: Duration = LONG_POLL.saturating_add(Duration::from_secs(15));
+/// For some megabytes over a slow line.
+const PART_WITHIN: Duration = Duration::from_secs(300);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A snapshot may take long as a whole, but not stand still.
 const READ_WITHIN: Duration = Duration::from_secs(60);
@@ -138,6 +141,39 @@ impl Client {
     /// The network's, or a status that is not 200.
     pub(super) async fn get_blob(&self, digest: &str) -> Result<Response, reqwest::Error> {
         self.sign(self.http.get(self.url(&format!("blobs/{digest}")))).send().await?.error_for_status()
+    }
+
+    /// Sends a part of a bundle.
+    pub(super) async fn put_part(&self, digest: &str, data: Vec<u8>) -> Result<(), CallError> {
+        let data = bytes::Bytes::from(data);
+        let put = || {
+            let put = self.http.put(self.url(&format!("blobs/{digest}")));
+            self.sign(put).timeout(PART_WITHIN).body(data.clone())
+        };
+        self.tell("blobs", put).await
+    }
+
+    /// Says of which parts an artifact is.
+    pub(super) async fn post_artifact(&self, artifact: &NewArtifact) -> Result<(), CallError> {
+        let post = || self.sign(self.http.post(self.url("artifacts"))).timeout(PART_WITHIN).json(artifact);
+        self.tell("artifacts", post).await
+    }
+
+    /// Asks for a cache.
+    pub(super) async fn ask_cache(&self, request: &CacheRequest) -> Result<CacheAnswer, CallError> {
+        self.ask("caches", || self.sign(self.http.post(self.url("caches"))).timeout(ANSWER_WITHIN).json(request)).await
+    }
+
+    /// Asks whether a cache is to be kept.
+    pub(super) async fn wants_cache(&self, name: &str) -> Result<bool, CallError> {
+        let url = self.url(&format!("caches/{name}"));
+        self.ask("caches", || self.sign(self.http.get(&url)).timeout(ANSWER_WITHIN)).await
+    }
+
+    /// Says of which parts a cache is.
+    pub(super) async fn post_cache(&self, cache: &NewCache) -> Result<(), CallError> {
+        let post = || self.sign(self.http.post(self.url("caches/kept"))).timeout(PART_WITHIN).json(cache);
+        self.tell("caches", post).await
     }
 
     fn url(&self, call: &str) -> String {

@@ -16,11 +16,13 @@ use tokio::{
 };
 
 use super::{
+    cache::Caches,
     cgroup::{Cgroup, Memory},
     client::{CallError, Client},
     command::{EXIT_GONE, JobArgs},
     cout::{FILE_MAX, Finder},
     echo::Echo,
+    keep::{Keep, Kept},
     log::Log,
     mask::Masks,
     process::{Process, Started},
@@ -142,17 +144,67 @@ impl Job {
 
     /// Brings the source into the workspace. If that fails, the job has ended with that.
     async fn prepare(&self, stops: &mut mpsc::Receiver<Stop>) -> Result<Option<Cause>, Unrecorded> {
-        let Some(digest) = &self.work.source else { return Ok(None) };
-        let prepared = tokio::select! {
-            prepared = source::prepare(&self.client, digest, &self.args.scratch, &self.args.workspace) => prepared,
-            Some(stop) = stops.recv() => {
-                return self.stopped(&stop, not_prepared("the agent was told to stop")).map(Some);
+        tokio::select! {
+            prepared = self.bring_all() => Ok(prepared.err().map(|message| not_prepared(&message))),
+            Some(stop) = stops.recv() => self.stopped(&stop, not_prepared("the agent was told to stop")).map(Some),
+        }
+    }
+
+    /// The source, and then what others made of it. The words for what did not come.
+    async fn bring_all(&self) -> Result<(), String> {
+        if let Some(digest) = &self.work.source {
+            let source = source::prepare(&self.client, digest, &self.args.scratch, &self.args.workspace).await;
+            source.map_err(|error| self.complain("the source could not be prepared", &error))?;
+        }
+        // only a session that is over fails here, and then nobody hears of anything
+        let _ = self.caches().restore(|words| self.say(words)).await;
+        let keep = self.keep();
+        for download in &self.work.downloads {
+            let what = format!("artifact {} of {} could not be brought", download.name, download.from);
+            let brought = keep.bring(download).await;
+            let words = brought.map_err(|error| format!("{what}: {}", self.complain(&what, &error)))?;
+            self.say(&words);
+        }
+        Ok(())
+    }
+
+    fn complain(&self, what: &str, error: &dyn std::error::Error) -> String {
+        self.say(&format!("{what}: {error}"));
+        error.to_string()
+    }
+
+    fn caches(&self) -> Caches<'_> {
+        Caches { client: &self.client, work: &self.work, workspace: &self.args.workspace }
+    }
+
+    fn keep(&self) -> Keep<'_> {
+        Keep { client: &self.client, work: &self.work, workspace: &self.args.workspace }
+    }
+
+    /// Keeps what is to be kept after such an end. If that fails, a good end is none.
+    async fn keep_all(
+        &self,
+        cause: Cause,
+        result: Option<&str>,
+        stops: &mut mpsc::Receiver<Stop>,
+    ) -> Result<(Cause, Option<Stop>), Unrecorded> {
+        let Some(end) = Kept::of(&cause, result) else { return Ok((cause, None)) };
+        let keep = self.keep();
+        let all = async {
+            keep.artifacts(end, |words| self.say(words)).await?;
+            if end == Kept::Well {
+                self.caches().keep(|words| self.say(words)).await;
             }
+            Ok::<_, String>(())
         };
-        Ok(prepared.err().map(|error| {
-            self.say(&format!("the source could not be prepared: {error}"));
-            not_prepared(&error.to_string())
-        }))
+        let kept = tokio::select! {
+            kept = all => kept,
+            Some(stop) = stops.recv() => return self.stopped(&stop, Cause::Terminated).map(|cause| (cause, Some(stop))),
+        };
+        Ok(match (kept, end) {
+            (Ok(()), _) | (Err(_), Kept::Failed) => (cause, None),
+            (Err(message), Kept::Well) => (Cause::NotKept { message: short(&message) }, None),
+        })
     }
 
     /// Starts the process, and sees it to its end and all that it leaves.
@@ -169,8 +221,11 @@ impl Job {
         let pump = tokio::spawn(Pump::new(out, err, self.sink()).run(when_over));
         let (end, stop) = self.supervise(&mut process, stops).await;
         let ended = self.clock.now();
-        let sink = bury(process, pump, over).await?;
+        let mut sink = bury(process, pump, over).await?;
+        self.read_output_file(&mut sink.finder);
         let cause = stop.as_ref().map_or(Ok(end.into()), |stop| self.stopped(stop, end.into()))?;
+        let (cause, late) = self.keep_all(cause, sink.finder.result(), stops).await?;
+        let stop = late.or(stop);
         Ok(Ran { cause, started: Some(started), ended, stop, sink })
     }
 
@@ -239,8 +294,7 @@ impl Job {
     /// Ships what is left and tells the end. The record is left for the executor first: it is all known by then, and
     /// if the server stays away until someone kills us, it is the only evidence.
     async fn finish(&self, ran: Ran, before: Memory, shipper: JoinHandle<Result<(), ShipError>>) -> u8 {
-        let Ran { cause, started, ended, mut sink, .. } = ran;
-        self.read_output_file(&mut sink.finder);
+        let Ran { cause, started, ended, sink, .. } = ran;
         let log = self.log.close(self.clock.now());
         let result = sink.finder.result().map(str::to_owned);
         let memory = self.memory_since(before);
@@ -389,6 +443,7 @@ fn exit_code(cause: &Cause) -> u8 {
         Cause::Signal { signal } => 128 + signal,
         Cause::TimedOut => 124,
         Cause::NotPrepared { .. } => 125,
+        Cause::NotKept { .. } => 1,
         Cause::CannotStart { .. } => 127,
         Cause::Cancelled { .. } => 130,
         Cause::Terminated => 143,

@@ -12,15 +12,18 @@
 pub mod command;
 pub mod protocol;
 
+pub mod bundle;
 pub mod cgroup;
 pub mod chunk;
 pub mod cout;
 pub mod log;
 pub mod mask;
 
+mod cache;
 mod client;
 mod echo;
 mod job;
+mod keep;
 mod process;
 mod pump;
 mod ship;

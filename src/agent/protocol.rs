@@ -8,7 +8,12 @@
 //! | `POST heartbeat` | nothing, or [`Heartbeat`] | [`HeartbeatAnswer`]; a long poll |
 //! | `POST end` | [`EndRecord`] | 204 |
 //! | `POST events/{name}?job=…&token=…` | an event of the original's; from the job itself, by its `CO_*` variables | 204 |
-//! | `GET blobs/{digest}` | | the bytes: `tar` in `zstd` |
+//! | `GET blobs/{digest}` | | the bytes: `tar` in `zstd`, or a part of a bundle |
+//! | `PUT blobs/{digest}` | a part of a [`Bundle`] | 204 |
+//! | `POST caches` | [`CacheRequest`] | [`CacheAnswer`] |
+//! | `GET caches/{name}` | | `true`: it should be kept |
+//! | `POST caches/kept` | [`NewCache`], whose parts are there | 204 |
+//! | `POST artifacts` | [`NewArtifact`], whose parts are there | 204 |
 //!
 //! The first claim carries a session secret of the agent's own making. From then on the job's token is worth nothing
 //! without it: all other calls, and repeated claims, are good for this session alone. 401 ends an agent: it was
@@ -29,7 +34,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{JobId, Time};
+pub use super::bundle::{Bundle, Entry, EntryKind, PART_LENGTH, PART_SIZE_MAX, Part};
+use crate::model::{JobId, KeepOn, Time};
 
 /// The protocol's version: an agent says it in its claim.
 pub const VERSION: u32 = 1;
@@ -46,6 +52,8 @@ pub const LOG_LIMIT: u64 = 200_000_000;
 pub const OUTPUT_VALUE_MAX: usize = 1 << 20;
 /// The most bytes in all of a job's outputs.
 pub const OUTPUTS_MAX: usize = 8 << 20;
+/// The most files, directories and links in one artifact.
+pub const ARTIFACT_ENTRIES_MAX: u64 = 100_000;
 
 /// Whether a server speaks this version.
 pub const fn is_spoken(version: u32) -> bool {
@@ -99,6 +107,107 @@ pub struct Work {
     /// say means [`LOG_LIMIT`].
     #[serde(default = "log_limit")]
     pub log_limit: u64,
+    /// Artifacts of other jobs, to be put into the workspace before the start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub downloads: Vec<Download>,
+    /// What is kept of the workspace after the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Upload>,
+    /// The most bytes of an artifact, as a tar.
+    #[serde(default)]
+    pub artifact_limit: u64,
+    /// What the action finds again of earlier runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<Cached>,
+    /// The most bytes of a cache, as a tar.
+    #[serde(default)]
+    pub cache_limit: u64,
+}
+
+/// A cache of the job's action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cached {
+    /// Its name.
+    pub name: String,
+    /// Patterns of the files whose bytes make its key.
+    pub key_files: Vec<String>,
+    /// In the workspace; or elsewhere, if they begin with `/` or `~/`.
+    pub paths: Vec<String>,
+    /// The job is the action's first: it makes the key, and restores what lies in the workspace.
+    pub is_first: bool,
+    /// The job is the action's last: it keeps the cache.
+    pub is_last: bool,
+}
+
+/// `POST caches`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheRequest {
+    /// Which.
+    pub name: String,
+    /// 64 hexadecimal digits; none: the one that the action's first job had.
+    pub key: Option<String>,
+}
+
+/// What there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheAnswer {
+    /// `None`: nothing.
+    pub hit: Option<Hit>,
+}
+
+/// A cache that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hit {
+    /// How, for the log.
+    pub words: String,
+    /// It.
+    pub bundle: Bundle,
+}
+
+/// `POST caches/kept`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewCache {
+    /// Which.
+    pub name: String,
+    /// It. Its parts were put by this job.
+    pub bundle: Bundle,
+    /// Files, directories and links in it.
+    pub files: u64,
+}
+
+/// An artifact of another job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Download {
+    /// Its name.
+    pub name: String,
+    /// Whose: `stage.action.job`, for the log.
+    pub from: String,
+    /// Where to, from the workspace; empty: the workspace itself.
+    pub to: String,
+    /// It.
+    pub bundle: Bundle,
+}
+
+/// What becomes an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    /// Its name.
+    pub name: String,
+    /// Patterns of paths in the workspace.
+    pub paths: Vec<String>,
+    /// After which ends.
+    pub on: KeepOn,
+}
+
+/// `POST artifacts`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewArtifact {
+    /// Its name.
+    pub name: String,
+    /// It. Its parts were put by this job.
+    pub bundle: Bundle,
+    /// What is in it.
+    pub entries: Vec<Entry>,
 }
 
 const fn log_limit() -> u64 {
@@ -283,6 +392,11 @@ pub enum Cause {
     /// There was never a process.
     CannotStart {
         /// What the system said.
+        message: String,
+    },
+    /// It ended well, but an artifact of it cannot be kept: too large, or a file that cannot be read.
+    NotKept {
+        /// Which, and why.
         message: String,
     },
     /// We ended it after its time.

@@ -15,6 +15,8 @@ use crate::{
 /// A snapshot outlives its last run by this, so that a re-run has the very same bytes. One that comes later has them
 /// made again.
 const SOURCE_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A cache is kept for so long after it was found last.
+const CACHE_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
 /// A blob that nobody needs is kept for so long.
 const UNNEEDED_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Nothing is under way in the scratch directory for as long as this.
@@ -47,13 +49,16 @@ impl Engine {
         Ok(removed)
     }
 
-    /// One round through what lies on the disk: snapshots, blobs, halves of uploads, scratch files.
+    /// One round through what lies on the disk: snapshots, artifacts, caches, blobs, halves of uploads, scratch files.
     ///
     /// # Errors
     /// If the database or the disk is away.
     pub async fn tidy(&self) -> Result<()> {
         let mut tx = self.store.write().await?;
         tx.forget_sources(self.now().before(SOURCE_KEPT)).await?;
+        tx.expire_artifacts(self.now()).await?;
+        tx.forget_caches(self.now().before(CACHE_KEPT)).await?;
+        tx.forget_bundles().await?;
         tx.commit().await?;
         for digest in self.blobs.some(BLOBS).await? {
             self.look_at_blob(digest).await?;

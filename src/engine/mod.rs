@@ -12,6 +12,7 @@
 //! - [`kubectl`]: jobs without a container, whose work the engine does itself;
 //! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
 //! - `contact`: what it means that an agent is silent;
+//! - `bundle`: the artifacts that agents put and fetch; [`cache`]: the caches; [`shelf`]: how people read them;
 //! - [`source`]: snapshots of commits, which pods stream;
 //! - [`control`]: what people ask: cancel;
 //! - [`rerun`]: once more, wholly or in part;
@@ -22,6 +23,8 @@
 mod absent;
 mod advance;
 mod append;
+mod bundle;
+pub mod cache;
 mod claim;
 mod contact;
 pub mod control;
@@ -40,6 +43,7 @@ mod replay;
 pub mod rerun;
 mod seal;
 mod settle;
+pub mod shelf;
 pub mod source;
 mod tail;
 pub mod tell;
@@ -118,6 +122,12 @@ pub struct Settings {
     pub sweep_interval: Duration,
     /// The most bytes of a log.
     pub log_limit: u64,
+    /// The most bytes of an artifact, as a tar.
+    pub artifact_limit: u64,
+    /// The most bytes of a cache, as a tar.
+    pub cache_limit: u64,
+    /// How long an artifact is kept that does not say it itself.
+    pub artifact_keep: Duration,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.
     pub contact_timeout: Duration,
     /// How long we wait for what else may not come.

@@ -12,12 +12,12 @@ use super::{
 use crate::{
     agent::protocol::{
         Cause, ChunkError, ClaimAnswer, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX,
-        OUTPUTS_MAX, Outputs, Start, Work,
+        OUTPUTS_MAX, Outputs, Start, Upload, Work,
     },
     blob::{Blob, Digest},
     model::{
-        ActionState, AttemptState, EventKind, JobPath, JobPlan, JobState, Program, RunState, Subscription, Time,
-        Verdict,
+        ActionState, Artifact, AttemptState, Checkout, EventKind, JobPath, JobPlan, JobState, Program, RunState,
+        Subscription, Time, Verdict,
     },
     store::{Change, JobRow, RunRow, Tx},
 };
@@ -40,6 +40,9 @@ pub enum Denied {
     /// An event's body is none: 400.
     #[error("the event's body is not `{{\"INFO\": {{\"status\": true or false}}}}`: {0}")]
     Event(String),
+    /// A part or an artifact that is none, or not this job's, or too much: 400.
+    #[error("it is not kept: {0}")]
+    Bundle(String),
     /// More output than a job may have: 413.
     #[error("outputs may have {OUTPUT_VALUE_MAX} bytes each and {OUTPUTS_MAX} in all")]
     TooMuch,
@@ -79,6 +82,7 @@ impl Engine {
     /// The job's work; from now on it runs. A subscription to an output that was never written ends it instead.
     async fn work(&self, tx: &mut Tx, place: &Place, job: &JobRow, now: Time) -> Result<ClaimAnswer> {
         let plan = self.job_plan(place, job)?;
+        let checkout = place.plan()?.checkout;
         let mut environments = plan.environments.clone();
         for subscription in &plan.subscriptions {
             match self.value_of(tx, place, subscription).await? {
@@ -87,6 +91,10 @@ impl Engine {
                 None => return self.unwritten(tx, job, subscription, now).await,
             }
         }
+        let downloads = match self.downloads(tx, place, plan, job.id).await? {
+            Ok(downloads) => downloads,
+            Err(words) => return self.cannot_start(tx, job, words, now).await,
+        };
         environments.extend(self.variables(place, plan)?);
         let log_limit = job.log_limit.map_or(self.settings.log_limit, i64::cast_unsigned);
         environments.extend(self.event_urls(job.id).into_iter().map(|(name, url)| (name.to_owned(), url)));
@@ -95,11 +103,16 @@ impl Engine {
             job: job.id,
             start: start(plan, place),
             environments,
-            source: place.run.source.clone().filter(|_| is_first(place, job)),
+            source: place.run.source.clone().filter(|_| is_first(place, job) && checkout == Checkout::Commit),
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
             log_limit,
+            downloads,
+            artifacts: uploads(plan),
+            artifact_limit: self.settings.artifact_limit,
+            caches: self.caches(place, job)?,
+            cache_limit: self.settings.cache_limit,
         })))
     }
 
@@ -108,6 +121,10 @@ impl Engine {
             "{} did not write {}, which it subscribes to; with `optional: true` it would run without",
             missing.from.job, missing.from.key
         );
+        self.cannot_start(tx, job, message, now).await
+    }
+
+    async fn cannot_start(&self, tx: &mut Tx, job: &JobRow, message: String, now: Time) -> Result<ClaimAnswer> {
         self.end_job(tx, job, Verdict::CannotStart { message: message.clone() }, now).await?;
         Ok(ClaimAnswer::Leave { reason: message })
     }
@@ -261,7 +278,7 @@ impl Engine {
         })
     }
 
-    /// The snapshot of the session's own run, if that is what is asked for.
+    /// The snapshot of the session's own run, or a part of a bundle that its job was told of.
     ///
     /// # Errors
     /// [`Denied`].
@@ -275,8 +292,10 @@ impl Engine {
                 Some(blob) => Ok(Some(blob)),
                 None => Err(self.make_source_again(&run, asked).await?),
             },
-            Some(_) => Ok(None),
-            None => Err(source_is_made_again()),
+            Some(_) | None => match self.part_of(job.id, asked).await? {
+                None if run.source.is_none() => Err(source_is_made_again()),
+                part => Ok(part),
+            },
         }
     }
 
@@ -351,8 +370,16 @@ fn start(plan: &JobPlan, place: &Place) -> Start {
     }
 }
 
+fn uploads(plan: &JobPlan) -> Vec<Upload> {
+    let upload = |artifact: &Artifact| {
+        let Artifact { name, paths, on, .. } = artifact.clone();
+        Upload { name, paths, on }
+    };
+    plan.artifacts.iter().map(upload).collect()
+}
+
 /// Where a job stands in a plan.
-fn find(plan: &crate::model::Plan, path: &JobPath) -> Option<(usize, usize, usize)> {
+pub(super) fn find(plan: &crate::model::Plan, path: &JobPath) -> Option<(usize, usize, usize)> {
     let stage = plan.stages.iter().position(|stage| stage.name == path.stage)?;
     let action = plan.stages[stage].actions.iter().position(|action| action.name == path.action)?;
     let job = plan.stages[stage].actions[action].jobs.iter().position(|job| job.name == path.job)?;

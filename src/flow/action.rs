@@ -3,7 +3,7 @@
 use crate::model::{ActionPlan, JobPath, JobPlan};
 
 use super::{
-    Reading, children,
+    Reading, cache, checkout, children,
     fields::Fields,
     findings::quoted,
     job, keys,
@@ -15,13 +15,15 @@ use super::{
 pub(super) fn read(fields: &mut Fields<'_>, stage: &str, name: &str, reading: &mut Reading<'_>) -> Option<ActionPlan> {
     let title = scalar::title(fields, reading);
     let allow_failure = scalar::boolean(fields, "allow-failure", Toggle::Off, reading);
+    let caches = cache::read(fields, name, reading);
+    let checkout = checkout::read(fields, reading);
     let jobs = jobs(fields, stage, name, reading);
     if jobs.is_empty() {
         let message = format!("action {} has no job and is left out", quoted(name));
         reading.findings.warning(fields.at(), message).hint("give it `jobs`, or an `image`");
         return None;
     }
-    Some(ActionPlan { name: name.to_owned(), title, allow_failure, jobs })
+    Some(ActionPlan { name: name.to_owned(), title, allow_failure, jobs, caches, checkout })
 }
 
 fn jobs(fields: &mut Fields<'_>, stage: &str, action: &str, reading: &mut Reading<'_>) -> Vec<JobPlan> {

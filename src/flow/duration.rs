@@ -6,6 +6,25 @@ use super::{Reading, fields::Fields, findings::quoted, scalar};
 
 /// No run lasts longer than a month; a greater number is a slip.
 const MAX_SECONDS: u64 = 31 * 24 * 3600;
+/// What is needed for longer than a year belongs to a place for releases.
+const MAX_KEPT_SECONDS: u64 = 400 * 24 * 3600;
+
+/// How long an artifact is kept; `None` if the file does not say.
+pub(super) fn keep(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Duration> {
+    let text = scalar::text(fields.claim("keep")?, "`keep`", reading)?;
+    match seconds(&text.text) {
+        Some(seconds) if (1..=MAX_KEPT_SECONDS).contains(&seconds) => Some(Duration::from_secs(seconds)),
+        Some(_) => {
+            reading.findings.error(text.at, "an artifact is kept for a second at least, and 400 days at most");
+            None
+        }
+        None => {
+            let message = format!("{} is no duration", quoted(&text.text));
+            reading.findings.error(text.at, message).hint("write 12h, 14d, or whole seconds");
+            None
+        }
+    }
+}
 
 /// The `timeout`; `None` if it is absent or 0, as the original had it.
 pub(super) fn timeout(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Duration> {

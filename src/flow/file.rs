@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{JobPlan, Plan, RepositoryName, StagePlan};
 
 use super::{
-    Reading, children,
+    Reading, artifacts, children,
     concurrency::{self, Rule},
     duration, environments,
     fields::Fields,
@@ -58,6 +58,7 @@ pub(super) fn read(root: &Node, path: &str, repository: &RepositoryName, reading
     check_sizes(&plan, root, reading);
     spread(&environments, &mut plan, root, reading);
     links::resolve(&mut plan, reading);
+    artifacts::resolve(&mut plan, reading);
     Some(Draft { plan, triggers, concurrency })
 }
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{concurrency, condition};
-use crate::model::{ActionPlan, Concurrency, JobPlan, Kubectl, Plan, Program, Sequencing, StageKind, StagePlan};
+use crate::model::{
+    ActionPlan, Artifact, Cache, Checkout, Concurrency, Download, JobPlan, Kubectl, Plan, Program, Sequencing,
+    StageKind, StagePlan,
+};
 
 /// The plan as a flow file that means the same.
 pub fn full_form(plan: &Plan) -> String {
@@ -60,6 +63,18 @@ impl Page {
         self.line(3, &format!("- name: {}", scalar(&action.name)));
         self.text(4, "title", &action.title);
         self.line(4, &format!("allow-failure: {}", action.allow_failure));
+        if !action.caches.is_empty() {
+            self.line(4, "cache:");
+        }
+        for Cache { name, key_files, paths } in &action.caches {
+            let list = |texts: &[String]| texts.iter().map(|text| quote(text)).collect::<Vec<_>>().join(", ");
+            let keys = if key_files.is_empty() { String::new() } else { format!(", key-files: [{}]", list(key_files)) };
+            self.line(5, &format!("- {{name: {}{keys}, paths: [{}]}}", scalar(name), list(paths)));
+        }
+        match action.checkout {
+            Checkout::Commit => {}
+            Checkout::Nothing => self.line(4, "checkout: false"),
+        }
         self.line(4, "jobs:");
         action.jobs.iter().for_each(|job| self.job(job));
     }
@@ -86,6 +101,7 @@ impl Page {
             let source = quote(&link.from.to_string());
             self.line(7, &format!("- {{{source}: {}{optional}}}", scalar(&link.variable)));
         }
+        self.artifacts(job);
         self.line(6, &format!("allow-failure: {}", job.allow_failure));
     }
 
@@ -93,8 +109,27 @@ impl Page {
         self.line(6, "type: kubectl");
         self.line(6, &format!("kubectl: {}", scalar(&kubectl.manifest.to_string())));
         self.line(6, &format!("namespace: {}", scalar(&kubectl.namespace)));
-        self.duration(6, "wait", kubectl.wait);
+        if let Some(wait) = kubectl.wait {
+            self.line(6, &format!("wait: {}", duration(wait)));
+        }
         self.line(6, &format!("roll-back: {}", kubectl.roll_back));
+    }
+
+    fn artifacts(&mut self, job: &JobPlan) {
+        if !job.artifacts.is_empty() || !job.downloads.is_empty() {
+            self.line(6, "artifacts:");
+        }
+        for Artifact { name, paths, on, keep } in &job.artifacts {
+            let paths: Vec<String> = paths.iter().map(|path| quote(path)).collect();
+            let keep = keep.map_or_else(String::new, |keep| format!(", keep: {}", duration(keep)));
+            let (name, paths, on) = (scalar(name), paths.join(", "), on.as_str());
+            self.line(7, &format!("- {{name: {name}, paths: [{paths}], on: {on}{keep}}}"));
+        }
+        for Download { from, name, to, optional } in &job.downloads {
+            let to = if to.is_empty() { String::new() } else { format!(", to: {}", quote(to)) };
+            let optional = if *optional { ", optional: true" } else { "" };
+            self.line(7, &format!("- {{from: {}, name: {}{to}{optional}}}", quote(&from.to_string()), scalar(name)));
+        }
     }
 
     fn program(&mut self, program: &Program) {
@@ -140,14 +175,8 @@ impl Page {
     }
 
     fn timeout(&mut self, depth: usize, timeout: Option<Duration>) {
-        self.duration(depth, "timeout", timeout);
-    }
-
-    fn duration(&mut self, depth: usize, key: &str, duration: Option<Duration>) {
-        let Some(seconds) = duration.map(|duration| duration.as_secs()) else { return };
-        let units = [(86400, "d"), (3600, "h"), (60, "m"), (1, "s")];
-        if let Some((unit, name)) = units.into_iter().find(|(unit, _)| seconds % unit == 0) {
-            self.line(depth, &format!("{key}: {}{name}", seconds / unit));
+        if let Some(timeout) = timeout {
+            self.line(depth, &format!("timeout: {}", duration(timeout)));
         }
     }
 
@@ -162,6 +191,14 @@ impl Page {
         self.0.push_str(text);
         self.0.push('\n');
     }
+}
+
+fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [(86400, "d"), (3600, "h"), (60, "m")];
+    let found = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
+    let (unit, name) = found.unwrap_or((1, "s"));
+    format!("{}{name}", seconds / unit)
 }
 
 /// A text without quotes where nobody could take it for anything else.

@@ -3,7 +3,7 @@
 use crate::model::{JobPath, JobPlan, Program};
 
 use super::{
-    Reading, Shape, duration, environments,
+    Reading, Shape, artifacts, duration, environments,
     fields::Fields,
     findings::quoted,
     kubectl, links,
@@ -38,6 +38,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
     let outputs = outputs(fields, reading);
     let allow_failure = scalar::boolean(fields, "allow-failure", Toggle::Off, reading);
     let name = path.job.clone();
+    let artifacts = artifacts::read(fields, &path, reading);
     links::read(fields, path, reading);
     JobPlan {
         name,
@@ -50,6 +51,8 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         subscriptions: Vec::new(),
         allow_failure,
         kubectl: None,
+        artifacts,
+        downloads: Vec::new(),
     }
 }
 

@@ -33,8 +33,8 @@ pub(super) static STAGE: Level = Level {
 /// One of `actions`.
 pub(super) static ACTION: Level = Level {
     name: "an action",
-    keys: &["name", "title", "allow-failure", "jobs"],
-    later: &["when", "matrix", "services", "cache", "checkout", "runtime", "node"],
+    keys: &["name", "title", "allow-failure", "jobs", "cache", "checkout"],
+    later: &["when", "matrix", "services", "runtime", "node"],
     ignored: &["status", "logs"],
 };
 
@@ -54,12 +54,13 @@ pub(super) static JOB: Level = Level {
         "resources",
         "timeout",
         "allow-failure",
+        "artifacts",
         "kubectl",
         "namespace",
         "wait",
         "roll-back",
     ],
-    later: &["shell", "secrets", "inputs", "retry", "when", "reports", "artifacts", "strict"],
+    later: &["shell", "secrets", "inputs", "retry", "when", "reports", "strict"],
     ignored: &["status", "logs"],
 };
 
@@ -85,6 +86,22 @@ pub(super) static CONCURRENCY: Level =
 /// `resources`.
 pub(super) static RESOURCES: Level =
     Level { name: "`resources`", keys: &["cpu", "memory", "limits"], later: &[], ignored: &[] };
+
+/// One of `cache`.
+pub(super) static CACHE: Level =
+    Level { name: "a cache", keys: &["name", "key-files", "paths"], later: &[], ignored: &[] };
+
+/// `checkout`.
+pub(super) static CHECKOUT: Level =
+    Level { name: "`checkout`", keys: &[], later: &["ref", "depth", "submodules", "lfs"], ignored: &[] };
+
+/// One of `artifacts`.
+pub(super) static ARTIFACT: Level = Level {
+    name: "an artifact",
+    keys: &["name", "paths", "on", "keep", "from", "to", "optional"],
+    later: &[],
+    ignored: &[],
+};
 
 /// `resources: limits`.
 pub(super) static LIMITS: Level = Level { name: "`limits`", keys: &["cpu", "memory"], later: &[], ignored: &[] };

@@ -55,9 +55,9 @@ pub(super) fn resolve(plan: &mut Plan, reading: &mut Reading<'_>) {
 }
 
 /// Places of a job: stage, action, job.
-type Places = (usize, usize, usize);
+pub(super) type Places = (usize, usize, usize);
 /// A message and a hint.
-type Wrong = (String, Option<String>);
+pub(super) type Wrong = (String, Option<String>);
 
 fn read_map(node: &Node, subscriber: &JobPath, links: &mut Vec<Link>, reading: &mut Reading<'_>) {
     let Value::Map(entries) = &node.value else {
@@ -126,7 +126,12 @@ fn split(text: &str) -> Option<(&str, &str, &str, &str)> {
         .then_some((stage, action, job, key))
 }
 
-fn job_named(plan: &Plan, [stage, action, job]: [&str; 3], findings: &Findings<'_>) -> Result<Places, Wrong> {
+/// The job of these names; an empty one means an action's only job.
+pub(super) fn job_named(
+    plan: &Plan,
+    [stage, action, job]: [&str; 3],
+    findings: &Findings<'_>,
+) -> Result<Places, Wrong> {
     let s = place("stage", stage, plan.stages.iter().map(|stage| stage.name.as_str()), findings)?;
     let actions = &plan.stages[s].actions;
     let a = place("action", action, actions.iter().map(|action| action.name.as_str()), findings)?;
@@ -171,7 +176,7 @@ fn place<'n>(
 }
 
 /// A link points only to what has certainly ended when its job starts.
-fn check_direction(plan: &Plan, before: &[Vec<bool>], from: Places, to: Places) -> Result<(), Wrong> {
+pub(super) fn check_direction(plan: &Plan, before: &[Vec<bool>], from: Places, to: Places) -> Result<(), Wrong> {
     let (from_stage, to_stage) = (&plan.stages[from.0], &plan.stages[to.0]);
     if from.0 != to.0 {
         return if before[to.0][from.0] {
@@ -196,7 +201,7 @@ fn check_direction(plan: &Plan, before: &[Vec<bool>], from: Places, to: Places) 
 }
 
 /// For every stage, which stages have certainly ended when it starts.
-fn reachable(stages: &[StagePlan]) -> Vec<Vec<bool>> {
+pub(super) fn reachable(stages: &[StagePlan]) -> Vec<Vec<bool>> {
     let mut before: Vec<Vec<bool>> = Vec::with_capacity(stages.len());
     for stage in stages {
         let mut row = vec![false; stages.len()];
@@ -209,7 +214,8 @@ fn reachable(stages: &[StagePlan]) -> Vec<Vec<bool>> {
     before
 }
 
-fn find(plan: &Plan, path: &JobPath) -> Option<Places> {
+/// Where a plan has this job.
+pub(super) fn find(plan: &Plan, path: &JobPath) -> Option<Places> {
     let s = plan.stages.iter().position(|stage| stage.name == path.stage)?;
     let a = plan.stages[s].actions.iter().position(|action| action.name == path.action)?;
     let j = plan.stages[s].actions[a].jobs.iter().position(|job| job.name == path.job)?;

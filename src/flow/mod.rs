@@ -10,6 +10,9 @@
 //! the group of `concurrency`, a `condition`) is read with the file, and decided when there is one.
 
 mod action;
+mod artifacts;
+mod cache;
+mod checkout;
 mod children;
 mod concurrency;
 mod condition;
@@ -27,6 +30,7 @@ mod kubectl;
 mod links;
 mod names;
 mod node;
+mod paths;
 mod quantity;
 mod render;
 mod resources;
@@ -111,7 +115,7 @@ pub fn read_given(
         findings.soften();
     }
     let variables = variables::replace(&mut root, shape, &given.variables, &mut findings);
-    let mut reading = Reading { findings, shape, links: Vec::new(), jobs: 0, namespace: None };
+    let mut reading = Reading { findings, shape, links: Vec::new(), downloads: Vec::new(), jobs: 0, namespace: None };
     let draft = file::read(&root, path, repository, &mut reading);
     let failed = reading.findings.has_errors();
     let warnings = reading.findings.into_diagnostics();
@@ -208,6 +212,8 @@ struct Reading<'s> {
     shape: Shape,
     /// Subscriptions, to be resolved when all jobs are known.
     links: Vec<links::Link>,
+    /// Downloads, to be resolved likewise.
+    downloads: Vec<artifacts::Wish>,
     /// Jobs so far.
     jobs: usize,
     /// The flow's own, for its kubectl jobs.

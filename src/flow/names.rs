@@ -207,7 +207,8 @@ fn nameless_stage(fields: &Fields<'_>, index: usize, reading: &mut Reading<'_>) 
     None
 }
 
-fn check(name: &Text, reading: &mut Reading<'_>) {
+/// A finding if a text is no name.
+pub(super) fn check(name: &Text, reading: &mut Reading<'_>) {
     if is_name(&name.text) {
         return;
     }

@@ -101,4 +101,10 @@ ids! {
     JobId
     /// One context on one commit, told to the forge.
     ReportId
+    /// Files on their way between jobs, in parts.
+    BundleId
+    /// Files of a job's workspace that outlive it.
+    ArtifactId
+    /// Files that an action finds again.
+    CacheId
 }

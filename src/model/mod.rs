@@ -24,15 +24,17 @@ pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
-pub use id::{ActionId, AttemptId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId};
+pub use id::{
+    ActionId, ArtifactId, AttemptId, BundleId, CacheId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId,
+};
 pub use infrastructure::Infrastructure;
 pub use kubectl::{AllowedNamespace, Kubectl, Manifest};
 pub use late::Late;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
 pub use plan::{
-    ActionPlan, Diagnostic, JobPlan, Output, Plan, PlanDigest, Program, Resources, Sequencing, Severity, StageKind,
-    StagePlan, Subscription,
+    ActionPlan, Artifact, Cache, CacheHit, Checkout, Diagnostic, Download, JobPlan, KeepOn, Output, Plan, PlanDigest,
+    Program, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription,
 };
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};

@@ -77,6 +77,76 @@ pub struct ActionPlan {
     pub allow_failure: bool,
     /// One after another, in one workspace.
     pub jobs: Vec<JobPlan>,
+    /// What it finds again of its earlier runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<Cache>,
+    /// What is in its workspace at the beginning.
+    #[serde(default, skip_serializing_if = "Checkout::is_default")]
+    pub checkout: Checkout,
+}
+
+/// Files that an action finds again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cache {
+    /// Unique in its action.
+    pub name: String,
+    /// Patterns of the files whose bytes make its key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key_files: Vec<String>,
+    /// In the workspace; or elsewhere, if they begin with `/` or `~/`.
+    pub paths: Vec<String>,
+}
+
+/// What is in a workspace at the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Checkout {
+    /// The commit that is built.
+    #[default]
+    Commit,
+    /// Nothing.
+    Nothing,
+}
+
+impl Checkout {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How a cache was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheHit {
+    /// By its key.
+    Exact,
+    /// The newest of the run's own branch, pull request or tag.
+    Own,
+    /// The newest of a branch that its code comes from or goes to.
+    Base,
+    /// Not at all.
+    Miss,
+}
+
+impl CacheHit {
+    /// For columns and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Own => "own",
+            Self::Base => "base",
+            Self::Miss => "miss",
+        }
+    }
+
+    /// For people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Exact => "hit by its key",
+            Self::Own | Self::Base => "hit, the newest",
+            Self::Miss => "missed",
+        }
+    }
 }
 
 /// One job: one container.
@@ -100,6 +170,12 @@ pub struct JobPlan {
     pub subscriptions: Vec<Subscription>,
     /// Whether its failure lets the action's next job go on, and leaves the action green with a warning.
     pub allow_failure: bool,
+    /// What is kept of the workspace when it has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
+    /// Artifacts of earlier jobs that are brought into the workspace before it starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub downloads: Vec<Download>,
     /// What the server itself applies to a cluster instead of starting a container; `None`: it is a container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubectl: Option<Kubectl>,
@@ -116,6 +192,56 @@ impl JobPlan {
         match &self.kubectl {
             Some(kubectl) => format!("kubectl {} to namespace {}", kubectl.manifest, kubectl.namespace),
             None => self.image.clone(),
+        }
+    }
+}
+
+/// Files that outlive their workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// Unique in its job.
+    pub name: String,
+    /// Patterns of paths in the workspace.
+    pub paths: Vec<String>,
+    /// After which ends.
+    pub on: KeepOn,
+    /// For how long; `None`: the server's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Duration>,
+}
+
+/// After which ends of a job something is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeepOn {
+    /// It ended well.
+    Success,
+    /// It did not.
+    Failure,
+    /// Either.
+    Always,
+}
+
+/// An artifact of an earlier job that is brought into the workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Download {
+    /// Whose.
+    pub from: JobPath,
+    /// Its name.
+    pub name: String,
+    /// Where to, from the workspace; empty: the workspace itself.
+    pub to: String,
+    /// Whether the job runs without it if there is none.
+    pub optional: bool,
+}
+
+impl KeepOn {
+    /// As the flow file says it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Always => "always",
         }
     }
 }

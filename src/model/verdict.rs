@@ -74,6 +74,11 @@ pub enum Verdict {
         /// What the system said.
         message: String,
     },
+    /// It ended well, but an artifact of it could not be kept. The author's mistake.
+    NotKept {
+        /// Which, and why.
+        message: String,
+    },
     /// The registry answers, and has no such image. The author's mistake.
     ImageNotFound {
         /// As the flow names it.
@@ -139,6 +144,7 @@ impl Verdict {
             | Self::OutOfMemory { .. }
             | Self::OutOfDisk { .. }
             | Self::CannotStart { .. }
+            | Self::NotKept { .. }
             | Self::ImageNotFound { .. }
             | Self::ImageDenied { .. }
             | Self::ImageInvalid { .. }
@@ -155,6 +161,7 @@ impl Verdict {
     pub const fn advice(&self) -> Option<&'static str> {
         Some(match self {
             Self::OutOfMemory { .. } => "raise the job's `resources: {limits: {memory: …}}`, or let it need less",
+            Self::NotKept { .. } => "let the artifact's `paths` name less, or ask the operator for a higher limit",
             Self::OutOfDisk { .. } => "write less, or ask the operator for a larger workspace",
             Self::TimedOut { .. } => "raise the job's `timeout`, or let it need less time",
             Self::RunTimedOut => "raise the flow's `timeout`, or let it need less time",
@@ -196,6 +203,7 @@ impl fmt::Display for Verdict {
             Self::RunTimedOut => f.write_str("timed out: its run was over its time limit"),
             Self::Cancelled { by } => write!(f, "cancelled by {by}"),
             Self::Skipped { reason } => write!(f, "skipped: {reason}"),
+            Self::NotKept { message } => write!(f, "not kept: {message}"),
             Self::CannotStart { message } => write!(f, "cannot start: {message}"),
             Self::ImageNotFound { image, message } => write!(f, "image {image} not found: {message}"),
             Self::ImageDenied { image, message } => write!(f, "image {image} denied: {message}"),

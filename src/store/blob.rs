@@ -39,7 +39,7 @@ impl Tx {
         Ok(met == 1)
     }
 
-    /// Whether a run or a log needs this blob.
+    /// Whether a run, a log, a bundle or a list of files needs this blob.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
@@ -48,7 +48,10 @@ impl Tx {
             self,
             (i64,),
             "SELECT 1 WHERE EXISTS (SELECT 1 FROM runs WHERE source = $1) \
-             OR EXISTS (SELECT 1 FROM jobs WHERE log_blob = $1)",
+             OR EXISTS (SELECT 1 FROM jobs WHERE log_blob = $1) \
+             OR EXISTS (SELECT 1 FROM bundle_parts WHERE digest = $1) \
+             OR EXISTS (SELECT 1 FROM put_parts WHERE digest = $1) \
+             OR EXISTS (SELECT 1 FROM artifacts WHERE listing = $1)",
             digest,
         )?;
         Ok(found.is_some())

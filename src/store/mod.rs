@@ -5,10 +5,13 @@
 //! belongs together is together. After a commit the [`Bell`] rings: a hint for whoever waits, never the truth.
 
 mod action;
+mod artifact;
 mod attempt;
 mod bell;
 mod blob;
 mod budget;
+mod bundle;
+mod cache;
 mod contact;
 mod delivery;
 mod examine;
@@ -35,9 +38,11 @@ use sqlx::{
 };
 
 pub use action::ActionRow;
+pub use artifact::ArtifactRow;
 pub use attempt::AttemptRow;
 pub use bell::{Bell, Change, Listener};
 pub use budget::{Patience, Spent};
+pub use cache::{CacheRow, CacheUseRow};
 pub use contact::SilenceRow;
 pub use delivery::{DeliveryFilter, DeliveryRow, DeliveryShown, DeliverySummary, RunDigest};
 pub use examine::examine;

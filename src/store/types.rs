@@ -4,8 +4,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Database, Decode, Encode, Type, encode::IsNull, error::BoxDynError};
 
 use crate::model::{
-    ActionId, AttemptId, Context, DeliveryId, ForgeKind, JobId, PlanDigest, ReportId, RepositoryId, RepositoryName,
-    RunId, Sha, Time,
+    ActionId, ArtifactId, AttemptId, BundleId, CacheId, Context, DeliveryId, ForgeKind, JobId, PlanDigest, ReportId,
+    RepositoryId, RepositoryName, RunId, Sha, Time,
 };
 
 /// A value that is kept as JSON in a TEXT column.
@@ -49,6 +49,9 @@ stands_as! {
     ActionId as i64: |id| id.as_i64(), |id| Ok(ActionId::from_i64(id));
     AttemptId as i64: |id| id.as_i64(), |id| Ok(AttemptId::from_i64(id));
     JobId as i64: |id| id.as_i64(), |id| Ok(JobId::from_i64(id));
+    BundleId as i64: |id| id.as_i64(), |id| Ok(BundleId::from_i64(id));
+    ArtifactId as i64: |id| id.as_i64(), |id| Ok(ArtifactId::from_i64(id));
+    CacheId as i64: |id| id.as_i64(), |id| Ok(CacheId::from_i64(id));
     ReportId as i64: |id| id.as_i64(), |id| Ok(ReportId::from_i64(id));
     Sha as String: |sha| sha.to_string(), |text| Ok(text.parse()?);
     RepositoryName as String: |name| name.to_string(), |text| Ok(text.parse()?);

@@ -14,7 +14,10 @@ use futures::TryStreamExt as _;
 
 use super::Web;
 use crate::{
-    agent::protocol::{self, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer, Outputs},
+    agent::protocol::{
+        self, CacheAnswer, CacheRequest, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer,
+        NewArtifact, NewCache, Outputs, PART_SIZE_MAX,
+    },
     engine::turn::Denied,
     model::JobId,
 };
@@ -23,6 +26,8 @@ use crate::{
 const LOG_BODY_MAX: usize = 2 * protocol::CHUNK_TEXT_MAX;
 /// JSON escapes may make an output six times as long.
 const OUTPUTS_BODY_MAX: usize = 6 * protocol::OUTPUTS_MAX;
+/// A list of as many files as there may be, and of more parts than that.
+const ARTIFACT_BODY_MAX: usize = 64 << 20;
 /// Claims and end records are small.
 const SMALL_BODY_MAX: usize = 64 << 10;
 
@@ -33,7 +38,11 @@ pub(super) fn routes() -> Router<Web> {
         .route("/outputs", post(outputs).layer(DefaultBodyLimit::max(OUTPUTS_BODY_MAX)))
         .route("/heartbeat", post(heartbeat))
         .route("/end", post(end).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
-        .route("/blobs/{digest}", get(blob))
+        .route("/blobs/{digest}", get(blob).put(put_part).layer(DefaultBodyLimit::max(PART_SIZE_MAX)))
+        .route("/caches", post(find_cache).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
+        .route("/caches/kept", post(keep_cache).layer(DefaultBodyLimit::max(ARTIFACT_BODY_MAX)))
+        .route("/caches/{name}", get(wants_cache))
+        .route("/artifacts", post(artifact).layer(DefaultBodyLimit::max(ARTIFACT_BODY_MAX)))
         .route("/events/{name}", post(event).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
 }
 
@@ -53,7 +62,7 @@ impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         let status = match &self {
             Self::Unknown => StatusCode::UNAUTHORIZED,
-            Self::Protocol(_) | Self::Chunk(_) | Self::Event(_) => StatusCode::BAD_REQUEST,
+            Self::Protocol(_) | Self::Chunk(_) | Self::Event(_) | Self::Bundle(_) => StatusCode::BAD_REQUEST,
             Self::Gap(answer) => return (StatusCode::CONFLICT, Json(*answer)).into_response(),
             Self::TooMuch => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Engine(error) => {
@@ -137,7 +146,49 @@ async fn event(
     web.engine.take_event(&name, by.job, &by.token, &body).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-/// Streams the snapshot of the session's own run, and nothing else.
+/// Takes a part of a bundle, which may be an artifact's in the end. Some megabytes are in memory for each call.
+async fn put_part(
+    State(web): State<Web>,
+    Bearer(session): Bearer,
+    Path(digest): Path<String>,
+    body: Bytes,
+) -> Result<StatusCode, Denied> {
+    web.engine.put_part(&session, &digest, body).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+async fn artifact(
+    State(web): State<Web>,
+    Bearer(session): Bearer,
+    Json(new): Json<NewArtifact>,
+) -> Result<StatusCode, Denied> {
+    web.engine.keep_artifact(&session, &new).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+async fn find_cache(
+    State(web): State<Web>,
+    Bearer(session): Bearer,
+    Json(asked): Json<CacheRequest>,
+) -> Result<Json<CacheAnswer>, Denied> {
+    web.engine.find_cache(&session, &asked).await.map(Json)
+}
+
+async fn wants_cache(
+    State(web): State<Web>,
+    Bearer(session): Bearer,
+    Path(name): Path<String>,
+) -> Result<Json<bool>, Denied> {
+    web.engine.wants_cache(&session, &name).await.map(Json)
+}
+
+async fn keep_cache(
+    State(web): State<Web>,
+    Bearer(session): Bearer,
+    Json(new): Json<NewCache>,
+) -> Result<StatusCode, Denied> {
+    web.engine.keep_cache(&session, &new).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Streams the snapshot of the session's own run, or what its job was told to bring, and nothing else.
 async fn blob(State(web): State<Web>, Bearer(session): Bearer, Path(digest): Path<String>) -> Result<Response, Denied> {
     let Some(blob) = web.engine.source_of(&session, &digest).await? else {
         return Ok((StatusCode::NOT_FOUND, "there is no such blob for this job\n").into_response());

@@ -2,6 +2,7 @@
 //!
 //! Who may ask: as with the pages, whoever reaches the server.
 
+mod artifact;
 mod delivery;
 
 use axum::{
@@ -65,6 +66,8 @@ pub(super) fn routes() -> Router<Web> {
         .route("/runs/{id}/rerun", post(rerun))
         .route("/jobs/{id}", get(job))
         .route("/jobs/{id}/log", get(job_log))
+        .route("/jobs/{id}/artifacts", get(artifact::list))
+        .route("/jobs/{id}/artifacts/{name}", get(artifact::one))
         .nest("/deliveries", delivery::routes())
         .fallback(async || Problem(Failure::Missing))
         .method_not_allowed_fallback(async || Problem(Failure::Method))

@@ -2,6 +2,7 @@
 
 mod agent;
 mod api;
+mod artifact;
 mod assets;
 mod delivery;
 mod hooks;

@@ -4,6 +4,7 @@ mod agent;
 mod agent_disk;
 mod agent_log;
 mod blob;
+mod bundle;
 mod cluster;
 mod commands;
 mod cout;

@@ -1,6 +1,7 @@
 //! The pages: rendered here, complete without a script, with no inline script or style in them. What a repository,
 //! a forge or a job says is text for us, wherever it stands.
 
+mod artifact;
 mod delivery;
 mod dry_run;
 mod failure;
@@ -82,6 +83,7 @@ async fn place(State(web): State<Web>, request: Request) -> Result<Response, Fai
         (Place::Job(number, path, JobPlace::Page), true) => job::page(&web, &route, *number, path, &parts.uri).await,
         (Place::Job(number, path, JobPlace::Raw), true) => live::raw(&web, &route, *number, path, &parts).await,
         (Place::Job(number, path, JobPlace::Stream), true) => live::stream(&web, &route, *number, path, &parts).await,
+        (Place::Artifact(number, path, name), true) => artifact::page(&web, &route, *number, path, name, &parts).await,
         _ => Err(Failure::Method),
     }
 }
@@ -93,11 +95,9 @@ pub(super) async fn dress(State(web): State<Web>, request: Request, next: Next) 
         response = problem.page(&web);
     }
     let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "same-origin"),
-    ] {
+    // what a job has left brings a stricter one
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
+    for (name, value) in [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::REFERRER_POLICY, "same-origin")] {
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));

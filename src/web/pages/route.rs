@@ -27,6 +27,8 @@ pub enum Place {
     Run(u64, RunPlace),
     /// A job of a run.
     Job(u64, JobPath, JobPlace),
+    /// An artifact of a job, by its name.
+    Artifact(u64, JobPath, String),
 }
 
 /// What of a run.
@@ -84,6 +86,7 @@ fn place(parts: &[&str]) -> Result<Place, NoRoute> {
                 [] => JobPlace::Page,
                 ["log.txt"] => JobPlace::Raw,
                 ["log", "stream"] => JobPlace::Stream,
+                ["artifacts", name] => return Ok(Place::Artifact(run, path, text(name)?)),
                 _ => return Err(NoRoute),
             };
             Ok(Place::Job(run, path, place))
@@ -110,9 +113,12 @@ impl fmt::Display for Route {
             Place::Run(run, RunPlace::Page) => write!(f, "/runs/{run}"),
             Place::Run(run, RunPlace::Cancel) => write!(f, "/runs/{run}/cancel"),
             Place::Run(run, RunPlace::Rerun) => write!(f, "/runs/{run}/rerun"),
+            Place::Artifact(run, path, name) => {
+                write_job(f, *run, path)?;
+                write!(f, "/artifacts/{}", encode(name))
+            }
             Place::Job(run, path, place) => {
-                let [stage, action, job] = [&path.stage, &path.action, &path.job].map(|name| encode(name));
-                write!(f, "/runs/{run}/{stage}/{action}/{job}")?;
+                write_job(f, *run, path)?;
                 f.write_str(match place {
                     JobPlace::Page => "",
                     JobPlace::Raw => "/log.txt",
@@ -123,8 +129,13 @@ impl fmt::Display for Route {
     }
 }
 
+fn write_job(f: &mut fmt::Formatter<'_>, run: u64, path: &JobPath) -> fmt::Result {
+    let [stage, action, job] = [&path.stage, &path.action, &path.job].map(|name| encode(name));
+    write!(f, "/runs/{run}/{stage}/{action}/{job}")
+}
+
 /// All but the unreserved characters of RFC 3986 as `%XX`.
-fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,6 +1,6 @@
 //! One run: its head, what is wrong with its file, and its stages.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use askama::Template;
 use axum::response::Response;
@@ -16,11 +16,11 @@ use super::{
 use crate::{
     engine::{self, rerun::carry::ended_well, title::carried_words, worst},
     model::{
-        ActionId, ActionPath, ActionPlan, ActionState, Conclusion, DeliveryId, Diagnostic, Event, EventKind,
-        FlowChoice, ForgeKind, JobPath, JobPlan, Late, Sequencing, Severity, StageKind, StagePlan, Time, Trust,
-        UntrustedReason, What,
+        ActionId, ActionPath, ActionPlan, ActionState, CacheHit, Conclusion, DeliveryId, Diagnostic, Event, EventKind,
+        FlowChoice, ForgeKind, JobPath, JobPlan, Late, Sequencing, Severity, Size, Span, StageKind, StagePlan, Time,
+        Trust, UntrustedReason, What,
     },
-    store::{ActionRow, JobRow, RunRow, Tx},
+    store::{ActionRow, CacheUseRow, JobRow, RunRow, Tx},
     web::{Web, log::ansi::Renderer},
 };
 
@@ -111,6 +111,8 @@ struct ActionView {
     jobs: Vec<JobView>,
     attempts: Vec<AttemptView>,
     carried: Option<CarriedView>,
+    /// What it found of its caches.
+    caches: Vec<String>,
     /// Where the button is that runs it again.
     again: Option<String>,
 }
@@ -135,8 +137,17 @@ struct JobView {
     url: Option<String>,
     took: Option<Took>,
     outputs: Vec<(String, String)>,
+    artifacts: Vec<ArtifactView>,
     /// As HTML.
     tail: Vec<String>,
+}
+
+/// What a job has left.
+struct ArtifactView {
+    name: String,
+    /// `None`: it has expired.
+    url: Option<String>,
+    size: Size,
 }
 
 /// How many of a failed job's last lines the run shows: they say why, or the log does.
@@ -271,12 +282,15 @@ impl Making<'_> {
             let end = end_of_attempt(&tx.jobs(attempt.id).await?);
             views.push(AttemptView { number: attempt.number, url: format!("{url}?attempt={}", attempt.number), end });
         }
+        let took = row.ended.zip(row.started).map(|(ended, started)| ended.since(started));
+        let caches = tx.cache_uses(row.origin()).await?.iter().map(|used| cache_words(used, took)).collect();
         let said_below = jobs.iter().any(|job| job.mark.word == row.reason);
         Ok(ActionView {
             name: plan.name.clone(),
             title: plan.title.clone(),
             mark: Mark::from(&row.state.0),
             reason: if said_below { String::new() } else { row.reason.clone() },
+            caches,
             allow_failure: plan.allow_failure,
             took: Took::of(row.started, row.ended, self.now),
             jobs,
@@ -293,7 +307,13 @@ impl Making<'_> {
         let shown = |value: &str| -> String { value.chars().take(OUTPUT_SHOWN).collect() };
         let outputs = tx.outputs(row.id).await?;
         let last = &row.tail.lines[row.tail.lines.len().saturating_sub(TAIL_SHOWN)..];
+        let artifacts = tx.artifacts(row.id).await?.into_iter().map(|artifact| ArtifactView {
+            url: artifact.bundle_id.map(|_| self.artifact_url(path.clone(), &artifact.name)),
+            size: Size(artifact.length.cast_unsigned()),
+            name: artifact.name,
+        });
         Ok(JobView {
+            artifacts: artifacts.collect(),
             name: plan.name.clone(),
             image: plan.shown(),
             mark: Mark::from(&row.state.0),
@@ -304,9 +324,26 @@ impl Making<'_> {
         })
     }
 
+    fn artifact_url(&self, path: JobPath, name: &str) -> String {
+        Route { place: Place::Artifact(self.run, path, name.to_owned()), ..self.route.clone() }.to_string()
+    }
+
     fn job_url(&self, path: JobPath) -> String {
         Route { place: Place::Job(self.run, path, JobPlace::Page), ..self.route.clone() }.to_string()
     }
+}
+
+/// What an action found of a cache, and how much shorter it was than one that found nothing.
+fn cache_words(used: &CacheUseRow, took: Option<Duration>) -> String {
+    let CacheUseRow { name, hit, length, miss_ms, .. } = used;
+    if hit == CacheHit::Miss.as_str() {
+        return format!("{name}: missed");
+    }
+    let how = if hit == CacheHit::Exact.as_str() { "hit" } else { "hit, of another key" };
+    let miss = miss_ms.map(|ms| Duration::from_millis(ms.cast_unsigned()));
+    let saved = miss.zip(took).and_then(|(miss, took)| miss.checked_sub(took)).filter(|saved| !saved.is_zero());
+    let saved = saved.map_or_else(String::new, |saved| format!(", {} saved", Span(saved)));
+    format!("{name}: {how}, {}{saved}", Size(length.cast_unsigned()))
 }
 
 /// What the forge has not taken of this run's reports, and why. A newer run of the commit speaks for itself.
@@ -328,7 +365,8 @@ fn unstarted(job: &JobPlan, action: &ActionRow) -> JobView {
         ActionState::Waiting | ActionState::Queued | ActionState::Running => Mark::from(&action.state.0),
     };
     let (name, image) = (job.name.clone(), job.shown());
-    JobView { name, image, mark, url: None, took: None, outputs: Vec::new(), tail: Vec::new() }
+    let (outputs, artifacts, tail) = (Vec::new(), Vec::new(), Vec::new());
+    JobView { name, image, mark, url: None, took: None, outputs, artifacts, tail }
 }
 
 /// A stage is as its actions are together.

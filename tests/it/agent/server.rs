@@ -88,6 +88,11 @@ pub(crate) fn work(start: Start) -> Work {
         outputs: Vec::new(),
         masks: Vec::new(),
         log_limit: LOG_LIMIT,
+        downloads: Vec::new(),
+        artifacts: Vec::new(),
+        artifact_limit: 1 << 30,
+        caches: Vec::new(),
+        cache_limit: 1 << 30,
     }
 }
 

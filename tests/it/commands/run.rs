@@ -225,6 +225,32 @@ fn ctrl_c_before_the_start_leaves_nothing_behind() {
     assert_eq!(fs::read_dir(scratch.path()).expect("a directory").count(), 0);
 }
 
+#[test]
+fn an_artifact_goes_from_action_to_action() {
+    let flow = r#"stages:
+  - name: build
+    image: busybox
+    run: |
+      mkdir -p out/deep && echo tool > out/deep/tool && chmod 750 out/deep/tool && ln -s deep/tool out/link
+      head -c 9000000 /dev/urandom > out/large && sha256sum out/large > out/sum && echo other > other
+    artifacts: [{name: bin, paths: [out]}, {name: none, paths: ["*.nothing"]}]
+  - name: use
+    image: busybox
+    run: |
+      test ! -e other && test ! -e got/other && cat got/out/link && stat -c %a got/out/deep/tool
+      cd got && sha256sum -c out/sum
+    artifacts: {from: build, name: bin, to: got}
+"#;
+    let folder = repository(&[(".containerops.yml", flow)]);
+    let run = call(&folder, &["run"]);
+    assert_eq!(code(&run), Some(0), "{}{}", out(&run), err(&run));
+    let text = out(&run);
+    for line in ["use | tool", "use | 750", "use | out/large: OK", "artifact none: no file matches *.nothing"] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+    assert!(text.contains("artifact bin: 4 files, 9 MB"), "{text}");
+}
+
 const THREE: &str = "\
 variables: {WORD: default}
 stages:

@@ -6,7 +6,10 @@ use containerops::{
         rerun::carry::{Past, carried},
         worst,
     },
-    model::{ActionId, ActionPath, ActionPlan, ActionState, Conclusion, Plan, Sequencing, StageKind, StagePlan, What},
+    model::{
+        ActionId, ActionPath, ActionPlan, ActionState, Checkout, Conclusion, Plan, Sequencing, StageKind, StagePlan,
+        What,
+    },
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -134,7 +137,14 @@ fn stage(index: usize) -> impl Strategy<Value = StagePlan> {
 }
 
 fn action(place: usize) -> ActionPlan {
-    ActionPlan { name: format!("a{place}"), title: String::new(), allow_failure: false, jobs: Vec::new() }
+    ActionPlan {
+        name: format!("a{place}"),
+        title: String::new(),
+        allow_failure: false,
+        jobs: Vec::new(),
+        caches: Vec::new(),
+        checkout: Checkout::Commit,
+    }
 }
 
 fn plan() -> impl Strategy<Value = Plan> {

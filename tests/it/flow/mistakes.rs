@@ -1,5 +1,6 @@
 //! Every kind of mistake, as its author reads it.
 
+mod data;
 mod jobs;
 mod kubectl;
 mod later;

@@ -71,6 +71,11 @@ impl Agents {
             outputs: Vec::new(),
             masks: Vec::new(),
             log_limit: LOG_LIMIT,
+            downloads: Vec::new(),
+            artifacts: Vec::new(),
+            artifact_limit: 1 << 30,
+            caches: Vec::new(),
+            cache_limit: 1 << 30,
         };
         self.state.work.lock().expect("no test panics with it").insert(token.to_owned(), work);
     }

@@ -1,5 +1,7 @@
 //! Stories of the whole service: a webhook in, a check and a page out, and the pods between as the story wants them.
 
+mod artifacts;
+mod caches;
 mod component_events;
 mod contact;
 mod control;

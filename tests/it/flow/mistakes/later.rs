@@ -42,13 +42,6 @@ error: `matrix` is not supported yet
   |     ^^^^^^
   = hint: remove it
 
-error: `cache` is not supported yet
-  --> not-yet.yml:9:5
-  |
-9 |     cache: []
-  |     ^^^^^
-  = hint: remove it
-
 error: `secrets` is not supported yet
    --> not-yet.yml:12:5
    |
