@@ -72,6 +72,11 @@ impl<'n> Fields<'n> {
         self.entries.iter().map(|entry| entry.key.text.as_str()).any(|key| level.has(key) && !own(key))
     }
 
+    /// Whether the key is there, claimed or not.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key.text == key)
+    }
+
     /// The scalar at a key, claimed or not.
     pub(super) fn peek(&self, key: &str) -> Option<&'n str> {
         match &self.entries.iter().find(|entry| entry.key.text == key)?.value.value {

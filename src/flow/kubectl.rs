@@ -63,6 +63,8 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         subscriptions: Vec::new(),
         allow_failure,
         kubectl: Some(kubectl),
+        artifacts: Vec::new(),
+        downloads: Vec::new(),
     }
 }
 
