@@ -43,30 +43,30 @@ error: `matrix` is not supported yet
   = hint: remove it
 
 error: `secrets` is not supported yet
-   --> not-yet.yml:12:5
+   --> not-yet.yml:11:5
    |
-12 |     secrets: [TOKEN]
+11 |     secrets: [TOKEN]
    |     ^^^^^^^
    = hint: remove it
 
 error: `retry` is not supported yet
-   --> not-yet.yml:13:5
+   --> not-yet.yml:12:5
    |
-13 |     retry: {max: 1}
+12 |     retry: {max: 1}
    |     ^^^^^
    = hint: remove it
 
 error: `type: pause` is not supported yet
-   --> not-yet.yml:14:27
+   --> not-yet.yml:13:27
    |
-14 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
+13 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
    |                           ^^^^^
    = hint: remove the stage
 
 error: `approval` is not supported yet
-   --> not-yet.yml:14:34
+   --> not-yet.yml:13:34
    |
-14 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
+13 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
    |                                  ^^^^^^^^
    = hint: remove it
 "#);
