@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     future::Future,
     io::Write as _,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -24,6 +24,7 @@ use crate::{
     engine::{self, Engine, Key, Parts, kubectl::Deploys},
     executor::{
         Executor,
+        docker::{self, Docker, DockerSettings},
         kubernetes::{Kubernetes, KubernetesSettings, deploy::Deployer},
         process::Process,
         registry::Registry,
@@ -39,6 +40,8 @@ use crate::{
 
 pub use forges::{forge, github};
 
+/// Where an engine is, if it is anywhere.
+const DOCKER_HOST: &str = "unix:///var/run/docker.sock";
 /// Open requests get this long to end when the server is told to stop: long polls and live logs end by themselves.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -143,6 +146,7 @@ impl App {
                 self.engine.hurry(&changed).await?;
             }
             let mut done = self.engine.keep_contact().await?;
+            done += self.engine.start_scheduled().await?;
             done += self.engine.intake().await?;
             done += self.engine.make_sources().await?;
             done += self.engine.drive().await?;
@@ -178,34 +182,60 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
 
 async fn executor(settings: &Settings, key: &Key) -> Result<Arc<dyn Executor>> {
     let why = if settings.executor.is_some() { "by setting" } else { "found" };
-    if let Some(with) = kubernetes(settings) {
-        tracing::info!(executor = "kubernetes", why, namespace = with.namespace, "executor chosen");
-        return Ok(Arc::new(Kubernetes::connect(KubernetesSettings { server: key.server(), ..with }).await?));
+    match chosen(settings).await {
+        Chosen::Kubernetes(with) => {
+            tracing::info!(executor = "kubernetes", why, namespace = with.namespace, "executor chosen");
+            Ok(Arc::new(Kubernetes::connect(KubernetesSettings { server: key.server(), ..with }).await?))
+        }
+        Chosen::Docker(with) => {
+            tracing::info!(executor = "docker", why, host = with.host, network = with.network, "executor chosen");
+            Ok(Arc::new(Docker::connect(DockerSettings { server: key.server(), ..with })?))
+        }
+        Chosen::Process => {
+            tracing::warn!(executor = "process", why, "executor chosen: it isolates nothing; for trying out only");
+            let program = std::env::current_exe().context("finding our own program")?;
+            let directory = absolute(&settings.data)?.join("attempts");
+            Ok(Arc::new(Process::new(directory, vec![program.into(), "agent".into()])))
+        }
     }
-    tracing::warn!(executor = "process", why, "executor chosen: it isolates nothing; for trying out only");
-    let program = std::env::current_exe().context("finding our own program")?;
-    let directory = absolute(&settings.data)?.join("attempts");
-    Ok(Arc::new(Process::new(directory, vec![program.into(), "agent".into()])))
 }
 
-/// The cluster that the settings choose; `None` if jobs are processes.
-pub fn kubernetes(settings: &Settings) -> Option<KubernetesSettings> {
-    let found = if Kubernetes::is_inside() { ExecutorChoice::Kubernetes } else { ExecutorChoice::Process };
-    match settings.executor.unwrap_or(found) {
-        ExecutorChoice::Kubernetes => {
-            let with = KubernetesSettings::new(&settings.kubernetes_namespace, &settings.kubernetes_agent_image);
-            Some(KubernetesSettings { kubeconfig: settings.kubeconfig.clone(), ..with })
+/// Where jobs run.
+#[derive(Debug)]
+pub enum Chosen {
+    /// On a cluster.
+    Kubernetes(KubernetesSettings),
+    /// On an engine.
+    Docker(DockerSettings),
+    /// As processes of this machine.
+    Process,
+}
+
+/// What the settings name, or what is found: a cluster whose pod we are in, an engine that answers, this machine.
+pub async fn chosen(settings: &Settings) -> Chosen {
+    match settings.executor {
+        Some(ExecutorChoice::Kubernetes) => Chosen::Kubernetes(kubernetes(settings)),
+        None if Kubernetes::is_inside() => Chosen::Kubernetes(kubernetes(settings)),
+        Some(ExecutorChoice::Docker) => {
+            let found = answering(settings).await.or_else(|| engines(settings).into_iter().next());
+            Chosen::Docker(docker(settings, found.unwrap_or_else(|| DOCKER_HOST.to_owned())))
         }
-        ExecutorChoice::Process => None,
+        Some(ExecutorChoice::Process) => Chosen::Process,
+        None => match answering(settings).await {
+            Some(host) => Chosen::Docker(docker(settings, host)),
+            None => Chosen::Process,
+        },
     }
 }
 
 /// What kubectl jobs may change, and where. A cluster is looked for only if someone may change something of it.
 async fn deploys(settings: &Settings) -> Result<Deploys> {
-    let found = kubernetes(settings).or_else(|| {
-        let with = KubernetesSettings::new(&settings.kubernetes_namespace, &settings.kubernetes_agent_image);
-        settings.kubeconfig.clone().map(|kubeconfig| KubernetesSettings { kubeconfig: Some(kubeconfig), ..with })
-    });
+    let is_cluster = match settings.executor {
+        Some(ExecutorChoice::Kubernetes) => true,
+        Some(ExecutorChoice::Docker | ExecutorChoice::Process) => false,
+        None => Kubernetes::is_inside(),
+    };
+    let found = (is_cluster || settings.kubeconfig.is_some()).then(|| kubernetes(settings));
     let cluster = match found.filter(|_| !settings.kubectl_namespaces.is_empty()) {
         Some(with) => Some(Deployer::connect(&with).await.map_err(anyhow::Error::msg).context("kubectl jobs")?),
         None => None,
@@ -214,6 +244,43 @@ async fn deploys(settings: &Settings) -> Result<Deploys> {
         tracing::info!(%allowed, "kubectl jobs may change a namespace");
     }
     Ok(Deploys::new(cluster, settings.kubectl_namespaces.clone(), settings.kubectl_private_urls.clone())?)
+}
+
+fn kubernetes(settings: &Settings) -> KubernetesSettings {
+    let with = KubernetesSettings::new(&settings.kubernetes_namespace, &settings.kubernetes_agent_image);
+    KubernetesSettings { kubeconfig: settings.kubeconfig.clone(), ..with }
+}
+
+/// The engine at this address, as the settings would have it. A server that only this machine reaches is reached by
+/// containers in its own network alone.
+pub fn docker(settings: &Settings, host: String) -> DockerSettings {
+    let url = limits(settings, &format!("http://{}", settings.listen)).agent_url;
+    let found = if is_here_alone(&url) { "host" } else { "bridge" };
+    DockerSettings {
+        network: settings.docker_network.clone().unwrap_or_else(|| found.to_owned()),
+        agent: settings.docker_agent.clone(),
+        ..DockerSettings::new(host, &settings.kubernetes_agent_image)
+    }
+}
+
+async fn answering(settings: &Settings) -> Option<String> {
+    for host in engines(settings) {
+        if Docker::answers(&host).await {
+            return Some(host);
+        }
+    }
+    None
+}
+
+fn engines(settings: &Settings) -> Vec<String> {
+    settings.docker_host.clone().map_or_else(docker::hosts, |host| vec![host])
+}
+
+/// Whether a URL is one that nobody but this machine can use.
+pub fn is_here_alone(url: &str) -> bool {
+    let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let host = host.trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
 /// The server's own key, made at the first start.

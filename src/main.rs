@@ -31,6 +31,8 @@ enum Command {
     Lint(command::lint::Args),
     /// Show what would run for an event, and its digest.
     Plan(command::plan::Args),
+    /// Start flows that wait for a hand.
+    Start(command::start::Args),
     /// Print the JSON Schema of flow files.
     Schema(command::schema::Args),
     /// Compare what forges were to be told of a commit with what they show.
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Command::Component(args) => command::component::run(args),
         Command::Lint(args) => command::lint::run(args),
         Command::Plan(args) => command::plan::run(args),
+        Command::Start(args) => command::start::run(args),
         Command::Schema(args) => command::schema::run(args),
         Command::Report(args) => command::report::run(args),
         Command::Doctor(args) => command::doctor::run(args),

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use crate::model::AllowedNamespace;
 
 /// Every name that is known.
-const NAMES: [&str; 31] = [
+const NAMES: [&str; 34] = [
     "listen",
     "public_url",
     "agent_url",
@@ -22,6 +22,9 @@ const NAMES: [&str; 31] = [
     "kubernetes_kubeconfig",
     "kubectl_namespaces",
     "kubectl_private_urls",
+    "docker_host",
+    "docker_network",
+    "docker_agent",
     "secret_key_file",
     "github_webhook_secret",
     "github_app_id",
@@ -74,6 +77,12 @@ pub struct Settings {
     pub kubectl_namespaces: Vec<AllowedNamespace>,
     /// What the URLs of manifests may begin with though they are not encrypted or lead to private addresses.
     pub kubectl_private_urls: Vec<String>,
+    /// An engine with Docker's API; `None`: `DOCKER_HOST`, or where engines usually are.
+    pub docker_host: Option<String>,
+    /// The network of containers; `None`: `bridge`, or `host` where only this machine reaches the server.
+    pub docker_network: Option<String>,
+    /// The agent's static program, for containers.
+    pub docker_agent: Option<PathBuf>,
     /// The server's own key.
     pub secret_key_file: PathBuf,
     /// GitHub, if it is set up.
@@ -105,6 +114,8 @@ pub struct Settings {
 pub enum ExecutorChoice {
     /// Pods.
     Kubernetes,
+    /// Containers of Docker or Podman.
+    Docker,
     /// Processes of this machine.
     Process,
 }
@@ -279,10 +290,24 @@ impl Values {
         match self.get("executor") {
             None => Ok(None),
             Some("kubernetes") => Ok(Some(ExecutorChoice::Kubernetes)),
+            Some("docker") => Ok(Some(ExecutorChoice::Docker)),
             Some("process") => Ok(Some(ExecutorChoice::Process)),
             Some(other) => Err(SettingsError::Value {
                 name: "executor",
-                message: format!("`{other}` is none that this version has; `kubernetes` and `process` are"),
+                message: format!("`{other}` is none that there is; `kubernetes`, `docker` and `process` are"),
+            }),
+        }
+    }
+
+    /// A path is a socket's.
+    fn docker_host(&self) -> Result<Option<String>, SettingsError> {
+        let Some(host) = self.get("docker_host") else { return Ok(None) };
+        match host.split_once("://") {
+            None if host.starts_with('/') => Ok(Some(format!("unix://{host}"))),
+            Some(("unix" | "tcp" | "http", _)) => Ok(Some(host.to_owned())),
+            Some(_) | None => Err(SettingsError::Value {
+                name: "docker_host",
+                message: format!("`unix:///path` or `tcp://host:port` is expected, and not `{host}`"),
             }),
         }
     }
@@ -326,6 +351,9 @@ impl Values {
             kubeconfig: self.get("kubernetes_kubeconfig").map(PathBuf::from),
             kubectl_namespaces: self.kubectl_namespaces()?,
             kubectl_private_urls: self.words("kubectl_private_urls"),
+            docker_host: self.docker_host()?,
+            docker_network: self.get("docker_network").map(str::to_owned),
+            docker_agent: self.get("docker_agent").map(PathBuf::from),
             secret_key_file: path("secret_key_file", "secret-key"),
             github: self.github()?,
             git_root: path("git_root", "git"),
@@ -396,8 +424,16 @@ mod tests {
     fn a_typing_mistake_is_an_error_that_names_the_nearest() {
         let error = read(&[("CONTAINEROPS_LISTN", "127.0.0.1:2")], None).expect_err("unknown");
         assert_eq!(error.to_string(), "`listn` is no setting; did you mean `listen`?");
-        let error = read(&[], Some("executor = \"docker\"")).expect_err("not in this version");
+        let error = read(&[], Some("executor = \"dokker\"")).expect_err("there is none");
         assert!(error.to_string().contains("kubernetes"), "{error}");
+    }
+
+    #[test]
+    fn an_engine_is_a_socket_or_an_address() {
+        let host = |text: &str| read(&[("CONTAINEROPS_DOCKER_HOST", text)], None).map(|settings| settings.docker_host);
+        assert_eq!(host("/run/docker.sock"), Ok(Some("unix:///run/docker.sock".to_owned())));
+        assert_eq!(host("tcp://127.0.0.1:2375"), Ok(Some("tcp://127.0.0.1:2375".to_owned())));
+        assert!(host("ssh://builder").is_err_and(|error| error.to_string().contains("unix:///path")));
     }
 
     #[test]

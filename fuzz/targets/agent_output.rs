@@ -2,21 +2,21 @@
 //! and a chunk that was read is a chunk again.
 #![no_main]
 
-use containerops_fuzz::{
+use containerops::{
     agent::{
         chunk::decode_index,
         cout::{Finder, Unfinished},
         mask::Masks,
         protocol::{Chunk, Piece, Stream},
     },
-    log::{
+    model::Time,
+    web::log::{
         ansi::{Renderer, block, plain},
         fault::fault,
         lines::Collector,
     },
-    memory,
-    model::Time,
 };
+use containerops_fuzz::memory;
 use libfuzzer_sys::fuzz_target;
 
 #[global_allocator]
@@ -41,7 +41,7 @@ fn read_output(bytes: &[u8]) {
 }
 
 fn show(text: &[u8]) {
-    let piece = Piece { length: text.len() as u64, time: Time::from_millis(0), stream: Stream::Stdout };
+    let piece = Piece { length: text.len() as u64, time: Time::from_millis(0), stream: Stream::Out };
     let mut lines = Collector::new(1, 0, 1..1000);
     lines.push(text, &[piece]);
     let mut renderer = Renderer::default();

@@ -58,12 +58,18 @@ struct Round {
 }
 
 /// All but driving and telling, where each action and each call goes at its own pace.
-const ROUNDS: [Round; 9] = [
+const ROUNDS: [Round; 10] = [
     Round {
         name: "intake",
         pause: LOOK,
         wakes: |change| change == Change::Delivery,
         tick: |app| async move { Ok(app.engine.intake().await?) }.boxed(),
+    },
+    Round {
+        name: "schedules",
+        pause: LOOK,
+        wakes: |_| false,
+        tick: |app| async move { Ok(app.engine.start_scheduled().await?) }.boxed(),
     },
     Round {
         name: "recover",

@@ -15,8 +15,8 @@ use futures::{FutureExt as _, future::BoxFuture};
 
 use super::serve::{runtime, settings};
 use crate::{
-    app,
-    executor::kubernetes,
+    app::{self, Chosen},
+    executor::{docker, kubernetes},
     model::{Finding, Health},
     settings::Settings,
     store,
@@ -27,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// GitHub takes a JWT that is a minute old; half of that is left for everything else.
 const SKEW: i64 = 30;
 
-/// Check the set-up: cluster, database, forge credentials, hooks, clock, disk, addresses. Works while the service runs, and
+/// Check the set-up: cluster or engine, database, forge credentials, hooks, clock, disk, addresses. Works while the service runs, and
 /// changes nothing. The exit code is 1 if something cannot work.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -101,10 +101,11 @@ pub fn clock(now: i64, others: impl Iterator<Item = i64>) -> Finding {
 }
 
 async fn cluster(settings: &Settings) -> Examined {
-    match app::kubernetes(settings) {
-        Some(with) => kubernetes::examine(&with).await,
-        None => {
-            let advice = "for anything but trying out, set CONTAINEROPS_EXECUTOR=kubernetes";
+    match app::chosen(settings).await {
+        Chosen::Kubernetes(with) => kubernetes::examine(&with).await,
+        Chosen::Docker(with) => (docker::examine(&with).await, None),
+        Chosen::Process => {
+            let advice = "for anything but trying out, set CONTAINEROPS_EXECUTOR=kubernetes, or docker";
             (
                 vec![Finding::warning("executor", "jobs are processes of this machine: nothing isolates them", advice)],
                 None,

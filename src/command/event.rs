@@ -2,7 +2,11 @@
 
 use clap::ValueEnum;
 
-use crate::model::{EventKind, PullRequest, RepositoryName};
+use super::start;
+use crate::{
+    flow::{Flow, Given},
+    model::{EventKind, PullRequest, RepositoryName, Starter},
+};
 
 /// Which event.
 #[derive(Debug, clap::Args)]
@@ -19,6 +23,15 @@ pub(super) struct EventArgs {
     /// The branch that a pull request or a merge group is to be merged into
     #[arg(long, default_value = "main")]
     base: String,
+    /// An input of a start by hand
+    #[arg(long = "input", value_name = "NAME=TEXT", value_parser = start::pair)]
+    inputs: Vec<(String, String)>,
+    /// The line of a schedule [default: the file's first]
+    #[arg(long, value_name = "LINE")]
+    cron: Option<String>,
+    /// The uri of the flow that has succeeded [default: the first that the file follows]
+    #[arg(long, value_name = "URI")]
+    after: Option<String>,
 }
 
 /// The events of a forge.
@@ -29,6 +42,9 @@ enum EventName {
     PullRequest,
     Tag,
     MergeGroup,
+    Schedule,
+    Manual,
+    Flow,
 }
 
 impl EventArgs {
@@ -39,6 +55,11 @@ impl EventArgs {
         match self.event {
             EventName::Push => EventKind::Push { branch },
             EventName::Tag => EventKind::Tag { tag: self.tag.clone().unwrap_or_default() },
+            EventName::Schedule => EventKind::Schedule { branch, cron: self.cron.clone().unwrap_or_default() },
+            EventName::Manual => EventKind::Manual { branch, inputs: self.inputs.iter().cloned().collect() },
+            EventName::Flow => {
+                EventKind::Flow { branch, after: self.after.clone().unwrap_or_default(), chain: Vec::new() }
+            }
             EventName::MergeGroup => EventKind::MergeGroup { base, branch },
             EventName::PullRequest => EventKind::PullRequest(PullRequest {
                 number: 1,
@@ -48,7 +69,37 @@ impl EventArgs {
                 author: String::new(),
                 draft: false,
                 before: None,
+                labels: Vec::new(),
             }),
         }
+    }
+
+    /// What a file is read with.
+    pub(super) fn given(&self) -> Given {
+        Given { inputs: self.inputs.iter().cloned().collect(), ..Given::default() }
+    }
+}
+
+/// The same event with the first schedule, or the first flow to follow, of these flows, if nobody has named one.
+pub(super) fn fitting(kind: EventKind, flows: &[Flow]) -> EventKind {
+    let mut starters = flows.iter().flat_map(Flow::starters);
+    match &kind {
+        EventKind::Schedule { branch, cron } if cron.is_empty() => {
+            let first = starters.find(|starter| matches!(starter, Starter::Schedule(_)));
+            let branch = branch.clone();
+            EventKind::Schedule { branch, cron: first.map(|starter| starter.name()).unwrap_or_default() }
+        }
+        EventKind::Flow { branch, after, chain } if after.is_empty() => {
+            let first = starters.find(|starter| matches!(starter, Starter::Flow(_)));
+            let (branch, chain) = (branch.clone(), chain.clone());
+            EventKind::Flow { branch, after: first.map(|starter| starter.name()).unwrap_or_default(), chain }
+        }
+        EventKind::Push { .. }
+        | EventKind::Tag { .. }
+        | EventKind::PullRequest(_)
+        | EventKind::MergeGroup { .. }
+        | EventKind::Schedule { .. }
+        | EventKind::Manual { .. }
+        | EventKind::Flow { .. } => kind,
     }
 }

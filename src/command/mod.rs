@@ -12,6 +12,7 @@ pub mod report;
 pub mod run;
 pub mod schema;
 pub mod serve;
+pub mod start;
 
 mod event;
 mod local;

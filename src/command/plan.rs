@@ -9,11 +9,14 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use crate::{
-    flow::{self, Decision},
-    model::{Event, ForgeKind, Repository, RepositoryName, Sha, Trust},
+    flow::{self, Circumstances, Decision, Flow},
+    model::{ChangedFiles, Event, ForgeKind, Repository, RepositoryName, Sha, Trust},
 };
 
-use super::{event::EventArgs, lint, local};
+use super::{
+    event::{EventArgs, fitting},
+    lint, local,
+};
 
 /// Print what an event would run, with everything written out, and the plan's digest.
 #[derive(Debug, clap::Args)]
@@ -23,6 +26,8 @@ Examples:
   containerops plan --event pull_request --branch fix --base main
   containerops plan --event tag --tag v1.2 --json
   containerops plan .containerops/release.yml --branch release/2
+  containerops plan --changed src/main.rs --changed docs/a.md
+  containerops plan --event manual --input level=debug
 
 The digest is the same on every machine for the same file, repository and event.")]
 pub struct Args {
@@ -31,6 +36,9 @@ pub struct Args {
     file: Option<PathBuf>,
     #[command(flatten)]
     event: EventArgs,
+    /// A file that the event changed; without any, they are not known, and nothing is left out for them
+    #[arg(long, value_name = "PATH")]
+    changed: Vec<String>,
     /// owner/name; default: what the remote `origin` is called, else the folder's name
     #[arg(long)]
     repository: Option<RepositoryName>,
@@ -50,7 +58,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let repository = named.map_or_else(|| "local/repository".parse(), Ok)?;
     let bytes = local::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
     let path = file.to_string_lossy();
-    let flow = match flow::read(&path, &repository, &bytes) {
+    let flow = match flow::read_given(&path, &repository, &bytes, &args.event.given()) {
         Ok(flow) => flow,
         Err(diagnostics) => {
             let text = flow::paint(&path, &diagnostics, lint::palette(&io::stderr()));
@@ -58,7 +66,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    let decision = flow.plan(&event(&args, repository)?);
+    let changes = if args.changed.is_empty() {
+        ChangedFiles::unknown("none was named")
+    } else {
+        ChangedFiles::all(args.changed.clone())
+    };
+    let circumstances = Circumstances { changes, skip: None };
+    let decision = flow.plan_in(&event(&args, &flow, repository)?, &circumstances);
     let text = if args.json { json(&decision)? } else { readable(&decision) };
     writeln!(io::stdout(), "{}", text.trim_end())?;
     Ok(ExitCode::SUCCESS)
@@ -76,8 +90,8 @@ fn only_file(folder: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
-fn event(args: &Args, name: RepositoryName) -> anyhow::Result<Event> {
-    let kind = args.event.kind(&name, "main");
+fn event(args: &Args, flow: &Flow, name: RepositoryName) -> anyhow::Result<Event> {
+    let kind = fitting(args.event.kind(&name, "main"), std::slice::from_ref(flow));
     let sha: Sha = "0".repeat(40).parse()?;
     let repository = Repository {
         forge: ForgeKind::Git,
@@ -88,12 +102,13 @@ fn event(args: &Args, name: RepositoryName) -> anyhow::Result<Event> {
         installation: None,
     };
     let (actor, title) = (String::new(), String::new());
-    Ok(Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted })
+    Ok(Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted, message: None })
 }
 
 fn json(decision: &Decision) -> anyhow::Result<String> {
     let value = match decision {
         Decision::Run(plan) => serde_json::json!({"plan": plan, "digest": plan.digest()}),
+        Decision::Broken(diagnostic) => serde_json::json!({"error": diagnostic.message}),
         Decision::LeftOut { reason } | Decision::Unasked { reason } => serde_json::json!({"left_out": reason}),
     };
     Ok(serde_json::to_string_pretty(&value)?)
@@ -102,6 +117,7 @@ fn json(decision: &Decision) -> anyhow::Result<String> {
 fn readable(decision: &Decision) -> String {
     match decision {
         Decision::Run(plan) => format!("# digest: {}\n{}", plan.digest(), flow::full_form(plan)),
+        Decision::Broken(diagnostic) => format!("nothing can be planned: {}", diagnostic.message),
         Decision::LeftOut { reason } | Decision::Unasked { reason } => format!("nothing would run: {reason}"),
     }
 }

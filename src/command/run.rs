@@ -42,6 +42,7 @@ const LOOK: Duration = Duration::from_millis(200);
   containerops run --only check/unit --only docs
   containerops run --event pull_request --branch fix --base main
   containerops run --var RUST=1.96 --quiet
+  containerops run --executor docker
   containerops run --executor kubernetes
 
 As processes, jobs run without any isolation, and images are not used.
@@ -95,7 +96,7 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 
 impl Args {
     fn given(&self) -> Given {
-        Given { variables: self.variables.iter().cloned().collect(), only: self.only.clone() }
+        Given { variables: self.variables.iter().cloned().collect(), only: self.only.clone(), ..Given::default() }
     }
 
     const fn amount(&self) -> Amount {

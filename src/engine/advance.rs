@@ -1,11 +1,18 @@
 //! What may happen next in a run: pure, so that it can be asked again after any crash and says the same.
 //!
 //! A stage opens when all that it needs has ended well or was left out; after a failure it is skipped, and so is
-//! whatever needs it in turn: a stage that was skipped for a failure opens nothing. In a stage of
+//! whatever needs it in turn: a stage that was skipped for a failure opens nothing. A condition (`when`) that does not hold leaves out what
+//! it stands at, once its turn has come; one that asks for `result` is asked after a failure too, but what runs by it
+//! opens nothing that the failure bars. In a stage of
 //! `sequence` the next action is queued when the one before has ended; in a `parallel` one all are queued at once, and
 //! with `fail-fast` the first failure stops the others.
 
-use crate::model::{ActionId, ActionState, Conclusion, Plan, RUN_TIME_LIMIT, Sequencing, StagePlan};
+use std::collections::BTreeMap;
+
+use crate::{
+    flow::{self, Before},
+    model::{ActionId, ActionPlan, ActionState, Conclusion, Plan, RUN_TIME_LIMIT, Sequencing, StagePlan, When},
+};
 
 /// Why what had not started by then never will.
 const OVERDUE: &str = "over the run's time limit";
@@ -19,6 +26,8 @@ pub struct Seen<'a> {
     pub actions: Vec<Seat>,
     /// Why all of it is to stop.
     pub stop: Option<Stop<'a>>,
+    /// What was written of the outputs that conditions ask for.
+    pub outputs: &'a BTreeMap<String, String>,
 }
 
 /// One action of a run.
@@ -64,17 +73,17 @@ pub enum Move {
 
 /// All moves that are due, each once; none if the run waits for something.
 pub fn advance(seen: &Seen<'_>) -> Vec<Move> {
-    let mut board = Board { seats: seen.actions.clone(), moves: Vec::new() };
+    let mut board = Board { seats: seen.actions.clone(), moves: Vec::new(), outputs: seen.outputs };
     if let Some(stop) = seen.stop {
         board.stop_all(stop);
     }
     let mut stages: Vec<Option<StageEnd>> = Vec::with_capacity(seen.plan.stages.len());
     for (index, stage) in seen.plan.stages.iter().enumerate() {
-        let gate = gate(stage, &stages);
+        let gate = gate(stage, &stages, seen.outputs);
         match &gate {
             Gate::Closed => {}
-            Gate::Open => board.play(index, stage),
-            Gate::Shut(reason) => board.skip_waiting(index, reason),
+            Gate::Open { bars } => board.play(index, stage, before_of(bars.as_ref())),
+            Gate::Shut(reason) | Gate::Left { reason, .. } => board.skip_waiting(index, reason),
         }
         stages.push(board.end_of(index, stage, gate));
     }
@@ -110,6 +119,21 @@ impl Seat {
     }
 }
 
+fn asks_for_result(action: Option<&ActionPlan>) -> bool {
+    action.and_then(|action| action.when.as_ref()).is_some_and(flow::asks_for_result)
+}
+
+/// Why an action whose turn has come is left out: its own condition does not hold, or none of its jobs' will.
+fn left_out(action: &ActionPlan, before: Before, outputs: &BTreeMap<String, String>) -> Option<String> {
+    if let Some(when) = action.when.as_ref().filter(|when| !flow::holds(when, before, outputs)) {
+        return Some(when.to_string());
+    }
+    let never = |when: &When| when.due.is_none();
+    let all = !action.jobs.is_empty() && action.jobs.iter().all(|job| job.when.as_ref().is_some_and(never));
+    let first = action.jobs.first().filter(|_| all)?;
+    Some(first.when.as_ref().map_or_else(String::new, ToString::to_string))
+}
+
 fn superseded(by: i64) -> String {
     format!("superseded by run #{by}")
 }
@@ -118,9 +142,12 @@ fn superseded(by: i64) -> String {
 enum Gate {
     /// Not yet.
     Closed,
-    Open,
-    /// Never, for this reason.
+    /// By its own wish in spite of what bars others.
+    Open { bars: Option<String> },
+    /// Never, because of a failure before it.
     Shut(String),
+    /// Never, because its condition does not hold.
+    Left { reason: String, bars: Option<String> },
 }
 
 /// How a stage ended.
@@ -130,20 +157,31 @@ struct StageEnd {
     bars: Option<String>,
 }
 
-fn gate(stage: &StagePlan, before: &[Option<StageEnd>]) -> Gate {
+fn gate(stage: &StagePlan, before: &[Option<StageEnd>], outputs: &BTreeMap<String, String>) -> Gate {
     let needs = || stage.needs.iter().map(|&need| before.get(need).and_then(Option::as_ref));
-    if let Some(reason) = needs().flatten().find_map(|end| end.bars.clone()) {
-        return Gate::Shut(reason);
+    let bars = needs().flatten().find_map(|end| end.bars.clone());
+    let asks = stage.when.as_ref().is_some_and(flow::asks_for_result);
+    match (&stage.when, bars) {
+        (_, Some(reason)) if !asks => Gate::Shut(reason),
+        _ if needs().any(|end| end.is_none()) => Gate::Closed,
+        (Some(when), bars) if !flow::holds(when, before_of(bars.as_ref()), outputs) => {
+            Gate::Left { reason: when.to_string(), bars }
+        }
+        (_, bars) => Gate::Open { bars },
     }
-    if needs().all(|end| end.is_some()) { Gate::Open } else { Gate::Closed }
 }
 
-struct Board {
+fn before_of(bars: Option<&String>) -> Before {
+    if bars.is_some() { Before::Failure } else { Before::Success }
+}
+
+struct Board<'b> {
     seats: Vec<Seat>,
     moves: Vec<Move>,
+    outputs: &'b BTreeMap<String, String>,
 }
 
-impl Board {
+impl Board<'_> {
     fn of_stage(&self, stage: usize) -> Vec<Seat> {
         self.seats.iter().filter(|seat| seat.stage == stage).cloned().collect()
     }
@@ -199,19 +237,31 @@ impl Board {
         }
     }
 
-    fn play(&mut self, stage: usize, plan: &StagePlan) {
+    fn play(&mut self, stage: usize, plan: &StagePlan, before: Before) {
         match plan.sequencing {
-            Sequencing::Parallel => self.play_parallel(stage, plan),
-            Sequencing::Sequence => self.play_sequence(stage, plan),
+            Sequencing::Parallel => self.play_parallel(stage, plan, before),
+            Sequencing::Sequence => self.play_sequence(stage, plan, before),
         }
     }
 
-    fn play_parallel(&mut self, stage: usize, plan: &StagePlan) {
+    /// Lets an action start, or leaves it out by its condition. Whether it may start.
+    fn begin(&mut self, seat: &Seat, plan: &StagePlan, before: Before) -> bool {
+        let left = plan.actions.get(seat.place).and_then(|action| left_out(action, before, self.outputs));
+        match left {
+            Some(reason) => self.end(seat.id, Conclusion::Skipped, &reason),
+            None => self.queue(seat.id),
+        }
+        self.seats.iter().any(|now| now.id == seat.id && now.state == ActionState::Queued)
+    }
+
+    fn play_parallel(&mut self, stage: usize, plan: &StagePlan, before: Before) {
         let seats = self.of_stage(stage);
         let failed = seats.iter().find(|seat| plan.fail_fast && seat.has_failed() && !seat.carried);
         let Some(failed) = failed else {
-            let waiting = seats.iter().filter(|seat| seat.state == ActionState::Waiting);
-            return waiting.for_each(|seat| self.queue(seat.id));
+            for seat in seats.iter().filter(|seat| seat.state == ActionState::Waiting) {
+                self.begin(seat, plan, before);
+            }
+            return;
         };
         let by = format!("fail-fast: action `{}` did not succeed", failed.name(plan));
         for seat in &seats {
@@ -219,18 +269,24 @@ impl Board {
         }
     }
 
-    fn play_sequence(&mut self, stage: usize, plan: &StagePlan) {
+    fn play_sequence(&mut self, stage: usize, plan: &StagePlan, before: Before) {
         let seats = self.of_stage(stage);
         if let Some(failed) = seats.iter().find(|seat| plan.fail_fast && seat.has_failed()) {
             let reason = format!("action `{}` did not succeed", failed.name(plan));
             let behind = seats.iter().filter(|seat| seat.place > failed.place && seat.state == ActionState::Waiting);
-            behind.for_each(|seat| self.end(seat.id, Conclusion::Skipped, &reason));
+            let barred = behind.filter(|seat| !asks_for_result(plan.actions.get(seat.place)));
+            barred.for_each(|seat| self.end(seat.id, Conclusion::Skipped, &reason));
         }
         let seats = self.of_stage(stage);
         let under_way = |seat: &Seat| matches!(seat.state, ActionState::Queued | ActionState::Running);
-        if !seats.iter().any(under_way) {
-            let next = seats.iter().find(|seat| seat.state == ActionState::Waiting);
-            next.into_iter().for_each(|seat| self.queue(seat.id));
+        if seats.iter().any(under_way) {
+            return;
+        }
+        for seat in seats.iter().filter(|seat| seat.state == ActionState::Waiting) {
+            let failed = seats.iter().any(|other| other.place < seat.place && other.has_failed());
+            if self.begin(seat, plan, if failed { Before::Failure } else { before }) {
+                return;
+            }
         }
     }
 
@@ -240,10 +296,12 @@ impl Board {
         let ends = ends?;
         let (conclusion, bars) = match gate {
             Gate::Closed if ends.is_empty() => return None,
-            Gate::Open if ends.is_empty() => (Conclusion::Success, None),
+            Gate::Open { bars } if ends.is_empty() => (Conclusion::Success, bars),
             Gate::Shut(reason) if ends.is_empty() => (Conclusion::Skipped, Some(reason)),
+            Gate::Left { bars, .. } if ends.is_empty() => (Conclusion::Skipped, bars),
             Gate::Shut(reason) => (worst(ends), Some(reason)),
-            Gate::Closed | Gate::Open => (worst(ends), None),
+            Gate::Open { bars } | Gate::Left { bars, .. } => (worst(ends), bars),
+            Gate::Closed => (worst(ends), None),
         };
         let own = (!conclusion.lets_go_on()).then(|| format!("stage `{}` ended: {conclusion}", stage.name));
         Some(StageEnd { conclusion, bars: own.or(bars) })

@@ -19,7 +19,10 @@ pub fn scopes(event: &Event) -> Vec<String> {
     let branch = |name: &str| format!("branch {name}");
     let default = branch(&event.repository.default_branch);
     let (own, base) = match &event.kind {
-        EventKind::Push { branch: name } => (branch(name), None),
+        EventKind::Push { branch: name }
+        | EventKind::Schedule { branch: name, .. }
+        | EventKind::Manual { branch: name, .. }
+        | EventKind::Flow { branch: name, .. } => (branch(name), None),
         EventKind::Tag { tag } => (format!("tag {tag}"), None),
         EventKind::PullRequest(pull) => (format!("pull request {}", pull.number), Some(branch(&pull.base))),
         EventKind::MergeGroup { base, .. } => (format!("merge group of {base}"), Some(branch(base))),

@@ -7,14 +7,17 @@ use futures::{StreamExt, stream};
 
 use super::{
     Engine, EngineError, Result,
+    circumstances::circumstances,
     rerun::{self, ForgeOr, Newest, Pressed, Unwilling},
+    start::{self, Failed, Kept},
 };
 use crate::{
-    flow::{self, Decision, Given},
+    executor::{Executor, Unable},
+    flow::{self, Circumstances, Decision, Given},
     forge::{FlowFile, Forge, ForgeError, Moved, Reading},
     model::{
         Button, Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Plan, RepositoryName, RunState,
-        Trust, UntrustedReason, backoff,
+        Start, Trust, UntrustedReason, backoff,
     },
     store::{DeliveryRow, NewRun, Tx},
 };
@@ -29,6 +32,8 @@ pub(super) struct Foreseen {
     /// Whose event it is, if its body says so.
     repository: Option<RepositoryName>,
     pub(super) outcome: Outcome,
+    /// What a push's files say of other starts.
+    kept: Option<Kept>,
 }
 
 /// The ways that a delivery may go.
@@ -134,7 +139,7 @@ impl Engine {
     async fn write(&self, outcomes: &[(Foreseen, DeliveryRow)]) -> Result<()> {
         let moved: Vec<_> = outcomes.iter().map(|(_, delivery)| self.moved(delivery)).collect();
         let mut tx = self.store.write().await?;
-        for ((Foreseen { repository, outcome }, delivery), moved) in outcomes.iter().zip(&moved) {
+        for ((Foreseen { repository, outcome, kept }, delivery), moved) in outcomes.iter().zip(&moved) {
             if let Some(repository) = repository {
                 tx.delivery_is_about(delivery.id, repository).await?;
             }
@@ -143,6 +148,9 @@ impl Engine {
             self.write_one(&mut tx, outcome, delivery).await?;
             if !outcome.is_postponed() {
                 self.arrived(&mut tx, delivery, moved.as_ref()).await?;
+                if let (Some(kept), None) = (kept, &repeated) {
+                    self.keep_starters(&mut tx, kept).await?;
+                }
             }
         }
         Ok(tx.commit().await?)
@@ -209,7 +217,7 @@ impl Engine {
 
     /// What a delivery comes to. Reads the forge; writes nothing.
     pub(super) async fn foresee(&self, delivery: &DeliveryRow) -> Foreseen {
-        let about_nobody = |outcome| Foreseen { repository: None, outcome };
+        let about_nobody = |outcome| Foreseen { repository: None, outcome, kept: None };
         let Some(forge) = self.forges.get(&delivery.forge) else {
             let reason = format!("{} is no longer configured on this server", delivery.forge);
             return about_nobody(Outcome::Nothing { reason });
@@ -218,43 +226,82 @@ impl Engine {
             let gone = "this wish for a re-run cannot be read, or its run is gone";
             return about_nobody(newest(delivery, self.asked(delivery).await, gone));
         }
+        if start::EVENTS.contains(&delivery.event.as_str()) {
+            return self.foresee_start(forge.as_ref(), delivery).await;
+        }
         match forge.read(&delivery.event, &delivery.body) {
             Ok(Reading::Event(event)) => {
                 let repository = Some(event.repository.name.clone());
-                let outcome = match self.draft(forge.as_ref(), &event).await {
-                    Ok(Draft::Runs(drafts)) => Outcome::Runs(Box::new(event), drafts),
-                    Ok(Draft::Nothing(reason)) => Outcome::Nothing { reason },
-                    Err(error) => postponed_or_refused(delivery, &error),
+                let (outcome, kept) = match self.draft(forge.as_ref(), &event).await {
+                    Ok((Draft::Runs(drafts), kept)) => (Outcome::Runs(Box::new(event), drafts), kept),
+                    Ok((Draft::Nothing(reason), kept)) => (Outcome::Nothing { reason }, kept),
+                    Err(error) => (postponed_or_refused(delivery, &error), None),
                 };
-                Foreseen { repository, outcome }
+                Foreseen { repository, outcome, kept }
             }
             Ok(Reading::Rerun(rerun)) if rerun.button == Some(Button::Newest) => {
                 let found = self.pressed_for_newest(&rerun).await;
                 let outcome = newest(delivery, found, &rerun::unknown(&rerun));
-                Foreseen { repository: Some(rerun.repository.name), outcome }
+                Foreseen { repository: Some(rerun.repository.name), outcome, kept: None }
             }
             Ok(Reading::Rerun(rerun)) => {
-                Foreseen { repository: Some(rerun.repository.name.clone()), outcome: Outcome::Rerun(rerun) }
+                Foreseen { repository: Some(rerun.repository.name.clone()), outcome: Outcome::Rerun(rerun), kept: None }
             }
             Ok(Reading::Nothing(reason)) => about_nobody(Outcome::Nothing { reason }),
             Err(error) => about_nobody(Outcome::Unreadable { reason: error.to_string() }),
         }
     }
 
-    async fn draft(&self, forge: &dyn Forge, event: &Event) -> Result<Draft, ForgeError> {
+    /// What a start of ours comes to.
+    async fn foresee_start(&self, forge: &dyn Forge, delivery: &DeliveryRow) -> Foreseen {
+        let Ok(start) = serde_json::from_slice::<Start>(&delivery.body) else {
+            let reason = "this start cannot be read".to_owned();
+            return Foreseen { repository: None, outcome: Outcome::Unreadable { reason }, kept: None };
+        };
+        let outcome = match self.draft_start(forge, &start).await {
+            Ok(outcome) => outcome,
+            Err(Failed::Nothing(reason)) => Outcome::Nothing { reason },
+            Err(Failed::Forge(error)) => postponed_or_refused(delivery, &error),
+            Err(Failed::Ours(error)) => {
+                Outcome::Postponed { after: backoff(delivery.tries), trouble: format!("the server: {error}") }
+            }
+        };
+        Foreseen { repository: Some(start.repository), outcome, kept: None }
+    }
+
+    async fn draft_start(&self, forge: &dyn Forge, start: &Start) -> Result<Outcome, Failed> {
+        let event = self.begun(forge, start).await?;
+        let mut files = forge.flow_files(&event.repository, &event.sha).await?;
+        files.retain(|file| start.path.as_ref().is_none_or(|path| *path == file.path));
+        let circumstances = circumstances(forge, &event, &files).await?;
+        let drafts = draft_started(files, &event, &circumstances, start.flow.as_deref(), self.executor.as_ref());
+        if drafts.runs.is_empty() {
+            let reasons: Vec<String> =
+                drafts.unasked.iter().map(|file| format!("{}: {}", file.path, file.reason)).collect();
+            let nowhere = || format!("commit {} has no such flow file", event.sha.short());
+            return Err(Failed::Nothing(if reasons.is_empty() { nowhere() } else { reasons.join("; ") }));
+        }
+        Ok(Outcome::Runs(Box::new(event), drafts))
+    }
+
+    async fn draft(&self, forge: &dyn Forge, event: &Event) -> Result<(Draft, Option<Kept>), ForgeError> {
         if let Trust::Untrusted(reason) = &event.trust {
-            return Ok(Draft::Nothing(untrusted(reason)));
+            return Ok((Draft::Nothing(untrusted(reason)), None));
         }
         let files = forge.flow_files(&event.repository, &event.sha);
         let (files, pull) = futures::try_join!(files, open_pull_request(forge, event))?;
+        let kept = Kept::of(event, &files);
         if let Some(number) = pull {
-            return Ok(Draft::Nothing(format!("pull request #{number} is open from this branch: its run is the one")));
+            let reason = format!("pull request #{number} is open from this branch: its run is the one");
+            return Ok((Draft::Nothing(reason), kept));
         }
         if files.is_empty() {
             let sha = event.sha.short();
-            return Ok(Draft::Nothing(format!("commit {sha} has neither .containerops.yml nor .containerops/*.yml")));
+            let reason = format!("commit {sha} has neither .containerops.yml nor .containerops/*.yml");
+            return Ok((Draft::Nothing(reason), kept));
         }
-        Ok(draft_all(files, event, &self.settings.given))
+        let circumstances = circumstances(forge, event, &files).await?;
+        Ok((draft_all(files, event, &circumstances, &self.settings.given, self.executor.as_ref()), kept))
     }
 
     async fn write_runs(&self, tx: &mut Tx, delivery: &DeliveryRow, event: &Event, drafts: &[Drafted]) -> Result<()> {
@@ -334,17 +381,27 @@ async fn open_pull_request(forge: &dyn Forge, event: &Event) -> Result<Option<u6
         EventKind::Push { branch } if *branch != event.repository.default_branch => {
             forge.open_pull_request(&event.repository, branch).await
         }
-        EventKind::Push { .. } | EventKind::Tag { .. } | EventKind::PullRequest(_) | EventKind::MergeGroup { .. } => {
-            Ok(None)
-        }
+        EventKind::Push { .. }
+        | EventKind::Tag { .. }
+        | EventKind::PullRequest(_)
+        | EventKind::MergeGroup { .. }
+        | EventKind::Schedule { .. }
+        | EventKind::Manual { .. }
+        | EventKind::Flow { .. } => Ok(None),
     }
 }
 
-fn draft_all(files: Vec<FlowFile>, event: &Event, given: &Given) -> Draft {
+fn draft_all(
+    files: Vec<FlowFile>,
+    event: &Event,
+    circumstances: &Circumstances,
+    given: &Given,
+    executor: &dyn Executor,
+) -> Draft {
     let mut runs: Vec<Drafted> = Vec::new();
     let mut unasked = Vec::new();
     for file in files {
-        match draft_one(&file, event, given) {
+        match draft_one(&file, event, circumstances, given, executor) {
             Ok(draft) => runs.push(unique(draft, &runs)),
             Err(reason) => unasked.push(Unasked { path: file.path, reason }),
         }
@@ -356,36 +413,109 @@ fn draft_all(files: Vec<FlowFile>, event: &Event, given: &Given) -> Draft {
     Draft::Runs(Drafts { runs, unasked })
 }
 
+/// A start makes runs only of what can run: what is wrong with a file was told when it was pushed.
+fn draft_started(
+    files: Vec<FlowFile>,
+    event: &Event,
+    circumstances: &Circumstances,
+    only: Option<&str>,
+    executor: &dyn Executor,
+) -> Drafts {
+    let (mut runs, mut unasked): (Vec<Drafted>, _) = (Vec::new(), Vec::new());
+    for file in files {
+        match draft_one(&file, event, circumstances, &Given::default(), executor) {
+            Ok(draft) if only.is_some_and(|only| only != draft.flow) => {
+                unasked.push(Unasked { path: file.path, reason: format!("it is called {}", draft.flow) });
+            }
+            Ok(draft) if draft.plan.is_none() => unasked.push(Unasked { path: file.path, reason: draft.reason }),
+            Ok(draft) => runs.push(unique(draft, &runs)),
+            Err(reason) => unasked.push(Unasked { path: file.path, reason }),
+        }
+    }
+    Drafts { runs, unasked }
+}
+
 /// Err: the file does not know this kind of event, so there is nothing to show anywhere.
-pub(super) fn draft_one(file: &FlowFile, event: &Event, given: &Given) -> Result<Drafted, String> {
-    let flow = match flow::read_given(&file.path, &event.repository.name, &file.content, given) {
+pub(super) fn draft_one(
+    file: &FlowFile,
+    event: &Event,
+    circumstances: &Circumstances,
+    given: &Given,
+    executor: &dyn Executor,
+) -> Result<Drafted, String> {
+    let mut flow = match flow::read_given(&file.path, &event.repository.name, &file.content, given) {
         Ok(flow) => flow,
-        Err(diagnostics) => return Ok(broken(file, diagnostics)),
+        Err(diagnostics) => return Ok(broken(file, diagnostics, circumstances)),
     };
+    if let EventKind::Manual { inputs, .. } = &event.kind
+        && !inputs.is_empty()
+        && flow.refuses(inputs).is_none()
+    {
+        let given = Given { inputs: inputs.clone(), ..given.clone() };
+        let read = flow::read_given(&file.path, &event.repository.name, &file.content, &given);
+        flow = read.map_err(|wrong| {
+            let first = wrong.first().map_or_else(String::new, |first| format!(": {}", first.message));
+            format!("with these inputs the file is wrong{first}")
+        })?;
+    }
     let draft = |plan, state, reason| Drafted {
         path: file.path.clone(),
         flow: flow.name().to_owned(),
         plan,
-        diagnostics: flow.warnings().to_vec(),
+        diagnostics: flow.warnings().iter().cloned().chain(flow.note(event, circumstances)).collect(),
         state,
         reason,
     };
-    match flow.plan(event) {
-        Decision::Run(plan) => Ok(draft(Some(plan), RunState::Queued, String::new())),
+    match flow.plan_in(event, circumstances) {
+        Decision::Run(plan) => match executor.unable(&plan) {
+            unable if unable.is_empty() => Ok(draft(Some(plan), RunState::Queued, String::new())),
+            unable => Ok(refused(draft(None, RunState::Ended(Conclusion::Failure), String::new()), executor, &unable)),
+        },
+        Decision::Broken(diagnostic) => {
+            let mut diagnostics = flow.warnings().to_vec();
+            diagnostics.push(diagnostic);
+            Ok(broken(file, diagnostics, circumstances))
+        }
         Decision::LeftOut { reason } => Ok(draft(None, RunState::Ended(Conclusion::Skipped), reason)),
         Decision::Unasked { reason } => Err(reason),
     }
 }
 
-fn broken(file: &FlowFile, diagnostics: Vec<Diagnostic>) -> Drafted {
+fn broken(file: &FlowFile, diagnostics: Vec<Diagnostic>, circumstances: &Circumstances) -> Drafted {
     let errors = diagnostics.iter().filter(|diagnostic| super::tell::is_error(diagnostic)).count();
     Drafted {
         path: file.path.clone(),
         flow: flow::name_of(&file.path),
         plan: None,
         diagnostics,
-        state: RunState::Ended(Conclusion::Failure),
-        reason: format!("the flow file has {errors} error{}", if errors == 1 { "" } else { "s" }),
+        state: RunState::Ended(if circumstances.skip.is_some() { Conclusion::Skipped } else { Conclusion::Failure }),
+        reason: match &circumstances.skip {
+            Some(reason) => reason.clone(),
+            None => format!("the flow file has {errors} error{}", if errors == 1 { "" } else { "s" }),
+        },
+    }
+}
+
+/// A run that this server's executor cannot do ends before it begins.
+fn refused(draft: Drafted, executor: &dyn Executor, unable: &[Unable]) -> Drafted {
+    let diagnostic = |unable: &Unable| Diagnostic {
+        severity: crate::model::Severity::Error,
+        message: unable.message.clone(),
+        line: 1,
+        column: 1,
+        length: 0,
+        source: String::new(),
+        hint: Some(unable.hint.to_owned()),
+    };
+    let more = match unable.len() {
+        0 | 1 => String::new(),
+        all => format!(" (and {} more)", all - 1),
+    };
+    let first = unable.first().map_or("", |unable| &unable.message);
+    Drafted {
+        diagnostics: unable.iter().map(diagnostic).chain(draft.diagnostics).collect(),
+        reason: format!("the {} executor cannot do this: {first}{more}", executor.kind().as_str()),
+        ..draft
     }
 }
 

@@ -16,6 +16,7 @@
 //! - [`source`]: snapshots of commits, which pods stream;
 //! - [`control`]: what people ask: cancel;
 //! - [`rerun`]: once more, wholly or in part;
+//! - [`start`]: what starts flows besides what happens on a forge;
 //! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
 //! - [`janitor`]: what nobody needs any more is removed;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
@@ -25,6 +26,7 @@ mod advance;
 mod append;
 mod bundle;
 pub mod cache;
+mod circumstances;
 mod claim;
 mod contact;
 pub mod control;
@@ -45,6 +47,7 @@ mod seal;
 mod settle;
 pub mod shelf;
 pub mod source;
+pub mod start;
 mod tail;
 pub mod tell;
 pub mod title;

@@ -1,11 +1,14 @@
 //! Brings a run up to date after anything in it changed: what may start is queued, what cannot any more is ended,
 //! and the forge's reports are wanted. Always in the transaction of the change itself, so that no crash comes between.
 
-use super::{Engine, EngineError, Move, Result, Seat, Seen, Stop, advance, tell, turns::waiting, worst};
+use super::{Engine, EngineError, Move, Result, Seat, Seen, Stop, advance, tell, turn::find, turns::waiting, worst};
+use std::collections::BTreeMap;
+
 use crate::{
+    flow::{self, Before},
     model::{
-        ActionPlan, ActionState, AttemptId, AttemptState, Conclusion, JobState, Plan, RunId, RunState, Time, Verdict,
-        Waiting,
+        ActionPlan, ActionState, AttemptId, AttemptState, Conclusion, JobPlan, JobState, Output, Plan, RunId, RunState,
+        Sequencing, Time, Verdict, Waiting,
     },
     store::{ActionRow, AttemptRow, Change, JobRow, RunRow, Tx},
 };
@@ -67,7 +70,8 @@ impl Engine {
         }
         let actions = tx.actions(run.id).await?;
         let mut played = Played::On;
-        for step in advance(&Seen { plan, actions: seats(&actions), stop }) {
+        let outputs = asked_outputs(tx, run.id, plan).await?;
+        for step in advance(&Seen { plan, actions: seats(&actions), stop, outputs: &outputs }) {
             if matches!(step, Move::EndRun(..)) {
                 played = Played::ToItsEnd;
             }
@@ -129,7 +133,7 @@ impl Engine {
     async fn settle_attempt(&self, tx: &mut Tx, id: AttemptId, now: Time) -> Result<()> {
         let place = Place::of(tx, id).await?;
         let jobs = tx.jobs(id).await?;
-        let ends = skip_after_failure(tx, &place, jobs, now).await?;
+        let ends = skip_what_cannot_run(tx, &place, jobs, now).await?;
         tx.ring(Change::Attempt(id));
         let Some(ends) = ends else {
             return self.settle(tx, place.run.id, now).await;
@@ -196,6 +200,30 @@ impl Place {
     }
 }
 
+impl Place {
+    /// How what came before the attempt's action ended: the stages that it needs, and in a sequence the actions before.
+    async fn before(&self, tx: &mut Tx) -> Result<Before> {
+        let (plan, (own, place)) = (self.flow()?, places(&self.action));
+        let mut needed = vec![false; plan.stages.len()];
+        let mut next: Vec<usize> = plan.stages.get(own).map(|stage| stage.needs.clone()).unwrap_or_default();
+        while let Some(stage) = next.pop() {
+            if needed.get(stage) == Some(&false) {
+                needed[stage] = true;
+                next.extend(&plan.stages[stage].needs);
+            }
+        }
+        let sequence = plan.stages.get(own).is_some_and(|stage| stage.sequencing == Sequencing::Sequence);
+        let rows = tx.actions(self.run.id).await?;
+        let failed = rows.iter().any(|row| {
+            let (stage, at) = places(row);
+            let is_before = needed.get(stage) == Some(&true) || (stage == own && sequence && at < place);
+            let ended_badly = row.state.conclusion().is_some_and(|end| !end.lets_go_on());
+            is_before && ended_badly
+        });
+        Ok(if failed { Before::Failure } else { Before::Success })
+    }
+}
+
 /// An action's places in its plan.
 pub(super) fn places(action: &ActionRow) -> (usize, usize) {
     (usize::try_from(action.stage).unwrap_or(usize::MAX), usize::try_from(action.place).unwrap_or(usize::MAX))
@@ -227,16 +255,26 @@ async fn make(tx: &mut Tx, run: &RunRow, step: Move, now: Time) -> Result<()> {
         }
         Move::EndRun(conclusion, reason) => {
             tx.set_run_state(run.id, &RunState::Ended(conclusion), &reason, now).await?;
+            if matches!(conclusion, Conclusion::Success | Conclusion::Warning) {
+                super::start::follow(tx, run, now).await?;
+            }
         }
     }
     tx.ring(Change::Run(run.id));
     Ok(())
 }
 
-/// Skips the jobs after one that failed and may not. The verdicts of all, once all have ended.
-async fn skip_after_failure(tx: &mut Tx, place: &Place, jobs: Vec<JobRow>, now: Time) -> Result<Option<Vec<Verdict>>> {
+/// Skips the jobs after one that failed and may not, and those whose conditions do not hold. The verdicts of all, once
+/// all have ended.
+async fn skip_what_cannot_run(
+    tx: &mut Tx,
+    place: &Place,
+    jobs: Vec<JobRow>,
+    now: Time,
+) -> Result<Option<Vec<Verdict>>> {
     let plan = place.plan()?;
     let mut failed: Option<String> = None;
+    let stopping = place.action.cancelled_by.is_some();
     let mut ends = Vec::with_capacity(jobs.len());
     for (job, row) in plan.jobs.iter().zip(jobs) {
         match (&row.state.0, &failed) {
@@ -246,15 +284,69 @@ async fn skip_after_failure(tx: &mut Tx, place: &Place, jobs: Vec<JobRow>, now: 
                 }
                 ends.push(verdict.clone());
             }
-            (JobState::Waiting, Some(reason)) => {
-                let verdict = Verdict::Skipped { reason: reason.clone() };
+            (JobState::Waiting, failure) => {
+                let Some(reason) = why_not(tx, place, job, failure.as_ref(), stopping).await? else { return Ok(None) };
+                let verdict = Verdict::Skipped { reason };
                 tx.set_job_state(row.id, &JobState::Ended(verdict.clone()), now).await?;
                 ends.push(verdict);
             }
-            (JobState::Waiting | JobState::Running, _) => return Ok(None),
+            (JobState::Running, _) => return Ok(None),
         }
     }
     Ok(Some(ends))
+}
+
+/// Why a job does not run whose turn has come; `None`: it does.
+async fn why_not(
+    tx: &mut Tx,
+    place: &Place,
+    job: &JobPlan,
+    failure: Option<&String>,
+    stopping: bool,
+) -> Result<Option<String>> {
+    match (failure, &job.when) {
+        // what is being stopped starts nothing, however it is asked
+        (Some(reason), Some(when)) if stopping || !flow::asks_for_result(when) => Ok(Some(reason.clone())),
+        (Some(reason), None) => Ok(Some(reason.clone())),
+        (None, None) => Ok(None),
+        (_, Some(when)) => {
+            let before = if failure.is_some() { Before::Failure } else { place.before(tx).await? };
+            let outputs = outputs_of(tx, place.run.id, place.flow()?, &when.outputs).await?;
+            Ok((!flow::holds(when, before, &outputs)).then(|| when.to_string()))
+        }
+    }
+}
+
+/// Why a job whose turn has come is left out by its condition; `None`: it runs.
+pub(super) async fn left_out(tx: &mut Tx, place: &Place, job: &JobRow) -> Result<Option<String>> {
+    let at = usize::try_from(job.place).unwrap_or(usize::MAX);
+    let Some(plan) = place.plan()?.jobs.get(at).filter(|plan| plan.when.is_some()) else { return Ok(None) };
+    let plan = plan.clone();
+    let rows = tx.jobs(place.attempt.id).await?;
+    let earlier = place.plan()?.jobs.iter().zip(&rows).take(at);
+    let mut verdicts = earlier.filter_map(|(before, row)| Some((before, row.state.verdict()?)));
+    let failed = verdicts.find(|(before, end)| !end.conclusion().lets_go_on() && !lenient(before.allow_failure, end));
+    let failed = failed.map(|(before, end)| format!("job `{}`: {end}", before.name));
+    why_not(tx, place, &plan, failed.as_ref(), false).await
+}
+
+/// What was written of the outputs that the conditions of stages and actions ask for.
+async fn asked_outputs(tx: &mut Tx, run: RunId, plan: &Plan) -> Result<BTreeMap<String, String>> {
+    let of_actions = plan.stages.iter().flat_map(|stage| &stage.actions).filter_map(|action| action.when.as_ref());
+    let whens = plan.stages.iter().filter_map(|stage| stage.when.as_ref()).chain(of_actions);
+    let asked: Vec<Output> = whens.flat_map(|when| when.outputs.clone()).collect();
+    outputs_of(tx, run, plan, &asked).await
+}
+
+async fn outputs_of(tx: &mut Tx, run: RunId, plan: &Plan, asked: &[Output]) -> Result<BTreeMap<String, String>> {
+    let mut outputs = BTreeMap::new();
+    for output in asked {
+        let Some(places) = find(plan, &output.job) else { continue };
+        if let Some(value) = tx.output_of(run, places, output).await? {
+            outputs.insert(flow::output_name(output), value);
+        }
+    }
+    Ok(outputs)
 }
 
 /// Failure may be allowed; being cancelled or losing the pod is no failure of the author's.

@@ -67,8 +67,12 @@ fn ended_title(story: &Story, conclusion: Conclusion) -> String {
         return format!("{conclusion}{whose} {place}: {reason}");
     }
     let carried = story.actions.iter().filter(|chapter| chapter.carried.is_some()).count();
-    let more = if carried > 0 { format!(", {carried} carried over") } else { String::new() };
-    match (story.run.reason.as_str(), took(story.run.started, story.run.ended), story.actions.len() - carried) {
+    let is_skipped = |chapter: &&Chapter| chapter.action.state.0 == ActionState::Ended(Conclusion::Skipped);
+    let skipped = story.actions.iter().filter(|chapter| chapter.carried.is_none()).filter(is_skipped).count();
+    let ran = story.actions.len() - carried - skipped;
+    let part = |count: usize, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
+    let more = part(carried, "carried over") + &part(if ran > 0 { skipped } else { 0 }, "skipped");
+    match (story.run.reason.as_str(), took(story.run.started, story.run.ended), ran) {
         ("", Some(span), 1) => format!("1 action in {span}{more}"),
         ("", Some(span), ran) => format!("{ran} actions in {span}{more}"),
         ("", None, _) => format!("{conclusion}{more}"),

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     Engine, EngineError, Result,
-    settle::{Place, places},
+    settle::{Place, left_out, places},
     verdict::{Evidence, verdict},
 };
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
         OUTPUTS_MAX, Outputs, Start, Upload, Work,
     },
     blob::{Blob, Digest},
+    flow,
     model::{
         ActionState, Artifact, AttemptState, Checkout, EventKind, JobPath, JobPlan, JobState, Program, RunState,
         Subscription, Time, Verdict,
@@ -76,6 +77,10 @@ impl Engine {
         if !super::claim::may_start(tx, &place, job).await? {
             return Ok(ClaimAnswer::Wait);
         }
+        if let Some(reason) = left_out(tx, &place, job).await? {
+            self.end_job(tx, job, Verdict::Skipped { reason: reason.clone() }, now).await?;
+            return leave(&reason);
+        }
         self.work(tx, &place, job, now).await
     }
 
@@ -91,6 +96,12 @@ impl Engine {
                 None => return self.unwritten(tx, job, subscription, now).await,
             }
         }
+        // the first job that runs lays out the workspace; those before it may have been left out
+        let before = tx.jobs(job.attempt_id).await?;
+        let podless = tx.podless(job.attempt_id).await?;
+        let has_workspace = |other: &JobRow| podless.iter().all(|row| row.job_id != other.id);
+        let mut before = before.iter().filter(|other| other.place < job.place && has_workspace(other));
+        let first = before.all(|other| other.started.is_none());
         let downloads = match self.downloads(tx, place, plan, job.id).await? {
             Ok(downloads) => downloads,
             Err(words) => return self.cannot_start(tx, job, words, now).await,
@@ -103,7 +114,7 @@ impl Engine {
             job: job.id,
             start: start(plan, place),
             environments,
-            source: place.run.source.clone().filter(|_| is_first(place, job) && checkout == Checkout::Commit),
+            source: place.run.source.clone().filter(|_| first && checkout == Checkout::Commit),
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
@@ -191,7 +202,8 @@ impl Engine {
         if let EventKind::Tag { tag } = &event.kind {
             all.push(("CO_TAG", tag.clone()));
         }
-        Ok(all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        let inputs = place.flow()?.inputs.iter().map(|(name, value)| (flow::input_variable(name), value.clone()));
+        Ok(all.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(inputs).collect())
     }
 
     /// The job of a session, whose agent speaks.
@@ -352,12 +364,6 @@ enum Wish {
 
 fn source_is_made_again() -> Denied {
     EngineError::Broken("the snapshot is being made again".to_owned()).into()
-}
-
-/// Whether a job's container is its action's first: it makes the workspace.
-fn is_first(place: &Place, job: &JobRow) -> bool {
-    let first = place.plan().ok().and_then(|plan| plan.jobs.iter().position(|job| !job.is_podless()));
-    usize::try_from(job.place).ok() == first
 }
 
 fn start(plan: &JobPlan, place: &Place) -> Start {

@@ -1,7 +1,12 @@
 //! Executors place an attempt's containers somewhere, watch them, and remove them. They know nothing of flows, logs or
 //! results: those come from the agent that each container runs.
 
+mod ability;
+mod amount;
+mod answer;
+pub mod docker;
 pub mod kubernetes;
+mod label;
 mod news;
 pub mod process;
 pub mod registry;
@@ -11,8 +16,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::model::{AttemptId, Infrastructure, JobId, Resources, RunId};
+use crate::model::{AttemptId, Infrastructure, JobId, Plan, Resources, RunId};
 
+pub use ability::Unable;
 pub use news::{Changed, News};
 pub use process::Process;
 
@@ -21,6 +27,11 @@ pub use process::Process;
 pub trait Executor: Send + Sync {
     /// Which.
     fn kind(&self) -> ExecutorKind;
+
+    /// What of a plan it cannot do: such a run ends when it is made, with these words.
+    fn unable(&self, _plan: &Plan) -> Vec<Unable> {
+        Vec::new()
+    }
 
     /// Places an attempt. Its name is the attempt's id, so that a repeated call finds it and is a success.
     ///
@@ -49,6 +60,8 @@ pub trait Executor: Send + Sync {
 pub enum ExecutorKind {
     /// Pods.
     Kubernetes,
+    /// Containers of Docker or Podman.
+    Docker,
     /// Processes of this machine, with no isolation at all.
     Process,
 }
@@ -58,6 +71,7 @@ impl ExecutorKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Kubernetes => "kubernetes",
+            Self::Docker => "docker",
             Self::Process => "process",
         }
     }
@@ -137,7 +151,7 @@ pub enum Outside {
 }
 
 /// An attempt, or one of its jobs, will never run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Hopeless {
     /// The job that it is about; `None`: all of them.
     pub job: Option<JobId>,
@@ -153,7 +167,7 @@ impl Hopeless {
 }
 
 /// Why something will never run. The messages are the cluster's or the registry's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Why {
     /// There is no such image. The author's mistake.
     ImageNotFound {

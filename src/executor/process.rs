@@ -29,8 +29,8 @@ use async_trait::async_trait;
 use tokio::process::Child;
 
 use self::attempt::{Agent, Attempt};
-use super::{Changed, Container, Executor, ExecutorError, ExecutorKind, News, Observation, Placement};
-use crate::model::AttemptId;
+use super::{Changed, Container, Executor, ExecutorError, ExecutorKind, News, Observation, Placement, Unable, ability};
+use crate::model::{AttemptId, Plan};
 
 /// Runs agents below a directory.
 #[derive(Debug, Clone)]
@@ -85,6 +85,10 @@ async fn watch(mut child: Child, lock: &Path, exit: &Path) {
 impl Executor for Process {
     fn kind(&self) -> ExecutorKind {
         ExecutorKind::Process
+    }
+
+    fn unable(&self, plan: &Plan) -> Vec<Unable> {
+        ability::of_processes(plan)
     }
 
     async fn start(&self, placement: &Placement) -> Result<(), ExecutorError> {

@@ -9,11 +9,13 @@ use super::{
     job, keys,
     names::{self, Named},
     scalar::{self, Toggle},
+    when,
 };
 
 /// The action in `fields`; none if it has no job, which is a success that needs no pod.
 pub(super) fn read(fields: &mut Fields<'_>, stage: &str, name: &str, reading: &mut Reading<'_>) -> Option<ActionPlan> {
     let title = scalar::title(fields, reading);
+    let when = when::read(fields, (stage, Some(name), None), reading);
     let allow_failure = scalar::boolean(fields, "allow-failure", Toggle::Off, reading);
     let caches = cache::read(fields, name, reading);
     let checkout = checkout::read(fields, reading);
@@ -23,7 +25,7 @@ pub(super) fn read(fields: &mut Fields<'_>, stage: &str, name: &str, reading: &m
         reading.findings.warning(fields.at(), message).hint("give it `jobs`, or an `image`");
         return None;
     }
-    Some(ActionPlan { name: name.to_owned(), title, allow_failure, jobs, caches, checkout })
+    Some(ActionPlan { name: name.to_owned(), title, allow_failure, when, jobs, caches, checkout })
 }
 
 fn jobs(fields: &mut Fields<'_>, stage: &str, action: &str, reading: &mut Reading<'_>) -> Vec<JobPlan> {

@@ -9,7 +9,7 @@ use crate::model::{Concurrency, Event, EventKind, Policy};
 
 use super::{
     Reading,
-    condition::{self, Condition, Kind},
+    condition::{self, Condition, Kind, Known, Vocabulary, Within},
     fields::Fields,
     findings::{printable, quoted},
     keys,
@@ -70,7 +70,7 @@ pub(super) fn read(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Rule {
 
 impl Rule {
     /// What the rule is for one event of the flow of this name; `None`: its runs have nothing to do with others.
-    pub(super) fn of(&self, event: &Event, flow: &str) -> Option<Concurrency> {
+    pub(super) fn of(&self, event: &Event, known: &Known<'_>, flow: &str) -> Option<Concurrency> {
         let own = matches!(self.group, Group::Default);
         let is_pull = event.pull_request().is_some();
         if !self.given && !is_pull {
@@ -79,7 +79,7 @@ impl Rule {
         let group = match &self.group {
             Group::Default => shortened(&default_group(event, flow)),
             Group::Named(name) => name.clone(),
-            Group::Expression(condition) => shortened(&condition.text(event)),
+            Group::Expression(condition) => shortened(&condition.text(known)),
         };
         if group.is_empty() {
             return None;
@@ -99,7 +99,11 @@ impl Rule {
 fn default_group(event: &Event, flow: &str) -> String {
     let home = &event.repository.name;
     match &event.kind {
-        EventKind::Push { branch } | EventKind::MergeGroup { branch, .. } => format!("{flow}/{home}/branch/{branch}"),
+        EventKind::Push { branch }
+        | EventKind::MergeGroup { branch, .. }
+        | EventKind::Schedule { branch, .. }
+        | EventKind::Manual { branch, .. }
+        | EventKind::Flow { branch, .. } => format!("{flow}/{home}/branch/{branch}"),
         EventKind::Tag { tag } => format!("{flow}/{home}/tag/{tag}"),
         EventKind::PullRequest(pull) => {
             let head = pull.head_repository.as_ref().map_or("deleted", |name| name.as_str());
@@ -139,7 +143,8 @@ fn group(node: &Node, reading: &mut Reading<'_>) -> Group {
 }
 
 fn expression(text: &Text, reading: &mut Reading<'_>) -> Option<Condition> {
-    match Condition::read(&text.text) {
+    let vocabulary = Vocabulary { inputs: &reading.inputs, within: Within::Group };
+    match Condition::read(&text.text, vocabulary) {
         Ok(condition) if condition.kind() == Kind::Text => return Some(condition),
         Ok(condition) => {
             let message = format!("a group is a text; this expression is {}", condition.kind());

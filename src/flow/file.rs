@@ -47,6 +47,7 @@ pub(super) fn read(root: &Node, path: &str, repository: &RepositoryName, reading
     }
     fields.claim_entry("variables");
     let triggers = triggers::read(&mut fields, reading);
+    reading.inputs = triggers.inputs().iter().map(|input| input.name.clone()).collect();
     let environments = environments::read(&mut fields, reading);
     let concurrency = concurrency::read(&mut fields, reading);
     let timeout = duration::timeout(&mut fields, reading);
@@ -54,10 +55,12 @@ pub(super) fn read(root: &Node, path: &str, repository: &RepositoryName, reading
     let stages = stages(&mut fields, &uri.name, reading);
     fields.close(reading);
 
-    let mut plan = Plan { flow: uri.name, uri: uri.uri, title, timeout, concurrency: None, stages };
+    let mut plan =
+        Plan { flow: uri.name, uri: uri.uri, title, timeout, concurrency: None, inputs: BTreeMap::new(), stages };
     check_sizes(&plan, root, reading);
     spread(&environments, &mut plan, root, reading);
     links::resolve(&mut plan, reading);
+    links::resolve_conditions(&mut plan, reading);
     artifacts::resolve(&mut plan, reading);
     Some(Draft { plan, triggers, concurrency })
 }

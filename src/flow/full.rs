@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{concurrency, condition};
 use crate::model::{
     ActionPlan, Artifact, Cache, Checkout, Concurrency, Download, JobPlan, Kubectl, Plan, Program, Sequencing,
-    StageKind, StagePlan,
+    StageKind, StagePlan, When,
 };
 
 /// The plan as a flow file that means the same.
@@ -13,6 +13,7 @@ pub fn full_form(plan: &Plan) -> String {
     let mut page = Page::default();
     page.line(0, &format!("uri: {}", scalar(&plan.uri)));
     page.text(0, "title", &plan.title);
+    page.inputs(plan);
     page.concurrency(plan.concurrency.as_ref());
     page.timeout(0, plan.timeout);
     page.line(0, "stages:");
@@ -39,6 +40,7 @@ impl Page {
         };
         self.line(2, &format!("type: {kind}"));
         self.line(2, &format!("needs: [{}]", needs.join(", ")));
+        self.when(2, stage.when.as_ref());
         if stage.kind != StageKind::Normal {
             return;
         }
@@ -52,6 +54,17 @@ impl Page {
         stage.actions.iter().for_each(|action| self.action(action));
     }
 
+    /// As they were given, they are what they are by default.
+    fn inputs(&mut self, plan: &Plan) {
+        if plan.inputs.is_empty() {
+            return;
+        }
+        let pairs: Vec<String> =
+            plan.inputs.iter().map(|(name, value)| format!("{}: {}", scalar(name), quote(value))).collect();
+        let inputs = pairs.join(", ");
+        self.line(0, &format!("on: {{push: , pull_request: , manual: {{inputs: {{{inputs}}}}}}}"));
+    }
+
     fn concurrency(&mut self, concurrency: Option<&Concurrency>) {
         let Some(Concurrency { group, policy, limit }) = concurrency else { return };
         let limit = limit.map_or_else(String::new, |limit| format!(", limit: {limit}"));
@@ -62,6 +75,7 @@ impl Page {
     fn action(&mut self, action: &ActionPlan) {
         self.line(3, &format!("- name: {}", scalar(&action.name)));
         self.text(4, "title", &action.title);
+        self.when(4, action.when.as_ref());
         self.line(4, &format!("allow-failure: {}", action.allow_failure));
         if !action.caches.is_empty() {
             self.line(4, "cache:");
@@ -81,6 +95,9 @@ impl Page {
 
     fn job(&mut self, job: &JobPlan) {
         self.line(5, &format!("- name: {}", scalar(&job.name)));
+        if job.kubectl.is_none() && is_of_the_original(job) {
+            self.line(6, "type: component");
+        }
         match &job.kubectl {
             Some(kubectl) => self.kubectl(kubectl),
             None => self.line(6, &format!("image: {}", scalar(&job.image))),
@@ -103,6 +120,13 @@ impl Page {
         }
         self.artifacts(job);
         self.line(6, &format!("allow-failure: {}", job.allow_failure));
+        self.when(6, job.when.as_ref());
+    }
+
+    fn when(&mut self, depth: usize, when: Option<&When>) {
+        if let Some(when) = when {
+            self.line(depth, &format!("when: {}", quote(&when.text)));
+        }
     }
 
     fn kubectl(&mut self, kubectl: &Kubectl) {
@@ -191,6 +215,12 @@ impl Page {
         self.0.push_str(text);
         self.0.push('\n');
     }
+}
+
+/// Whether only a file of the original's shape may set its variables.
+fn is_of_the_original(job: &JobPlan) -> bool {
+    let names = job.environments.keys().chain(job.subscriptions.iter().map(|link| &link.variable));
+    names.into_iter().any(|name| name.starts_with("CO_") && name != "CO_DATA")
 }
 
 fn duration(duration: Duration) -> String {

@@ -10,6 +10,8 @@ use crate::model::{ActionPlan, JobPath, JobPlan, Plan};
 pub struct Given {
     /// Values that stand over those of the file's own `variables`. A name that the file does not have changes nothing.
     pub variables: BTreeMap<String, String>,
+    /// What was given to a start by hand, and stands for `@NAME@`; whether it may be is not asked here.
+    pub inputs: BTreeMap<String, String>,
     /// The parts that are to run; empty: all.
     pub only: Vec<Part>,
 }

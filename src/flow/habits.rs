@@ -6,7 +6,7 @@
 mod secrets;
 mod shell;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::model::Diagnostic;
 
@@ -69,7 +69,7 @@ pub fn habits(text: &[u8]) -> Vec<(Habit, Diagnostic)> {
     let mut scratch = Findings::new(source);
     let Ok(mut root) = yaml::parse(source, &mut scratch) else { return Vec::new() };
     let written = root.clone();
-    variables::replace(&mut root, Shape::of(&written), &BTreeMap::new(), &mut scratch);
+    variables::replace(&mut root, Shape::of(&written), &super::Given::default(), &mut scratch);
     let mut look = Look { lines: source.lines().collect(), source, found: Vec::new() };
     look.flow(&root);
     look.found.sort_by_key(|found| (found.at.line, found.at.column, found.habit));

@@ -10,6 +10,7 @@ use super::{
     node::{Entry, Text, Value},
     resources,
     scalar::{self, Toggle},
+    when,
 };
 
 /// Linux takes no longer argument than 128 KiB, and a script is one.
@@ -37,6 +38,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
     let timeout = duration::timeout(fields, reading);
     let outputs = outputs(fields, reading);
     let allow_failure = scalar::boolean(fields, "allow-failure", Toggle::Off, reading);
+    let when = when::read(fields, (&path.stage, Some(&path.action), Some(&path.job)), reading);
     let name = path.job.clone();
     let artifacts = artifacts::read(fields, &path, reading);
     links::read(fields, path, reading);
@@ -51,6 +53,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         subscriptions: Vec::new(),
         allow_failure,
         kubectl: None,
+        when,
         artifacts,
         downloads: Vec::new(),
     }

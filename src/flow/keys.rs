@@ -25,16 +25,16 @@ pub(super) static FLOW: Level = Level {
 /// One of `stages`.
 pub(super) static STAGE: Level = Level {
     name: "a stage",
-    keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "actions"],
-    later: &["when", "approval"],
+    keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "when", "actions"],
+    later: &["approval"],
     ignored: &["status", "logs"],
 };
 
 /// One of `actions`.
 pub(super) static ACTION: Level = Level {
     name: "an action",
-    keys: &["name", "title", "allow-failure", "jobs", "cache", "checkout"],
-    later: &["when", "matrix", "services", "runtime", "node"],
+    keys: &["name", "title", "when", "allow-failure", "jobs", "cache", "checkout"],
+    later: &["matrix", "services", "runtime", "node"],
     ignored: &["status", "logs"],
 };
 
@@ -54,30 +54,41 @@ pub(super) static JOB: Level = Level {
         "resources",
         "timeout",
         "allow-failure",
+        "when",
         "artifacts",
         "kubectl",
         "namespace",
         "wait",
         "roll-back",
     ],
-    later: &["shell", "secrets", "inputs", "retry", "when", "reports", "strict"],
+    later: &["shell", "secrets", "inputs", "retry", "reports", "strict"],
     ignored: &["status", "logs"],
 };
 
 /// `on`.
 pub(super) static ON: Level = Level {
     name: "`on`",
-    keys: &["push", "pull_request", "tag"],
-    later: &["schedule", "manual", "flow"],
+    keys: &["push", "pull_request", "tag", "schedule", "manual", "flow"],
+    later: &[],
     ignored: &[],
 };
 
 /// `on: push` and `on: pull_request`.
 pub(super) static BRANCHES: Level =
-    Level { name: "a branch filter", keys: &["branches"], later: &["paths", "ignore-paths"], ignored: &[] };
+    Level { name: "a branch filter", keys: &["branches", "paths", "ignore-paths"], later: &[], ignored: &[] };
 
 /// `on: tag`.
 pub(super) static TAGS: Level = Level { name: "a tag filter", keys: &["names"], later: &[], ignored: &[] };
+
+/// One of `on: schedule`.
+pub(super) static SCHEDULE: Level =
+    Level { name: "a schedule", keys: &["cron", "timezone", "branch"], later: &[], ignored: &[] };
+
+/// `on: manual`.
+pub(super) static MANUAL: Level = Level { name: "`manual`", keys: &["inputs"], later: &[], ignored: &[] };
+
+/// One of `inputs`.
+pub(super) static INPUT: Level = Level { name: "an input", keys: &["default", "options"], later: &[], ignored: &[] };
 
 /// `concurrency`.
 pub(super) static CONCURRENCY: Level =

@@ -10,6 +10,7 @@ use super::{
     keys, links,
     node::{Entry, Text},
     scalar::{self, Toggle},
+    when,
 };
 
 /// A job's keys that are of use here, or that the original let stand.
@@ -50,6 +51,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
     let environments = environments::read(fields, reading);
     let timeout = duration::timeout(fields, reading);
     let allow_failure = scalar::boolean(fields, "allow-failure", Toggle::Off, reading);
+    let when = when::read(fields, (&path.stage, Some(&path.action), Some(&path.job)), reading);
     let name = path.job.clone();
     links::read(fields, path, reading);
     JobPlan {
@@ -63,6 +65,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         subscriptions: Vec::new(),
         allow_failure,
         kubectl: Some(kubectl),
+        when,
         artifacts: Vec::new(),
         downloads: Vec::new(),
     }

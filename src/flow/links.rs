@@ -4,7 +4,7 @@
 //! map lets the job run without its variables if the outputs were never written. As in the original, an empty job
 //! part means the action's only job.
 
-use crate::model::{JobPath, Output, Plan, Sequencing, StagePlan, Subscription};
+use crate::model::{JobPath, Output, Plan, Sequencing, StagePlan, Subscription, When};
 
 use super::{
     Reading, Shape, environments,
@@ -13,6 +13,7 @@ use super::{
     names,
     node::{Entry, Node, Text, Value},
     scalar,
+    when::Asking,
 };
 
 /// As many as a job may have outputs.
@@ -40,6 +41,60 @@ pub(super) fn read(fields: &mut Fields<'_>, subscriber: JobPath, reading: &mut R
         links.truncate(MAX_LINKS);
     }
     reading.links.extend(links);
+}
+
+/// Puts the outputs that conditions ask for into the plan, or says why they cannot be asked for.
+pub(super) fn resolve_conditions(plan: &mut Plan, reading: &mut Reading<'_>) {
+    let before = reachable(&plan.stages);
+    for asking in std::mem::take(&mut reading.asking) {
+        let Some(to) = place_of(plan, &asking) else { continue };
+        for text in &asking.outputs {
+            match output(plan, text, reading, |plan, from| check_reach(plan, &before, from, to)) {
+                Ok(found) if found.to_string() == *text => {
+                    when_at(plan, to).into_iter().for_each(|when| when.outputs.push(found.clone()));
+                }
+                Ok(found) => {
+                    let message = format!("{} is written out in a condition", quoted(text));
+                    reading.findings.error(asking.at, message).hint(format!("write outputs[\"{found}\"]"));
+                }
+                Err((message, hint)) => reading.findings.error(asking.at, message).maybe_hint(hint),
+            }
+        }
+    }
+}
+
+/// Where a condition stands: in a stage, an action of it, or a job of that.
+type Level = (usize, Option<(usize, Option<usize>)>);
+
+fn place_of(plan: &Plan, asking: &Asking) -> Option<Level> {
+    let s = plan.stages.iter().position(|stage| stage.name == asking.stage)?;
+    let Some(action) = &asking.action else { return Some((s, None)) };
+    let a = plan.stages[s].actions.iter().position(|known| known.name == *action)?;
+    let Some(job) = &asking.job else { return Some((s, Some((a, None)))) };
+    let j = plan.stages[s].actions[a].jobs.iter().position(|known| known.name == *job)?;
+    Some((s, Some((a, Some(j)))))
+}
+
+fn when_at(plan: &mut Plan, (s, within): Level) -> Option<&mut When> {
+    let stage = plan.stages.get_mut(s)?;
+    let Some((a, job)) = within else { return stage.when.as_mut() };
+    let action = stage.actions.get_mut(a)?;
+    match job {
+        None => action.when.as_mut(),
+        Some(j) => action.jobs.get_mut(j)?.when.as_mut(),
+    }
+}
+
+/// A condition is asked before the first of what it stands in starts.
+fn check_reach(plan: &Plan, before: &[Vec<bool>], from: Places, (s, within): Level) -> Result<(), Wrong> {
+    match within {
+        None if from.0 == s => Err(("the condition of a stage is decided before the stage starts".to_owned(), None)),
+        Some((a, None)) if (from.0, from.1) == (s, a) => {
+            Err(("the condition of an action is decided before the action starts".to_owned(), None))
+        }
+        None => check_direction(plan, before, from, (s, 0, 0)),
+        Some((a, job)) => check_direction(plan, before, from, (s, a, job.unwrap_or_default())),
+    }
 }
 
 /// Puts every link into the plan, or says why it cannot be.
@@ -95,16 +150,26 @@ fn is_optional(entry: &Entry, reading: &mut Reading<'_>) -> bool {
 }
 
 fn source(plan: &Plan, before: &[Vec<bool>], link: &Link, to: Places, reading: &Reading<'_>) -> Result<Output, Wrong> {
+    output(plan, &link.source.text, reading, |plan, from| check_direction(plan, before, from, to))
+}
+
+/// The output that a text names, if `reaches` has nothing against it.
+fn output(
+    plan: &Plan,
+    text: &str,
+    reading: &Reading<'_>,
+    reaches: impl Fn(&Plan, Places) -> Result<(), Wrong>,
+) -> Result<Output, Wrong> {
     let findings = &reading.findings;
-    let (stage, action, job, key) = split(&link.source.text).ok_or_else(|| {
-        let message = format!("{} does not name an output", quoted(&link.source.text));
+    let (stage, action, job, key) = split(text).ok_or_else(|| {
+        let message = format!("{} does not name an output", quoted(text));
         (message, Some("write \"stage.action.job[KEY]\"".to_owned()))
     })?;
     let from = match reading.shape {
         Shape::Ours => job_named(plan, [stage, action, job], findings)?,
         Shape::Original => original(plan, [stage, action, job], key, findings)?,
     };
-    check_direction(plan, before, from, to)?;
+    reaches(plan, from)?;
     let (stage, action, job) = (&plan.stages[from.0], &plan.stages[from.0].actions[from.1], from.2);
     let job = &action.jobs[job];
     if !job.outputs.iter().any(|output| output == key) {

@@ -14,6 +14,7 @@ mod artifacts;
 mod cache;
 mod checkout;
 mod children;
+mod circumstances;
 mod concurrency;
 mod condition;
 mod duration;
@@ -23,6 +24,7 @@ mod file;
 mod findings;
 mod full;
 mod given;
+mod globs;
 mod habits;
 mod job;
 mod keys;
@@ -37,26 +39,39 @@ mod resources;
 mod scalar;
 mod schema;
 mod stage;
+mod starts;
 mod triggers;
 mod variables;
+mod when;
 mod yaml;
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use crate::model::{Diagnostic, Event, Plan, RepositoryName};
+use crate::model::{Diagnostic, Event, EventKind, Plan, RepositoryName, Severity, Starter};
 
+pub use circumstances::{Circumstances, heeds_message, skip_of};
+pub use condition::Before;
 pub use full::full_form;
 pub use given::{Given, NoPart, Part};
 pub use habits::{Habit, habits};
 pub use names::name_of;
 pub use render::{Palette, markdown, paint, render};
 pub use schema::schema;
+pub use starts::{next as next_time, variable as input_variable};
+pub use when::{asks_for_result, holds, output_name};
 
+use condition::Known;
 use findings::{Finding, Findings};
 use node::{Node, Place, Value};
 
 /// A flow of a thousand jobs has a tenth of this.
 const MAX_FILE_BYTES: usize = 1 << 20;
+
+/// How many flows may follow each other: a longer way is a circle that nobody has seen.
+const MAX_CHAIN: usize = 8;
 
 /// A flow file that has no mistakes.
 #[derive(Debug, Clone)]
@@ -79,6 +94,8 @@ pub enum Decision {
         /// Which filter left it out, and why.
         reason: String,
     },
+    /// It cannot be said: a run would have to be made of a file that costs too much to read.
+    Broken(Diagnostic),
     /// The file does not ask for events of this kind: there is nothing to show.
     Unasked {
         /// Why, in words.
@@ -114,8 +131,17 @@ pub fn read_given(
         // so far only keys that are given twice, of which the original took the last
         findings.soften();
     }
-    let variables = variables::replace(&mut root, shape, &given.variables, &mut findings);
-    let mut reading = Reading { findings, shape, links: Vec::new(), downloads: Vec::new(), jobs: 0, namespace: None };
+    let variables = variables::replace(&mut root, shape, given, &mut findings);
+    let mut reading = Reading {
+        findings,
+        shape,
+        links: Vec::new(),
+        asking: Vec::new(),
+        inputs: BTreeSet::new(),
+        downloads: Vec::new(),
+        jobs: 0,
+        namespace: None,
+    };
     let draft = file::read(&root, path, repository, &mut reading);
     let failed = reading.findings.has_errors();
     let warnings = reading.findings.into_diagnostics();
@@ -158,20 +184,93 @@ impl Flow {
         given::parts(&self.plan)
     }
 
-    /// What an event makes of this flow.
+    /// What starts it besides what happens on a forge.
+    pub fn starters(&self) -> Vec<Starter> {
+        self.triggers.starters()
+    }
+
+    /// Why these inputs cannot be given to it; `None`: they can.
+    pub fn refuses(&self, inputs: &BTreeMap<String, String>) -> Option<String> {
+        starts::refusal(self.triggers.inputs(), inputs)
+    }
+
+    /// Why it does not follow the flow that an event names: it would lead in a circle, or the way here was too long.
+    fn circle(&self, event: &Event) -> Option<String> {
+        let EventKind::Flow { after, chain, .. } = &event.kind else { return None };
+        let way = || chain.iter().chain([after]).cloned().collect::<Vec<_>>().join(", then ");
+        if self.plan.uri == *after || chain.contains(&self.plan.uri) {
+            return Some(format!("it has run already on the way here: {}", way()));
+        }
+        (chain.len() >= MAX_CHAIN).then(|| format!("more than {MAX_CHAIN} flows have followed each other: {}", way()))
+    }
+
+    /// What an event makes of this flow, as far as that can be said without a forge.
     pub fn plan(&self, event: &Event) -> Decision {
-        match self.triggers.left_out(&event.kind) {
-            Some(triggers::LeftOut::Filtered(reason)) => Decision::LeftOut { reason },
-            Some(triggers::LeftOut::Unasked(reason)) => Decision::Unasked { reason },
-            None => {
-                let concurrency = self.concurrency.of(event, &self.plan.flow);
-                match given::narrow(Plan { concurrency, ..self.plan.clone() }, &self.only) {
-                    Ok(plan) => Decision::Run(plan),
-                    Err(reason) => Decision::Unasked { reason },
-                }
-            }
+        self.plan_in(event, &Circumstances::default())
+    }
+
+    /// What an event makes of this flow.
+    pub fn plan_in(&self, event: &Event, circumstances: &Circumstances) -> Decision {
+        match (self.triggers.left_out(event, &circumstances.changes), &circumstances.skip) {
+            (Some(triggers::LeftOut::Unasked(reason)), _) => Decision::Unasked { reason },
+            (_, Some(reason)) => Decision::LeftOut { reason: reason.clone() },
+            (Some(triggers::LeftOut::Filtered(reason)), None) => Decision::LeftOut { reason },
+            (None, None) => match self.circle(event) {
+                Some(reason) => Decision::Unasked { reason },
+                None => self.decide(event, circumstances),
+            },
         }
     }
+
+    fn decide(&self, event: &Event, circumstances: &Circumstances) -> Decision {
+        let nothing = BTreeMap::new();
+        let given = if let EventKind::Manual { inputs, .. } = &event.kind { inputs } else { &nothing };
+        let inputs = starts::values(self.triggers.inputs(), given);
+        let known = Known {
+            event: Some(event),
+            changes: &circumstances.changes,
+            inputs: &inputs,
+            matrix: &nothing,
+            result: None,
+            outputs: &nothing,
+        };
+        let concurrency = self.concurrency.of(event, &known, &self.plan.flow);
+        let mut plan = Plan { concurrency, inputs: inputs.clone(), ..self.plan.clone() };
+        plan = match given::narrow(plan, &self.only) {
+            Ok(plan) => plan,
+            Err(reason) => return Decision::Unasked { reason },
+        };
+        match when::decide(&mut plan, event, &circumstances.changes, &inputs) {
+            Ok(()) => Decision::Run(plan),
+            Err(when::TooMuch) => Decision::Broken(said(
+                Severity::Error,
+                format!(
+                    "the conditions of this flow cost too much for an event that changed {} files",
+                    circumstances.changes.paths.len()
+                ),
+                "use `changed(\"…\")` instead of loops over `files`",
+            )),
+        }
+    }
+
+    /// Whether it depends on the changed files what an event makes of this flow.
+    pub fn asks_for_files(&self, event: &EventKind) -> bool {
+        self.triggers.asks_for_files(event) || (self.triggers.names(event) && when::asks_for_files(&self.plan))
+    }
+
+    /// What should be known of a run, though nothing is wrong with the file: that it runs because nobody could say what
+    /// was changed.
+    pub fn note(&self, event: &Event, circumstances: &Circumstances) -> Option<Diagnostic> {
+        let gap = circumstances.changes.gap.as_ref().filter(|_| self.asks_for_files(&event.kind))?;
+        let message = format!("not all changed files are known: {gap}");
+        Some(said(Severity::Warning, message, "whatever depends on the files that are not known runs"))
+    }
+}
+
+/// What is said of a whole file.
+fn said(severity: Severity, message: String, hint: &str) -> Diagnostic {
+    let (source, hint) = (String::new(), Some(hint.to_owned()));
+    Diagnostic { severity, message, line: 1, column: 1, length: 0, source, hint }
 }
 
 /// Whose habits a file has.
@@ -212,6 +311,10 @@ struct Reading<'s> {
     shape: Shape,
     /// Subscriptions, to be resolved when all jobs are known.
     links: Vec<links::Link>,
+    /// Conditions that ask for outputs, likewise.
+    asking: Vec<when::Asking>,
+    /// The names of manual inputs.
+    inputs: BTreeSet<String>,
     /// Downloads, to be resolved likewise.
     downloads: Vec<artifacts::Wish>,
     /// Jobs so far.

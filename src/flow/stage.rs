@@ -10,6 +10,7 @@ use super::{
     names::{self, Named},
     node::{Text, Value},
     scalar::{self, Toggle},
+    when,
 };
 
 /// The stage in `fields`, which is the one at `index` of all stages `names`.
@@ -29,6 +30,7 @@ pub(super) fn read(fields: &mut Fields<'_>, index: usize, names: &[Text], readin
         reading,
     );
     let needs = needs(fields, index, names, reading);
+    let when = when::read(fields, (&name, None, None), reading);
     let fail_fast = scalar::boolean(fields, "fail-fast", Toggle::On, reading);
     let actions = match kind {
         StageKind::Normal => {
@@ -41,7 +43,7 @@ pub(super) fn read(fields: &mut Fields<'_>, index: usize, names: &[Text], readin
         StageKind::Start | StageKind::End => nothing(fields, reading),
     };
     let sequencing = sequencing.unwrap_or(Sequencing::Sequence);
-    StagePlan { name, title, kind, sequencing, needs, fail_fast, actions }
+    StagePlan { name, title, kind, sequencing, needs, fail_fast, when, actions }
 }
 
 fn kind(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> StageKind {

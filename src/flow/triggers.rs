@@ -1,30 +1,29 @@
-//! `on`: which events start a run. By default every branch and every pull request does, and no tag.
+//! `on`: which events start a run. By default every branch and every pull request does, and nothing else.
 
-use globset::{GlobBuilder, GlobMatcher};
-
-use crate::model::EventKind;
+use crate::model::{ChangedFiles, Event, EventKind, Input, Schedule, Starter};
 
 use super::{
     Reading,
     fields::{Fields, Level},
     findings::quoted,
+    globs::Globs,
     keys,
     node::{Node, Text, Value},
-    scalar,
+    scalar, starts,
 };
 
-/// Every pattern is tried on every event.
-const MAX_PATTERNS: usize = 100;
-/// As long as a branch's name may be on any forge.
-const MAX_PATTERN_BYTES: usize = 255;
-
 /// What starts a run of a flow.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Triggers {
     push: Option<Filter>,
     /// Merge groups too: they are pull requests on their last metres.
     pull_request: Option<Filter>,
     tag: Option<Filter>,
+    schedules: Vec<Schedule>,
+    /// The inputs, if it can be started by hand.
+    manual: Option<Vec<Input>>,
+    /// After which flows it runs.
+    followed: Vec<String>,
 }
 
 /// Why an event starts no run, in words.
@@ -36,19 +35,21 @@ pub(super) enum LeftOut {
     Filtered(String),
 }
 
-/// Which branches or tags; all of them if it has no pattern.
+/// Which branches or tags, and which changed files; all of them where it has no pattern.
 #[derive(Debug, Clone, Default)]
 struct Filter {
-    patterns: Vec<String>,
-    matchers: Vec<GlobMatcher>,
+    names: Globs,
+    paths: Globs,
+    ignored: Globs,
 }
 
 /// The triggers of a flow.
 pub(super) fn read(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Triggers {
     let Some(node) = fields.claim("on") else {
-        return Triggers { push: Some(Filter::default()), pull_request: Some(Filter::default()), tag: None };
+        let every = || Some(Filter::default());
+        return Triggers { push: every(), pull_request: every(), ..Triggers::default() };
     };
-    let mut triggers = Triggers { push: None, pull_request: None, tag: None };
+    let mut triggers = Triggers::default();
     match &node.value {
         Value::Map(_) => read_map(node, &mut triggers, reading),
         Value::Null | Value::Scalar(_) | Value::List(_) => {
@@ -61,26 +62,107 @@ pub(super) fn read(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Trigge
 }
 
 impl Triggers {
-    /// Why an event starts no run; `None` if it starts one.
-    pub(super) fn left_out(&self, event: &EventKind) -> Option<LeftOut> {
-        match event {
-            EventKind::Push { branch } => judge(self.push.as_ref(), "push", "branches", branch),
-            EventKind::Tag { tag } => judge(self.tag.as_ref(), "tag", "names", tag),
-            EventKind::PullRequest(pull) => judge(self.pull_request.as_ref(), "pull_request", "branches", &pull.base),
-            EventKind::MergeGroup { base, .. } => judge(self.pull_request.as_ref(), "pull_request", "branches", base),
+    /// Why an event that changed these files starts no run; `None` if it starts one.
+    pub(super) fn left_out(&self, event: &Event, changes: &ChangedFiles) -> Option<LeftOut> {
+        match &event.kind {
+            EventKind::Push { branch } => judge(self.push.as_ref(), "push", ("branches", branch), changes),
+            EventKind::Tag { tag } => judge(self.tag.as_ref(), "tag", ("names", tag), changes),
+            EventKind::PullRequest(pull) => {
+                judge(self.pull_request.as_ref(), "pull_request", ("branches", &pull.base), changes)
+            }
+            EventKind::MergeGroup { base, .. } => {
+                judge(self.pull_request.as_ref(), "pull_request", ("branches", base), changes)
+            }
+            EventKind::Schedule { cron, .. } if self.schedules.is_empty() => Some(unasked(&format!("schedule {cron}"))),
+            EventKind::Schedule { cron, .. } => {
+                let known = self.schedules.iter().any(|schedule| schedule.words() == *cron);
+                (!known).then(|| LeftOut::Unasked(format!("`on: schedule` does not have {} any more", quoted(cron))))
+            }
+            EventKind::Manual { inputs, .. } => match &self.manual {
+                Some(declared) => starts::refusal(declared, inputs).map(LeftOut::Unasked),
+                None => Some(unasked("manual")),
+            },
+            EventKind::Flow { after, .. } => {
+                let known = self.followed.contains(after);
+                (!known).then(|| LeftOut::Unasked(format!("`on: flow` does not name {}", quoted(after))))
+            }
         }
+    }
+
+    /// Whether the file asks for events of this kind.
+    pub(super) fn names(&self, event: &EventKind) -> bool {
+        match event {
+            EventKind::Push { .. } => self.push.is_some(),
+            EventKind::PullRequest(_) | EventKind::MergeGroup { .. } => self.pull_request.is_some(),
+            EventKind::Tag { .. } => self.tag.is_some(),
+            EventKind::Schedule { .. } => !self.schedules.is_empty(),
+            EventKind::Manual { .. } => self.manual.is_some(),
+            EventKind::Flow { .. } => !self.followed.is_empty(),
+        }
+    }
+
+    /// The inputs of a start by hand.
+    pub(super) fn inputs(&self) -> &[Input] {
+        self.manual.as_deref().unwrap_or_default()
+    }
+
+    /// What starts the flow besides what happens on a forge.
+    pub(super) fn starters(&self) -> Vec<Starter> {
+        let schedules = self.schedules.iter().cloned().map(Starter::Schedule);
+        let manual = self.manual.iter().cloned().map(Starter::Manual);
+        schedules.chain(manual).chain(self.followed.iter().cloned().map(Starter::Flow)).collect()
+    }
+
+    /// Whether it depends on the changed files whether an event starts a run.
+    pub(super) fn asks_for_files(&self, event: &EventKind) -> bool {
+        let filter = match event {
+            EventKind::Push { .. } => self.push.as_ref(),
+            EventKind::PullRequest(_) | EventKind::MergeGroup { .. } => self.pull_request.as_ref(),
+            EventKind::Tag { .. } | EventKind::Schedule { .. } | EventKind::Manual { .. } | EventKind::Flow { .. } => {
+                None
+            }
+        };
+        filter.is_some_and(|filter| !filter.paths.is_empty() || !filter.ignored.is_empty())
     }
 }
 
-fn judge(filter: Option<&Filter>, event: &str, key: &str, name: &str) -> Option<LeftOut> {
-    let Some(filter) = filter else {
-        return Some(LeftOut::Unasked(format!("`on` does not name `{event}`")));
-    };
-    if filter.patterns.is_empty() || filter.matchers.iter().any(|matcher| matcher.is_match(name)) {
-        return None;
+fn unasked(event: &str) -> LeftOut {
+    LeftOut::Unasked(format!("`on` does not name `{event}`"))
+}
+
+fn judge(filter: Option<&Filter>, event: &str, (key, name): (&str, &str), changes: &ChangedFiles) -> Option<LeftOut> {
+    let Some(filter) = filter else { return Some(unasked(event)) };
+    if !filter.names.is_empty() && !filter.names.matches(name) {
+        let reason = format!("`on: {event}: {key}` {} does not match {}", filter.names, quoted(name));
+        return Some(LeftOut::Filtered(reason));
     }
-    let patterns = filter.patterns.join(", ");
-    Some(LeftOut::Filtered(format!("`on: {event}: {key}` [{patterns}] does not match {}", quoted(name))))
+    filter.unconcerned(changes).map(|why| LeftOut::Filtered(format!("`on: {event}: {why}")))
+}
+
+impl Filter {
+    /// Why these changes are none of the flow's business. What is not known may be.
+    fn unconcerned(&self, changes: &ChangedFiles) -> Option<String> {
+        if (self.paths.is_empty() && self.ignored.is_empty()) || changes.gap.is_some() {
+            return None;
+        }
+        let named = |path: &&String| self.paths.is_empty() || self.paths.matches(path);
+        let mut named = changes.paths.iter().filter(named).peekable();
+        if named.peek().is_none() {
+            let (key, patterns) =
+                if self.paths.is_empty() { ("ignore-paths", &self.ignored) } else { ("paths", &self.paths) };
+            return Some(format!("{key}` {patterns}: {}", none_of(changes.paths.len())));
+        }
+        let ignored = named.all(|path| self.ignored.matches(path));
+        ignored.then(|| format!("ignore-paths` {} matches all that changed", self.ignored))
+    }
+}
+
+fn none_of(files: usize) -> String {
+    match files {
+        0 => "no file was changed".to_owned(),
+        1 => "the one changed file does not match".to_owned(),
+        files => format!("none of {files} changed files matches"),
+    }
 }
 
 fn read_event(event: &Text, triggers: &mut Triggers, reading: &mut Reading<'_>) {
@@ -88,10 +170,16 @@ fn read_event(event: &Text, triggers: &mut Triggers, reading: &mut Reading<'_>) 
         "push" => triggers.push = Some(Filter::default()),
         "pull_request" => triggers.pull_request = Some(Filter::default()),
         "tag" => triggers.tag = Some(Filter::default()),
-        "merge_group" => merge_group(event, reading),
-        other if keys::ON.later.contains(&other) => {
-            reading.findings.error(event.at, format!("`on: {other}` is not supported yet")).hint("remove it");
+        "manual" => triggers.manual = Some(Vec::new()),
+        "schedule" => {
+            let finding = reading.findings.error(event.at, "`schedule` needs its times");
+            finding.hint("write `schedule: [{cron: \"30 3 * * *\"}]` in a map");
         }
+        "flow" => {
+            let finding = reading.findings.error(event.at, "`flow` needs the flows after which this one runs");
+            finding.hint("write `flow: [acme/shop/ci]` in a map");
+        }
+        "merge_group" => merge_group(event, reading),
         other => {
             let hint = reading.findings.did_you_mean(other, keys::ON.keys.iter().copied());
             reading.findings.error(event.at, format!("{} is no event", quoted(other))).maybe_hint(hint);
@@ -109,6 +197,15 @@ fn read_map(node: &Node, triggers: &mut Triggers, reading: &mut Reading<'_>) {
     triggers.push = filter(&mut fields, "push", &keys::BRANCHES, "branches", reading);
     triggers.pull_request = filter(&mut fields, "pull_request", &keys::BRANCHES, "branches", reading);
     triggers.tag = filter(&mut fields, "tag", &keys::TAGS, "names", reading);
+    if let Some(entry) = fields.claim_entry("schedule") {
+        triggers.schedules = starts::schedules(&entry.value, reading);
+    }
+    if let Some(entry) = fields.claim_entry("manual") {
+        triggers.manual = Some(starts::manual(&entry.value, reading));
+    }
+    if let Some(entry) = fields.claim_entry("flow") {
+        triggers.followed = starts::followed(&entry.value, reading);
+    }
     if let Some(entry) = fields.claim_entry("merge_group") {
         merge_group(&entry.key, reading);
     }
@@ -127,53 +224,16 @@ fn filter(
         return Some(Filter::default());
     }
     let mut inner = Fields::of(&entry.value, level, reading)?;
-    let filter = match inner.claim_entry(key) {
-        Some(entry) => patterns(&entry.value, key, reading),
-        None => Filter::default(),
+    let mut globs = |key: &str, reading: &mut Reading<'_>| {
+        let known = level.keys.contains(&key).then(|| inner.claim_entry(key)).flatten();
+        known.map_or_else(Globs::default, |entry| Globs::read(&entry.value, key, reading))
     };
+    let filter =
+        Filter { names: globs(key, reading), paths: globs("paths", reading), ignored: globs("ignore-paths", reading) };
     if let Some(entry) = inner.claim_entry("tags") {
         let finding = reading.findings.error(entry.key.at, format!("`tags` is no key of `{event}`"));
         finding.hint("tags are an event of their own: `tag: {names: [\"v*\"]}`");
     }
     inner.close(reading);
     Some(filter)
-}
-
-fn patterns(node: &Node, key: &str, reading: &mut Reading<'_>) -> Filter {
-    let texts = if node.is_null() { Vec::new() } else { scalar::texts(node, "a pattern", reading) };
-    if texts.is_empty() {
-        let message = format!("`{key}` is empty, and would match nothing");
-        reading.findings.error(node.at, message).hint("remove it to match everything");
-    }
-    if texts.len() > MAX_PATTERNS {
-        reading.findings.error(node.at, format!("more than {MAX_PATTERNS} patterns"));
-    }
-    let mut filter = Filter::default();
-    for text in texts.into_iter().take(MAX_PATTERNS) {
-        if let Some(matcher) = matcher(&text, reading) {
-            filter.patterns.push(text.text);
-            filter.matchers.push(matcher);
-        }
-    }
-    filter
-}
-
-fn matcher(text: &Text, reading: &mut Reading<'_>) -> Option<GlobMatcher> {
-    let pattern = text.text.as_str();
-    if pattern.is_empty() || pattern.len() > MAX_PATTERN_BYTES {
-        reading.findings.error(text.at, format!("a pattern has 1 to {MAX_PATTERN_BYTES} bytes"));
-        return None;
-    }
-    if pattern.starts_with('!') {
-        reading.findings.error(text.at, "patterns cannot be negated").hint("name what should match");
-        return None;
-    }
-    match GlobBuilder::new(pattern).literal_separator(true).build() {
-        Ok(glob) => Some(glob.compile_matcher()),
-        Err(error) => {
-            let message = format!("{} is no pattern: {}", quoted(pattern), error.kind());
-            reading.findings.error(text.at, message);
-            None
-        }
-    }
 }

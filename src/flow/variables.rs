@@ -8,34 +8,41 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Shape,
     findings::{Findings, quoted},
+    given::Given,
     names,
     node::{Entry, Node, Place, Value},
+    starts,
 };
 
 /// What all replaced texts may have together.
 const MAX_REPLACED_BYTES: usize = 4 << 20;
 
-/// Replaces the variables of a whole file in place, with `given` values where there are such; the names that the file
-/// has.
-pub(super) fn replace(
-    root: &mut Node,
-    shape: Shape,
-    given: &BTreeMap<String, String>,
-    findings: &mut Findings<'_>,
-) -> BTreeSet<String> {
+/// Replaces the variables of a whole file in place, with given values where there are such; the names that the file
+/// has. Inputs of a start by hand are variables, too.
+pub(super) fn replace(root: &mut Node, shape: Shape, given: &Given, findings: &mut Findings<'_>) -> BTreeSet<String> {
+    let inputs = starts::raw_inputs(root);
     let Value::Map(entries) = &mut root.value else { return BTreeSet::new() };
     let mut variables = match entries.iter().find(|entry| entry.key.text == "variables") {
         Some(entry) => read(&entry.value, findings),
         // the original had no variables, so that an `@` in its files means itself
-        None if shape == Shape::Original => return BTreeSet::new(),
+        None if shape == Shape::Original && inputs.is_empty() => return BTreeSet::new(),
         None => BTreeMap::new(),
     };
     for (name, value) in &mut variables {
-        if let Some(other) = given.get(name) {
+        if let Some(other) = given.variables.get(name) {
             value.clone_from(other);
         }
     }
     let names = variables.keys().cloned().collect();
+    for (name, default) in inputs {
+        if variables.contains_key(&name) {
+            let at = entries.iter().find(|entry| entry.key.text == "on").map_or(Place::default(), |entry| entry.key.at);
+            let finding = findings.error(at, format!("{} is a variable and an input", quoted(&name)));
+            finding.hint("give one of them another name");
+        }
+        let value = given.inputs.get(&name).cloned().unwrap_or(default);
+        variables.insert(name, value);
+    }
     let mut replacer = Replacer { variables, budget: MAX_REPLACED_BYTES, findings };
     for entry in entries.iter_mut().filter(|entry| entry.key.text != "variables") {
         replacer.entry(entry, Within::Level);
@@ -59,7 +66,7 @@ struct Replacer<'f, 's> {
 impl Replacer<'_, '_> {
     fn entry(&mut self, entry: &mut Entry, within: Within) {
         match (within, entry.key.text.as_str()) {
-            (Within::Level, "run" | "command") => {}
+            (Within::Level, "run" | "command" | "when") => {}
             (Within::Level, "environments") => self.node(&mut entry.value, Within::Environments),
             (Within::Level | Within::Environments, _) => self.node(&mut entry.value, within),
         }

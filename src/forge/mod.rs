@@ -10,7 +10,7 @@ mod report;
 use async_trait::async_trait;
 use std::time::Duration;
 
-use crate::model::{Event, ForgeKind, Repository, Rerun, Sha};
+use crate::model::{ChangedFiles, Event, ForgeKind, Repository, Rerun, Sha};
 
 pub use git_command::{GitCommand, GitCommandError};
 pub use recall::{AttemptsPage, DeliveryAttempt, Head, Heads, Hooks, Moved, Recall, Webhook};
@@ -42,6 +42,16 @@ pub trait Forge: Send + Sync {
 
     /// The newest commit of a branch; `None` if there is no such branch (any more).
     async fn branch_head(&self, repository: &Repository, branch: &str) -> Result<Option<Sha>, ForgeError>;
+
+    /// The beginning of a commit's message, however many lines that has; `None`: this forge cannot tell.
+    async fn message(&self, _: &Repository, _: &Sha) -> Result<Option<String>, ForgeError> {
+        Ok(None)
+    }
+
+    /// The paths that an event changed. What this forge does not tell is a gap, and no error.
+    async fn changed_files(&self, event: &Event) -> Result<ChangedFiles, ForgeError> {
+        Ok(ChangedFiles::unknown(format!("{} does not tell them", event.repository.forge)))
+    }
 
     /// Where `git fetch` finds the event's commit.
     async fn source(&self, event: &Event) -> Result<Source, ForgeError>;
@@ -82,6 +92,7 @@ pub struct Authentic {
 
 /// What a delivery means.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are events, and each is taken apart at once")]
 pub enum Reading {
     /// It may start runs.
     Event(Event),

@@ -1,5 +1,7 @@
 //! What happened on a forge, in our words.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{ForgeKind, RepositoryName, Sha};
@@ -39,6 +41,9 @@ pub struct Event {
     pub title: String,
     /// Whether its code may be trusted.
     pub trust: Trust,
+    /// The head commit's whole message, if what told of the event has it. It is not kept.
+    #[serde(skip)]
+    pub message: Option<String>,
 }
 
 /// The kinds of [`Event`].
@@ -64,6 +69,31 @@ pub enum EventKind {
         /// The queue's own branch.
         branch: String,
     },
+    /// A time that the flow's `schedule` names has come.
+    Schedule {
+        /// The branch whose newest commit is built.
+        branch: String,
+        /// The line that named the time, and its zone if that is not UTC.
+        cron: String,
+    },
+    /// Somebody wants it.
+    Manual {
+        /// The branch whose newest commit is built.
+        branch: String,
+        /// What was given; what was not has its default.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        inputs: BTreeMap<String, String>,
+    },
+    /// Another flow has succeeded.
+    Flow {
+        /// The branch that is built.
+        branch: String,
+        /// That flow's `uri`.
+        after: String,
+        /// The flows before that one which led here, first to last.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        chain: Vec<String>,
+    },
 }
 
 /// A pull request (GitLab: merge request) at one moment.
@@ -84,12 +114,39 @@ pub struct PullRequest {
     /// Its head before, where the event is about new commits and the forge says.
     #[serde(default)]
     pub before: Option<Sha>,
+    /// Its labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+}
+
+/// The paths that an event changed, as far as its forge tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangedFiles {
+    /// What was added, changed, moved (both names) or removed.
+    pub paths: Vec<String>,
+    /// Why there may be others; `None`: these are all.
+    pub gap: Option<String>,
+}
+
+impl ChangedFiles {
+    /// Nothing is known of them, for this reason.
+    pub fn unknown(reason: impl Into<String>) -> Self {
+        Self { paths: Vec::new(), gap: Some(reason.into()) }
+    }
+
+    /// All of them.
+    pub const fn all(paths: Vec<String>) -> Self {
+        Self { paths, gap: None }
+    }
 }
 
 impl Event {
-    /// `push`, `tag`, `pull_request` or `merge_group`: what `CO_EVENT` says.
+    /// `push`, `tag`, `pull_request`, `merge_group`, `schedule`, `manual` or `flow`: what `CO_EVENT` says.
     pub const fn name(&self) -> &'static str {
         match self.kind {
+            EventKind::Schedule { .. } => "schedule",
+            EventKind::Manual { .. } => "manual",
+            EventKind::Flow { .. } => "flow",
             EventKind::Push { .. } => "push",
             EventKind::Tag { .. } => "tag",
             EventKind::PullRequest(_) => "pull_request",
@@ -100,7 +157,11 @@ impl Event {
     /// The branch whose code it is.
     pub fn branch(&self) -> Option<&str> {
         match &self.kind {
-            EventKind::Push { branch } | EventKind::MergeGroup { branch, .. } => Some(branch),
+            EventKind::Push { branch }
+            | EventKind::MergeGroup { branch, .. }
+            | EventKind::Schedule { branch, .. }
+            | EventKind::Manual { branch, .. }
+            | EventKind::Flow { branch, .. } => Some(branch),
             EventKind::PullRequest(pull) => Some(&pull.branch),
             EventKind::Tag { .. } => None,
         }
@@ -110,7 +171,12 @@ impl Event {
     pub const fn pull_request(&self) -> Option<&PullRequest> {
         match &self.kind {
             EventKind::PullRequest(pull) => Some(pull),
-            EventKind::Push { .. } | EventKind::Tag { .. } | EventKind::MergeGroup { .. } => None,
+            EventKind::Push { .. }
+            | EventKind::Tag { .. }
+            | EventKind::MergeGroup { .. }
+            | EventKind::Schedule { .. }
+            | EventKind::Manual { .. }
+            | EventKind::Flow { .. } => None,
         }
     }
 
@@ -127,6 +193,8 @@ impl Event {
             EventKind::PullRequest(pull) => pull.before.as_ref(),
             // each has a branch of its own, which never moves
             EventKind::MergeGroup { .. } => None,
+            // they build what is there, and move nothing
+            EventKind::Schedule { .. } | EventKind::Manual { .. } | EventKind::Flow { .. } => None,
         }
     }
 
@@ -135,7 +203,11 @@ impl Event {
     pub const fn context_suffix(&self) -> &'static str {
         match self.kind {
             EventKind::PullRequest(_) | EventKind::MergeGroup { .. } => "pr",
-            EventKind::Push { .. } | EventKind::Tag { .. } => "push",
+            EventKind::Push { .. }
+            | EventKind::Tag { .. }
+            | EventKind::Schedule { .. }
+            | EventKind::Manual { .. }
+            | EventKind::Flow { .. } => "push",
         }
     }
 }
@@ -147,7 +219,8 @@ impl EventKind {
                 a == b
             }
             (Self::PullRequest(a), Self::PullRequest(b)) => a.number == b.number,
-            (Self::Push { .. } | Self::Tag { .. } | Self::PullRequest(_) | Self::MergeGroup { .. }, _) => false,
+            (Self::Push { .. } | Self::Tag { .. } | Self::PullRequest(_) | Self::MergeGroup { .. }, _)
+            | (Self::Schedule { .. } | Self::Manual { .. } | Self::Flow { .. }, _) => false,
         }
     }
 }

@@ -16,12 +16,13 @@ mod number;
 mod plan;
 mod report;
 mod rerun;
+mod start;
 mod state;
 mod time;
 mod verdict;
 
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
-pub use event::{Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
+pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
 pub use id::{
@@ -34,10 +35,11 @@ pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
 pub use plan::{
     ActionPlan, Artifact, Cache, CacheHit, Checkout, Diagnostic, Download, JobPlan, KeepOn, Output, Plan, PlanDigest,
-    Program, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription,
+    Program, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,
 };
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
+pub use start::{Input, Schedule, Start, Starter, Wanted};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
 pub use verdict::{RUN_TIME_LIMIT, Span, Verdict};

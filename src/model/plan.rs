@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Concurrency, JobPath, Kubectl};
 
+/// A longer condition is cut where it is shown.
+const MOST_SHOWN: usize = 200;
+
 /// A flow, planned for one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -21,6 +24,9 @@ pub struct Plan {
     /// Which other runs it waits for, or ends; `None`: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Concurrency>,
+    /// What was given to it by hand, or stands for that: each job has it in its environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, String>,
     /// In the file's order. Stages of type `start` and `end` are kept: they are shown, and end at once.
     pub stages: Vec<StagePlan>,
 }
@@ -40,6 +46,9 @@ pub struct StagePlan {
     pub needs: Vec<usize>,
     /// Whether the first failed action stops the stage's others.
     pub fail_fast: bool,
+    /// On what condition it runs; `None`: on none, or it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
     /// Empty for `start` and `end`.
     pub actions: Vec<ActionPlan>,
 }
@@ -75,6 +84,9 @@ pub struct ActionPlan {
     pub title: String,
     /// Whether its failure leaves the run green, with a warning.
     pub allow_failure: bool,
+    /// On what condition it runs; `None`: on none, or it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
     /// One after another, in one workspace.
     pub jobs: Vec<JobPlan>,
     /// What it finds again of its earlier runs.
@@ -170,6 +182,9 @@ pub struct JobPlan {
     pub subscriptions: Vec<Subscription>,
     /// Whether its failure lets the action's next job go on, and leaves the action green with a warning.
     pub allow_failure: bool,
+    /// On what condition it runs; `None`: on none, or it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
     /// What is kept of the workspace when it has ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<Artifact>,
@@ -242,6 +257,31 @@ impl KeepOn {
             Self::Success => "success",
             Self::Failure => "failure",
             Self::Always => "always",
+        }
+    }
+}
+
+/// A condition that is still to be decided, or does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct When {
+    /// As the file has it.
+    pub text: String,
+    /// What is to be decided when its turn has come; `None`: it does not hold, whatever happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<String>,
+    /// The outputs that it asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<Output>,
+}
+
+/// The words for what it leaves out.
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line: Vec<&str> = self.text.split_whitespace().collect();
+        let line = line.join(" ");
+        match line.char_indices().nth(MOST_SHOWN) {
+            Some((end, _)) => write!(f, "`when: {}…` does not hold", &line[..end]),
+            None => write!(f, "`when: {line}` does not hold"),
         }
     }
 }

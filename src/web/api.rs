@@ -4,6 +4,7 @@
 
 mod artifact;
 mod delivery;
+mod start;
 
 use axum::{
     Json, Router,
@@ -23,7 +24,7 @@ use super::{
 use crate::{
     engine::{self, EngineError, rerun::Begun, whole::Whole},
     model::{FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time, Waiting, What, Wish},
-    store::{ActionRow, AttemptRow, JobRow, ReportRow, RunFilter, RunRow, RunSummary, Tx},
+    store::{ActionRow, AttemptRow, JobRow, ReportRow, RepositoryRow, RunFilter, RunRow, RunSummary, Tx},
 };
 
 /// Items in one answer, unless fewer are asked for.
@@ -66,6 +67,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/runs/{id}/rerun", post(rerun))
         .route("/jobs/{id}", get(job))
         .route("/jobs/{id}/log", get(job_log))
+        .route("/starts", post(start::start))
         .route("/jobs/{id}/artifacts", get(artifact::list))
         .route("/jobs/{id}/artifacts/{name}", get(artifact::one))
         .nest("/deliveries", delivery::routes())
@@ -165,6 +167,23 @@ async fn job_log(State(web): State<Web>, Path(id): Path<String>, headers: Header
 async fn find(tx: &mut Tx, id: &str) -> Result<RunRow, Problem> {
     let id: RunId = id.parse().map_err(|_| Failure::Missing)?;
     Ok(tx.run(id).await?.ok_or(Failure::Missing)?)
+}
+
+/// The repository of this name; on which forge need be said only if several have one.
+async fn find_repository(
+    tx: &mut Tx,
+    forge: Option<ForgeKind>,
+    name: &RepositoryName,
+) -> Result<RepositoryRow, Problem> {
+    let found = match forge {
+        Some(forge) => tx.repository_named(forge, name).await?.into_iter().collect(),
+        None => tx.repositories_named(name).await?,
+    };
+    match found.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err(Failure::Missing.into()),
+        _ => Err(Failure::Words(format!("several forges have a repository {name}: name one by `forge`")).into()),
+    }
 }
 
 async fn find_job(tx: &mut Tx, id: &str) -> Result<JobRow, Problem> {

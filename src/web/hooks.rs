@@ -9,7 +9,7 @@ use axum::{
 
 use super::Web;
 use crate::{
-    engine::rerun::EVENT,
+    engine::{rerun::EVENT, start},
     forge::{Authentic, Forge},
     model::{DeliveryState, ForgeKind, HIDDEN, is_secret_header},
     store::{NewDelivery, Taken},
@@ -35,8 +35,9 @@ pub(super) async fn take(
     let Some((kind, forge)) = known else {
         return (StatusCode::NOT_FOUND, "this server is not set up for that forge\n").into_response();
     };
-    // no signature covers an event's name, and this one is for wishes of our own
-    let authentic = forge.authenticate(&headers, &body).filter(|authentic| authentic.event != EVENT);
+    // no signature covers an event's name, and these are for wishes of our own
+    let is_ours = |event: &str| event == EVENT || start::EVENTS.contains(&event);
+    let authentic = forge.authenticate(&headers, &body).filter(|authentic| !is_ours(&authentic.event));
     let Some(authentic) = authentic else {
         tracing::warn!(forge = %kind, bytes = body.len(), "delivery refused: wrong or missing signature");
         return (StatusCode::UNAUTHORIZED, "wrong or missing signature\n").into_response();

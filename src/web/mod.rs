@@ -9,6 +9,7 @@ mod hooks;
 pub mod log;
 pub mod pages;
 mod schema;
+mod start;
 
 use std::sync::Arc;
 

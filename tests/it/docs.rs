@@ -82,7 +82,7 @@ fn push_to_main(name: RepositoryName) -> Event {
     let kind = EventKind::Push { branch: "main".to_owned() };
     let sha = "0".repeat(40).parse().expect("a sha");
     let (actor, title) = (String::new(), String::new());
-    Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted }
+    Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted, message: None }
 }
 
 #[test]

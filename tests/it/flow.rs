@@ -1,6 +1,7 @@
 //! A flow file becomes a plan, or its author hears of every mistake in it.
 
 mod concurrency;
+mod conditions;
 mod digests;
 mod habits;
 mod mistakes;
@@ -59,6 +60,7 @@ fn told(text: &str) -> Vec<Diagnostic> {
 fn plan(flow: &Flow, kind: EventKind) -> Plan {
     match flow.plan(&event(kind)) {
         Decision::Run(plan) => plan,
+        Decision::Broken(wrong) => panic!("{}", wrong.message),
         Decision::LeftOut { reason } | Decision::Unasked { reason } => panic!("left out: {reason}"),
     }
 }
@@ -80,6 +82,7 @@ fn pull_request(branch: &str, base: &str) -> EventKind {
         author: "ada".to_owned(),
         draft: false,
         before: None,
+        labels: Vec::new(),
     })
 }
 
@@ -98,5 +101,5 @@ fn event(kind: EventKind) -> Event {
     };
     let sha: Sha = "0123456789".repeat(4).parse().expect("a sha");
     let (actor, title) = ("ada".to_owned(), "Fix it".to_owned());
-    Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted }
+    Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted, message: None }
 }

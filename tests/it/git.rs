@@ -1,5 +1,6 @@
 //! Plain Git: a push becomes a delivery, and a state becomes a note.
 
+mod changes;
 mod init;
 mod notes;
 

@@ -179,21 +179,6 @@ async fn a_pod_that_someone_deletes_is_seen_as_deleted() {
 }
 
 #[tokio::test]
-async fn a_job_that_needs_more_memory_than_it_may_have_is_seen() {
-    let Some(cluster) = Cluster::get("memory").await else { return };
-    let executor = cluster.executor().await;
-    // The kernel kills the largest process; the agent survives to tell of it, and the exit code is the script's.
-    let mut placement = attempt(&cluster, &[(BUSYBOX, "tail /dev/zero")]);
-    placement.containers[0].resources.memory_limit = Some("48Mi".to_owned());
-    executor.start(&placement).await.expect("it is placed");
-    let seen = until(&executor, placement.attempt, ended).await;
-    let Observation::Ended { containers, .. } = seen else { unreachable!() };
-    let told = cluster.agents.end(placement.containers[0].job);
-    assert!(containers[0].oom_killed || told.is_some_and(|end| end.oom_kills > 0), "{containers:?}");
-    assert_ne!(containers[0].exit_code, Some(0));
-}
-
-#[tokio::test]
 async fn a_missing_namespace_is_waited_for_and_the_message_says_what_to_do() {
     let Some(cluster) = Cluster::get("nowhere").await else { return };
     let executor = cluster.executor_in("co-test-no-such-namespace").await;

@@ -12,6 +12,7 @@ mod deploy;
 mod docs;
 mod doctor;
 mod engine;
+mod executors;
 mod flow;
 mod git;
 mod github;

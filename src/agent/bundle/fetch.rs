@@ -15,7 +15,7 @@ use super::{
 use crate::agent::client::{Client, Pause};
 
 /// Parts on their way, or waiting to be unpacked.
-const IN_FLIGHT: usize = 4;
+const IN_FLIGHT: usize = 3;
 /// How often a part may come wrongly before we give up. The network may fail for ever.
 const WRONG_MAX: u32 = 5;
 
@@ -105,11 +105,12 @@ async fn fetch_once(client: &Client, part: &Part) -> Result<Vec<u8>, Once> {
         Some(status) if status.is_client_error() => Once::Wrong(FetchError::Missing(error)),
         Some(_) | None => Once::Again,
     })?;
-    let mut data = Vec::new();
+    // of just the right size: what grows leaves holes behind
+    let mut data = Vec::with_capacity(part.size.min(PART_SIZE_MAX as u64) as usize);
     while let Some(bytes) = response.chunk().await.map_err(|_| Once::Again)? {
         data.extend_from_slice(&bytes);
-        if data.len() > PART_SIZE_MAX {
-            return Err(Once::Wrong(FetchError::Damaged(io::Error::other("a part is too large"))));
+        if data.len() as u64 > part.size {
+            return Err(Once::Wrong(FetchError::Damaged(io::Error::other("a part is longer than it should be"))));
         }
     }
     let part = part.clone();

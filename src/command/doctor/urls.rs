@@ -2,7 +2,12 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use crate::{app, model::Finding, settings::Settings, web::VERSION_HEADER};
+use crate::{
+    app::{self, Chosen, is_here_alone},
+    model::Finding,
+    settings::Settings,
+    web::VERSION_HEADER,
+};
 
 const ABOUT: &str = "addresses";
 /// For one answer.
@@ -18,9 +23,9 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
     let (public, agent) = (public(settings), settings.agent_url.clone());
     let agent = agent.unwrap_or_else(|| public.clone());
     let mut findings = Vec::new();
-    if app::kubernetes(settings).is_some() && is_here_alone(&agent) {
-        let message = format!("pods are told to reach us at {agent}, which is themselves");
-        findings.push(Finding::error(ABOUT, message, "set CONTAINEROPS_AGENT_URL to what pods can reach"));
+    if let Some((who, advice)) = who_is_misled(settings).await.filter(|_| is_here_alone(&agent)) {
+        let message = format!("{who} are told to reach us at {agent}, which is themselves");
+        findings.push(Finding::error(ABOUT, message, advice));
     }
     if settings.github.is_some() && is_here_alone(&public) {
         let message = format!("GitHub is told that we are at {public}, which nobody else reaches");
@@ -48,6 +53,18 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
+/// Who has a network of its own, and would look for us in it; and what helps.
+async fn who_is_misled(settings: &Settings) -> Option<(&'static str, &'static str)> {
+    match app::chosen(settings).await {
+        Chosen::Kubernetes(_) => Some(("pods", "set CONTAINEROPS_AGENT_URL to what pods can reach")),
+        Chosen::Docker(with) if with.network != "host" => Some((
+            "containers",
+            "set CONTAINEROPS_AGENT_URL to what containers can reach, such as http://host.docker.internal:8080",
+        )),
+        Chosen::Docker(_) | Chosen::Process => None,
+    }
+}
+
 /// Where the listener can be asked: not at the address that stands for all.
 fn reachable(settings: &Settings) -> String {
     let mut address = settings.listen;
@@ -61,10 +78,4 @@ fn reachable(settings: &Settings) -> String {
 async fn asked(url: &str) -> Result<Option<String>, reqwest::Error> {
     let answer = reqwest::Client::builder().timeout(LIMIT).build()?.get(format!("{url}/readyz")).send().await?;
     Ok(answer.headers().get(VERSION_HEADER).and_then(|version| version.to_str().ok()).map(str::to_owned))
-}
-
-fn is_here_alone(url: &str) -> bool {
-    let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-    let host = host.trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 
 use super::{EventArgs, local};
+use crate::command::event::fitting;
 use crate::{
     flow::{self, Flow, Given},
     forge::{
@@ -48,8 +49,8 @@ impl Here {
         let (sha, base) = commit(&top, &bare, Some(Path::new(&objects.await?))).await?;
         let branch = git_text(GitCommand::new("branch").arg("--show-current")).await.unwrap_or_default();
         let branch = if branch.is_empty() { "main".to_owned() } else { branch };
-        let files = flow_files(asked, &name)?;
-        let kind = asked.event.kind(&name, &branch);
+        let (files, flows) = flow_files(asked, &name)?;
+        let kind = fitting(asked.event.kind(&name, &branch), &flows);
         let event = Event { base_sha: base, ..event(repository(name, &bare), kind, sha, "The files as they are") };
         Ok(Self { event, files, bare })
     }
@@ -78,7 +79,7 @@ fn component(text: &str, repository: &RepositoryName) -> Result<FlowFile> {
 }
 
 /// The files, once it is sure that they have no mistakes, and have all that was asked for.
-fn flow_files(asked: &Asked<'_>, repository: &RepositoryName) -> Result<Vec<FlowFile>> {
+fn flow_files(asked: &Asked<'_>, repository: &RepositoryName) -> Result<(Vec<FlowFile>, Vec<Flow>)> {
     let (mut files, mut flows) = (Vec::new(), Vec::new());
     for path in asked.files {
         let content = local::read(path).with_context(|| format!("reading {}", path.display()))?;
@@ -90,7 +91,7 @@ fn flow_files(asked: &Asked<'_>, repository: &RepositoryName) -> Result<Vec<Flow
         files.push(FlowFile { path, content });
     }
     check(asked.given, &flows)?;
-    Ok(files)
+    Ok((files, flows))
 }
 
 fn check(given: &Given, flows: &[Flow]) -> Result<()> {
@@ -142,7 +143,16 @@ async fn commit(top: &Path, bare: &Path, objects: Option<&Path>) -> Result<(Sha,
 
 fn event(repository: Repository, kind: EventKind, sha: Sha, title: &str) -> Event {
     let actor = std::env::var("USER").unwrap_or_default();
-    Event { repository, kind, sha, base_sha: None, actor, title: title.to_owned(), trust: Trust::Trusted }
+    Event {
+        repository,
+        kind,
+        sha,
+        base_sha: None,
+        actor,
+        title: title.to_owned(),
+        trust: Trust::Trusted,
+        message: None,
+    }
 }
 
 fn repository(name: RepositoryName, bare: &Path) -> Repository {

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use tokio::net::TcpListener;
 
 use crate::{
-    app,
+    app::{self, Chosen},
     command::serve,
     engine::Engine,
     executor::{ExecutorKind, kubernetes},
@@ -19,9 +19,10 @@ use crate::{
 const TIDY_MAX: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(200);
 /// The settings of the service that say how an executor is reached; the rest is about a service that stays.
-const OURS: [&str; 7] = [
+const OURS: [&str; 8] = [
     "CONTAINEROPS_LISTEN",
     "CONTAINEROPS_AGENT_",
+    "CONTAINEROPS_DOCKER_",
     "CONTAINEROPS_KUBERNETES_",
     "CONTAINEROPS_INSECURE_REGISTRIES",
     "CONTAINEROPS_JOB_TIMEOUT",
@@ -34,6 +35,8 @@ const OURS: [&str; 7] = [
 pub(in crate::command) enum Name {
     /// Processes of this machine, with no isolation at all.
     Process,
+    /// Containers of Docker or Podman, on this machine's own network.
+    Docker,
     /// Pods of the cluster that the current kubeconfig names.
     Kubernetes,
 }
@@ -42,6 +45,7 @@ impl Name {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Process => "process",
+            Self::Docker => "docker",
             Self::Kubernetes => "kubernetes",
         }
     }
@@ -62,9 +66,9 @@ pub(in crate::command) async fn listen(settings: &Settings) -> Result<TcpListene
     if std::env::var_os("CONTAINEROPS_LISTEN").is_some() {
         return serve::listen(settings.listen).await;
     }
-    let address: SocketAddr = match app::kubernetes(settings) {
-        Some(cluster) => (kubernetes::our_address(&cluster).await?, 0).into(),
-        None => ([127, 0, 0, 1], 0).into(),
+    let address: SocketAddr = match app::chosen(settings).await {
+        Chosen::Kubernetes(cluster) => (kubernetes::our_address(&cluster).await?, 0).into(),
+        Chosen::Docker(_) | Chosen::Process => ([127, 0, 0, 1], 0).into(),
     };
     serve::listen(address).await.context("listening for agents")
 }
@@ -73,7 +77,7 @@ pub(in crate::command) async fn listen(settings: &Settings) -> Result<TcpListene
 pub(in crate::command) async fn tidy(engine: &Engine) {
     match engine.executor.kind() {
         ExecutorKind::Process => return,
-        ExecutorKind::Kubernetes => {}
+        ExecutorKind::Kubernetes | ExecutorKind::Docker => {}
     }
     let mut bell = engine.store.bell().listen();
     let gone = async {

@@ -7,7 +7,10 @@ use super::{
     progress::{Object, Progress, Stage},
 };
 use crate::{
-    engine::{Engine, EngineError, Result, settle::Place},
+    engine::{
+        Engine, EngineError, Result,
+        settle::{Place, left_out},
+    },
     executor::kubernetes::deploy::{Account, DeployError},
     model::{AttemptId, Infrastructure, JobState, Kubectl, Span, Time, Verdict},
     store::{ActionRow, JobRow, PodlessRow},
@@ -43,6 +46,13 @@ impl Engine {
         let Some((job, row)) = self.podless_turn(attempt).await? else { return Ok(()) };
         let place = Place::of(&mut self.store.read().await?, attempt).await?;
         let plan = self.job_plan(&place, &job)?;
+        if job.state.0 == JobState::Waiting
+            && let Some(reason) = left_out(&mut self.store.read().await?, &place, &job).await?
+        {
+            let mut tx = self.hold(action, self.now()).await?;
+            self.end_job(&mut tx, &job, Verdict::Skipped { reason }, self.now()).await?;
+            return Ok(tx.commit().await?);
+        }
         let Some(kubectl) = plan.kubectl.clone() else { return Ok(()) };
         let account = self.deploys.place(&kubectl, &place.run.event).and_then(|(cluster, account)| {
             cluster.account(&kubectl.namespace, account).map_err(|error: DeployError| error.to_string())

@@ -3,7 +3,7 @@
 //! With the same plan an action is carried over just as it ended. With another plan only if that has it unchanged, and
 //! nothing that comes before it is new or changed: an end is worth nothing where what led to it is another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     engine::{Move, Seat, Seen, advance},
@@ -63,7 +63,7 @@ pub fn carried(past: &Past<'_>, plan: &Plan, what: &What) -> Result<Vec<Carried>
 pub fn ended_well(end: Conclusion) -> bool {
     match end {
         Conclusion::Success | Conclusion::Warning => true,
-        // in this release nothing is skipped but for something that did not succeed
+        // what was left out by a condition is asked again: what that asks for may be another now
         Conclusion::Skipped
         | Conclusion::Failure
         | Conclusion::TimedOut
@@ -111,7 +111,7 @@ impl Past<'_> {
         };
         let actions: Vec<Seat> = (0..).zip(all(plan)).map(seat).collect();
         let id = actions.iter().find(|seat| (seat.stage, seat.place) == wanted)?.id;
-        let moves = advance(&Seen { plan, actions, stop: None });
+        let moves = advance(&Seen { plan, actions, stop: None, outputs: &BTreeMap::new() });
         moves.into_iter().find_map(|step| match step {
             Move::End(ended, _, reason) if ended == id => Some(Refusal::Barred { path: path.clone(), reason }),
             Move::End(..) | Move::Queue(_) | Move::Stop(..) | Move::EndRun(..) => None,

@@ -8,9 +8,11 @@ use super::{Refusal, Repeat, Unwilling, allowed};
 use crate::{
     engine::{
         Engine, EngineError, Result,
+        circumstances::circumstances,
         intake::{Drafted, draft_one},
         tell,
     },
+    executor::Executor,
     flow::{self, Given},
     forge::{FlowFile, Forge, ForgeError},
     model::{
@@ -80,7 +82,7 @@ impl Engine {
         let run = self.store.read().await.map_err(EngineError::from)?.run(id).await.map_err(EngineError::from)?;
         let Some(run) = run else { return Ok(None) };
         let Some(forge) = self.forges.get(&run.event.repository.forge) else { return Ok(None) };
-        let found = find(forge.as_ref(), &run).await?;
+        let found = find(forge.as_ref(), &run, self.executor.as_ref()).await?;
         Ok(Some(Newest { run: id, wish, found }))
     }
 
@@ -149,7 +151,7 @@ impl From<EngineError> for ForgeOr {
     }
 }
 
-async fn find(forge: &dyn Forge, run: &RunRow) -> Result<Found, ForgeError> {
+async fn find(forge: &dyn Forge, run: &RunRow, executor: &dyn Executor) -> Result<Found, ForgeError> {
     let event = &run.event.0;
     let branch = branch_of(event);
     let Some(sha) = forge.branch_head(&event.repository, branch).await? else {
@@ -160,7 +162,8 @@ async fn find(forge: &dyn Forge, run: &RunRow) -> Result<Found, ForgeError> {
     let Some(file) = same_flow(files, run) else {
         return Ok(Found::Nothing(format!("{at} has neither {} nor another flow file `{}`", run.path, run.flow)));
     };
-    Ok(match draft_one(&file, event, &Given::default()) {
+    let circumstances = circumstances(forge, event, std::slice::from_ref(&file)).await?;
+    Ok(match draft_one(&file, event, &circumstances, &Given::default(), executor) {
         Ok(draft) => Found::Draft(Box::new(draft), FlowSource { branch: branch.to_owned(), sha }),
         Err(reason) => Found::Nothing(format!("by {} at {at} nothing is to run: {reason}", file.path)),
     })
@@ -169,7 +172,10 @@ async fn find(forge: &dyn Forge, run: &RunRow) -> Result<Found, ForgeError> {
 /// The branch whose newest commit has the newest flow file.
 fn branch_of(event: &Event) -> &str {
     match &event.kind {
-        EventKind::Push { branch } => branch,
+        EventKind::Push { branch }
+        | EventKind::Schedule { branch, .. }
+        | EventKind::Manual { branch, .. }
+        | EventKind::Flow { branch, .. } => branch,
         // code from another repository is not run, so the branch is one of this repository
         EventKind::PullRequest(pull) => &pull.branch,
         EventKind::Tag { .. } | EventKind::MergeGroup { .. } => &event.repository.default_branch,

@@ -10,8 +10,6 @@
 pub mod deploy;
 mod examine;
 mod heard;
-mod image;
-mod label;
 mod observation;
 mod outside;
 mod patience;
@@ -41,7 +39,7 @@ pub use self::{
     route::our_address,
 };
 use self::{refusal::Refusal, watch::Watch};
-use super::{Changed, Executor, ExecutorError, ExecutorKind, Observation, Placement};
+use super::{Changed, Executor, ExecutorError, ExecutorKind, Observation, Placement, label};
 use crate::model::{AttemptId, Resources};
 
 /// The longest that one call of the API server may take.

@@ -6,14 +6,17 @@
 //! server would put the limit there. Nothing is lost by it while a job runs: quota, scheduler, evictions and the pod's
 //! cgroup all go by the pod's sum, and within the pod only one job is awake. Every container keeps its own limits.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::core::v1::{Container, ResourceRequirements},
     apimachinery::pkg::api::resource::Quantity,
 };
 
-use crate::model::Resources;
+use crate::{
+    executor::amount::{amount, compare},
+    model::Resources,
+};
 
 /// One resource of one container.
 #[derive(Debug, Clone)]
@@ -88,37 +91,6 @@ fn shares(all: impl Iterator<Item = Share>) -> Vec<Share> {
     all
 }
 
-fn compare(one: &str, other: &str) -> Ordering {
-    amount(one).total_cmp(&amount(other))
-}
-
-/// A quantity's number. What is none counts as nothing: the flow's reader has refused it already, and so would the
-/// API server.
-fn amount(quantity: &str) -> f64 {
-    let end = quantity.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(quantity.len());
-    let (number, suffix) = quantity.split_at(end);
-    let factor = match suffix {
-        "" => 1.0,
-        "n" => 1e-9,
-        "u" => 1e-6,
-        "m" => 1e-3,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "P" => 1e15,
-        "E" => 1e18,
-        "Ki" => 1024.0,
-        "Mi" => 1024f64.powi(2),
-        "Gi" => 1024f64.powi(3),
-        "Ti" => 1024f64.powi(4),
-        "Pi" => 1024f64.powi(5),
-        "Ei" => 1024f64.powi(6),
-        _ => return quantity.parse().unwrap_or_default(),
-    };
-    number.parse::<f64>().unwrap_or_default() * factor
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,13 +140,5 @@ mod tests {
             Resources { memory_limit: Some("64Mi".into()), cpu_limit: Some("50m".into()), ..Resources::default() };
         assert_eq!(written(&[much]), ["cpu 100m/4 memory 8Gi/8Gi"]);
         assert_eq!(written(&[tight]), ["cpu 50m/50m memory 64Mi/64Mi"]);
-    }
-
-    #[test]
-    fn amounts_are_compared_across_units() {
-        for (less, more) in [("999m", "1"), ("1G", "1Gi"), ("1023Mi", "1Gi"), ("12e2", "2k"), ("9E", "8Ei")] {
-            assert!(compare(less, more).is_lt(), "{less} < {more}");
-        }
-        assert!(compare("nonsense", "1").is_lt());
     }
 }

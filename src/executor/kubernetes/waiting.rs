@@ -8,12 +8,14 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod};
 
 use super::{
-    image,
     observation::{Seen, condition, job_of, jobs, status_of_agent, statuses, terminated, time, words},
     pod::{AGENT, INSTALL},
 };
 use crate::{
-    executor::{Hopeless, Observation, Why},
+    executor::{
+        Hopeless, Observation, Why,
+        answer::{self, Answer},
+    },
     model::{Infrastructure, JobId, Span, Time},
 };
 
@@ -126,10 +128,10 @@ fn trouble_of_job(seen: &Seen<'_>, status: &ContainerStatus, state: &ContainerSt
     match trouble(state) {
         Trouble::None => None,
         Trouble::ImageName => never(Why::ImageInvalid { image, message: message.clone() }),
-        Trouble::Image => match image::answer(said) {
-            image::Answer::NotFound => never(Why::ImageNotFound { image, message: message.clone() }),
-            image::Answer::Denied => never(Why::ImageDenied { image, message: message.clone() }),
-            image::Answer::None => wait(Infrastructure::ImagePull),
+        Trouble::Image => match answer::answer(said) {
+            Answer::NotFound => never(Why::ImageNotFound { image, message: message.clone() }),
+            Answer::Denied => never(Why::ImageDenied { image, message: message.clone() }),
+            Answer::None => wait(Infrastructure::ImagePull),
         },
         Trouble::Container if is_transient(said) => wait(Infrastructure::NotStarted),
         Trouble::Container => never(Why::CannotStart { message: message.clone() }),
@@ -167,7 +169,7 @@ fn state(status: &ContainerStatus) -> Option<&ContainerStateWaiting> {
 /// The words for why a container waits: while the kubelet waits for its next try at a pull, what it said of the last.
 fn said<'a>(seen: &Seen<'a>, container: &str, state: &'a ContainerStateWaiting) -> &'a str {
     let message = state.message.as_deref().filter(|message| !message.is_empty());
-    let earlier = seen.heard.failed_pull(container).filter(|_| message.is_none_or(image::is_between_pulls));
+    let earlier = seen.heard.failed_pull(container).filter(|_| message.is_none_or(answer::is_between_pulls));
     earlier.or(message).or(state.reason.as_deref()).unwrap_or_default()
 }
 

@@ -3,7 +3,7 @@
 use std::vec;
 
 use super::{
-    Expression, Mistake, Node, Sign, Value,
+    Each, Expression, Mistake, Node, Sign, Table, Value,
     lex::{Token, What},
 };
 
@@ -12,9 +12,18 @@ const MAX_DEPTH: usize = 32;
 /// A chain of signs is as deep as it is long.
 const MAX_NODES: usize = 250;
 
+/// Who has written an expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// A file's author.
+    Authors,
+    /// We ourselves, of a part of theirs: it may hold all the files that an event changed.
+    Ours,
+}
+
 /// The whole of them as one expression.
-pub(super) fn parse(tokens: Vec<Token>, end: usize) -> Result<Expression, Mistake> {
-    let mut parser = Parser { tokens: tokens.into_iter().peekable(), end, taken: 0, depth: 0, nodes: 0 };
+pub(super) fn parse(tokens: Vec<Token>, end: usize, whose: Whose) -> Result<Expression, Mistake> {
+    let mut parser = Parser { tokens: tokens.into_iter().peekable(), end, taken: 0, depth: 0, nodes: 0, whose };
     let whole = parser.choice()?;
     match parser.next() {
         None => Ok(whole),
@@ -30,6 +39,7 @@ struct Parser {
     taken: usize,
     depth: usize,
     nodes: usize,
+    whose: Whose,
 }
 
 impl Parser {
@@ -79,6 +89,9 @@ impl Parser {
             What::Name(name) if name == "true" || name == "false" => {
                 self.node(from, length, literal(Value::Flag(name == "true")))
             }
+            What::Name(name) if name == "unknown" && self.whose == Whose::Ours => {
+                self.node(from, length, literal(Value::Unknown))
+            }
             What::Name(name) => self.name(from, name),
             What::Mark('(') => {
                 let inner = self.choice()?;
@@ -101,6 +114,9 @@ impl Parser {
             let length = self.length_from(from);
             return self.node(from, length, Node::Call(name, arguments));
         }
+        if let Some(table) = Table::named(&name) {
+            return self.entry(from, table);
+        }
         while self.takes('.') {
             let (at, length, field) = self.field()?;
             if self.takes('(') {
@@ -114,6 +130,27 @@ impl Parser {
         }
         let length = name.len();
         self.node(from, length, Node::Variable(name))
+    }
+
+    /// What stands in a table: `inputs.level`, or `inputs["level"]`.
+    fn entry(&mut self, from: usize, table: Table) -> Result<Expression, Mistake> {
+        let key = if self.takes('[') {
+            let key = match self.next() {
+                Some(Token { what: What::Text(key), .. }) => key,
+                Some(Token { from, length, .. }) => {
+                    return Err(Mistake::new(from, length, "a text as it stands is expected here"));
+                }
+                None => return Err(Mistake::new(self.end, 0, "a text is missing here")),
+            };
+            self.expects(']')?;
+            key
+        } else {
+            self.expects('.')?;
+            self.field()?.2
+        };
+        let length = self.length_from(from);
+        let entry = self.node(from, length, Node::Entry(table, key))?;
+        self.called(entry)
     }
 
     /// Methods that are called on what stands before.
@@ -131,7 +168,15 @@ impl Parser {
         let mut arguments = vec![target];
         arguments.extend(self.list(')')?);
         let length = self.length_from(from);
-        self.node(from, length, Node::Call(format!(".{name}"), arguments))
+        match (each(&name), arguments.as_slice()) {
+            (Some(each), [list, Expression { node: Node::Variable(item), .. }, body]) => {
+                let node = Node::Each(each, item.clone(), Box::new([list.clone(), body.clone()]));
+                self.node(from, length, node)
+            }
+            (Some(_), _) => Err(Mistake::new(from, length, format!("`{name}` takes a name and a condition"))
+                .hint(format!("write files.{name}(f, f.endsWith(\".rs\"))"))),
+            (None, _) => self.node(from, length, Node::Call(format!(".{name}"), arguments)),
+        }
     }
 
     fn list(&mut self, end: char) -> Result<Vec<Expression>, Mistake> {
@@ -193,7 +238,7 @@ impl Parser {
 
     fn node(&mut self, from: usize, length: usize, node: Node) -> Result<Expression, Mistake> {
         self.nodes += 1;
-        if self.nodes > MAX_NODES {
+        if self.nodes > MAX_NODES && self.whose == Whose::Authors {
             return Err(Mistake::new(from, length, format!("an expression has at most {MAX_NODES} parts")));
         }
         Ok(Expression { from, length, node })
@@ -207,6 +252,14 @@ impl Parser {
         let parsed = parse(self);
         self.depth -= 1;
         parsed
+    }
+}
+
+fn each(name: &str) -> Option<Each> {
+    match name {
+        "exists" => Some(Each::Exists),
+        "all" => Some(Each::All),
+        _ => None,
     }
 }
 

@@ -1,13 +1,13 @@
 //! The variables and functions of expressions.
 
-use super::{Kind, Value};
-use crate::model::{Event, EventKind, Trust, UntrustedReason};
+use super::{Before, Kind, Known, Value};
+use crate::model::{Event, EventKind, PullRequest, Trust, UntrustedReason};
 
-/// A variable: its name, its kind, and what it is for an event.
+/// A variable: its name, its kind, and what it is.
 pub(super) struct Variable {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    pub(super) of: fn(&Event) -> Value,
+    pub(super) of: fn(&Known<'_>) -> Value,
 }
 
 /// A method of texts: its name, and what it says of a text and its argument.
@@ -17,30 +17,25 @@ pub(super) struct Method {
 }
 
 /// All variables. One that an event has nothing for is empty, 0 or false.
-pub(super) const VARIABLES: [Variable; 11] = [
-    Variable { name: "event", kind: Kind::Text, of: |event| text(Some(event.name())) },
-    Variable { name: "branch", kind: Kind::Text, of: |event| text(event.branch()) },
-    Variable { name: "tag", kind: Kind::Text, of: |event| text(tag(event)) },
-    Variable { name: "sha", kind: Kind::Text, of: |event| text(Some(event.sha.as_str())) },
-    Variable { name: "base", kind: Kind::Text, of: |event| text(base(event)) },
-    Variable { name: "trusted", kind: Kind::Flag, of: |event| Value::Flag(event.trust == Trust::Trusted) },
-    Variable { name: "pr.number", kind: Kind::Number, of: |event| Value::Number(number(event)) },
-    Variable {
-        name: "pr.title",
-        kind: Kind::Text,
-        of: |event| text(event.pull_request().map(|_| event.title.as_str())),
-    },
-    Variable {
-        name: "pr.author",
-        kind: Kind::Text,
-        of: |event| text(event.pull_request().map(|pull| pull.author.as_str())),
-    },
+pub(super) const VARIABLES: [Variable; 14] = [
+    Variable { name: "event", kind: Kind::Text, of: |known| text(known.event.map(Event::name)) },
+    Variable { name: "branch", kind: Kind::Text, of: |known| text(known.event.and_then(Event::branch)) },
+    Variable { name: "tag", kind: Kind::Text, of: |known| text(known.event.and_then(tag)) },
+    Variable { name: "sha", kind: Kind::Text, of: |known| text(known.event.map(|event| event.sha.as_str())) },
+    Variable { name: "base", kind: Kind::Text, of: |known| text(known.event.and_then(base)) },
+    Variable { name: "trusted", kind: Kind::Flag, of: |known| flag(known, |event| event.trust == Trust::Trusted) },
+    Variable { name: "pr.number", kind: Kind::Number, of: |known| Value::Number(pull(known).map_or(0, number)) },
+    Variable { name: "pr.title", kind: Kind::Text, of: |known| text(pull(known).and(known.event).map(title)) },
+    Variable { name: "pr.author", kind: Kind::Text, of: |known| text(pull(known).map(|pull| pull.author.as_str())) },
+    Variable { name: "pr.labels", kind: Kind::Texts, of: |known| texts(pull(known).map_or(&[], |pull| &pull.labels)) },
     Variable {
         name: "pr.draft",
         kind: Kind::Flag,
-        of: |event| Value::Flag(event.pull_request().is_some_and(|pull| pull.draft)),
+        of: |known| Value::Flag(pull(known).is_some_and(|pull| pull.draft)),
     },
-    Variable { name: "pr.from_fork", kind: Kind::Flag, of: |event| Value::Flag(is_from_fork(event)) },
+    Variable { name: "pr.from_fork", kind: Kind::Flag, of: |known| flag(known, is_from_fork) },
+    Variable { name: "files", kind: Kind::Texts, of: files },
+    Variable { name: "result", kind: Kind::Text, of: |known| text(known.result.map(Before::as_str)) },
 ];
 
 /// All methods.
@@ -50,8 +45,11 @@ pub(super) const METHODS: [Method; 3] = [
     Method { name: "contains", of: |text, part| text.contains(part) },
 ];
 
-/// The functions: `string` of anything but a list, `size` of a text or a list; both may be methods, too.
-pub(super) const FUNCTIONS: [&str; 2] = ["string", "size"];
+/// The functions: `string` of anything but a list, `size` of a text or a list, both of which may be methods, too; and
+/// `changed` of a pattern.
+pub(super) const FUNCTIONS: [&str; 3] = ["string", "size", "changed"];
+/// The words that are checked on their own: a method of texts and the loops.
+pub(super) const OTHERS: [&str; 3] = ["matches", "exists", "all"];
 
 pub(super) fn variable(name: &str) -> Option<&'static Variable> {
     VARIABLES.iter().find(|variable| variable.name == name)
@@ -68,7 +66,12 @@ fn text(text: Option<&str>) -> Value {
 fn tag(event: &Event) -> Option<&str> {
     match &event.kind {
         EventKind::Tag { tag } => Some(tag),
-        EventKind::Push { .. } | EventKind::PullRequest(_) | EventKind::MergeGroup { .. } => None,
+        EventKind::Push { .. }
+        | EventKind::PullRequest(_)
+        | EventKind::MergeGroup { .. }
+        | EventKind::Schedule { .. }
+        | EventKind::Manual { .. }
+        | EventKind::Flow { .. } => None,
     }
 }
 
@@ -76,12 +79,38 @@ fn base(event: &Event) -> Option<&str> {
     match &event.kind {
         EventKind::PullRequest(pull) => Some(&pull.base),
         EventKind::MergeGroup { base, .. } => Some(base),
-        EventKind::Push { .. } | EventKind::Tag { .. } => None,
+        EventKind::Push { .. }
+        | EventKind::Tag { .. }
+        | EventKind::Schedule { .. }
+        | EventKind::Manual { .. }
+        | EventKind::Flow { .. } => None,
     }
 }
 
-fn number(event: &Event) -> i64 {
-    event.pull_request().map_or(0, |pull| i64::try_from(pull.number).unwrap_or(i64::MAX))
+fn texts(items: &[String]) -> Value {
+    Value::List(items.iter().cloned().map(Value::Text).collect())
+}
+
+fn flag(known: &Known<'_>, of: fn(&Event) -> bool) -> Value {
+    Value::Flag(known.event.is_some_and(of))
+}
+
+fn pull<'k>(known: &Known<'k>) -> Option<&'k PullRequest> {
+    known.event?.pull_request()
+}
+
+fn title(event: &Event) -> &str {
+    &event.title
+}
+
+fn number(pull: &PullRequest) -> i64 {
+    i64::try_from(pull.number).unwrap_or(i64::MAX)
+}
+
+/// Behind what is known stands, for all others that there may be, one of which nothing is known.
+fn files(known: &Known<'_>) -> Value {
+    let paths = known.changes.paths.iter().cloned().map(Value::Text);
+    Value::List(paths.chain(known.changes.gap.as_ref().map(|_| Value::Unknown)).collect())
 }
 
 fn is_from_fork(event: &Event) -> bool {

@@ -210,8 +210,12 @@ pub(super) static TABLES: &[Table] = &[
             key("push", Kind::Level(&keys::BRANCHES), "Commits arrived on a branch."),
             key("pull_request", Kind::Level(&keys::BRANCHES), "A pull request, or a merge queue's merge."),
             key("tag", Kind::Level(&keys::TAGS), "A tag was made or moved."),
-            key("schedule", Kind::Anything, "Cron lines."),
-            key("manual", Kind::Anything, "A person starts it, with inputs."),
+            key(
+                "schedule",
+                Kind::OneOf(&[Kind::Level(&keys::SCHEDULE), Kind::List(&Kind::Level(&keys::SCHEDULE))]),
+                "Times, each of which starts a run.",
+            ),
+            key("manual", Kind::Level(&keys::MANUAL), "A person starts it, with inputs."),
             key("flow", Kind::Texts, "Another flow's success."),
         ],
     },
@@ -222,6 +226,28 @@ pub(super) static TABLES: &[Table] = &[
             key("branches", Kind::Texts, "Patterns, of which one must match the branch."),
             key("paths", Kind::Texts, "Patterns, of which one must match a changed file."),
             key("ignore-paths", Kind::Texts, "Patterns of files whose change starts nothing."),
+        ],
+    },
+    Table {
+        name: "schedule",
+        level: &keys::SCHEDULE,
+        keys: &[
+            key("cron", Kind::Text, "Minute, hour, day of the month, month and day of the week: `30 3 * * 1-5`."),
+            key("timezone", Kind::Text, "The zone whose clock counts, as `Europe/Berlin`; UTC if it is missing."),
+            key("branch", Kind::Text, "The branch that is built; the default branch if it is missing."),
+        ],
+    },
+    Table {
+        name: "manual",
+        level: &keys::MANUAL,
+        keys: &[key("inputs", Kind::Anything, "Names, each with its default, or with `default` and `options`.")],
+    },
+    Table {
+        name: "input",
+        level: &keys::INPUT,
+        keys: &[
+            key("default", Kind::Text, "What it is if it is not given; without one it must be."),
+            key("options", Kind::Texts, "What it may be."),
         ],
     },
     Table {

@@ -4,6 +4,7 @@
 //! It is how anyone tries the whole path of a push without a network. Whoever can push here could as well write to
 //! the repository's files, so everything pushed is trusted.
 
+mod changes;
 pub mod delivery;
 mod flow_files;
 mod heads;
@@ -25,7 +26,7 @@ use super::{
     Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, GitCommand, GitCommandError, Head, Heads, Hooks,
     Moved, Reading, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
 };
-use crate::model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust};
+use crate::model::{ChangedFiles, Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust};
 
 pub(crate) use secret::read as read_secret;
 pub use secret::{SecretError, secret, secret_file};
@@ -110,10 +111,22 @@ impl Forge for Git {
         branch_head(&self.directory(&repository.name)?, branch).await
     }
 
+    async fn message(&self, repository: &Repository, sha: &Sha) -> Result<Option<String>, ForgeError> {
+        changes::message(&self.directory(&repository.name)?, sha).await.map(Some)
+    }
+
+    async fn changed_files(&self, event: &Event) -> Result<ChangedFiles, ForgeError> {
+        changes::files(&self.directory(&event.repository.name)?, event).await
+    }
+
     async fn source(&self, event: &Event) -> Result<Source, ForgeError> {
         let url = self.directory(&event.repository.name)?.to_string_lossy().into_owned();
         let refs = match &event.kind {
-            EventKind::Push { branch } | EventKind::MergeGroup { branch, .. } => vec![format!("refs/heads/{branch}")],
+            EventKind::Push { branch }
+            | EventKind::MergeGroup { branch, .. }
+            | EventKind::Schedule { branch, .. }
+            | EventKind::Manual { branch, .. }
+            | EventKind::Flow { branch, .. } => vec![format!("refs/heads/{branch}")],
             EventKind::Tag { tag } => vec![format!("refs/tags/{tag}")],
             EventKind::PullRequest(pull) => vec![format!("refs/heads/{}", pull.branch)],
         };
@@ -205,6 +218,7 @@ fn reading(root: &Path, delivery: Delivery) -> Reading {
         actor: delivery.pusher.chars().take(100).collect(),
         title: title.lines().next().unwrap_or_default().chars().take(200).collect(),
         trust: Trust::Trusted,
+        message: None,
     })
 }
 

@@ -8,6 +8,7 @@ mod annotation;
 mod api;
 mod button;
 mod call;
+mod changes;
 mod check;
 mod credentials;
 mod cut;
@@ -39,7 +40,7 @@ use super::{
     Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hooks, Moved, Reading, Recall, Shown,
     Source, Told, Unreadable, Wanted, Webhook, Writes,
 };
-use crate::model::{Event, EventKind, ForgeKind, Repository, Sha, Time};
+use crate::model::{ChangedFiles, Event, EventKind, ForgeKind, Repository, Sha, Time};
 
 /// What GitHub takes of one installation, or of one token, before it limits us; carrying on can cost the App its
 /// access.
@@ -131,6 +132,14 @@ impl Forge for Github {
 
     async fn branch_head(&self, repository: &Repository, branch: &str) -> Result<Option<Sha>, ForgeError> {
         branch_head(&self.api, repository, branch).await
+    }
+
+    async fn message(&self, repository: &Repository, sha: &Sha) -> Result<Option<String>, ForgeError> {
+        changes::message(&self.api, repository, sha).await.map(Some)
+    }
+
+    async fn changed_files(&self, event: &Event) -> Result<ChangedFiles, ForgeError> {
+        changes::files(&self.api, event).await
     }
 
     async fn source(&self, event: &Event) -> Result<Source, ForgeError> {
@@ -274,7 +283,11 @@ async fn branch_head(api: &Api, repository: &Repository, branch: &str) -> Result
 
 fn refs(kind: &EventKind) -> Vec<String> {
     match kind {
-        EventKind::Push { branch } | EventKind::MergeGroup { branch, .. } => vec![format!("refs/heads/{branch}")],
+        EventKind::Push { branch }
+        | EventKind::MergeGroup { branch, .. }
+        | EventKind::Schedule { branch, .. }
+        | EventKind::Manual { branch, .. }
+        | EventKind::Flow { branch, .. } => vec![format!("refs/heads/{branch}")],
         EventKind::Tag { tag } => vec![format!("refs/tags/{tag}")],
         EventKind::PullRequest(pull) => vec![format!("refs/pull/{}/head", pull.number)],
     }
@@ -283,6 +296,11 @@ fn refs(kind: &EventKind) -> Vec<String> {
 fn merge_ref(kind: &EventKind) -> Option<String> {
     match kind {
         EventKind::PullRequest(pull) => Some(format!("refs/pull/{}/merge", pull.number)),
-        EventKind::Push { .. } | EventKind::Tag { .. } | EventKind::MergeGroup { .. } => None,
+        EventKind::Push { .. }
+        | EventKind::Tag { .. }
+        | EventKind::MergeGroup { .. }
+        | EventKind::Schedule { .. }
+        | EventKind::Manual { .. }
+        | EventKind::Flow { .. } => None,
     }
 }

@@ -24,8 +24,14 @@ pub(super) const PULL_ACTIONS: [&str; 3] = ["opened", "reopened", "synchronize"]
 /// No forge takes a longer ref.
 pub(super) const LONGEST_REF: usize = 1024;
 const LONGEST_TITLE: usize = 200;
+/// What is said further on in a message is not looked at.
+pub(super) const LONGEST_MESSAGE: usize = 16_384;
 /// A GitHub login has at most 39 characters, and `[bot]` behind them.
 const LONGEST_LOGIN: usize = 100;
+
+/// GitHub takes 100 of 50 characters each.
+const MOST_LABELS: usize = 100;
+const LONGEST_LABEL: usize = 100;
 
 /// Every payload has these.
 #[derive(Deserialize)]
@@ -87,8 +93,15 @@ struct Pull {
     #[serde(default)]
     draft: bool,
     user: Option<Account>,
+    #[serde(default)]
+    labels: Vec<Label>,
     head: Head,
     base: Base,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -246,9 +259,10 @@ fn push(common: Common, payload: PushPayload) -> Reading {
     } else {
         return Reading::Nothing(format!("{full} is neither a branch nor a tag"));
     };
-    let title = payload.head_commit.map_or_else(String::new, |commit| first_line(&commit.message));
+    let title = payload.head_commit.as_ref().map_or_else(String::new, |commit| first_line(&commit.message));
     let base_sha = Some(payload.before).filter(|before| !before.is_zero());
-    Reading::Event(common.event(kind, sha, base_sha, title, Trust::Trusted))
+    let message = payload.head_commit.map(|commit| start_of(&commit.message, LONGEST_MESSAGE));
+    Reading::Event(Event { message, ..common.event(kind, sha, base_sha, title, Trust::Trusted) })
 }
 
 fn pull_request(common: Common, payload: PullRequestPayload) -> Reading {
@@ -262,6 +276,7 @@ fn pull_request(common: Common, payload: PullRequestPayload) -> Reading {
         author: login(pull.user),
         draft: pull.draft,
         before: payload.before,
+        labels: pull.labels.into_iter().take(MOST_LABELS).map(|label| start_of(&label.name, LONGEST_LABEL)).collect(),
     });
     let title = first_line(&pull.title);
     Reading::Event(common.event(kind, pull.head.sha, Some(pull.base.sha), title, trust))
@@ -299,7 +314,7 @@ fn check_suite(common: Common, payload: CheckSuitePayload) -> Reading {
 impl Common {
     fn event(self, kind: EventKind, sha: Sha, base_sha: Option<Sha>, title: String, trust: Trust) -> Event {
         let (repository, actor) = self.taken_apart();
-        Event { repository, kind, sha, base_sha, actor, title, trust }
+        Event { repository, kind, sha, base_sha, actor, title, trust, message: None }
     }
 
     fn rerun(self, sha: Sha, external_id: Option<String>) -> Rerun {

@@ -13,6 +13,7 @@ mod rerun;
 mod route;
 mod run;
 mod runs;
+mod start;
 
 use askama::Template;
 use axum::{
@@ -64,11 +65,15 @@ pub(super) fn routes() -> Router<Web> {
 }
 
 async fn place(State(web): State<Web>, request: Request) -> Result<Response, Failure> {
-    let (parts, _) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let route: Route = parts.uri.path().parse()?;
     let reads = matches!(parts.method, Method::GET | Method::HEAD);
     match (&route.place, reads) {
         (Place::Runs, true) => runs::of_repository(&web, &route, &parts.uri).await,
+        (Place::Runs, false) => {
+            same_site(&parts.headers)?;
+            start::press(&web, &route, body).await
+        }
         (Place::Run(number, RunPlace::Page), true) => run::page(&web, &route, *number).await,
         (Place::Run(number, RunPlace::Cancel), false) => {
             same_site(&parts.headers)?;

@@ -422,7 +422,8 @@ fn event_path(event: &Event) -> Option<String> {
         (EventKind::PullRequest(pull), ForgeKind::Gitea) => Some(format!("/pulls/{}", pull.number)),
         (EventKind::PullRequest(pull), ForgeKind::Gitlab) => Some(format!("/-/merge_requests/{}", pull.number)),
         (EventKind::PullRequest(_), ForgeKind::Git)
-        | (EventKind::Push { .. } | EventKind::Tag { .. } | EventKind::MergeGroup { .. }, _) => None,
+        | (EventKind::Push { .. } | EventKind::Tag { .. } | EventKind::MergeGroup { .. }, _)
+        | (EventKind::Schedule { .. } | EventKind::Manual { .. } | EventKind::Flow { .. }, _) => None,
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     Chrome, Failure, Mark, Moment, Place, Route, RunPlace, Took, find_repository, query,
     queue::{QueueView, queues},
     render,
+    start::{StartView, forms},
 };
 use crate::{
     model::{Event, EventKind, ForgeKind, Repository, RunId, Time},
@@ -29,6 +30,9 @@ struct RunsPage {
     chrome: Chrome,
     repository: Option<RepositoryView>,
     queues: Vec<QueueView>,
+    starts: Vec<StartView>,
+    /// The page's own address.
+    here: String,
     runs: Vec<RunLine>,
     older: Option<String>,
     older_page: bool,
@@ -83,6 +87,10 @@ async fn list(web: &Web, route: Option<&Route>, uri: &Uri) -> Result<Response, F
         (Some(route), Some(row)) if before.is_none() => queues(&mut tx, route, row.id).await?,
         (Some(_) | None, _) => Vec::new(),
     };
+    let starts = match &repository {
+        Some(row) if before.is_none() => forms(&mut tx, row).await?,
+        Some(_) | None => Vec::new(),
+    };
     let now = web.engine.clock.now();
     let runs: Vec<RunLine> = rows.iter().map(|row| RunLine::new(row, now)).collect();
     let newest = runs.first().map_or_else(Mark::none, |run| run.mark.clone());
@@ -93,7 +101,16 @@ async fn list(web: &Web, route: Option<&Route>, uri: &Uri) -> Result<Response, F
         forge: row.forge,
         web_url: web_link(&row.facts, ""),
     });
-    render(&RunsPage { chrome, repository, queues, runs, older, older_page: before.is_some() })
+    render(&RunsPage {
+        chrome,
+        repository,
+        queues,
+        starts,
+        here: uri.path().to_owned(),
+        runs,
+        older,
+        older_page: before.is_some(),
+    })
 }
 
 impl RunLine {
@@ -131,6 +148,9 @@ pub(super) fn event_words(event: &Event) -> String {
         EventKind::Tag { tag } => format!("tag {tag}"),
         EventKind::PullRequest(pull) => format!("pull request #{}: {} into {}", pull.number, pull.branch, pull.base),
         EventKind::MergeGroup { base, .. } => format!("merge queue of {base}"),
+        EventKind::Schedule { branch, cron } => format!("schedule {cron} of {branch}"),
+        EventKind::Manual { branch, .. } => format!("started by hand on {branch}"),
+        EventKind::Flow { branch, after, .. } => format!("after {after}, on {branch}"),
     }
 }
 

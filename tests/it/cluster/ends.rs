@@ -164,19 +164,3 @@ stages:
     server.app().engine.cancel(run, "ada").await.expect("it can be cancelled");
     assert_eq!(server.end(run).await.run.state.0.conclusion(), Some(Conclusion::Cancelled));
 }
-
-#[tokio::test]
-async fn a_job_that_takes_too_much_memory_is_told_so() {
-    let Some(server) = Server::start("memory").await else { return };
-    let flow = r#"
-stages:
-  - name: greedy
-    image: busybox
-    run: tail /dev/zero
-    resources: {memory: 16Mi, limits: {memory: 48Mi}}
-"#;
-    let story = server.end(server.push(flow).await).await;
-    let told = story.told();
-    assert!(told.contains("greedy: out of memory (peak ") && told.contains(" of 48 MiB)"), "{told}");
-    assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Failure));
-}

@@ -41,7 +41,12 @@ impl Played {
     }
 
     fn moves(&self) -> Vec<Move> {
-        advance(&Seen { plan: &self.plan, actions: self.seats.clone(), stop: self.stop })
+        advance(&Seen {
+            plan: &self.plan,
+            actions: self.seats.clone(),
+            stop: self.stop,
+            outputs: &std::collections::BTreeMap::new(),
+        })
     }
 
     /// Makes all moves that are due, each of which must be one that may be made.
@@ -132,6 +137,7 @@ fn stage(index: usize) -> impl Strategy<Value = StagePlan> {
         sequencing,
         needs,
         fail_fast,
+        when: None,
         actions: (0..actions).map(action).collect(),
     })
 }
@@ -141,6 +147,7 @@ fn action(place: usize) -> ActionPlan {
         name: format!("a{place}"),
         title: String::new(),
         allow_failure: false,
+        when: None,
         jobs: Vec::new(),
         caches: Vec::new(),
         checkout: Checkout::Commit,
@@ -155,6 +162,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         title: String::new(),
         timeout: None,
         concurrency: None,
+        inputs: std::collections::BTreeMap::new(),
         stages,
     })
 }

@@ -197,7 +197,7 @@ fn the_place_of_a_mistake_is_that_in_its_line() {
     'pr.number + 1'
     ^^^^^^^^^^^^^^^ a group is a text; this expression is a number (`string(…)` makes a text of it)
     (pr.labels)
-     ^^^^^^^^^ there is no variable `pr.labels` here (there are event, branch, tag, sha, base, trusted, pr.number, pr.title, pr.author, pr.draft, pr.from_fork; a text stands in quotes of its own)
+    ^^^^^^^^^^^ a group is a text; this expression is a list of texts (`string(…)` makes a text of it)
     'branch.startswith("x") ? "a" : "b"'
      ^^^^^^^^^^^^^^^^^^^^^^ there is no function `startswith` here (did you mean `startsWith`?)
     'branch ? "a" : "b"'
@@ -215,7 +215,7 @@ fn the_place_of_a_mistake_is_that_in_its_line() {
     '1 in ["a"] ? "x" : "y"'
      ^^^^^^^^^^ `in` does not go between a number and a list of texts (a group is a name of letters, digits, `.`, `_`, `/` and `-`, or an expression)
     'branch.matches("a*")'
-     ^^^^^^^^^^^^^^^^^^^^ there is no function `matches` here (there are startsWith, endsWith, contains, string, size)
+    ^^^^^^^^^^^^^^^^^^^^^^ a group is a text; this expression is true or false (`string(…)` makes a text of it)
     (99999999999999999999)
      ^^^^^^^^^^^^^^^^^^^^ `99999999999999999999` is no whole number (a group is a name of letters, digits, `.`, `_`, `/` and `-`, or an expression)
     '"\q"'

@@ -56,6 +56,7 @@ fn digests() -> String {
                 let read = read.unwrap_or_else(|wrong| panic!("{}", flow::render(&path, &wrong)));
                 let told = match read.plan(&event) {
                     Decision::Run(plan) => plan.digest().to_string(),
+                    Decision::Broken(wrong) => panic!("{}", wrong.message),
                     Decision::LeftOut { reason } | Decision::Unasked { reason } => format!("- {reason}"),
                 };
                 let _ = writeln!(lines, "{name} {folder}/{flow} {told}");
@@ -127,7 +128,7 @@ fn plans(text: &[u8]) -> Vec<Plan> {
         let flow = flow::read(".containerops.yml", &repository(), text).ok()?;
         match flow.plan(&event(kind)) {
             Decision::Run(plan) => Some(plan),
-            Decision::LeftOut { .. } | Decision::Unasked { .. } => None,
+            Decision::Broken(_) | Decision::LeftOut { .. } | Decision::Unasked { .. } => None,
         }
     };
     kinds.into_iter().filter_map(plan).collect()

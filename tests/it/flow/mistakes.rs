@@ -6,6 +6,7 @@ mod kubectl;
 mod later;
 mod levels;
 mod links;
+mod starts;
 mod text;
 
 use containerops::{flow, model::Severity};

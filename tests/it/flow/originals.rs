@@ -3,7 +3,7 @@
 use containerops::flow;
 use insta::assert_snapshot;
 
-use super::{good, plan, push};
+use super::{good, plan, push, repository};
 
 #[test]
 fn the_originals_skeleton_runs_unchanged() {
@@ -126,6 +126,7 @@ stages:
         allow-failure: false
         jobs:
           - name: build-kubernetes
+            type: component
             image: hub.example/demo/kubernetes:latest
             environments:
               CO_DATA: "kubernetes=git@example.org:kubernetes.git action=build"
@@ -270,6 +271,7 @@ stages:
         allow-failure: false
         jobs:
           - name: detect
+            type: component
             image: hub.example/containerops/detect:latest
             environments:
               CO_CODERPO: https://example.org/hook.git
@@ -289,6 +291,7 @@ stages:
         allow-failure: false
         jobs:
           - name: upload
+            type: component
             image: hub.example/containerops/upload:latest
             environments:
               CO_DATA: "upload=https://example.org/put?a=b"
@@ -307,6 +310,7 @@ stages:
         allow-failure: false
         jobs:
           - name: over-ssh
+            type: component
             image: hub.example/containerops/redeploy:latest
             resources: {cpu: 1, memory: 1G}
             subscriptions:
@@ -575,4 +579,22 @@ stages:
     type: end
     needs: [Unit---system-tests]
 "#);
+}
+
+#[test]
+fn what_plan_writes_of_an_original_without_a_start_is_read_again() {
+    let text = "\
+uri: a/b/c
+stages:
+  - name: one
+    sequencing: sequence
+    actions:
+      - jobs: [{type: component, endpoint: \"x:1\", environments: [{CO_MINE: y}]}]
+";
+    let read = |text: &str| {
+        let read = flow::read("a.yml", &repository(), text.as_bytes());
+        read.unwrap_or_else(|wrong| panic!("{}", flow::render("a.yml", &wrong)))
+    };
+    let wanted = plan(&read(text), push("main"));
+    assert_eq!(plan(&read(&flow::full_form(&wanted)), push("main")), wanted);
 }

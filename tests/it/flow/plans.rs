@@ -188,6 +188,7 @@ fn the_same_file_and_event_give_the_same_digest() {
 fn filters_decide_what_runs_and_say_why_not() {
     let decide = |name: &str, kind| match good("good", name).plan(&event(kind)) {
         Decision::Run(_) => "runs".to_owned(),
+        Decision::Broken(wrong) => wrong.message,
         Decision::LeftOut { reason } | Decision::Unasked { reason } => reason,
     };
     let table = [

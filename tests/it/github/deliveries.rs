@@ -111,6 +111,9 @@ fn event_line(event: &Event) -> String {
         EventKind::Tag { tag } => format!("tag {tag}"),
         EventKind::PullRequest(pull) => format!("pull request {} {} into {}", pull.number, pull.branch, pull.base),
         EventKind::MergeGroup { base, branch } => format!("merge group {branch} into {base}"),
+        EventKind::Schedule { .. } | EventKind::Manual { .. } | EventKind::Flow { .. } => {
+            unreachable!("GitHub tells of none")
+        }
     };
     let base = event.base_sha.as_ref().map_or("-", |sha| sha.short());
     let trust = match &event.trust {

@@ -11,6 +11,7 @@
 
 mod annotation;
 mod app;
+mod changes;
 mod examined;
 mod git_http;
 mod limits;

@@ -52,7 +52,11 @@ impl Image {
 
     /// Pushes it under this name; returns the image as flows name it, and its digest.
     pub(crate) async fn push(self, name: &str) -> (String, String) {
-        let registry = registry();
+        self.push_to(&registry(), name).await
+    }
+
+    /// The same for another registry.
+    pub(crate) async fn push_to(self, registry: &str, name: &str) -> (String, String) {
         let to = format!("http://{registry}/v2/{name}");
         let layer = self.layer.into_inner().expect("memory takes all");
         let digest = digest(&layer);

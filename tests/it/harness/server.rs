@@ -12,7 +12,10 @@ use containerops::{
     app::{self, App},
     command::git::{Authority, HookSettings, init},
     engine,
-    executor::kubernetes::{Kubernetes, KubernetesSettings},
+    executor::{
+        Executor,
+        kubernetes::{Kubernetes, KubernetesSettings},
+    },
     forge::{Forge, git},
     model::{Clock, ForgeKind, RunId, RunState, Sha},
     settings::Settings,
@@ -25,7 +28,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use super::repository::Worktree;
-use super::{cluster::Cluster, image::registry, story::Story};
+use super::{cluster::Cluster, place::Place, story::Story};
 
 /// The longest that anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -35,9 +38,9 @@ const LOOK: Duration = Duration::from_millis(200);
 const REPOSITORY: &str = "acme/shop";
 
 /// A server with its own namespace, data and repository.
-pub(crate) struct Server {
-    /// Its namespace.
-    pub(crate) cluster: Cluster,
+pub(crate) struct Server<P: Place = Cluster> {
+    /// Where its jobs run.
+    pub(crate) cluster: P,
     address: SocketAddr,
     /// Where Ada works.
     ada: Worktree,
@@ -62,7 +65,7 @@ struct Running {
     runtime: Option<Runtime>,
 }
 
-impl Server {
+impl Server<Cluster> {
     /// A fresh server for the test of this name; `None` where tests may use no cluster.
     pub(crate) async fn start(test: &str) -> Option<Self> {
         Some(Self::on(Cluster::get(test).await?, None).await)
@@ -92,10 +95,42 @@ impl Server {
         Some(Self::on(Cluster::alone(test).await?, None).await)
     }
 
-    async fn on(cluster: Cluster, tuning: Option<Tuning>) -> Self {
+    /// The pod of an action, `stage.action`, once it is there.
+    pub(crate) async fn pod_of(&self, action: &str) -> Pod {
+        let select = ListParams::default().labels(&format!("containerops.io/action={action}"));
+        let pod = self.found(async |_| {
+            let pods = self.cluster.pods().list(&select).await.expect("a list of pods");
+            pods.items.into_iter().next()
+        });
+        pod.await.expect("the action has a pod")
+    }
+
+    /// Waits until nothing of any attempt is left on the cluster.
+    pub(crate) async fn until_nothing_is_left(&self) {
+        let gone = self.found(async |_| self.cluster.left().await.is_empty().then_some(()));
+        gone.await.expect("nothing is left on the cluster");
+    }
+}
+
+impl<P: Place> Server<P> {
+    /// A fresh server whose jobs run there.
+    pub(crate) async fn at(place: P) -> Self {
+        Self::on(place, None).await
+    }
+
+    /// Waits until its executor knows of nothing that is left.
+    pub(crate) async fn until_no_attempt_is_left(&self) {
+        let executor = &self.app().engine.executor;
+        let gone = self.found(async |_| executor.attempts().await.expect("an answer").is_empty().then_some(()));
+        gone.await.expect("nothing is left of any attempt");
+    }
+
+    async fn on(cluster: P, tuning: Option<Tuning>) -> Self {
+        // every test may be the first one
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let directory = TempDir::new().expect("a directory for tests can be made");
         let ada = Worktree::new(directory.path().join("ada"));
-        let any = format!("{}:0", cluster.host).parse().expect("an address");
+        let any = format!("{}:0", cluster.host()).parse().expect("an address");
         let mut new = Self { cluster, address: any, ada, directory, tuning, running: None };
         new.resume().await;
         new.make_repository().await;
@@ -110,11 +145,19 @@ impl Server {
         let (settings, address) = (self.settings(), self.address);
         let tuned = self.tuning.as_ref().map(|tuning| tuning.limits(&settings, &self.url()));
         let kubernetes = self.tuning.as_ref().map(|tuning| tuning.kubernetes.clone());
+        let given = self.cluster.executor(&self.data());
         let runtime = Runtime::new().expect("a runtime");
         let serving = runtime.spawn(async move {
-            let app = match tuned.zip(kubernetes) {
-                None => App::assemble(&settings, address).await.expect("the server can be put together"),
-                Some((limits, kubernetes)) => assemble(&settings, limits, kubernetes).await,
+            let app = match (tuned.zip(kubernetes), given) {
+                (None, None) => App::assemble(&settings, address).await.expect("the server can be put together"),
+                (None, Some(executor)) => {
+                    let limits = app::limits(&settings, &format!("http://{address}"));
+                    assemble(&settings, limits, executor).await
+                }
+                (Some((limits, kubernetes)), _) => {
+                    let kubernetes = Kubernetes::connect(kubernetes).await.expect("the kubeconfig can be read");
+                    assemble(&settings, limits, Arc::new(kubernetes)).await
+                }
             };
             let listener = TcpListener::from_std(listener).expect("a listener");
             tokio::spawn(app.clone().serve(listener, std::future::pending()));
@@ -241,22 +284,6 @@ impl Server {
         self.ada.git(&["notes", "--ref=containerops", "show", sha.as_str()])
     }
 
-    /// The pod of an action, `stage.action`, once it is there.
-    pub(crate) async fn pod_of(&self, action: &str) -> Pod {
-        let select = ListParams::default().labels(&format!("containerops.io/action={action}"));
-        let pod = self.found(async |_| {
-            let pods = self.cluster.pods().list(&select).await.expect("a list of pods");
-            pods.items.into_iter().next()
-        });
-        pod.await.expect("the action has a pod")
-    }
-
-    /// Waits until nothing of any attempt is left on the cluster.
-    pub(crate) async fn until_nothing_is_left(&self) {
-        let gone = self.found(async |_| self.cluster.left().await.is_empty().then_some(()));
-        gone.await.expect("nothing is left on the cluster");
-    }
-
     /// Looks after every change until there is something, or nobody has the patience any more.
     pub(crate) async fn found<T>(&self, look: impl AsyncFnMut(&mut Tx) -> Option<T>) -> Option<T> {
         self.found_within(PATIENCE, look).await
@@ -310,15 +337,11 @@ impl Server {
         let variables = [
             ("LISTEN", self.address.to_string()),
             ("DATA", self.data().display().to_string()),
-            ("EXECUTOR", "kubernetes".to_owned()),
-            ("KUBERNETES_NAMESPACE", self.cluster.namespace.clone()),
-            ("KUBERNETES_AGENT_IMAGE", self.cluster.agent_image.clone()),
-            ("KUBERNETES_KUBECONFIG", self.cluster.kubeconfig.display().to_string()),
-            ("KUBERNETES_INSECURE_REGISTRIES", registry()),
             // credentials of a forge, which must be seen nowhere else
             ("GITHUB_TOKEN", "marker-forge-token".to_owned()),
             ("GITHUB_WEBHOOK_SECRET", "marker-webhook-secret".to_owned()),
         ];
+        let variables = variables.into_iter().chain(self.cluster.settings());
         let variables = variables.map(|(name, value)| (format!("CONTAINEROPS_{name}"), value));
         let file = std::fs::read_to_string(self.directory.path().join("containerops.toml")).ok();
         Settings::read(variables, file.as_deref()).expect("good settings")
@@ -333,11 +356,10 @@ impl Tuning {
     }
 }
 
-async fn assemble(settings: &Settings, limits: engine::Settings, kubernetes: KubernetesSettings) -> App {
+async fn assemble(settings: &Settings, limits: engine::Settings, executor: Arc<dyn Executor>) -> App {
     std::fs::create_dir_all(&settings.git_root).expect("a directory can be made");
     let secret = git::secret(&settings.data).expect("a secret can be made");
     let forge: Arc<dyn Forge> = Arc::new(git::Git::new(settings.git_root.clone(), vec![secret]));
-    let executor = Arc::new(Kubernetes::connect(kubernetes).await.expect("the kubeconfig can be read"));
     let forges = BTreeMap::from([(ForgeKind::Git, forge)]);
     App::of_parts(settings, executor, forges, limits, Clock::System).await.expect("the server can be put together")
 }

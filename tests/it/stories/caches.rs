@@ -113,10 +113,11 @@ fn a_pull_request_reads_its_base_and_writes_for_itself_alone() {
         author: "ada".to_owned(),
         draft: false,
         before: None,
+        labels: Vec::new(),
     });
     let sha = "0".repeat(40).parse().expect("a sha");
     let (actor, title) = (String::new(), String::new());
-    let pull = Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted };
+    let pull = Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted, message: None };
     assert_eq!(scopes(&pull), ["pull request 5", "branch release", "branch main"]);
     let untrusted = Event { trust: Trust::Untrusted(UntrustedReason::Fork("x/y".to_owned())), ..pull };
     assert_eq!(scopes(&untrusted)[0], "untrusted pull request 5", "trusted code never reads what it has left");

@@ -3,12 +3,14 @@
 mod artifacts;
 mod caches;
 mod component_events;
+mod conditions;
 mod contact;
 mod control;
 mod deaths;
 mod deliveries;
 mod dry_runs;
 mod events;
+mod filters;
 mod forge_away;
 mod green;
 mod hooks;
@@ -22,6 +24,7 @@ mod registry;
 mod reports;
 mod rerun;
 mod stages;
+mod starts;
 mod token;
 
 /// The smallest flow.

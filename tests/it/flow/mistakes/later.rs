@@ -14,27 +14,6 @@ error: `receivers` is not supported yet
   | ^^^^^^^^^
   = hint: remove it
 
-error: `paths` is not supported yet
-  --> not-yet.yml:3:10
-  |
-3 |   push: {paths: ["src/**"]}
-  |          ^^^^^
-  = hint: remove it
-
-error: `schedule` is not supported yet
-  --> not-yet.yml:4:3
-  |
-4 |   schedule: [{cron: "30 3 * * *"}]
-  |   ^^^^^^^^
-  = hint: remove it
-
-error: `when` is not supported yet
-  --> not-yet.yml:7:5
-  |
-7 |     when: event == "tag"
-  |     ^^^^
-  = hint: remove it
-
 error: `matrix` is not supported yet
   --> not-yet.yml:8:5
   |

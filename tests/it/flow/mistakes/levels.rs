@@ -230,7 +230,7 @@ error: `merge_group` is no event of its own in `on`
 
 #[test]
 fn events_that_are_none() {
-    assert_snapshot!(mistakes("on-list"), @r"
+    assert_snapshot!(mistakes("on-list"), @r#"
 error: `merge_group` is no event of its own in `on`
   --> on-list.yml:1:12
   |
@@ -238,12 +238,12 @@ error: `merge_group` is no event of its own in `on`
   |            ^^^^^^^^^^^
   = hint: it goes with `pull_request`
 
-error: `on: schedule` is not supported yet
+error: `schedule` needs its times
   --> on-list.yml:1:25
   |
 1 | on: [push, merge_group, schedule, pul_request]
   |                         ^^^^^^^^
-  = hint: remove it
+  = hint: write `schedule: [{cron: "30 3 * * *"}]` in a map
 
 error: `pul_request` is no event
   --> on-list.yml:1:35
@@ -251,7 +251,7 @@ error: `pul_request` is no event
 1 | on: [push, merge_group, schedule, pul_request]
   |                                   ^^^^^^^^^^^
   = hint: did you mean `pull_request`?
-");
+"#);
 }
 
 #[test]

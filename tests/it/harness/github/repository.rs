@@ -20,6 +20,8 @@ pub(super) struct Repository {
     /// What each branch pointed to, oldest first.
     pub(super) branches: BTreeMap<String, Vec<Sha>>,
     pub(super) trees: BTreeMap<Sha, Tree>,
+    /// What commits say, if a test cares.
+    pub(super) messages: BTreeMap<Sha, String>,
     pub(super) pulls: Vec<Pull>,
 }
 

@@ -54,15 +54,19 @@ impl ModelGithub {
     /// The delivery that follows on a push of this branch, as it is now.
     pub(crate) fn push(&self, repository: &str, branch: &str) -> Delivery {
         let mut body = fixture("push");
-        let (before, after) = {
+        let (before, after, message) = {
             let state = self.state();
             let repository = &state.repositories[repository];
-            (repository.before(branch), repository.tip(branch))
+            let tip = repository.tip(branch);
+            (repository.before(branch), tip.clone(), repository.messages.get(&tip).cloned())
         };
         body["ref"] = json!(format!("refs/heads/{branch}"));
         body["before"] = json!(before);
         body["after"] = json!(after);
         body["head_commit"]["id"] = json!(after);
+        if let Some(message) = message {
+            body["head_commit"]["message"] = json!(message);
+        }
         self.place(&mut body, repository);
         self.signed("push", &body)
     }

@@ -1,4 +1,4 @@
-//! What a kubelet's words about a pull mean. containerd, CRI-O and Docker each have their own.
+//! What words about a pull mean: a kubelet's or an engine's. containerd, CRI-O, Docker and Podman each have their own.
 
 /// How the kubelet speaks of a pull between two tries, without a word about why the last one failed.
 const BETWEEN_PULLS: &str = "Back-off pulling image";

@@ -1,4 +1,4 @@
-//! The names that we write on pods and Secrets, and how a pod is found again by them alone.
+//! The names that we write on pods, Secrets, containers and volumes, and how they are found again by them alone.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ const PREFIX: &str = "co-";
 /// A label's value has at most this many bytes.
 const VALUE_MAX: usize = 63;
 
-/// The name of an attempt's pod and of its Secret.
+/// The name of an attempt's pod and of its Secret; on an engine, that of its volume, and how its containers' begin.
 pub(super) fn object_name(attempt: AttemptId) -> String {
     format!("{PREFIX}{attempt}")
 }
@@ -85,7 +85,7 @@ fn facts(placement: &Placement) -> [(&'static str, String); 5] {
 }
 
 /// A text as a label's value may be: letters, digits, `-`, `_` and `.`, a letter or digit at either end.
-fn value(text: &str) -> String {
+pub(super) fn value(text: &str) -> String {
     let legal = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
     let value: String = text.chars().map(legal).skip_while(|c| !c.is_ascii_alphanumeric()).take(VALUE_MAX).collect();
     value.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()

@@ -1,0 +1,207 @@
+//! An attempt's containers and its volume, computed from the placement and the settings alone.
+//!
+//! What is written here is kept by the engine and read by whoever may ask it. So it holds no environment, no secret and
+//! no command of a flow: a container knows the server's address and where its token is, and the agent in it is told the
+//! rest.
+
+use std::{collections::HashMap, io};
+
+use bollard::models::{
+    ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType, MountVolumeOptions,
+    RestartPolicy, RestartPolicyNameEnum, VolumeCreateRequest,
+};
+use bytes::Bytes;
+use secrecy::ExposeSecret as _;
+
+use super::DockerSettings;
+use crate::{
+    executor::{Container, Hopeless, Placement, amount::amount, label},
+    model::AttemptId,
+};
+
+/// Where the agent leaves its end record.
+pub(super) const END: &str = "/containerops/end";
+const AGENT: &str = "/containerops/bin/containerops-agent";
+const SCRATCH: &str = "/containerops/scratch";
+const TOKEN: &str = "/containerops/token";
+const WORKSPACE: &str = "/workspace";
+/// The job's id.
+pub(super) const JOB: &str = "containerops.io/job";
+/// Why nothing of the attempt can ever run, as JSON.
+const HOPELESS: &str = "containerops.io/hopeless";
+/// No job needs more processes, and a machine has room for that many.
+const PIDS_MAX: i64 = 16_384;
+/// An engine refuses less.
+const MEMORY_MIN: i64 = 6 << 20;
+const NANO: f64 = 1e9;
+/// The agent copies the job's lines to its own output, for `docker logs`; the last of it will do.
+const LOG_MAX: &str = "10m";
+
+/// What the engine's machine has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Machine {
+    /// Processors; 0 if it does not say.
+    pub(super) cpus: i64,
+}
+
+/// A container's name.
+pub(super) fn name(attempt: AttemptId, container: &Container) -> String {
+    format!("{}-{}", label::object_name(attempt), container.name)
+}
+
+/// A job's container: its image as it is, but for the program, which is the agent's. It names no working directory,
+/// because the image's own may be what its entrypoint needs: the agent chooses.
+pub(super) fn body(
+    placement: &Placement,
+    container: &Container,
+    settings: &DockerSettings,
+    machine: &Machine,
+) -> ContainerCreateBody {
+    let job = (JOB.to_owned(), container.job.to_string());
+    ContainerCreateBody {
+        image: Some(container.image.clone()),
+        entrypoint: Some(command(placement)),
+        cmd: Some(Vec::new()),
+        labels: Some(labels(placement, settings).chain([job]).collect()),
+        // an image's own check would be run beside the job, for nobody
+        healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..Default::default() }),
+        host_config: Some(HostConfig {
+            network_mode: Some(network(placement, container, settings)),
+            extra_hosts: extra_hosts(placement, container, settings),
+            mounts: Some(vec![workspace(placement)]),
+            security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
+            log_config: Some(HostConfigLogConfig {
+                typ: Some("json-file".to_owned()),
+                config: Some(HashMap::from([("max-size".to_owned(), LOG_MAX.to_owned())])),
+            }),
+            pids_limit: Some(PIDS_MAX),
+            ..limits(container, settings, machine)
+        }),
+        ..Default::default()
+    }
+}
+
+/// The workspace's volume. Where nothing can ever run, it is all that there is of the attempt, and says why.
+pub(super) fn volume(
+    placement: &Placement,
+    settings: &DockerSettings,
+    hopeless: Option<&Hopeless>,
+) -> VolumeCreateRequest {
+    let why = hopeless.and_then(|hopeless| Some((HOPELESS.to_owned(), serde_json::to_string(hopeless).ok()?)));
+    VolumeCreateRequest {
+        name: Some(label::object_name(placement.attempt)),
+        labels: Some(labels(placement, settings).chain(why).collect()),
+        ..Default::default()
+    }
+}
+
+/// What [`volume`] says.
+pub(super) fn hopeless(labels: &HashMap<String, String>) -> Option<Hopeless> {
+    serde_json::from_str(labels.get(HOPELESS)?).ok()
+}
+
+/// What a container gets before it is started, as a tar for its root. Any user of any image must be able to use it.
+pub(super) fn files(container: &Container, agent: &[u8]) -> io::Result<Bytes> {
+    let mut tar = tar::Builder::new(Vec::with_capacity(agent.len() + (64 << 10)));
+    for (path, mode) in [
+        ("containerops/", 0o755),
+        ("containerops/bin/", 0o755),
+        ("containerops/scratch/", 0o777),
+        ("containerops/token/", 0o755),
+        ("workspace/", 0o777),
+    ] {
+        append(&mut tar, path, tar::EntryType::Directory, mode, &[])?;
+    }
+    let plain = tar::EntryType::Regular;
+    append(&mut tar, AGENT.trim_start_matches('/'), plain, 0o755, agent)?;
+    append(&mut tar, END.trim_start_matches('/'), plain, 0o666, &[])?;
+    append(&mut tar, "containerops/token/token", plain, 0o444, container.token.expose_secret().as_bytes())?;
+    Ok(tar.into_inner()?.into())
+}
+
+fn append(tar: &mut tar::Builder<Vec<u8>>, path: &str, kind: tar::EntryType, mode: u32, text: &[u8]) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(text.len() as u64);
+    header.set_uid(0);
+    header.set_gid(0);
+    tar.append_data(&mut header, path, text)
+}
+
+/// People and our own watch select by them. An engine takes any text, so the facts are written in full.
+fn labels(placement: &Placement, settings: &DockerSettings) -> impl Iterator<Item = (String, String)> {
+    label::labels(placement, &settings.server).into_iter().chain(label::annotations(placement))
+}
+
+fn command(placement: &Placement) -> Vec<String> {
+    let alone = placement.deadline.as_secs().to_string();
+    let token = format!("{TOKEN}/token");
+    let options = [
+        ("--url", placement.agent_url.as_str()),
+        ("--token-file", &token),
+        ("--workspace", WORKSPACE),
+        ("--scratch", SCRATCH),
+        ("--termination-log", END),
+        // nobody else would end a container whose server never comes back
+        ("--alone-max", &alone),
+    ];
+    let mut command = vec![AGENT.to_owned(), "job".to_owned()];
+    command.extend(options.into_iter().flat_map(|(name, value)| [name.to_owned(), value.to_owned()]));
+    command
+}
+
+/// Whether a container's network is the attempt's: the last job's, which is the last to end.
+fn owns_network(placement: &Placement, container: &Container) -> bool {
+    placement.containers.last().is_some_and(|last| last.job == container.job)
+}
+
+fn network(placement: &Placement, container: &Container, settings: &DockerSettings) -> String {
+    let shared = matches!(settings.network.as_str(), "host" | "none");
+    match placement.containers.last() {
+        Some(owner) if !shared && !owns_network(placement, container) => {
+            format!("container:{}", name(placement.attempt, owner))
+        }
+        Some(_) | None => settings.network.clone(),
+    }
+}
+
+/// The machine's own name, as Docker's users know it: where the server runs on it.
+fn extra_hosts(placement: &Placement, container: &Container, settings: &DockerSettings) -> Option<Vec<String>> {
+    let of_its_own = settings.network != "host" && owns_network(placement, container);
+    let needed = placement.agent_url.contains("//host.docker.internal");
+    (of_its_own && needed).then(|| vec!["host.docker.internal:host-gateway".to_owned()])
+}
+
+fn workspace(placement: &Placement) -> Mount {
+    Mount {
+        target: Some(WORKSPACE.to_owned()),
+        source: Some(label::object_name(placement.attempt)),
+        typ: Some(MountType::VOLUME),
+        // what an image has there is not the repository
+        volume_options: Some(MountVolumeOptions { no_copy: Some(true), ..Default::default() }),
+        ..Default::default()
+    }
+}
+
+/// A job that asks for more than the default limit may use what it asked for. An engine places nothing, so what is only
+/// asked for changes nothing; and it refuses more processors than there are.
+fn limits(container: &Container, settings: &DockerSettings, machine: &Machine) -> HostConfig {
+    let (own, default) = (&container.resources, &settings.resources);
+    let most = |limit: &Option<String>, request: &Option<String>, default: &Option<String>| {
+        let number = |quantity: &Option<String>| quantity.as_deref().map_or(0.0, amount);
+        if limit.is_some() { number(limit) } else { number(request).max(number(default)) }
+    };
+    let cpus = most(&own.cpu_limit, &own.cpu, &default.cpu_limit);
+    let cpus = if machine.cpus > 0 { cpus.min(machine.cpus as f64) } else { cpus };
+    let memory = most(&own.memory_limit, &own.memory, &default.memory_limit) as i64;
+    let memory = (memory > 0).then(|| memory.max(MEMORY_MIN));
+    HostConfig {
+        nano_cpus: (cpus > 0.0).then_some((cpus * NANO) as i64),
+        memory,
+        // no swap: what is over the limit is killed
+        memory_swap: memory,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,81 @@
+//! The form that starts a flow by hand, and what it leads to.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    body::Body,
+    response::{IntoResponse as _, Redirect, Response},
+};
+
+use super::{Failure, Route, find_repository};
+use crate::{
+    model::{Input, Wanted},
+    store::{RepositoryRow, Tx},
+    web::{
+        Web, delivery,
+        start::{Startable, start, startable},
+    },
+};
+
+/// A form of the most inputs of the most bytes.
+const MOST_BYTES: usize = 1 << 20;
+/// Stands before the names of inputs in the form, so that one may be called `branch`.
+const INPUT: &str = "input.";
+
+/// A flow's form.
+#[derive(Debug)]
+pub(super) struct StartView {
+    pub(super) flow: String,
+    pub(super) branch: String,
+    pub(super) inputs: Vec<InputView>,
+}
+
+/// A field of it.
+#[derive(Debug)]
+pub(super) struct InputView {
+    pub(super) name: String,
+    pub(super) field: String,
+    pub(super) value: String,
+    pub(super) required: bool,
+    /// Each with whether it is chosen at first.
+    pub(super) options: Vec<(String, bool)>,
+}
+
+/// The forms of a repository's page.
+pub(super) async fn forms(tx: &mut Tx, repository: &RepositoryRow) -> Result<Vec<StartView>, Failure> {
+    let form = |of: Startable| StartView {
+        branch: repository.facts.default_branch.clone(),
+        inputs: of.inputs.iter().map(field).collect(),
+        flow: of.flow,
+    };
+    Ok(startable(tx, repository).await?.into_iter().map(form).collect())
+}
+
+fn field(input: &Input) -> InputView {
+    let value = input.default.clone().unwrap_or_default();
+    InputView {
+        name: input.name.clone(),
+        field: format!("{INPUT}{}", input.name),
+        required: input.default.is_none(),
+        options: input.options.iter().map(|option| (option.clone(), *option == value)).collect(),
+        value,
+    }
+}
+
+/// `POST /{forge}/{repository}`: leads to the delivery that tells what comes of it.
+pub(super) async fn press(web: &Web, route: &Route, body: Body) -> Result<Response, Failure> {
+    let body = axum::body::to_bytes(body, MOST_BYTES).await.map_err(|_| Failure::Query)?;
+    let fields: BTreeMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
+    let text = |name: &str| fields.get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let given = fields.iter().filter_map(|(name, value)| Some((name.strip_prefix(INPUT)?.to_owned(), value.clone())));
+    let wanted = Wanted {
+        branch: text("branch"),
+        flow: text("flow"),
+        inputs: given.collect(),
+        by: "someone on the repository's page".to_owned(),
+    };
+    let wish = delivery::new_wish(web.engine.clock.now());
+    let of = find_repository(&mut web.engine.store.read().await?, route).await?;
+    let id = start(web, &of, &wanted, &wish).await?;
+    Ok(Redirect::to(&format!("/deliveries/{id}")).into_response())
+}

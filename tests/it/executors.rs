@@ -1,0 +1,90 @@
+//! One suite of behaviours for every executor: a push goes in, by real containers or processes it comes to its end, and
+//! what people see of it is the same everywhere. What an executor cannot do, it refuses by name.
+
+mod behaviours;
+mod engine;
+mod refusals;
+
+use crate::harness::{
+    cluster::Cluster,
+    place::{Engine, Machine},
+    server::Server,
+};
+
+/// A test of each behaviour, at a place.
+macro_rules! at {
+    ($place:ident, $get:expr, [$($behaviour:ident),+ $(,)?]) => {
+        mod $place {
+            use super::*;
+
+            $(
+                #[tokio::test]
+                async fn $behaviour() {
+                    let Some(place) = $get(stringify!($behaviour)).await else { return };
+                    behaviours::$behaviour(Server::at(place).await).await;
+                }
+            )+
+        }
+    };
+}
+
+async fn a_cluster(test: &str) -> Option<Cluster> {
+    let name: String = test.chars().filter(|c| *c != '_').take(20).collect();
+    Cluster::get(&name).await
+}
+
+async fn an_engine(_: &str) -> Option<Engine> {
+    Engine::get()
+}
+
+async fn this_machine(_: &str) -> Option<Machine> {
+    Some(Machine)
+}
+
+at!(
+    kubernetes,
+    a_cluster,
+    [
+        a_job_sees_its_environment_and_no_other,
+        jobs_share_files_and_what_follows_a_failure_is_skipped,
+        every_byte_of_a_log_arrives,
+        much_output_arrives_as_it_was,
+        a_job_over_its_time_is_ended_and_its_log_is_kept,
+        a_cancelled_job_may_clean_up,
+        what_a_job_leaves_behind_goes_with_it,
+        a_job_that_takes_too_much_memory_is_told_so,
+        images_start_by_their_own_entrypoint_and_user,
+        an_image_that_does_not_exist_is_the_authors_mistake,
+    ]
+);
+
+at!(
+    docker,
+    an_engine,
+    [
+        a_job_sees_its_environment_and_no_other,
+        jobs_share_files_and_what_follows_a_failure_is_skipped,
+        every_byte_of_a_log_arrives,
+        much_output_arrives_as_it_was,
+        a_job_over_its_time_is_ended_and_its_log_is_kept,
+        a_cancelled_job_may_clean_up,
+        what_a_job_leaves_behind_goes_with_it,
+        a_job_that_takes_too_much_memory_is_told_so,
+        images_start_by_their_own_entrypoint_and_user,
+        an_image_that_does_not_exist_is_the_authors_mistake,
+    ]
+);
+
+at!(
+    process,
+    this_machine,
+    [
+        a_job_sees_its_environment_and_no_other,
+        jobs_share_files_and_what_follows_a_failure_is_skipped,
+        every_byte_of_a_log_arrives,
+        much_output_arrives_as_it_was,
+        a_job_over_its_time_is_ended_and_its_log_is_kept,
+        a_cancelled_job_may_clean_up,
+        what_a_job_leaves_behind_goes_with_it,
+    ]
+);

@@ -1,0 +1,193 @@
+//! What every executor does, or refuses.
+
+use containerops::model::{ActionState, Conclusion};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use crate::harness::{image::Image, place::Place, server::Server, story::Story};
+
+pub(super) async fn a_job_sees_its_environment_and_no_other<P: Place>(server: Server<P>) {
+    let flow = r#"
+environments: {GREETING: hello, PLACE: nowhere}
+stages:
+  - name: look
+    image: busybox
+    environments: {PLACE: "here, 'quoted' $HOME"}
+    run: |
+      echo "$GREETING $PLACE"
+      echo "$CI $CO_EVENT $CO_BRANCH $CO_STAGE/$CO_ACTION/$CO_JOB $CO_ATTEMPT"
+      test "$PWD" = "$CO_WORKSPACE" && cat README
+      env | grep -c -e '^CONTAINEROPS_.*=.' -e '^GITHUB' -e '^CARGO' -e TOKEN || true
+"#;
+    let story = server.end(server.push(flow).await).await;
+    assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Success), "{}", story.told());
+    let text = server.text(&story, "look/look/look").await;
+    let (told, leaked) = text.trim_end().rsplit_once('\n').expect("lines");
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(told, @r"
+        hello here, 'quoted' $HOME
+        true push main look/look/look 1
+        a file of the repository
+        ");
+    }
+    // the process executor marks what it starts, and the event URLs hold the job's own token
+    let most = if told.is_empty() { 0 } else { 6 };
+    assert!(leaked.parse::<u32>().is_ok_and(|count| count <= most), "{leaked} suspicious variables");
+}
+
+pub(super) async fn jobs_share_files_and_what_follows_a_failure_is_skipped<P: Place>(server: Server<P>) {
+    let flow = r#"
+stages:
+  - name: check
+    jobs:
+      - {name: one, image: busybox, run: "mkdir out; echo from one > out/list; echo '[COUT] VERSION = 1.2=3'", outputs: [VERSION]}
+      - {name: two, image: busybox, run: "cat out/list README; echo $V; exit 3", subscriptions: [{"check.check.one[VERSION]": V}]}
+      - {name: three, image: busybox, run: "echo never"}
+  - {name: ship, image: busybox, run: "echo never"}
+"#;
+    let story = server.end(server.push(flow).await).await;
+    let two = server.text(&story, "check/check/two").await;
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(story.told(), @r"
+        run: failure
+        check/check: failure (job `two`: exit code 3)
+          one: success
+          two: exit code 3
+          three: skipped: job `two`: exit code 3
+        ship/ship: skipped (stage `check` ended: failure)
+        ");
+        insta::assert_snapshot!(two, @r"
+        from one
+        a file of the repository
+        1.2=3
+        ");
+    }
+    server.until_no_attempt_is_left().await;
+}
+
+pub(super) async fn every_byte_of_a_log_arrives<P: Place>(server: Server<P>) {
+    let flow = r"
+stages:
+  - name: odd
+    image: busybox
+    run: |
+      printf 'a\r\nb\0c\377\n\n'
+      printf 'bare, and on the other stream' >&2
+      printf '\n\033[31mred\033[0m\ttab\n'
+      printf 'no newline at the end'
+";
+    let story = server.end(server.push(flow).await).await;
+    let log = server.log(&story, "odd/odd/odd").await;
+    let out = b"a\r\nb\0c\xff\n\n\n\x1b[31mred\x1b[0m\ttab\nno newline at the end".as_slice();
+    let err = b"bare, and on the other stream".as_slice();
+    // two streams have no order between them, but each has its own
+    let mut rest = log.clone();
+    let at = rest.windows(err.len()).position(|window| window == err).expect("what was said on the other stream");
+    rest.drain(at..at + err.len());
+    let without_newlines = |bytes: &[u8]| bytes.iter().copied().filter(|byte| *byte != b'\n').collect::<Vec<_>>();
+    assert_eq!(without_newlines(&rest), without_newlines(out), "{:?}", String::from_utf8_lossy(&log));
+}
+
+pub(super) async fn much_output_arrives_as_it_was<P: Place>(server: Server<P>) {
+    let flow = "stages:\n  - {name: many, image: busybox, run: \"seq 1 300000\"}\n";
+    let story = server.end(server.push(flow).await).await;
+    let log = server.log(&story, "many/many/many").await;
+    let expected: String = (1..=300_000).map(|n| format!("{n}\n")).collect();
+    assert_eq!(hex::encode(Sha256::digest(&log)), hex::encode(Sha256::digest(expected.as_bytes())));
+}
+
+pub(super) async fn a_job_over_its_time_is_ended_and_its_log_is_kept<P: Place>(server: Server<P>) {
+    let flow = "stages:\n  - {name: slow, image: busybox, timeout: 2s, run: \"echo begun; exec sleep 600\"}\n";
+    let story = server.end(server.push(flow).await).await;
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(story.told(), @r"
+        run: timed_out
+        slow/slow: timed_out (timed out after 2 s)
+          slow: timed out after 2 s
+        ");
+    }
+    assert!(server.text(&story, "slow/slow/slow").await.starts_with("begun\n"));
+    server.until_no_attempt_is_left().await;
+}
+
+pub(super) async fn a_cancelled_job_may_clean_up<P: Place>(server: Server<P>) {
+    let flow = "stages:\n  - {name: long, image: busybox, run: \"trap 'echo cleaned; exit 1' TERM; echo ready; sleep 600 & wait\"}\n";
+    let run = server.push(flow).await;
+    let runs = |story: &Story| story.action("long/long").row.state.0 == ActionState::Running;
+    let story = server.until("the job runs", run, runs).await;
+    let ready =
+        server.found(async |_| server.text_so_far(&story, "long/long/long").await.contains("ready").then_some(()));
+    ready.await.expect("it is ready");
+    server.app().engine.cancel(run, "ada").await.expect("it can be cancelled");
+    let story = server.end(run).await;
+    assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Cancelled), "{}", story.told());
+    let text = server.text(&story, "long/long/long").await;
+    assert!(text.contains("cleaned\n") && text.contains("cancelled by ada"), "{text}");
+    server.until_no_attempt_is_left().await;
+}
+
+pub(super) async fn what_a_job_leaves_behind_goes_with_it<P: Place>(server: Server<P>) {
+    let flow = r#"
+stages:
+  - name: leave
+    jobs:
+      - {name: one, image: busybox, run: "setsid sleep 600 > /dev/null 2>&1 & mkdir -p a/b; chmod 500 a/b a; echo left"}
+      - {name: two, image: busybox, run: "ls"}
+"#;
+    let story = server.end(server.push(flow).await).await;
+    assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Success), "{}", story.told());
+    server.until_no_attempt_is_left().await;
+}
+
+pub(super) async fn a_job_that_takes_too_much_memory_is_told_so<P: Place>(server: Server<P>) {
+    let flow = r#"
+stages:
+  - name: greedy
+    image: busybox
+    run: tail /dev/zero
+    resources: {memory: 16Mi, limits: {memory: 48Mi}}
+"#;
+    let story = server.end(server.push(flow).await).await;
+    let told = story.told();
+    assert!(told.contains("greedy: out of memory (peak ") && told.contains(" of 48 MiB)"), "{told}");
+    assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Failure));
+}
+
+pub(super) async fn images_start_by_their_own_entrypoint_and_user<P: Place>(server: Server<P>) {
+    let script =
+        "#!/bin/sh\necho \"in $(pwd) with $1 as $(id -u), from the image: $FROM_IMAGE\"\ncat /workspace/mine\n";
+    let image = Image::with_shell()
+        .file("opt/start", 0o755, script.as_bytes())
+        .set("Entrypoint", json!(["/opt/start"]))
+        .set("Cmd", json!(["an-argument"]))
+        .set("WorkingDir", json!("/opt"))
+        .set("User", json!("1234:1234"))
+        .set("Env", json!(["PATH=/bin", "FROM_IMAGE=yes"]));
+    let (image, _) = image.push_to(&server.cluster.registry(), "test/suite-entrypoint").await;
+    let flow = r#"
+stages:
+  - name: go
+    jobs:
+      - {name: write, image: "IMAGE", run: "echo by $(id -u) > mine"}
+      - {name: start, image: "IMAGE"}
+"#;
+    let story = server.end(server.push(&flow.replace("IMAGE", &image)).await).await;
+    assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Success), "{}", story.told());
+    let text = server.text(&story, "go/go/start").await;
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(text, @r"
+        in /opt with an-argument as 1234, from the image: yes
+        by 1234
+        ");
+    }
+}
+
+pub(super) async fn an_image_that_does_not_exist_is_the_authors_mistake<P: Place>(server: Server<P>) {
+    let image = format!("{}/no/such:tag", server.cluster.registry());
+    let flow = format!("stages:\n  - {{name: run, image: \"{image}\", run: \"true\"}}\n");
+    let story = server.end(server.push(&flow).await).await;
+    assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Failure), "{}", story.told());
+    let reason = &story.action("run/run").row.reason;
+    assert!(reason.starts_with(&format!("image {image} not found: ")), "{reason}");
+    server.until_no_attempt_is_left().await;
+}
