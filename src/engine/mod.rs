@@ -9,6 +9,7 @@
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
 //! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
 //! - `pin`: what its images are, by digest;
+//! - [`kubectl`]: jobs without a container, whose work the engine does itself;
 //! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
 //! - `contact`: what it means that an agent is silent;
 //! - `bundle`: the artifacts that agents put and fetch; [`cache`]: the caches; [`shelf`]: how people read them;
@@ -34,6 +35,7 @@ pub mod dry_run;
 pub mod event;
 pub mod intake;
 pub mod janitor;
+pub mod kubectl;
 pub mod log;
 mod patience;
 pub mod pause;
@@ -95,6 +97,8 @@ pub struct Parts {
     pub forges: BTreeMap<ForgeKind, Arc<dyn Forge>>,
     /// Where containers run.
     pub executor: Arc<dyn Executor>,
+    /// What kubectl jobs change, and may.
+    pub deploys: kubectl::Deploys,
     /// The repositories, as fetched.
     pub mirrors: Mirrors,
     /// Where images are asked for.

@@ -54,6 +54,8 @@ fn by_record(record: &EndRecord, evidence: &Evidence<'_>) -> Verdict {
         Cause::CannotStart { message } => Verdict::CannotStart { message: message.clone() },
         Cause::NotKept { message } => Verdict::NotKept { message: message.clone() },
         Cause::TimedOut => Verdict::TimedOut { after: evidence.timeout },
+        // it had said that it is done, and its own word counts
+        Cause::Cancelled { by } if by == super::event::ITSELF => exit_zero(record, evidence),
         Cause::Cancelled { by } => Verdict::stopped_by(by),
         Cause::Terminated if evidence.outside.is_some() => without_record(evidence),
         Cause::Terminated => infrastructure(Infrastructure::Deleted, "the container was told to stop from outside"),

@@ -28,12 +28,17 @@ pub(super) fn keep(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option
 
 /// The `timeout`; `None` if it is absent or 0, as the original had it.
 pub(super) fn timeout(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Duration> {
-    let text = scalar::text(fields.claim("timeout")?, "`timeout`", reading)?;
+    of(fields, "timeout", "a timeout", reading)
+}
+
+/// The duration at a key, which messages call `what`; `None` if it is absent or 0.
+pub(super) fn of(fields: &mut Fields<'_>, key: &str, what: &str, reading: &mut Reading<'_>) -> Option<Duration> {
+    let text = scalar::text(fields.claim(key)?, &format!("`{key}`"), reading)?;
     match seconds(&text.text) {
         Some(0) => None,
         Some(seconds) if seconds <= MAX_SECONDS => Some(Duration::from_secs(seconds)),
         Some(_) => {
-            reading.findings.error(text.at, "a timeout is at most 31 days");
+            reading.findings.error(text.at, format!("{what} is at most 31 days"));
             None
         }
         None => {

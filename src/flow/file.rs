@@ -9,7 +9,7 @@ use super::{
     concurrency::{self, Rule},
     duration, environments,
     fields::Fields,
-    keys, links,
+    keys, kubectl, links,
     names::{self, Named},
     node::{Node, Text},
     scalar, stage,
@@ -51,6 +51,7 @@ pub(super) fn read(root: &Node, path: &str, repository: &RepositoryName, reading
     let environments = environments::read(&mut fields, reading);
     let concurrency = concurrency::read(&mut fields, reading);
     let timeout = duration::timeout(&mut fields, reading);
+    kubectl::of_flow(&mut fields, reading);
     let stages = stages(&mut fields, &uri.name, reading);
     fields.close(reading);
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{concurrency, condition};
 use crate::model::{
-    ActionPlan, Approval, Artifact, Cache, Checkout, Concurrency, Download, JobPlan, Plan, Program, Sequencing,
-    StageKind, StagePlan, When,
+    ActionPlan, Approval, Artifact, Cache, Checkout, Concurrency, Download, JobPlan, Kubectl, Plan, Program,
+    Sequencing, StageKind, StagePlan, When,
 };
 
 /// The plan as a flow file that means the same.
@@ -104,10 +104,13 @@ impl Page {
 
     fn job(&mut self, job: &JobPlan) {
         self.line(5, &format!("- name: {}", scalar(&job.name)));
-        if is_of_the_original(job) {
+        if job.kubectl.is_none() && is_of_the_original(job) {
             self.line(6, "type: component");
         }
-        self.line(6, &format!("image: {}", scalar(&job.image)));
+        match &job.kubectl {
+            Some(kubectl) => self.kubectl(kubectl),
+            None => self.line(6, &format!("image: {}", scalar(&job.image))),
+        }
         self.program(&job.program);
         if !job.shell.is_empty() {
             let words: Vec<String> = job.shell.iter().map(|word| quote(word)).collect();
@@ -147,6 +150,16 @@ impl Page {
         if let Some(when) = when {
             self.line(depth, &format!("when: {}", quote(&when.text)));
         }
+    }
+
+    fn kubectl(&mut self, kubectl: &Kubectl) {
+        self.line(6, "type: kubectl");
+        self.line(6, &format!("kubectl: {}", scalar(&kubectl.manifest.to_string())));
+        self.line(6, &format!("namespace: {}", scalar(&kubectl.namespace)));
+        if let Some(wait) = kubectl.wait {
+            self.line(6, &format!("wait: {}", duration(wait)));
+        }
+        self.line(6, &format!("roll-back: {}", kubectl.roll_back));
     }
 
     fn artifacts(&mut self, job: &JobPlan) {

@@ -5,9 +5,21 @@ use super::fields::Level;
 /// The whole file.
 pub(super) static FLOW: Level = Level {
     name: "a flow",
-    keys: &["uri", "title", "version", "tag", "on", "variables", "environments", "concurrency", "timeout", "stages"],
-    later: &["namespace", "receivers"],
-    ignored: &["number", "status", "logs"],
+    keys: &[
+        "uri",
+        "title",
+        "version",
+        "tag",
+        "on",
+        "variables",
+        "environments",
+        "concurrency",
+        "timeout",
+        "namespace",
+        "stages",
+    ],
+    later: &["receivers"],
+    ignored: &["number", "Number", "status", "logs"],
 };
 
 /// One of `stages`.
@@ -47,8 +59,12 @@ pub(super) static JOB: Level = Level {
         "retry",
         "strict",
         "shell",
+        "kubectl",
+        "namespace",
+        "wait",
+        "roll-back",
     ],
-    later: &["secrets", "inputs", "reports", "kubectl", "namespace", "wait"],
+    later: &["secrets", "inputs", "reports"],
     ignored: &["status", "logs"],
 };
 

@@ -7,9 +7,10 @@
 use crate::model::{JobPath, Output, Plan, Sequencing, StagePlan, Subscription, When};
 
 use super::{
-    Reading, environments,
+    Reading, Shape, environments,
     fields::Fields,
     findings::{Findings, quoted},
+    names,
     node::{Entry, Node, Text, Value},
     scalar,
     when::Asking,
@@ -48,7 +49,7 @@ pub(super) fn resolve_conditions(plan: &mut Plan, reading: &mut Reading<'_>) {
     for asking in std::mem::take(&mut reading.asking) {
         let Some(to) = place_of(plan, &asking) else { continue };
         for text in &asking.outputs {
-            match output(plan, text, &reading.findings, |plan, from| check_reach(plan, &before, from, to)) {
+            match output(plan, text, reading, |plan, from| check_reach(plan, &before, from, to)) {
                 Ok(found) if found.to_string() == *text => {
                     when_at(plan, to).into_iter().for_each(|when| when.outputs.push(found.clone()));
                 }
@@ -101,7 +102,7 @@ pub(super) fn resolve(plan: &mut Plan, reading: &mut Reading<'_>) {
     let before = reachable(&plan.stages);
     for link in std::mem::take(&mut reading.links) {
         let Some(to) = find(plan, &link.subscriber) else { continue };
-        match source(plan, &before, &link, to, &reading.findings) {
+        match source(plan, &before, &link, to, reading) {
             Ok(from) => subscribe(plan, to, from, link),
             Err((message, hint)) => reading.findings.error(link.source.at, message).maybe_hint(hint),
         }
@@ -148,28 +149,26 @@ fn is_optional(entry: &Entry, reading: &mut Reading<'_>) -> bool {
     }
 }
 
-fn source(
-    plan: &Plan,
-    before: &[Vec<bool>],
-    link: &Link,
-    to: Places,
-    findings: &Findings<'_>,
-) -> Result<Output, Wrong> {
-    output(plan, &link.source.text, findings, |plan, from| check_direction(plan, before, from, to))
+fn source(plan: &Plan, before: &[Vec<bool>], link: &Link, to: Places, reading: &Reading<'_>) -> Result<Output, Wrong> {
+    output(plan, &link.source.text, reading, |plan, from| check_direction(plan, before, from, to))
 }
 
 /// The output that a text names, if `reaches` has nothing against it.
 fn output(
     plan: &Plan,
     text: &str,
-    findings: &Findings<'_>,
+    reading: &Reading<'_>,
     reaches: impl Fn(&Plan, Places) -> Result<(), Wrong>,
 ) -> Result<Output, Wrong> {
+    let findings = &reading.findings;
     let (stage, action, job, key) = split(text).ok_or_else(|| {
         let message = format!("{} does not name an output", quoted(text));
         (message, Some("write \"stage.action.job[KEY]\"".to_owned()))
     })?;
-    let from = job_named(plan, [stage, action, job], findings)?;
+    let from = match reading.shape {
+        Shape::Ours => job_named(plan, [stage, action, job], findings)?,
+        Shape::Original => original(plan, [stage, action, job], key, findings)?,
+    };
     reaches(plan, from)?;
     let (stage, action, job) = (&plan.stages[from.0], &plan.stages[from.0].actions[from.1], from.2);
     let job = &action.jobs[job];
@@ -208,6 +207,21 @@ pub(super) fn job_named(
         place("job", job, jobs.iter().map(|job| job.name.as_str()), findings)?
     };
     Ok((s, a, j))
+}
+
+/// A job by the original's own names. Those without one shared an empty name, and the last that wrote a key counted.
+fn original(plan: &Plan, names: [&str; 3], key: &str, findings: &Findings<'_>) -> Result<Places, Wrong> {
+    let [stage, action, job] = names.map(|name| if name.is_empty() { String::new() } else { names::plain(name) });
+    let nameless = job.is_empty().then(|| {
+        let s = plan.stages.iter().position(|other| other.name == stage)?;
+        let a = plan.stages[s].actions.iter().position(|other| other.name == action)?;
+        let j = plan.stages[s].actions[a].jobs.iter().rposition(|job| job.outputs.iter().any(|output| output == key));
+        Some((s, a, j?))
+    });
+    match nameless.flatten() {
+        Some(places) => Ok(places),
+        None => job_named(plan, [&stage, &action, &job], findings),
+    }
 }
 
 fn place<'n>(

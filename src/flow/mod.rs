@@ -29,6 +29,7 @@ mod globs;
 mod habits;
 mod job;
 mod keys;
+mod kubectl;
 mod links;
 mod names;
 mod node;
@@ -129,6 +130,10 @@ pub fn read_given(
         return Err(findings.into_diagnostics());
     };
     let shape = Shape::of(&root);
+    if shape == Shape::Original {
+        // so far only keys that are given twice, of which the original took the last
+        findings.soften();
+    }
     let variables = variables::replace(&mut root, shape, given, &mut findings);
     let mut reading = Reading {
         findings,
@@ -138,6 +143,7 @@ pub fn read_given(
         inputs: BTreeSet::new(),
         downloads: Vec::new(),
         jobs: 0,
+        namespace: None,
     };
     let draft = file::read(&root, path, repository, &mut reading);
     let failed = reading.findings.has_errors();
@@ -316,6 +322,8 @@ struct Reading<'s> {
     downloads: Vec<artifacts::Wish>,
     /// Jobs so far.
     jobs: usize,
+    /// The flow's own, for its kubectl jobs.
+    namespace: Option<String>,
 }
 
 impl Reading<'_> {

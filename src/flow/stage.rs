@@ -8,7 +8,7 @@ use super::{
     findings::quoted,
     keys,
     names::{self, Named},
-    node::Text,
+    node::{Text, Value},
     scalar::{self, Toggle},
     when,
 };
@@ -18,6 +18,11 @@ pub(super) fn read(fields: &mut Fields<'_>, index: usize, names: &[Text], readin
     let name = names.get(index).map(|name| name.text.clone()).unwrap_or_default();
     let title = scalar::title(fields, reading);
     let kind = kind(fields, reading);
+    let is_silent = fields.peek("sequencing").is_none_or(str::is_empty);
+    if is_silent && reading.shape == Shape::Original {
+        // its exports have an empty text for none
+        fields.claim_entry("sequencing");
+    }
     let sequencing = scalar::choice(
         fields,
         "sequencing",
@@ -29,7 +34,7 @@ pub(super) fn read(fields: &mut Fields<'_>, index: usize, names: &[Text], readin
     let fail_fast = scalar::boolean(fields, "fail-fast", Toggle::On, reading);
     let actions = match kind {
         StageKind::Normal => {
-            if sequencing.is_none() && reading.shape == Shape::Original && fields.peek("sequencing").is_none() {
+            if is_silent && reading.shape == Shape::Original {
                 let message = format!("stage {} has no `sequencing`; its actions run in sequence", quoted(&name));
                 reading.findings.warning(fields.at(), message);
             }
@@ -131,7 +136,9 @@ fn hoisted(fields: &mut Fields<'_>, stage: &str, reading: &mut Reading<'_>) -> V
 
 /// The original's start and end do nothing, and a pause only waits.
 fn nothing(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Vec<ActionPlan> {
-    if let Some(entry) = fields.claim_entry("actions").filter(|entry| !entry.value.is_null()) {
+    let is_empty =
+        |value: &Value| matches!(value, Value::Null) || matches!(value, Value::List(items) if items.is_empty());
+    if let Some(entry) = fields.claim_entry("actions").filter(|entry| !is_empty(&entry.value.value)) {
         let message = "a stage of type start, pause or end runs nothing; its `actions` would never start";
         reading.mistake(entry.key.at, message).hint("write `type: normal`");
     }

@@ -10,6 +10,7 @@ mod finding;
 mod header;
 mod id;
 mod infrastructure;
+mod kubectl;
 mod late;
 mod name;
 mod number;
@@ -31,6 +32,7 @@ pub use id::{
     ActionId, ArtifactId, AttemptId, BundleId, CacheId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId,
 };
 pub use infrastructure::Infrastructure;
+pub use kubectl::{AllowedNamespace, Kubectl, Manifest};
 pub use late::Late;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Approval, Concurrency, JobPath, Retry};
+use super::{Approval, Concurrency, JobPath, Kubectl, Retry};
 
 /// A longer condition is cut where it is shown.
 const MOST_SHOWN: usize = 200;
@@ -205,6 +205,24 @@ pub struct JobPlan {
     /// Artifacts of earlier jobs that are brought into the workspace before it starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub downloads: Vec<Download>,
+    /// What the server itself applies to a cluster instead of starting a container; `None`: it is a container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubectl: Option<Kubectl>,
+}
+
+impl JobPlan {
+    /// Whether it has no container: the server does its work itself.
+    pub const fn is_podless(&self) -> bool {
+        self.kubectl.is_some()
+    }
+
+    /// What people see of where it runs: its image, or what is applied.
+    pub fn shown(&self) -> String {
+        match &self.kubectl {
+            Some(kubectl) => format!("kubectl {} to namespace {}", kubectl.manifest, kubectl.namespace),
+            None => self.image.clone(),
+        }
+    }
 }
 
 /// Files that outlive their workspace.

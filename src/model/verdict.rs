@@ -107,6 +107,11 @@ pub enum Verdict {
         /// What the cluster said.
         message: String,
     },
+    /// What a kubectl job describes is not what the cluster has: it may not be, it was refused, or it does not run.
+    NotDeployed {
+        /// Why, in the cluster's words where it has any.
+        message: String,
+    },
     /// Not the author's doing; the action is tried again, at most twice.
     Infrastructure {
         /// Which.
@@ -146,6 +151,7 @@ impl Verdict {
             | Self::ImageNotFound { .. }
             | Self::ImageDenied { .. }
             | Self::ImageInvalid { .. }
+            | Self::NotDeployed { .. }
             | Self::Refused { .. } => Conclusion::Failure,
             Self::TimedOut { .. } | Self::RunTimedOut => Conclusion::TimedOut,
             Self::Cancelled { .. } => Conclusion::Cancelled,
@@ -178,6 +184,7 @@ impl Verdict {
             | Self::StatusFalse { .. }
             | Self::Cancelled { .. }
             | Self::Skipped { .. }
+            | Self::NotDeployed { .. }
             | Self::CannotStart { .. } => return None,
         })
     }
@@ -207,6 +214,7 @@ impl fmt::Display for Verdict {
             Self::ImageDenied { image, message } => write!(f, "image {image} denied: {message}"),
             Self::ImageInvalid { image, message } => write!(f, "image {image} invalid: {message}"),
             Self::Refused { message } => write!(f, "refused: {message}"),
+            Self::NotDeployed { message } => write!(f, "not deployed: {message}"),
             Self::Infrastructure { kind, message } => write!(f, "infrastructure: {}: {message}", kind.as_str()),
         }
     }

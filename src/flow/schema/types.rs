@@ -170,9 +170,10 @@ pub(super) static TABLES: &[Table] = &[
                 "Files that are kept, or taken from earlier jobs.",
             ),
             key("strict", Kind::Toggle, "Whether an exit code of 0 without a `CO_RESULT` is a failure."),
-            key("kubectl", Kind::Texts, "A manifest in the repository, or an https URL of one."),
+            key("kubectl", Kind::Text, "A manifest in the repository, or an https URL of one."),
             key("namespace", Kind::Text, "The namespace that a kubectl job applies to."),
             key("wait", Kind::Duration, "How long a kubectl job waits for the roll-out."),
+            key("roll-back", Kind::Toggle, "Whether a kubectl job that fails brings back what was there before."),
         ],
     },
     Table {

@@ -326,7 +326,7 @@ impl Making<'_> {
         Ok(JobView {
             artifacts: artifacts.collect(),
             name: plan.name.clone(),
-            image: plan.image.clone(),
+            image: plan.shown(),
             mark: Mark::from(&row.state.0),
             url: (row.started.is_some() || row.log_length > 0).then(|| self.job_url(path)),
             took: Took::of(row.started, row.ended, self.now),
@@ -375,7 +375,7 @@ fn unstarted(job: &JobPlan, action: &ActionRow) -> JobView {
         ActionState::Ended(_) => Mark { label: "skipped", word: "not started".to_owned() },
         ActionState::Waiting | ActionState::Queued | ActionState::Running => Mark::from(&action.state.0),
     };
-    let (name, image) = (job.name.clone(), job.image.clone());
+    let (name, image) = (job.name.clone(), job.shown());
     let (outputs, artifacts, tail) = (Vec::new(), Vec::new(), Vec::new());
     JobView { name, image, mark, url: None, took: None, outputs, artifacts, tail }
 }

@@ -2,6 +2,7 @@
 
 mod data;
 mod jobs;
+mod kubectl;
 mod later;
 mod levels;
 mod links;

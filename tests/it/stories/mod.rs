@@ -16,6 +16,7 @@ mod green;
 mod hooks;
 mod infrastructure;
 mod janitor;
+mod kubectl;
 mod lost;
 mod pause;
 mod queue;

@@ -356,7 +356,7 @@ fn smaller_mistakes_and_what_is_none() {
     );
     assert_eq!(
         messages(&format!("{original} [{{name: a, jobs: [{{kubectl: x}}]}}]}}")),
-        ["`kubectl` is not supported yet"]
+        ["neither job nor flow names a `namespace`: it is `default`"]
     );
 }
 
