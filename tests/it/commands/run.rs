@@ -132,8 +132,8 @@ fn a_job_that_is_only_an_image_says_that_images_are_not_used_here() {
     let folder = repository(&[(".containerops.yml", "image: busybox\n")]);
     let run = call(&folder, &["run"]);
     assert_eq!(code(&run), Some(1));
-    let words = "ci ✘ | cannot start: the image: it has no program of its own, or images are not used here; \
-                 give the job `run:` or `command:`";
+    let words = "the process executor cannot do this: job ci.ci.ci: processes are in no image, so the entrypoint of \
+                 busybox cannot be started";
     assert!(out(&run).contains(words), "{}", out(&run));
 }
 
