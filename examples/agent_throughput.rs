@@ -74,6 +74,7 @@ fn work(file: &Path) -> Work {
         outputs: vec!["VERSION".to_owned()],
         masks: vec!["a secret of no one".to_owned()],
         log_limit: LOG_LIMIT,
+        shell: Vec::new(),
         downloads: Vec::new(),
         artifacts: Vec::new(),
         artifact_limit: 1 << 30,

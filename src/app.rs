@@ -21,11 +21,11 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     blob::Blobs,
-    engine::{self, Engine, Key, Parts},
+    engine::{self, Engine, Key, Parts, kubectl::Deploys},
     executor::{
         Executor,
         docker::{self, Docker, DockerSettings},
-        kubernetes::{Kubernetes, KubernetesSettings},
+        kubernetes::{Kubernetes, KubernetesSettings, deploy::Deployer},
         process::Process,
         registry::Registry,
     },
@@ -96,6 +96,7 @@ impl App {
             blobs: Blobs::open(&settings.blob_url).context("opening the place for logs and snapshots")?,
             mirrors: Mirrors::new(settings.data.join("mirrors")),
             registry: Registry::new(settings.insecure_registries.clone())?,
+            deploys: deploys(settings).await?,
             key: key(&settings.secret_key_file)?,
             store: store.clone(),
             forges: forges.clone(),
@@ -225,6 +226,24 @@ pub async fn chosen(settings: &Settings) -> Chosen {
             None => Chosen::Process,
         },
     }
+}
+
+/// What kubectl jobs may change, and where. A cluster is looked for only if someone may change something of it.
+async fn deploys(settings: &Settings) -> Result<Deploys> {
+    let is_cluster = match settings.executor {
+        Some(ExecutorChoice::Kubernetes) => true,
+        Some(ExecutorChoice::Docker | ExecutorChoice::Process) => false,
+        None => Kubernetes::is_inside(),
+    };
+    let found = (is_cluster || settings.kubeconfig.is_some()).then(|| kubernetes(settings));
+    let cluster = match found.filter(|_| !settings.kubectl_namespaces.is_empty()) {
+        Some(with) => Some(Deployer::connect(&with).await.map_err(anyhow::Error::msg).context("kubectl jobs")?),
+        None => None,
+    };
+    for allowed in &settings.kubectl_namespaces {
+        tracing::info!(%allowed, "kubectl jobs may change a namespace");
+    }
+    Ok(Deploys::new(cluster, settings.kubectl_namespaces.clone(), settings.kubectl_private_urls.clone())?)
 }
 
 fn kubernetes(settings: &Settings) -> KubernetesSettings {

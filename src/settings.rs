@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::Pat
 
 use secrecy::SecretString;
 
+use crate::model::AllowedNamespace;
+
 /// Every name that is known.
-const NAMES: [&str; 32] = [
+const NAMES: [&str; 34] = [
     "listen",
     "public_url",
     "agent_url",
@@ -18,6 +20,8 @@ const NAMES: [&str; 32] = [
     "kubernetes_agent_image",
     "kubernetes_insecure_registries",
     "kubernetes_kubeconfig",
+    "kubectl_namespaces",
+    "kubectl_private_urls",
     "docker_host",
     "docker_network",
     "docker_agent",
@@ -69,6 +73,10 @@ pub struct Settings {
     pub insecure_registries: Vec<String>,
     /// A kubeconfig that is used instead of the usual places.
     pub kubeconfig: Option<PathBuf>,
+    /// Which repositories' kubectl jobs may change which namespaces, and as whom.
+    pub kubectl_namespaces: Vec<AllowedNamespace>,
+    /// What the URLs of manifests may begin with though they are not encrypted or lead to private addresses.
+    pub kubectl_private_urls: Vec<String>,
     /// An engine with Docker's API; `None`: `DOCKER_HOST`, or where engines usually are.
     pub docker_host: Option<String>,
     /// The network of containers; `None`: `bridge`, or `host` where only this machine reaches the server.
@@ -239,6 +247,18 @@ impl Values {
         self.get(name).map(|all| all.split_whitespace().map(SecretString::from).collect()).unwrap_or_default()
     }
 
+    /// Between blanks, commas or lines.
+    fn words(&self, name: &'static str) -> Vec<String> {
+        let all = self.get(name).unwrap_or_default();
+        all.split([' ', ',', '\n', '\t']).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn kubectl_namespaces(&self) -> Result<Vec<AllowedNamespace>, SettingsError> {
+        let name = "kubectl_namespaces";
+        let read = |word: String| word.parse().map_err(|message| SettingsError::Value { name, message });
+        self.words(name).into_iter().map(read).collect()
+    }
+
     fn hours(&self, name: &'static str, default: u64) -> Result<std::time::Duration, SettingsError> {
         Ok(std::time::Duration::from_secs(self.parse::<u32>(name)?.map_or(default, u64::from) * 3600))
     }
@@ -329,6 +349,8 @@ impl Values {
                 .map(|all| all.split([' ', ',']).filter(|one| !one.is_empty()).map(str::to_owned).collect())
                 .unwrap_or_default(),
             kubeconfig: self.get("kubernetes_kubeconfig").map(PathBuf::from),
+            kubectl_namespaces: self.kubectl_namespaces()?,
+            kubectl_private_urls: self.words("kubectl_private_urls"),
             docker_host: self.docker_host()?,
             docker_network: self.get("docker_network").map(str::to_owned),
             docker_agent: self.get("docker_agent").map(PathBuf::from),

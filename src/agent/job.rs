@@ -232,7 +232,7 @@ impl Job {
     fn begin(&self) -> Result<Started, String> {
         let output = self.output();
         File::create(&output).map_err(|error| format!("anything: {} cannot be made ({error})", output.display()))?;
-        Process::start(&self.work, &self.args.workspace, &output)
+        Process::start(&self.work, &self.args.workspace, &self.args.scratch, &output)
     }
 
     fn output(&self) -> PathBuf {

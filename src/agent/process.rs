@@ -45,8 +45,11 @@ impl Process {
     ///
     /// # Errors
     /// A sentence for the flow's author, which names the program and what to do.
-    pub(super) fn start(work: &Work, workspace: &Path, output: &Path) -> Result<Started, String> {
-        let (program, arguments, dir) = command_line(&work.start, workspace)?;
+    pub(super) fn start(work: &Work, workspace: &Path, scratch: &Path, output: &Path) -> Result<Started, String> {
+        let (program, arguments, dir) = match &work.start {
+            Start::Script(text) if !work.shell.is_empty() => in_shell(&work.shell, text, scratch, workspace)?,
+            Start::Script(_) | Start::Command(_) | Start::Entrypoint(_) => command_line(&work.start, workspace)?,
+        };
         if let Some(dir) = dir.filter(|dir| !dir.is_dir()) {
             return Err(format!("there is no directory {} to start `{program}` in", dir.display()));
         }
@@ -57,7 +60,8 @@ impl Process {
         if let Some(dir) = dir {
             command.current_dir(dir);
         }
-        spawn(command).map_err(|error| explain(&program, &error))
+        let is_shell = work.shell.first() == Some(&program);
+        spawn(command).map_err(|error| explain(&program, is_shell, &error))
     }
 
     /// Returns when the process has ended. May be dropped at any time.
@@ -100,6 +104,21 @@ fn trust_workspace(command: &mut Command, work: &Work, workspace: &Path) {
     }
 }
 
+/// A shell reads its script from a file beside the workspace, so that it finds its standard input as any job does, and
+/// tells of mistakes by the script's own lines.
+fn in_shell<'a>(
+    shell: &[String],
+    text: &str,
+    scratch: &Path,
+    workspace: &'a Path,
+) -> Result<(String, Vec<String>, Option<&'a Path>), String> {
+    let (program, arguments) = shell.split_first().ok_or("anything: the shell is empty")?;
+    let file = std::path::absolute(scratch.join("script")).map_err(|error| format!("anything: {error}"))?;
+    std::fs::write(&file, text).map_err(|error| format!("anything: {} cannot be made ({error})", file.display()))?;
+    let arguments = arguments.iter().cloned().chain([file.to_string_lossy().into_owned()]);
+    Ok((program.clone(), arguments.collect(), Some(workspace)))
+}
+
 /// The program, its arguments, and the directory if it is not the image's own.
 fn command_line<'a>(start: &Start, workspace: &'a Path) -> Result<(String, Vec<String>, Option<&'a Path>), String> {
     let split = |words: &[String]| match words.split_first() {
@@ -126,10 +145,13 @@ fn spawn(mut command: Command) -> io::Result<Started> {
 }
 
 /// What the author can do about it.
-fn explain(program: &str, error: &io::Error) -> String {
+fn explain(program: &str, is_shell: bool, error: &io::Error) -> String {
     let advice = match error.raw_os_error() {
         Some(libc::ENOENT) if program == SHELL => {
             "the image has no shell: use `command:` instead of `run:`, or an image that has one"
+        }
+        Some(libc::ENOENT) if is_shell && !Path::new(program).exists() => {
+            "the image has no such shell: check the job's `shell`, or use an image that has it"
         }
         Some(libc::ENOENT) if Path::new(program).exists() => {
             "it is there, but what it needs to start is not: the interpreter in its first line, or the image's libc"

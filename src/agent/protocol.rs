@@ -107,6 +107,10 @@ pub struct Work {
     /// say means [`LOG_LIMIT`].
     #[serde(default = "log_limit")]
     pub log_limit: u64,
+    /// Who reads a [`Start::Script`]: a program and its arguments, to which the script's file is added. Empty, as from a
+    /// server that does not say: `/bin/sh -e`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shell: Vec<String>,
     /// Artifacts of other jobs, to be put into the workspace before the start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub downloads: Vec<Download>,
@@ -218,7 +222,7 @@ const fn log_limit() -> u64 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
-    /// A text for `/bin/sh -e`, in the workspace.
+    /// A text for `/bin/sh -e` or [`Work::shell`], in the workspace.
     Script(String),
     /// A program and its arguments, in the workspace.
     Command(Vec<String>),

@@ -7,13 +7,17 @@
 //! `sequence` the next action is queued when the one before has ended, a matrix' cells as one; in a `parallel` one all are
 //! queued at once. With `fail-fast` the first failure stops what runs beside it, and what would come after it is skipped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     flow::{self, Before},
-    model::{ActionId, ActionPlan, ActionState, Conclusion, Plan, RUN_TIME_LIMIT, Sequencing, StagePlan, When},
+    model::{
+        ActionId, ActionPlan, ActionState, Conclusion, Plan, RUN_TIME_LIMIT, Sequencing, StageKind, StagePlan, When,
+    },
 };
 
+/// How a stage ends that nobody has answered in time.
+const EXPIRED: &str = "approval expired";
 /// Why what had not started by then never will.
 const OVERDUE: &str = "over the run's time limit";
 
@@ -24,6 +28,8 @@ pub struct Seen<'a> {
     pub plan: &'a Plan,
     /// Its actions, in the plan's order.
     pub actions: Vec<Seat>,
+    /// Its stages that wait, or have waited, for a person.
+    pub pauses: Vec<Pause>,
     /// Why all of it is to stop.
     pub stop: Option<Stop<'a>>,
     /// What was written of the outputs that conditions ask for.
@@ -47,6 +53,32 @@ pub struct Seat {
     pub carried: bool,
 }
 
+/// A stage that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Its place in the plan.
+    pub stage: usize,
+    /// How that stands.
+    pub standing: Standing,
+}
+
+/// How a question to people stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It waits.
+    Open,
+    /// It waits, and it is too late for an answer.
+    Late,
+    /// What needs the stage may start.
+    Approved,
+    /// It may not: by whom, and why.
+    Rejected(String),
+    /// Nobody answered in time.
+    Expired,
+    /// The run was stopped meanwhile.
+    Withdrawn,
+}
+
 /// Why a whole run stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop<'a> {
@@ -67,6 +99,12 @@ pub enum Move {
     End(ActionId, Conclusion, String),
     /// The action's attempt is to be stopped; it ends by itself then.
     Stop(ActionId, String),
+    /// The stage at this place of the plan asks people from now on.
+    Ask(usize),
+    /// Nobody has answered that in time.
+    Expire(usize),
+    /// It need not be answered any more.
+    Withdraw(usize),
     /// Nothing will start any more.
     EndRun(Conclusion, String),
 }
@@ -78,17 +116,30 @@ pub fn advance(seen: &Seen<'_>) -> Vec<Move> {
         board.stop_all(stop);
     }
     let mut stages: Vec<Option<StageEnd>> = Vec::with_capacity(seen.plan.stages.len());
+    let mut asked: Vec<bool> = Vec::with_capacity(seen.plan.stages.len());
     for (index, stage) in seen.plan.stages.iter().enumerate() {
-        let gate = gate(stage, &stages, seen.outputs);
+        let behind = stage.needs.iter().any(|&need| asked.get(need) == Some(&true));
+        let gate = match gate(stage, &stages, seen.outputs) {
+            Gate::Open { .. } | Gate::Closed if behind => Gate::Closed,
+            gate @ (Gate::Open { .. } | Gate::Closed | Gate::Shut(_) | Gate::Left { .. }) => gate,
+        };
         match &gate {
             Gate::Closed => {}
             Gate::Open { bars } => board.play(index, stage, before_of(bars.as_ref())),
             Gate::Shut(reason) | Gate::Left { reason, .. } => board.skip_waiting(index, reason),
         }
-        stages.push(board.end_of(index, stage, gate));
+        // what was carried over has ended, and yet nothing behind it starts before people have said so
+        let held = behind && matches!(gate, Gate::Closed);
+        let asks = stage.kind == StageKind::Pause && matches!(gate, Gate::Open { .. });
+        let end = match stage.kind {
+            StageKind::Pause => board.end_of_pause(index, seen, gate),
+            StageKind::Start | StageKind::Normal | StageKind::End => board.end_of(index, stage, gate),
+        };
+        asked.push(held || (asks && end.is_none()));
+        stages.push(end.filter(|_| !held));
     }
     if let Some(all) = stages.into_iter().collect::<Option<Vec<_>>>() {
-        board.end_run(all.iter().map(|end| end.conclusion), seen.stop);
+        board.end_run(&all, seen.stop);
     }
     board.moves
 }
@@ -117,6 +168,15 @@ impl Seat {
     fn name(&self, stage: &StagePlan) -> String {
         stage.actions.get(self.place).map(ActionPlan::shown).unwrap_or_default()
     }
+}
+
+/// The end of a stage that waits for people, in a run that is stopped.
+fn stopped(stop: Stop<'_>, name: &str) -> StageEnd {
+    let conclusion = match stop {
+        Stop::Cancelled(_) | Stop::Superseded(_) => Conclusion::Cancelled,
+        Stop::Overdue => Conclusion::TimedOut,
+    };
+    StageEnd { conclusion, bars: Some(format!("stage `{name}` ended: {conclusion}")), words: None }
 }
 
 fn asks_for_result(action: Option<&ActionPlan>) -> bool {
@@ -155,6 +215,8 @@ struct StageEnd {
     conclusion: Conclusion,
     /// Why nothing that needs it may start: its own failure, or the one that it was skipped for.
     bars: Option<String>,
+    /// What people said, or did not, if that is how it ended.
+    words: Option<String>,
 }
 
 fn gate(stage: &StagePlan, before: &[Option<StageEnd>], outputs: &BTreeMap<String, String>) -> Gate {
@@ -318,19 +380,73 @@ impl Board<'_> {
             Gate::Closed => (worst(ends), None),
         };
         let own = (!conclusion.lets_go_on()).then(|| format!("stage `{}` ended: {conclusion}", stage.name));
-        Some(StageEnd { conclusion, bars: own.or(bars) })
+        Some(StageEnd { conclusion, bars: own.or(bars), words: None })
     }
 
-    fn end_run(&mut self, stages: impl Iterator<Item = Conclusion>, stop: Option<Stop<'_>>) {
-        let end = worst(stages);
+    /// How a stage ended that waits for people; `None` while it does.
+    fn end_of_pause(&mut self, index: usize, seen: &Seen<'_>, gate: Gate) -> Option<StageEnd> {
+        let plain = |conclusion, bars| Some(StageEnd { conclusion, bars, words: None });
+        let standing = seen.pauses.iter().find(|pause| pause.stage == index).map(|pause| &pause.standing);
+        let name = &seen.plan.stages.get(index)?.name;
+        let ended = |conclusion, words: &str| {
+            let bars = Some(format!("stage `{name}`: {words}"));
+            Some(StageEnd { conclusion, bars, words: Some(words.to_owned()) })
+        };
+        match (standing, gate, seen.stop) {
+            (Some(Standing::Approved), Gate::Open { bars } | Gate::Left { bars, .. }, _) => {
+                plain(Conclusion::Success, bars)
+            }
+            (Some(Standing::Approved), Gate::Closed | Gate::Shut(_), _) => plain(Conclusion::Success, None),
+            (Some(Standing::Rejected(words)), ..) => ended(Conclusion::Failure, words),
+            (Some(Standing::Expired), ..) => ended(Conclusion::TimedOut, EXPIRED),
+            (Some(Standing::Withdrawn), _, None) => ended(Conclusion::Cancelled, "withdrawn"),
+            (Some(Standing::Late), _, None) => {
+                self.moves.push(Move::Expire(index));
+                ended(Conclusion::TimedOut, EXPIRED)
+            }
+            (Some(Standing::Open), _, None) => None,
+            (Some(Standing::Open | Standing::Late), _, Some(stop)) => {
+                self.moves.push(Move::Withdraw(index));
+                Some(stopped(stop, name))
+            }
+            (Some(Standing::Withdrawn), _, Some(stop)) => Some(stopped(stop, name)),
+            (None, Gate::Closed, _) => None,
+            (None, Gate::Shut(reason), _) => plain(Conclusion::Skipped, Some(reason)),
+            (None, Gate::Left { bars, .. }, _) => plain(Conclusion::Skipped, bars),
+            (None, Gate::Open { .. }, Some(stop)) => Some(stopped(stop, name)),
+            (None, Gate::Open { bars }, None) if self.holds_nothing(index, seen.plan) => {
+                plain(Conclusion::Skipped, bars)
+            }
+            (None, Gate::Open { .. }, None) => {
+                self.moves.push(Move::Ask(index));
+                None
+            }
+        }
+    }
+
+    /// Whether all that needs a stage was done by an earlier run, which asked for itself.
+    fn holds_nothing(&self, index: usize, plan: &Plan) -> bool {
+        let mut held = BTreeSet::from([index]);
+        for (at, stage) in plan.stages.iter().enumerate() {
+            if stage.needs.iter().any(|need| held.contains(need)) {
+                held.insert(at);
+            }
+        }
+        let mut seats = self.seats.iter().filter(|seat| held.contains(&seat.stage)).peekable();
+        seats.peek().is_some() && seats.all(|seat| seat.carried)
+    }
+
+    fn end_run(&mut self, stages: &[StageEnd], stop: Option<Stop<'_>>) {
+        let end = worst(stages.iter().map(|stage| stage.conclusion));
+        let said = stages.iter().find(|stage| stage.conclusion == end).and_then(|stage| stage.words.clone());
         let (conclusion, reason) = match stop {
             // what was over before anybody's wish could reach it keeps its own end
-            _ if end == Conclusion::Failure => (end, String::new()),
+            _ if end == Conclusion::Failure => (end, said.unwrap_or_default()),
             Some(Stop::Cancelled(_) | Stop::Superseded(_)) if end != Conclusion::Cancelled => (end, String::new()),
             Some(Stop::Cancelled(by)) => (end, format!("cancelled by {by}")),
             Some(Stop::Superseded(number)) => (end, superseded(number)),
             Some(Stop::Overdue) => (Conclusion::TimedOut, OVERDUE.to_owned()),
-            None => (end, String::new()),
+            None => (end, said.unwrap_or_default()),
         };
         self.moves.push(Move::EndRun(conclusion, reason));
     }

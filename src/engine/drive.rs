@@ -127,12 +127,15 @@ impl Engine {
         Ok(done.into_iter().filter(Result::is_ok).count())
     }
 
-    /// Stops the runs that are over their time, which passes without anybody's doing, and lines up the queues.
+    /// Stops the runs and ends the questions that are over their time, which passes without anybody's doing, and lines up the queues.
     ///
     /// # Errors
     /// If the database is away.
     pub async fn settle_overdue(&self) -> Result<()> {
-        let overdue = self.store.read().await?.overdue_runs(self.now(), self.settings.run_timeout).await?;
+        let mut tx = self.store.read().await?;
+        let mut overdue = tx.overdue_runs(self.now(), self.settings.run_timeout).await?;
+        overdue.extend(tx.expired_approvals(self.now()).await?);
+        drop(tx);
         for run in overdue {
             let mut tx = self.store.write().await?;
             self.settle(&mut tx, run, self.now()).await?;
@@ -211,7 +214,7 @@ impl Engine {
         drop(tx);
         let Some(attempt) = attempt.filter(|_| action.cancelled_by.is_none()) else { return Ok(None) };
         let live = matches!(attempt.state.0, AttemptState::Starting | AttemptState::Running);
-        if !live || attempt.placed.is_none() {
+        if !live || attempt.placed.is_none() || self.is_podless_turn(attempt.id).await? {
             return Ok(None);
         }
         let needs_nobody = match self.executor.observe(attempt.id).await {
@@ -237,11 +240,26 @@ impl Engine {
             Some(attempt) if matches!(attempt.state.0, AttemptState::Starting | AttemptState::Running) => {
                 match attempt.placed {
                     None if action.cancelled_by.is_none() => self.place(action, &run, &attempt).await,
-                    None | Some(_) => self.watch(action, &attempt).await,
+                    None | Some(_) => self.go_on_with(action, &run, &attempt).await,
                 }
             }
             Some(earlier) if !self.is_gone(&earlier).await => Ok(()),
             Some(_) | None => self.begin(action, &run).await,
+        }
+    }
+
+    /// Looks after an attempt that is placed: after its pod, if it has one, and whatever is done without.
+    async fn go_on_with(&self, action: &ActionRow, run: &RunRow, attempt: &AttemptRow) -> Result<()> {
+        if let Some(by) = &action.cancelled_by {
+            self.tell_podless(action, attempt.id, by).await?;
+        }
+        let has_pod = plan_of(action, run)?.jobs.iter().any(|job| !job.is_podless());
+        if has_pod || action.cancelled_by.is_some() {
+            self.watch(action, attempt).await?;
+        }
+        match action.cancelled_by {
+            Some(_) => Ok(()),
+            None => self.step_podless(action, attempt.id).await,
         }
     }
 
@@ -286,6 +304,10 @@ impl Engine {
         let all = merged(tx.run(run.id).await?, pins);
         tx.set_pins(run.id, &all).await?;
         tx.insert_attempt(action.id, attempt, self.executor.kind().as_str(), &jobs, now).await?;
+        let podless = plan_of(action, run)?.jobs.iter().zip(&jobs).filter(|(plan, _)| plan.is_podless());
+        for (_, job) in podless {
+            tx.insert_podless(attempt, job.id).await?;
+        }
         let row = tx.attempt(attempt).await?;
         let run = tx.run(run.id).await?;
         tx.commit().await?;
@@ -321,7 +343,12 @@ impl Engine {
     async fn place(&self, action: &ActionRow, run: &RunRow, attempt: &AttemptRow) -> Result<()> {
         let jobs = self.store.read().await?.jobs(attempt.id).await?;
         let placement = self.placement(action, run, attempt, &jobs)?;
-        match self.executor.start(&placement).await {
+        // without a container there is nothing to place
+        let started = match placement.containers.is_empty() {
+            true => Ok(()),
+            false => self.executor.start(&placement).await,
+        };
+        match started {
             Ok(()) => {
                 let mut tx = self.store.write().await?;
                 tx.attempt_placed(attempt.id, self.now()).await?;
@@ -367,7 +394,14 @@ impl Engine {
             repository: run.event.repository.name.to_string(),
             flow: run.flow.clone(),
             action: format!("{}.{}", stage.map_or("", |stage| &stage.name), plan.name),
-            containers: plan.jobs.iter().zip(jobs).enumerate().map(container).collect(),
+            containers: plan
+                .jobs
+                .iter()
+                .zip(jobs)
+                .enumerate()
+                .filter(|(_, (job, _))| !job.is_podless())
+                .map(container)
+                .collect(),
             deadline: plan.jobs.iter().map(limit).sum::<Duration>() + PLACING,
             agent_url: self.settings.agent_url.clone(),
         })
@@ -420,6 +454,12 @@ fn rest_of(id: ActionId) -> Duration {
 }
 
 impl Place {
+    /// Whether the job at this place wants a `CO_RESULT` of itself.
+    pub(super) fn is_strict(&self, place: i64) -> bool {
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        self.plan().is_ok_and(|plan| plan.jobs.get(place).is_some_and(|job| job.strict))
+    }
+
     /// The limit of a job's time.
     pub(super) fn timeout(&self, engine: &Engine, place: i64) -> Result<Duration> {
         let place = usize::try_from(place).unwrap_or(usize::MAX);

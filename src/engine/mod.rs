@@ -9,6 +9,7 @@
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
 //! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
 //! - `pin`: what its images are, by digest;
+//! - [`kubectl`]: jobs without a container, whose work the engine does itself;
 //! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
 //! - `contact`: what it means that an agent is silent;
 //! - `bundle`: the artifacts that agents put and fetch; [`cache`]: the caches; [`shelf`]: how people read them;
@@ -35,14 +36,17 @@ pub mod event;
 mod inputs;
 pub mod intake;
 pub mod janitor;
+pub mod kubectl;
 pub mod log;
 mod matrix;
 mod patience;
+pub mod pause;
 mod pin;
 pub mod queue;
 pub mod recover;
 mod replay;
 pub mod rerun;
+mod retry;
 mod seal;
 mod settle;
 pub mod shelf;
@@ -71,8 +75,9 @@ use crate::{
 
 use contact::Contact;
 
-pub use advance::{Move, Seat, Seen, Stop, advance, worst};
+pub use advance::{Move, Pause, Seat, Seen, Standing, Stop, advance, worst};
 pub use patience::Patience;
+pub use retry::{After, Again, again};
 pub use token::{Key, hash};
 pub use turns::waiting;
 pub use verdict::{Evidence, verdict};
@@ -94,6 +99,8 @@ pub struct Parts {
     pub forges: BTreeMap<ForgeKind, Arc<dyn Forge>>,
     /// Where containers run.
     pub executor: Arc<dyn Executor>,
+    /// What kubectl jobs change, and may.
+    pub deploys: kubectl::Deploys,
     /// The repositories, as fetched.
     pub mirrors: Mirrors,
     /// Where images are asked for.

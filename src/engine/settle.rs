@@ -1,22 +1,24 @@
 //! Brings a run up to date after anything in it changed: what may start is queued, what cannot any more is ended,
 //! and the forge's reports are wanted. Always in the transaction of the change itself, so that no crash comes between.
 
-use super::{Engine, EngineError, Move, Result, Seat, Seen, Stop, advance, tell, turn::find, turns::waiting, worst};
 use std::collections::BTreeMap;
 
+use super::{
+    Engine, EngineError, Move, Result, Seat, Seen, Stop, advance,
+    retry::{After, Again, again},
+    tell,
+    turn::find,
+    turns::waiting,
+    worst,
+};
 use crate::{
     flow::{self, Before},
     model::{
-        ActionPlan, ActionState, AttemptId, AttemptState, Conclusion, JobPlan, JobState, Output, Plan, RunId, RunState,
-        Sequencing, Time, Verdict, Waiting,
+        ActionPlan, ActionState, Answer, AttemptId, AttemptState, Conclusion, JobPlan, JobState, Output, Plan, RunId,
+        RunState, Sequencing, Time, Verdict, Waiting,
     },
     store::{ActionRow, AttemptRow, Change, JobRow, RunRow, Tx},
 };
-
-/// How often an action is tried again after a death that is nobody's code's fault.
-const INFRASTRUCTURE_RETRIES: i64 = 2;
-/// How many attempts an action has at most.
-pub(super) const ATTEMPTS: i64 = INFRASTRUCTURE_RETRIES + 1;
 
 impl Engine {
     /// Does all that is due in a run, and in those that waited for it. An ended run is left alone.
@@ -70,12 +72,16 @@ impl Engine {
         }
         let actions = tx.actions(run.id).await?;
         let mut played = Played::On;
+        let pauses = self.pauses(tx, run, plan, now).await?;
         let outputs = asked_outputs(tx, run.id, plan).await?;
-        for step in advance(&Seen { plan, actions: seats(&actions), stop, outputs: &outputs }) {
+        for step in advance(&Seen { plan, actions: seats(&actions), pauses, stop, outputs: &outputs }) {
             if matches!(step, Move::EndRun(..)) {
                 played = Played::ToItsEnd;
             }
             make(tx, run, step, now).await?;
+        }
+        if played == Played::On {
+            self.note_pause(tx, run, now).await?;
         }
         if played == Played::On && run.state.0 == RunState::Queued {
             let words = waiting(tx, run).await?.filter(Waiting::is_trouble).map(|waiting| waiting.to_string());
@@ -92,7 +98,9 @@ impl Engine {
             return Some(Stop::Cancelled(by));
         }
         let limit = plan.timeout.unwrap_or(self.settings.run_timeout).min(self.settings.run_timeout);
-        run.started.filter(|started| now.since(*started) > limit).map(|_| Stop::Overdue)
+        // what people take to answer is nobody's time
+        let own = |started: Time| now.since(started).saturating_sub(run.paused_for(now));
+        run.started.filter(|started| own(*started) > limit).map(|_| Stop::Overdue)
     }
 
     async fn want_reports(&self, tx: &mut Tx, id: RunId, now: Time) -> Result<()> {
@@ -146,10 +154,10 @@ impl Engine {
     async fn end_or_retry(&self, tx: &mut Tx, place: &Place, ends: &[Verdict], now: Time) -> Result<()> {
         let plan = place.plan()?;
         let tries = place.attempt.number;
-        let unlucky = ends.iter().find(|end| matches!(end, Verdict::Infrastructure { .. }));
-        if let (Some(end), true, None) = (unlucky, tries <= INFRASTRUCTURE_RETRIES, &place.action.cancelled_by) {
-            let due = if tries == 1 { now } else { now.after(self.settings.patience.retry) };
-            let reason = format!("{end}; attempt {} of {ATTEMPTS} follows", tries + 1);
+        let follows = again(plan, &attempts_of(tx, place, ends).await?).filter(|_| place.action.cancelled_by.is_none());
+        if let Some(again) = follows {
+            let due = if again.used == 0 { now } else { now.after(self.settings.patience.retry) };
+            let reason = format!("{}; attempt {} of {} follows", cause_of(plan, ends, again), again.number, again.of);
             return Ok(tx.requeue_action(place.action.id, due, &reason).await?);
         }
         let (conclusion, reason) = match (conclusion_of(plan, ends), &place.action.cancelled_by) {
@@ -159,6 +167,9 @@ impl Engine {
                 (stopped.conclusion(), stopped.to_string())
             }
             (Conclusion::Error, None) if tries > 1 => (Conclusion::Error, given_up(tries, &reason_of(plan, ends))),
+            (Conclusion::Failure | Conclusion::TimedOut, None) if tries > 1 => {
+                (conclusion_of(plan, ends), format!("{} (attempt {tries} of {tries})", reason_of(plan, ends)))
+            }
             (conclusion, _) => (conclusion, reason_of(plan, ends)),
         };
         Ok(tx.set_action_state(place.action.id, &ActionState::Ended(conclusion), &reason, now).await?)
@@ -253,6 +264,13 @@ async fn make(tx: &mut Tx, run: &RunRow, step: Move, now: Time) -> Result<()> {
                 tx.ring(Change::Attempt(attempt.id));
             }
         }
+        Move::Ask(stage) => {
+            let approval = run.plan.0.as_ref().and_then(|plan| plan.stages.get(stage)?.approval.as_ref());
+            let expires = approval.map_or(now, |approval| now.after(approval.expires));
+            tx.ask_approval(run.id, stage, now, expires).await?;
+        }
+        Move::Expire(stage) => close(tx, run, stage, Answer::Expired, now).await?,
+        Move::Withdraw(stage) => close(tx, run, stage, Answer::Withdrawn, now).await?,
         Move::EndRun(conclusion, reason) => {
             tx.set_run_state(run.id, &RunState::Ended(conclusion), &reason, now).await?;
             if matches!(conclusion, Conclusion::Success | Conclusion::Warning) {
@@ -261,6 +279,12 @@ async fn make(tx: &mut Tx, run: &RunRow, step: Move, now: Time) -> Result<()> {
         }
     }
     tx.ring(Change::Run(run.id));
+    Ok(())
+}
+
+/// Ends a question that nobody has answered.
+async fn close(tx: &mut Tx, run: &RunRow, stage: usize, answer: Answer, now: Time) -> Result<()> {
+    tx.answer_approval(run.id, i64::try_from(stage).unwrap_or(i64::MAX), answer, "", "", now).await?;
     Ok(())
 }
 
@@ -377,6 +401,31 @@ fn reason_of(plan: &ActionPlan, ends: &[Verdict]) -> String {
         Some((_, end)) if plan.jobs.len() == 1 => end.to_string(),
         Some((job, end)) => format!("job `{}`: {end}", job.name),
         None => String::new(),
+    }
+}
+
+/// How all attempts at an action ended, first to last: the newest with these ends.
+async fn attempts_of(tx: &mut Tx, place: &Place, newest: &[Verdict]) -> Result<Vec<Vec<Verdict>>> {
+    let mut all = Vec::new();
+    for attempt in tx.attempts(place.action.id).await?.iter().filter(|attempt| attempt.id != place.attempt.id) {
+        let jobs = tx.jobs(attempt.id).await?;
+        all.push(jobs.iter().filter_map(|job| job.state.verdict().cloned()).collect());
+    }
+    all.push(newest.to_vec());
+    Ok(all)
+}
+
+/// The words for what another attempt follows.
+fn cause_of(plan: &ActionPlan, ends: &[Verdict], again: Again) -> String {
+    match again.after {
+        After::Infrastructure => {
+            let unlucky = ends.iter().find(|end| matches!(end, Verdict::Infrastructure { .. }));
+            unlucky.map(ToString::to_string).unwrap_or_default()
+        }
+        After::Job(at) => match (plan.jobs.get(at), ends.get(at)) {
+            (Some(job), Some(end)) if plan.jobs.len() > 1 => format!("job `{}`: {end}", job.name),
+            (_, end) => end.map(ToString::to_string).unwrap_or_default(),
+        },
     }
 }
 

@@ -5,16 +5,18 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use super::{
     Result,
     matrix::{self, rows},
+    pause::{minute, questions},
+    retry::{Again, again},
     settle::places,
     title,
 };
 use crate::{
     model::{
-        ActionId, ActionPlan, ActionState, Annotation, AttemptId, Button, Cell, Conclusion, Context, DeliveryId,
-        Diagnostic, ExternalId, JobState, Late, Progress, Rank, Report, Repository, RunId, RunState, Severity, Span,
-        Time, Verdict,
+        ActionId, ActionPlan, ActionState, Annotation, AttemptId, AttemptState, Button, Cell, Conclusion, Context,
+        DeliveryId, Diagnostic, ExternalId, JobState, Late, Progress, Question, Rank, Report, Repository, RunId,
+        RunState, Severity, Span, Time, Verdict,
     },
-    store::{ActionRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
+    store::{ActionRow, ApprovalRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
 
 /// A run with all that a report says of it.
@@ -34,6 +36,10 @@ pub struct Story {
     pub replay_of: Option<(DeliveryId, String)>,
     /// How late its delivery was, if the sweep has brought it.
     pub late: Option<Late>,
+    /// What it asks people just now.
+    pub questions: Vec<Question>,
+    /// What people answered, or did not, by stages.
+    pub answers: Vec<(String, ApprovalRow)>,
 }
 
 /// One action of a [`Story`].
@@ -55,6 +61,8 @@ pub struct Chapter {
     pub attempt: Option<(AttemptRow, Vec<JobRow>)>,
     /// The number of the run from which its end was carried over.
     pub carried: Option<i64>,
+    /// Which attempt it is, of how many, from the end of the first on; `None`: the first.
+    pub again: Option<Again>,
     /// The attempts before it, first to last, with their jobs.
     pub earlier: Vec<(AttemptRow, Vec<JobRow>)>,
 }
@@ -72,6 +80,7 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         let stage_name = run.plan.0.as_ref().and_then(|plan| plan.stages.get(stage)).map(|stage| stage.name.clone());
         let plan = run.plan.0.as_ref().and_then(|plan| plan.action(stage, place));
         let mut earlier = attempts.remove(&action.origin()).unwrap_or_default();
+        let again = plan.and_then(|plan| again(plan, &ends(&earlier)));
         let attempt = earlier.pop();
         actions.push(Chapter {
             stage: stage_name.unwrap_or_default(),
@@ -82,6 +91,7 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
             carried: carried.get(&action.id).copied(),
             action,
             attempt,
+            again,
             earlier,
         });
     }
@@ -96,7 +106,9 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
     let original = tx.replay_of(&run).await?;
     let replay_of = original.map(|id| (id, format!("{public_url}/deliveries/{id}")));
     let late = tx.late(run.delivery_id).await?;
-    Ok(Story { run, repository, actions, url, repeats, replay_of, late })
+    let questions = questions(tx, &run).await?;
+    let answers = answers(tx, &run).await?;
+    Ok(Story { run, repository, actions, url, repeats, replay_of, late, questions, answers })
 }
 
 /// The attempts at each action of a run, first to last, with their jobs. Two queries, however many actions there are:
@@ -112,6 +124,24 @@ async fn attempts(tx: &mut Tx, run: RunId) -> Result<BTreeMap<ActionId, Vec<(Att
         attempts.entry(attempt.action_id).or_default().push((attempt, jobs));
     }
     Ok(attempts)
+}
+
+/// The questions of a run that wait no longer.
+async fn answers(tx: &mut Tx, run: &RunRow) -> Result<Vec<(String, ApprovalRow)>> {
+    let Some(plan) = &run.plan.0 else { return Ok(Vec::new()) };
+    if plan.stages.iter().all(|stage| stage.approval.is_none()) {
+        return Ok(Vec::new());
+    }
+    let name = |row: &ApprovalRow| Some(plan.stages.get(usize::try_from(row.stage).ok()?)?.name.clone());
+    let rows = tx.approvals(run.id).await?;
+    Ok(rows.into_iter().filter(|row| !row.is_open()).filter_map(|row| Some((name(&row)?, row))).collect())
+}
+
+/// How the attempts that are over ended, first to last.
+fn ends(attempts: &[(AttemptRow, Vec<JobRow>)]) -> Vec<Vec<Verdict>> {
+    let is_over = |attempt: &AttemptRow| matches!(attempt.state.0, AttemptState::Ended | AttemptState::Removed);
+    let over = attempts.iter().filter(|(attempt, _)| is_over(attempt));
+    over.map(|(_, jobs)| jobs.iter().filter_map(|job| job.state.verdict().cloned()).collect()).collect()
 }
 
 /// Wants all contexts of a run shown.
@@ -235,11 +265,28 @@ fn run_summary(story: &Story) -> String {
         out += "| Stage | Action | State | Duration |\n| --- | --- | --- | --- |\n";
         rows(story).for_each(|row| out += &table_row(story, row));
     }
+    out += &approvals(story);
     if let Some(bad) = first_bad(story) {
         out += &failed_job(story, bad);
     }
     out += &replay(story);
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
+    out
+}
+
+/// What people are asked, and what they said.
+fn approvals(story: &Story) -> String {
+    let mut out = String::new();
+    for question in &story.questions {
+        let _ = write!(out, "\nWaits {} ([answer]({}))\n", cell(&question.to_string()), story.url);
+    }
+    for (stage, row) in &story.answers {
+        let answer = row.answer.as_ref().map_or("", |answer| answer.0.as_str());
+        let by = if row.answered_by.is_empty() { String::new() } else { format!(" by {}", row.answered_by) };
+        let note = if row.note.is_empty() { String::new() } else { format!(": {}", row.note) };
+        let when = row.answered.map(minute).unwrap_or_default();
+        let _ = write!(out, "\nStage {}: {}, {when}\n", cell(stage), cell(&format!("{answer}{by}{note}")));
+    }
     out
 }
 
@@ -265,7 +312,7 @@ pub(super) fn earlier_attempts(story: &Story, chapter: &Chapter) -> String {
     let mut out = String::new();
     for (attempt, jobs) in &chapter.earlier {
         let of_job = |(name, job): (&String, &JobRow)| {
-            let verdict = job.state.verdict().filter(|verdict| verdict.conclusion() == Conclusion::Error)?;
+            let verdict = job.state.verdict().filter(|verdict| !verdict.conclusion().lets_go_on())?;
             Some(format!(
                 "{} ([log]({}?attempt={}))",
                 cell(&verdict.to_string()),

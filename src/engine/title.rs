@@ -1,13 +1,7 @@
 //! The one line that a forge shows of a run, and of each of its actions. Pure.
 
-use super::{
-    settle::ATTEMPTS,
-    tell::{Chapter, Story, first_bad, is_error, took},
-};
-use crate::{
-    model::{ActionState, AttemptState, Conclusion, Late, RunState},
-    store::AttemptRow,
-};
+use super::tell::{Chapter, Story, first_bad, is_error, took};
+use crate::model::{ActionState, Conclusion, Late, RunState};
 
 /// The most characters of a title: a commit status's description has 140.
 const TITLE: usize = 140;
@@ -32,6 +26,7 @@ fn run_title(story: &Story) -> String {
     match run.state.0 {
         RunState::Queued if run.reason.is_empty() => "Waiting to start".to_owned(),
         RunState::Queued => format!("Waiting: {}", run.reason),
+        RunState::Running if story.questions.len() == 1 => format!("Waiting {}", story.questions[0]),
         RunState::Running => {
             let ended = story.actions.iter().filter(|c| c.action.state.conclusion().is_some()).count();
             let odd = odd_of_running(story).unwrap_or_default();
@@ -116,19 +111,15 @@ fn waiting_title(again: Option<&str>, reason: &str) -> String {
         (None, "") => "Waiting to start".to_owned(),
         (None, why) | (Some(why), "") => format!("Waiting: {why}"),
         // what is about to be tried again says so itself
-        (Some(_), why) if why.starts_with(&Conclusion::Error.to_string()) => format!("Waiting: {why}"),
+        (Some(_), why) if why.ends_with(" follows") => format!("Waiting: {why}"),
         (Some(again), why) => format!("Waiting: {again}: {why}"),
     }
 }
 
-/// "infrastructure, attempt 2 of 3", from one attempt's death by nobody's fault to the action's end.
+/// "infrastructure, attempt 2 of 3", from the end of one attempt that another follows to the action's end.
 fn tried_again(chapter: &Chapter) -> Option<String> {
-    let action = &chapter.action;
-    let is_over = |attempt: &AttemptRow| matches!(attempt.state.0, AttemptState::Ended | AttemptState::Removed);
-    let follows = chapter.attempt.as_ref().is_some_and(|(attempt, _)| is_over(attempt));
-    let number = action.attempts + i64::from(follows);
-    let is_open = action.state.conclusion().is_none();
-    (is_open && number > 1).then(|| format!("{}, attempt {number} of {ATTEMPTS}", Conclusion::Error))
+    let is_open = chapter.action.state.conclusion().is_none();
+    chapter.again.filter(|_| is_open).map(|again| again.to_string())
 }
 
 /// A reason without the conclusion's own words, for a title that has said them already.

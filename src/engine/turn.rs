@@ -105,7 +105,10 @@ impl Engine {
         }
         // the first job that runs lays out the workspace; those before it may have been left out
         let before = tx.jobs(job.attempt_id).await?;
-        let first = before.iter().all(|other| other.place >= job.place || other.started.is_none());
+        let podless = tx.podless(job.attempt_id).await?;
+        let has_workspace = |other: &JobRow| podless.iter().all(|row| row.job_id != other.id);
+        let mut before = before.iter().filter(|other| other.place < job.place && has_workspace(other));
+        let first = before.all(|other| other.started.is_none());
         let downloads = match self.downloads(tx, place, plan, job.id).await? {
             Ok(downloads) => downloads,
             Err(words) => return self.cannot_start(tx, job, words, now).await,
@@ -123,6 +126,7 @@ impl Engine {
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
             log_limit,
+            shell: plan.shell.clone(),
             downloads,
             artifacts: uploads(plan),
             artifact_limit: self.settings.artifact_limit,
@@ -144,7 +148,7 @@ impl Engine {
         Ok(ClaimAnswer::Leave { reason: message })
     }
 
-    async fn started(&self, tx: &mut Tx, place: &Place, job: &JobRow, now: Time) -> Result<()> {
+    pub(super) async fn started(&self, tx: &mut Tx, place: &Place, job: &JobRow, now: Time) -> Result<()> {
         if job.state.0 == JobState::Running {
             return Ok(());
         }
@@ -168,13 +172,18 @@ impl Engine {
         place.plan()?.jobs.get(at).ok_or_else(broken)
     }
 
-    async fn value_of(&self, tx: &mut Tx, place: &Place, subscription: &Subscription) -> Result<Option<String>> {
+    pub(super) async fn value_of(
+        &self,
+        tx: &mut Tx,
+        place: &Place,
+        subscription: &Subscription,
+    ) -> Result<Option<String>> {
         let Some(places) = find(place.flow()?, &subscription.from.job) else { return Ok(None) };
         Ok(tx.output_of(place.run.id, places, &subscription.from).await?)
     }
 
     /// The `CO_*` variables, which no file may set.
-    fn variables(&self, place: &Place, job: &JobPlan) -> Result<BTreeMap<String, String>> {
+    pub(super) fn variables(&self, place: &Place, job: &JobPlan) -> Result<BTreeMap<String, String>> {
         let run = &place.run;
         let event = &run.event.0;
         let (stage, _) = places(&place.action);
@@ -261,22 +270,32 @@ impl Engine {
             let wish = self.wish_to_stop(&job).await?;
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             match wish {
-                Some(by) => return Ok(HeartbeatAnswer::Cancel { by }),
-                None if left.is_zero() => return Ok(HeartbeatAnswer::GoOn),
-                None => bell.wait(left, |change| change == Change::Attempt(job.attempt_id)).await,
+                Wish::Stop { by } => return Ok(HeartbeatAnswer::Cancel { by }),
+                Wish::GoOn { .. } if left.is_zero() => return Ok(HeartbeatAnswer::GoOn),
+                Wish::GoOn { stops_in } => {
+                    let left = stops_in.map_or(left, |stops_in| left.min(stops_in));
+                    bell.wait(left, |change| change == Change::Attempt(job.attempt_id)).await;
+                }
             }
         }
     }
 
-    async fn wish_to_stop(&self, job: &JobRow) -> Result<Option<String>> {
+    async fn wish_to_stop(&self, job: &JobRow) -> Result<Wish> {
+        let stop = |by: &str| Wish::Stop { by: by.to_owned() };
         let mut tx = self.store.read().await?;
-        let Some(now) = tx.job(job.id).await? else { return Ok(Some("the server".to_owned())) };
+        let Some(now) = tx.job(job.id).await? else { return Ok(stop("the server")) };
         if now.state.verdict().is_some() {
-            return Ok(Some("the server: the job is over".to_owned()));
+            return Ok(stop("the server: the job is over"));
         }
         let attempt = tx.attempt(job.attempt_id).await?;
         let attempt = attempt.ok_or_else(|| EngineError::Broken(format!("job {} is of no attempt", job.id)))?;
-        Ok(tx.action(attempt.action_id).await?.cancelled_by)
+        if let Some(by) = tx.action(attempt.action_id).await?.cancelled_by {
+            return Ok(Wish::Stop { by });
+        }
+        Ok(match super::event::stops_in(&mut tx, job.id, self.now()).await? {
+            Some(Duration::ZERO) => stop(super::event::ITSELF),
+            stops_in => Wish::GoOn { stops_in },
+        })
     }
 
     /// The snapshot of the session's own run, or a part of a bundle that its job was told of.
@@ -333,11 +352,23 @@ impl Engine {
         let evidence =
             Evidence { record: Some(record), timeout: place.timeout(self, job.place)?, ..Evidence::default() };
         let refusal = super::event::refusal(&mut tx, job.id).await?;
-        let evidence = Evidence { refusal: refusal.as_deref(), log: super::log::length_of(&job), ..evidence };
+        let strict = place.is_strict(job.place);
+        let evidence = Evidence { refusal: refusal.as_deref(), log: super::log::length_of(&job), strict, ..evidence };
         self.end_job(&mut tx, &job, verdict(&evidence), now).await?;
         tx.hurry_action(place.action.id).await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// What is wanted of a running job.
+enum Wish {
+    Stop {
+        by: String,
+    },
+    GoOn {
+        /// When that will change by itself.
+        stops_in: Option<Duration>,
+    },
 }
 
 fn source_is_made_again() -> Denied {

@@ -3,6 +3,7 @@
 
 use super::{
     Engine, Result,
+    pause::questions,
     queue::{Member, Origin, Standing, Turn, line_up},
 };
 use crate::{
@@ -55,13 +56,15 @@ impl Engine {
     }
 }
 
-/// What a run waits for that has not started; `None` if it has, or if it is about to.
+/// What a run waits for that has not started, or that goes on only when people say so; `None` if it waits for nothing
+/// but its own work.
 ///
 /// # Errors
 /// If the database is away.
 pub async fn waiting(tx: &mut Tx, run: &RunRow) -> Result<Option<Waiting>> {
-    if run.state.0 != RunState::Queued {
-        return Ok(None);
+    let question = questions(tx, run).await?.into_iter().next().map(Waiting::Approval);
+    if run.state.0 != RunState::Queued || question.is_some() {
+        return Ok(question);
     }
     if let Some(queue) = run.queue.as_deref().filter(|_| run.is_held()) {
         let runs = tx.queue(run.repository_id, queue).await?;

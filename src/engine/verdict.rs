@@ -27,6 +27,8 @@ pub struct Evidence<'a> {
     pub hopeless: Option<&'a Why>,
     /// What the job's own `CO_TASK_STATUS` said against it.
     pub refusal: Option<&'a str>,
+    /// Whether its plan wants a `CO_RESULT` of it.
+    pub strict: bool,
     /// The job's time limit.
     pub timeout: Duration,
     /// How many bytes of its log have arrived.
@@ -52,6 +54,8 @@ fn by_record(record: &EndRecord, evidence: &Evidence<'_>) -> Verdict {
         Cause::CannotStart { message } => Verdict::CannotStart { message: message.clone() },
         Cause::NotKept { message } => Verdict::NotKept { message: message.clone() },
         Cause::TimedOut => Verdict::TimedOut { after: evidence.timeout },
+        // it had said that it is done, and its own word counts
+        Cause::Cancelled { by } if by == super::event::ITSELF => exit_zero(record, evidence),
         Cause::Cancelled { by } => Verdict::stopped_by(by),
         Cause::Terminated if evidence.outside.is_some() => without_record(evidence),
         Cause::Terminated => infrastructure(Infrastructure::Deleted, "the container was told to stop from outside"),
@@ -65,6 +69,7 @@ fn exit_zero(record: &EndRecord, evidence: &Evidence<'_>) -> Verdict {
     }
     match &record.result {
         Some(value) if !value.trim().eq_ignore_ascii_case("true") => Verdict::ResultFalse { value: value.clone() },
+        None if evidence.strict => Verdict::NoResult,
         Some(_) | None => Verdict::Success { warning: warning(record, evidence.log) },
     }
 }

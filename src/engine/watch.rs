@@ -82,7 +82,12 @@ impl Engine {
         self.keep_records(attempt.id, containers).await?;
         let refusals = self.refusals(attempt.id).await?;
         let place = Place::of(&mut self.store.read().await?, attempt.id).await?;
+        let podless = self.store.read().await?.podless(attempt.id).await?;
         let by_evidence = |job: &JobRow| {
+            if podless.iter().any(|row| row.job_id == job.id) {
+                // it was never there, so its end says nothing
+                return None;
+            }
             let container = containers.iter().find(|end| end.job == job.id);
             let left = container.and_then(|end| end.end_record.as_deref()).and_then(|text| record_of(text, job));
             let told = job.record.as_ref().map(|record| &record.0);
@@ -92,6 +97,7 @@ impl Engine {
                 outside,
                 hopeless: None,
                 refusal: refusals.get(&job.id).map(String::as_str),
+                strict: place.is_strict(job.place),
                 timeout: place.timeout(self, job.place).unwrap_or(self.settings.job_timeout),
                 log: u64::try_from(job.log_length).unwrap_or(0),
             };

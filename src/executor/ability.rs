@@ -17,7 +17,8 @@ pub(super) fn of_processes(plan: &Plan) -> Vec<Unable> {
     let jobs = actions.flat_map(|(stage, action)| {
         action.jobs.iter().map(move |job| (format!("{}.{}.{}", stage.name, action.name, job.name), job))
     });
-    jobs.flat_map(|(path, job)| of_job(&path, job)).collect()
+    // a job without a container is none of the executor's
+    jobs.filter(|(_, job)| !job.is_podless()).flat_map(|(path, job)| of_job(&path, job)).collect()
 }
 
 fn of_job(path: &str, job: &JobPlan) -> Vec<Unable> {

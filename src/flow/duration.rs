@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Reading, fields::Fields, findings::quoted, scalar};
+use super::{Reading, fields::Fields, findings::quoted, node::Text, scalar};
 
 /// No run lasts longer than a month; a greater number is a slip.
 const MAX_SECONDS: u64 = 31 * 24 * 3600;
@@ -28,12 +28,17 @@ pub(super) fn keep(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option
 
 /// The `timeout`; `None` if it is absent or 0, as the original had it.
 pub(super) fn timeout(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Duration> {
-    let text = scalar::text(fields.claim("timeout")?, "`timeout`", reading)?;
+    of(fields, "timeout", "a timeout", reading)
+}
+
+/// The duration at a key, which messages call `what`; `None` if it is absent or 0.
+pub(super) fn of(fields: &mut Fields<'_>, key: &str, what: &str, reading: &mut Reading<'_>) -> Option<Duration> {
+    let text = scalar::text(fields.claim(key)?, &format!("`{key}`"), reading)?;
     match seconds(&text.text) {
         Some(0) => None,
         Some(seconds) if seconds <= MAX_SECONDS => Some(Duration::from_secs(seconds)),
         Some(_) => {
-            reading.findings.error(text.at, "a timeout is at most 31 days");
+            reading.findings.error(text.at, format!("{what} is at most 31 days"));
             None
         }
         None => {
@@ -42,6 +47,16 @@ pub(super) fn timeout(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Opt
             None
         }
     }
+}
+
+/// A duration that is neither 0 nor longer than a month.
+pub(super) fn span(text: &Text, what: &str, reading: &mut Reading<'_>) -> Option<Duration> {
+    let seconds = seconds(&text.text).filter(|seconds| (1..=MAX_SECONDS).contains(seconds));
+    if seconds.is_none() {
+        let message = format!("{what} is a duration from a second to 31 days; {} is none", quoted(&text.text));
+        reading.findings.error(text.at, message).hint("write 90s, 20m, 1h30m, 7d, or whole seconds");
+    }
+    seconds.map(Duration::from_secs)
 }
 
 fn seconds(text: &str) -> Option<u64> {

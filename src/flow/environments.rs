@@ -58,7 +58,8 @@ pub(super) fn check_name(name: &str, at: Place, reading: &mut Reading<'_>) {
         reading.findings.warning(at, message).hint("write CO_DATA, with an underscore");
     } else if !names::is_variable(name) {
         let message = format!("{} is no variable's name", quoted(name));
-        reading.findings.error(at, message).hint("letters, digits and `_`, not beginning with a digit");
+        // the original handed on any name
+        reading.mistake(at, message).hint("letters, digits and `_`, not beginning with a digit");
     } else if is_reserved(name, reading.shape) {
         let message = format!("{} is set by ContainerOps, not by a file", quoted(name));
         reading.findings.error(at, message).hint("choose another name; those that begin with `CO_` are taken");

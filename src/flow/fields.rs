@@ -30,8 +30,7 @@ impl Level {
 }
 
 /// Keys that an original file may have though they do not work yet, and what that means for it.
-const TOLERATED: [(&str, &str); 2] =
-    [("receivers", "nobody will be mailed"), ("namespace", "jobs run in the server's own namespace")];
+const TOLERATED: [(&str, &str); 1] = [("receivers", "nobody will be mailed")];
 
 /// One map that is being read.
 #[derive(Debug)]

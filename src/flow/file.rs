@@ -10,7 +10,7 @@ use super::{
     duration, environments,
     fields::Fields,
     findings::quoted,
-    inputs, keys, links,
+    inputs, keys, kubectl, links,
     names::{self, Named},
     node::{Node, Text},
     scalar, stage,
@@ -52,6 +52,7 @@ pub(super) fn read(root: &Node, path: &str, repository: &RepositoryName, reading
     let environments = environments::read(&mut fields, reading);
     let concurrency = concurrency::read(&mut fields, reading);
     let timeout = duration::timeout(&mut fields, reading);
+    kubectl::of_flow(&mut fields, reading);
     let stages = stages(&mut fields, &uri.name, reading);
     fields.close(reading);
 

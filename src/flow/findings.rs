@@ -61,6 +61,11 @@ impl<'s> Findings<'s> {
         self.push(Severity::Warning, at, message.into())
     }
 
+    /// Makes warnings of all errors so far.
+    pub(super) fn soften(&mut self) {
+        self.list.iter_mut().for_each(|finding| finding.severity = Severity::Warning);
+    }
+
     /// Whether the flow cannot run.
     pub(super) fn has_errors(&self) -> bool {
         self.list.iter().any(|finding| finding.severity == Severity::Error)

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{concurrency, condition};
 use crate::model::{
-    ActionPlan, Artifact, Cache, Cell, Checkout, Concurrency, Download, Input, JobPlan, Plan, Program, Sequencing,
-    StageKind, StagePlan, When,
+    ActionPlan, Approval, Artifact, Cache, Cell, Checkout, Concurrency, Download, Input, JobPlan, Kubectl, Plan,
+    Program, Sequencing, StageKind, StagePlan, When,
 };
 
 /// The plan as a flow file that means the same.
@@ -36,11 +36,13 @@ impl Page {
         let kind = match stage.kind {
             StageKind::Start => "start",
             StageKind::Normal => "normal",
+            StageKind::Pause => "pause",
             StageKind::End => "end",
         };
         self.line(2, &format!("type: {kind}"));
         self.line(2, &format!("needs: [{}]", needs.join(", ")));
         self.when(2, stage.when.as_ref());
+        self.approval(stage.approval.as_ref());
         if stage.kind != StageKind::Normal {
             return;
         }
@@ -52,6 +54,13 @@ impl Page {
         self.line(2, &format!("fail-fast: {}", stage.fail_fast));
         self.line(2, "actions:");
         stage.actions.iter().for_each(|action| self.action(action));
+    }
+
+    fn approval(&mut self, approval: Option<&Approval>) {
+        let Some(Approval { by, expires, note }) = approval else { return };
+        let by: Vec<String> = by.iter().map(|name| scalar(name)).collect();
+        let note = if note.is_empty() { String::new() } else { format!(", note: {}", quote(note)) };
+        self.line(2, &format!("approval: {{by: [{}], expires: {}{note}}}", by.join(", "), duration(*expires)));
     }
 
     /// As they were given, they are what they are by default.
@@ -104,11 +113,18 @@ impl Page {
 
     fn job(&mut self, job: &JobPlan) {
         self.line(5, &format!("- name: {}", scalar(&job.name)));
-        if is_of_the_original(job) {
+        if job.kubectl.is_none() && is_of_the_original(job) {
             self.line(6, "type: component");
         }
-        self.line(6, &format!("image: {}", scalar(&job.image)));
+        match &job.kubectl {
+            Some(kubectl) => self.kubectl(kubectl),
+            None => self.line(6, &format!("image: {}", scalar(&job.image))),
+        }
         self.program(&job.program);
+        if !job.shell.is_empty() {
+            let words: Vec<String> = job.shell.iter().map(|word| quote(word)).collect();
+            self.line(6, &format!("shell: [{}]", words.join(", ")));
+        }
         self.environments(job);
         self.resources(job);
         self.timeout(6, job.timeout);
@@ -128,6 +144,16 @@ impl Page {
         self.artifacts(job);
         self.line(6, &format!("allow-failure: {}", job.allow_failure));
         self.when(6, job.when.as_ref());
+        self.retry(job);
+        if job.strict {
+            self.line(6, "strict: true");
+        }
+    }
+
+    fn retry(&mut self, job: &JobPlan) {
+        let Some(retry) = &job.retry else { return };
+        let on: Vec<&str> = retry.on.iter().map(|on| on.as_str()).collect();
+        self.line(6, &format!("retry: {{max: {}, on: [{}]}}", retry.max, on.join(", ")));
     }
 
     fn when(&mut self, depth: usize, when: Option<&When>) {
@@ -148,6 +174,16 @@ impl Page {
         if !job.auto_inputs.is_empty() {
             self.line(7, "- auto");
         }
+    }
+
+    fn kubectl(&mut self, kubectl: &Kubectl) {
+        self.line(6, "type: kubectl");
+        self.line(6, &format!("kubectl: {}", scalar(&kubectl.manifest.to_string())));
+        self.line(6, &format!("namespace: {}", scalar(&kubectl.namespace)));
+        if let Some(wait) = kubectl.wait {
+            self.line(6, &format!("wait: {}", duration(wait)));
+        }
+        self.line(6, &format!("roll-back: {}", kubectl.roll_back));
     }
 
     fn artifacts(&mut self, job: &JobPlan) {

@@ -3,14 +3,14 @@
 use crate::model::{JobPath, JobPlan, Program};
 
 use super::{
-    Reading, artifacts, duration, environments,
+    Reading, Shape, artifacts, duration, environments,
     fields::Fields,
     findings::quoted,
-    inputs, links,
+    inputs, kubectl, links,
     node::{Entry, Text, Value},
-    resources,
+    resources, retry,
     scalar::{self, Toggle},
-    when,
+    shell, when,
 };
 
 /// Linux takes no longer argument than 128 KiB, and a script is one.
@@ -27,13 +27,20 @@ const MAX_IMAGE_BYTES: usize = 512;
 /// The job at `path`.
 pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading<'_>) -> JobPlan {
     reading.jobs += 1;
+    if kind(fields, reading) == Kind::Kubectl {
+        return kubectl::read(fields, path, reading);
+    }
     let image = image(fields, reading);
+    kubectl::refuse_in_component(fields, reading);
     let program = program(fields, reading);
     let environments = environments::read(fields, reading);
     let resources = resources::read(fields, reading);
     let timeout = duration::timeout(fields, reading);
     let outputs = outputs(fields, reading);
     let allow_failure = scalar::boolean(fields, "allow-failure", Toggle::Off, reading);
+    let retry = retry::read(fields, reading);
+    let strict = scalar::boolean(fields, "strict", Toggle::Off, reading);
+    let shell = shell::read(fields, &program, reading);
     let when = when::read(fields, (&path.stage, Some(&path.action), Some(&path.job)), reading);
     let name = path.job.clone();
     inputs::read(fields, path.clone(), reading);
@@ -51,6 +58,10 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         inputs: Vec::new(),
         auto_inputs: Vec::new(),
         allow_failure,
+        retry,
+        strict,
+        shell,
+        kubectl: None,
         when,
         artifacts,
         downloads: Vec::new(),
@@ -58,7 +69,6 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
 }
 
 fn image(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> String {
-    let is_component = is_component(fields, reading);
     let image = fields.claim_entry("image");
     let endpoint = fields.claim_entry("endpoint");
     if let (Some(_), Some(endpoint)) = (image, endpoint) {
@@ -72,8 +82,7 @@ fn image(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> String {
             text.text
         }
         None => {
-            // what is not a component, or only kubectl, is refused for that already
-            if given.is_none() && is_component && !fields.has("kubectl") {
+            if given.is_none() {
                 reading.findings.error(fields.at(), "a job needs an `image`");
             }
             String::new()
@@ -81,23 +90,36 @@ fn image(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> String {
     }
 }
 
-fn is_component(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> bool {
+/// What a job is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Component,
+    Kubectl,
+}
+
+/// By its `type`; a component with nothing but a manifest is meant as what applies it.
+fn kind(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Kind {
+    let has = |key| fields.peek(key).is_some_and(|text| !text.is_empty());
+    let implied = if has("kubectl") && !has("image") && !has("endpoint") { Kind::Kubectl } else { Kind::Component };
     let Some(text) = fields.claim("type").and_then(|node| scalar::text(node, "`type`", reading)) else {
-        return true;
+        return implied;
     };
     match text.text.as_str() {
-        "component" => return true,
-        "kubectl" | "service" | "trigger" => {
+        "component" => implied,
+        "" if reading.shape == Shape::Original => implied,
+        "kubectl" => Kind::Kubectl,
+        "service" | "trigger" => {
             let message = format!("`type: {}` is not supported yet", text.text);
             reading.findings.error(text.at, message).hint("remove the job");
+            implied
         }
         other => {
-            let message = format!("a job's `type` is component; {} is something else", quoted(other));
-            let hint = reading.findings.did_you_mean(other, ["component"]);
+            let message = format!("a job's `type` is component or kubectl; {} is something else", quoted(other));
+            let hint = reading.findings.did_you_mean(other, ["component", "kubectl"]);
             reading.findings.error(text.at, message).maybe_hint(hint);
+            implied
         }
     }
-    false
 }
 
 /// Nearly every job of the original's own files has both; its author meant the component.
@@ -199,6 +221,10 @@ fn outputs(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Vec<String> {
     }
     for output in texts.into_iter().take(MAX_OUTPUTS) {
         let text = output.text.trim();
+        if text.is_empty() && reading.shape == Shape::Original {
+            reading.findings.warning(output.at, "an empty item is not an output").hint("remove this `-`");
+            continue;
+        }
         let is_good = |c: char| !c.is_control() && !matches!(c, '=' | '[' | ']');
         if text.is_empty() || text.chars().count() > MAX_OUTPUT_CHARS || !text.chars().all(is_good) {
             let message = format!("{} is no output's name", quoted(text));

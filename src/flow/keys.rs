@@ -5,16 +5,28 @@ use super::fields::Level;
 /// The whole file.
 pub(super) static FLOW: Level = Level {
     name: "a flow",
-    keys: &["uri", "title", "version", "tag", "on", "variables", "environments", "concurrency", "timeout", "stages"],
-    later: &["namespace", "receivers"],
-    ignored: &["number", "status", "logs"],
+    keys: &[
+        "uri",
+        "title",
+        "version",
+        "tag",
+        "on",
+        "variables",
+        "environments",
+        "concurrency",
+        "timeout",
+        "namespace",
+        "stages",
+    ],
+    later: &["receivers"],
+    ignored: &["number", "Number", "status", "logs"],
 };
 
 /// One of `stages`.
 pub(super) static STAGE: Level = Level {
     name: "a stage",
-    keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "when", "actions"],
-    later: &["approval"],
+    keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "when", "actions", "approval"],
+    later: &[],
     ignored: &["status", "logs"],
 };
 
@@ -45,8 +57,15 @@ pub(super) static JOB: Level = Level {
         "allow-failure",
         "when",
         "artifacts",
+        "retry",
+        "strict",
+        "shell",
+        "kubectl",
+        "namespace",
+        "wait",
+        "roll-back",
     ],
-    later: &["shell", "secrets", "retry", "reports", "strict", "kubectl", "namespace", "wait"],
+    later: &["secrets", "reports"],
     ignored: &["status", "logs"],
 };
 
@@ -86,6 +105,13 @@ pub(super) static MANUAL_INPUT: Level =
 /// `concurrency`.
 pub(super) static CONCURRENCY: Level =
     Level { name: "`concurrency`", keys: &["group", "policy", "limit"], later: &[], ignored: &[] };
+
+/// `approval`.
+pub(super) static APPROVAL: Level =
+    Level { name: "`approval`", keys: &["by", "expires", "note"], later: &[], ignored: &[] };
+
+/// `retry`.
+pub(super) static RETRY: Level = Level { name: "`retry`", keys: &["max", "on"], later: &[], ignored: &[] };
 
 /// `resources`.
 pub(super) static RESOURCES: Level =

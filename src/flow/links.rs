@@ -6,7 +6,7 @@
 use crate::model::{JobPath, Output, Plan, Subscription, When};
 
 use super::{
-    Reading, environments,
+    Reading, Shape, environments,
     fields::Fields,
     findings::{Findings, quoted},
     node::{Entry, Node, Text, Value},
@@ -104,7 +104,7 @@ pub(super) fn resolve(plan: &mut Plan, reading: &mut Reading<'_>) {
     let map = Map::of(plan);
     for link in std::mem::take(&mut reading.links) {
         let Some(to) = source::find(plan, &link.subscriber) else { continue };
-        match output(&map, &link.source.text, to, &reading.findings) {
+        match output(&map, &link.source.text, to, reading) {
             Ok(from) => resolved.push((to, from, link)),
             Err((message, hint)) => reading.findings.error(link.source.at, message).maybe_hint(hint),
         }
@@ -149,8 +149,12 @@ fn is_optional(entry: &Entry, reading: &mut Reading<'_>) -> bool {
     }
 }
 
-fn output(map: &Map<'_>, source: &str, to: Places, findings: &Findings<'_>) -> Result<Output, Wrong> {
-    map.output(written(source)?, to, findings)
+fn output(map: &Map<'_>, source: &str, to: Places, reading: &Reading<'_>) -> Result<Output, Wrong> {
+    let written = written(source)?;
+    match reading.shape {
+        Shape::Ours => map.output(written, to, &reading.findings),
+        Shape::Original => map.output_of_the_original(written, to, &reading.findings),
+    }
 }
 
 fn written(source: &str) -> Result<Written<'_>, Wrong> {

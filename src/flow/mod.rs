@@ -11,6 +11,7 @@
 //! the group of `concurrency`, a `condition`) is read with the file, and decided when there is one.
 
 mod action;
+mod approval;
 mod artifacts;
 mod cache;
 mod cell;
@@ -34,6 +35,7 @@ mod habits;
 mod inputs;
 mod job;
 mod keys;
+mod kubectl;
 mod links;
 mod matrix;
 mod names;
@@ -42,8 +44,10 @@ mod paths;
 mod quantity;
 mod render;
 mod resources;
+mod retry;
 mod scalar;
 mod schema;
+mod shell;
 mod source;
 mod stage;
 mod starts;
@@ -136,6 +140,10 @@ pub fn read_given(
         return Err(findings.into_diagnostics());
     };
     let shape = Shape::of(&root);
+    if shape == Shape::Original {
+        // so far only keys that are given twice, of which the original took the last
+        findings.soften();
+    }
     let variables = variables::replace(&mut root, shape, given, &mut findings);
     let mut reading = Reading {
         findings,
@@ -147,6 +155,7 @@ pub fn read_given(
         downloads: Vec::new(),
         jobs: 0,
         copied: node::Weight::default(),
+        namespace: None,
     };
     let draft = file::read(&root, path, repository, &mut reading);
     let failed = reading.findings.has_errors();
@@ -329,6 +338,8 @@ struct Reading<'s> {
     jobs: usize,
     /// What the cells of all matrices have together.
     copied: node::Weight,
+    /// The flow's own, for its kubectl jobs.
+    namespace: Option<String>,
 }
 
 impl Reading<'_> {

@@ -1,7 +1,9 @@
 //! Names of stages, actions, jobs and flows. They become parts of links, of contexts and of URLs, so that only what is
 //! plain in all three is a name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use sha2::Digest as _;
 
 use crate::model::RepositoryName;
 
@@ -30,8 +32,11 @@ pub(super) enum Named<'p> {
 /// The names of all items of one list, each unique in it.
 pub(super) fn claim_all(items: &mut [Fields<'_>], named: Named<'_>, reading: &mut Reading<'_>) -> Vec<Text> {
     let count = items.len();
-    let names: Vec<Text> =
+    let mut names: Vec<Text> =
         items.iter_mut().enumerate().map(|(index, fields)| claim(fields, named, index, count, reading)).collect();
+    if reading.shape == Shape::Original {
+        tell_apart(&mut names, named, reading);
+    }
     let mut seen: HashMap<&str, usize> = HashMap::new();
     for name in names.iter().filter(|name| !name.text.is_empty()) {
         if let Some(line) = seen.insert(&name.text, name.at.line) {
@@ -41,6 +46,24 @@ pub(super) fn claim_all(items: &mut [Fields<'_>], named: Named<'_>, reading: &mu
         }
     }
     names
+}
+
+/// Nothing kept two actions of the original from having one name; links mean the first.
+fn tell_apart(names: &mut [Text], named: Named<'_>, reading: &mut Reading<'_>) {
+    let mut taken: HashSet<String> = names.iter().map(|name| name.text.clone()).collect();
+    let mut seen = HashSet::new();
+    for name in names.iter_mut().filter(|name| !name.text.is_empty()) {
+        if seen.insert(name.text.clone()) {
+            continue;
+        }
+        let begin: String = name.text.chars().take(MAX_LENGTH - 4).collect();
+        let other = (2..1000).map(|n| format!("{begin}-{n}")).find(|other| !taken.contains(other));
+        let Some(other) = other else { continue };
+        let message = format!("{} is already the name of another {}", quoted(&name.text), named.noun());
+        reading.findings.warning(name.at, message).hint(format!("it is called {} here", quoted(&other)));
+        taken.insert(other.clone());
+        name.text = other;
+    }
 }
 
 /// The flow's short name where its file does not say: the file's name without `.yml`; `ci` for `.containerops.yml`.
@@ -120,14 +143,57 @@ fn claim(fields: &mut Fields<'_>, named: Named<'_>, index: usize, count: usize, 
             let Some(name) = scalar::text(node, "a name", reading) else {
                 return Text { at, text: String::new() };
             };
-            check(&name, reading);
-            name
+            match reading.shape {
+                // its exports have empty names for none
+                Shape::Original if name.text.is_empty() => default(fields, named, index, count, reading),
+                Shape::Original => made_plain(name, reading),
+                Shape::Ours => {
+                    check(&name, reading);
+                    name
+                }
+            }
         }
-        None => {
-            let text = named.default(index, count).or_else(|| nameless_stage(fields, index, reading));
-            Text { at, text: text.unwrap_or_default() }
-        }
+        None => default(fields, named, index, count, reading),
     }
+}
+
+fn default(fields: &Fields<'_>, named: Named<'_>, index: usize, count: usize, reading: &mut Reading<'_>) -> Text {
+    let text = named.default(index, count).or_else(|| nameless_stage(fields, index, reading));
+    Text { at: fields.at(), text: text.unwrap_or_default() }
+}
+
+/// The original took any text for a name.
+fn made_plain(name: Text, reading: &mut Reading<'_>) -> Text {
+    let text = plain(&name.text);
+    if text != name.text {
+        let message = format!("{} is no name here: it is called {}", quoted(&name.text), quoted(&text));
+        reading
+            .findings
+            .warning(name.at, message)
+            .hint(format!("a name is 1 to {MAX_LENGTH} of letters, digits, `-` and `_`"));
+    }
+    Text { at: name.at, text }
+}
+
+/// What a name of the original is called here: itself if it is one of ours, else as near as can be. Long ones end with
+/// a hash, so that two of them stay two.
+pub(super) fn plain(text: &str) -> String {
+    if is_name(text) {
+        return text.to_owned();
+    }
+    let near: String = text.chars().map(|c| if is_plain(c) { c } else { '-' }).collect();
+    let near = near.trim_matches('-');
+    if !near.is_empty() && near.len() <= MAX_LENGTH {
+        return near.to_owned();
+    }
+    let hash = &hex::encode(sha2::Sha256::digest(text))[..8];
+    let kept: String = near.chars().take(MAX_LENGTH - 1 - hash.len()).collect();
+    if kept.is_empty() { hash.to_owned() } else { format!("{kept}-{hash}") }
+}
+
+fn is_name(text: &str) -> bool {
+    let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    begins_well && text.len() <= MAX_LENGTH && text.chars().all(is_plain)
 }
 
 fn nameless_stage(fields: &Fields<'_>, index: usize, reading: &mut Reading<'_>) -> Option<String> {
@@ -143,8 +209,7 @@ fn nameless_stage(fields: &Fields<'_>, index: usize, reading: &mut Reading<'_>) 
 
 /// A finding if a text is no name.
 pub(super) fn check(name: &Text, reading: &mut Reading<'_>) {
-    let begins_well = name.text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    if begins_well && name.text.len() <= MAX_LENGTH && name.text.chars().all(is_plain) {
+    if is_name(&name.text) {
         return;
     }
     let near: String = name.text.chars().take(MAX_LENGTH).map(|c| if is_plain(c) { c } else { '-' }).collect();

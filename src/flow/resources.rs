@@ -3,7 +3,7 @@
 use crate::model::Resources;
 
 use super::{
-    Reading,
+    Reading, Shape,
     fields::Fields,
     findings::quoted,
     keys,
@@ -45,6 +45,9 @@ pub(super) fn read(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Resour
 
 fn amount(fields: &mut Fields<'_>, key: &str, reading: &mut Reading<'_>) -> Option<Amount> {
     let text = scalar::text(fields.claim(key)?, &format!("`{key}`"), reading)?;
+    if text.text.is_empty() && reading.shape == Shape::Original {
+        return None;
+    }
     let Some(worth) = quantity::parse(&text.text) else {
         let hint = quantity::suggestion(&text.text)
             .map_or_else(|| "write 500m, 2, 512Mi or 4G".to_owned(), |near| format!("write {near}"));

@@ -4,9 +4,12 @@
 //! within the matrix the name alone is the cell that asks. As in the original, an empty job part means the action's only
 //! job.
 
-use crate::model::{ActionPlan, JobPath, Output, Plan, Sequencing, StagePlan};
+use crate::model::{ActionPlan, JobPath, JobPlan, Output, Plan, Sequencing, StagePlan};
 
-use super::findings::{Findings, quoted};
+use super::{
+    findings::{Findings, quoted},
+    names,
+};
 
 /// Places of a job: stage, action, job.
 pub(super) type Places = (usize, usize, usize);
@@ -79,6 +82,27 @@ impl<'p> Map<'p> {
             return Err((message, Some(hint)));
         }
         Ok(self.output_at(from, key))
+    }
+
+    /// The same by the original's own names. Jobs without one shared an empty name, and the last that wrote a key counted.
+    pub(super) fn output_of_the_original(
+        &self,
+        written: Written<'_>,
+        to: Places,
+        findings: &Findings<'_>,
+    ) -> Result<Output, Wrong> {
+        let plain = |name: &str| if name.is_empty() { String::new() } else { names::plain(name) };
+        let (stage, action, job) = (plain(written.stage), plain(written.action), plain(written.job));
+        let nameless = || {
+            let s = self.plan.stages.iter().position(|other| other.name == stage)?;
+            let a = self.plan.stages[s].actions.iter().position(|other| other.name == action)?;
+            let has_key = |job: &JobPlan| job.outputs.iter().any(|output| output == written.key);
+            Some((s, a, self.plan.stages[s].actions[a].jobs.iter().rposition(has_key)?))
+        };
+        match job.is_empty().then(nameless).flatten() {
+            Some(from) => self.check_direction(from, to).map(|()| self.output_at(from, written.key)),
+            None => self.output(Written { stage: &stage, action: &action, job: &job, ..written }, to, findings),
+        }
     }
 
     /// The job that the one at `to` means by these names.

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use crate::model::{ActionPlan, Sequencing, StageKind, StagePlan};
 
 use super::{
-    Reading, Shape, action, children,
+    Reading, Shape, action, approval, children,
     fields::Fields,
     findings::quoted,
     keys,
     names::{self, Named},
-    node::Text,
+    node::{Text, Value},
     scalar::{self, Toggle},
     when,
 };
@@ -20,6 +20,11 @@ pub(super) fn read(fields: &mut Fields<'_>, index: usize, names: &[Text], readin
     let name = names.get(index).map(|name| name.text.clone()).unwrap_or_default();
     let title = scalar::title(fields, reading);
     let kind = kind(fields, reading);
+    let is_silent = fields.peek("sequencing").is_none_or(str::is_empty);
+    if is_silent && reading.shape == Shape::Original {
+        // its exports have an empty text for none
+        fields.claim_entry("sequencing");
+    }
     let sequencing = scalar::choice(
         fields,
         "sequencing",
@@ -31,35 +36,38 @@ pub(super) fn read(fields: &mut Fields<'_>, index: usize, names: &[Text], readin
     let fail_fast = scalar::boolean(fields, "fail-fast", Toggle::On, reading);
     let actions = match kind {
         StageKind::Normal => {
-            if sequencing.is_none() && reading.shape == Shape::Original && fields.peek("sequencing").is_none() {
+            if is_silent && reading.shape == Shape::Original {
                 let message = format!("stage {} has no `sequencing`; its actions run in sequence", quoted(&name));
                 reading.findings.warning(fields.at(), message);
             }
             actions(fields, &name, reading)
         }
-        StageKind::Start | StageKind::End => nothing(fields, reading),
+        StageKind::Start | StageKind::Pause | StageKind::End => nothing(fields, reading),
     };
+    let approval = approval::read(fields, kind, reading);
     let sequencing = sequencing.unwrap_or(Sequencing::Sequence);
-    StagePlan { name, title, kind, sequencing, needs, fail_fast, when, actions }
+    StagePlan { name, title, kind, sequencing, needs, fail_fast, when, actions, approval }
 }
 
 fn kind(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> StageKind {
-    let kinds = [("start", StageKind::Start), ("normal", StageKind::Normal), ("end", StageKind::End)];
+    let kinds = [
+        ("start", StageKind::Start),
+        ("normal", StageKind::Normal),
+        ("pause", StageKind::Pause),
+        ("end", StageKind::End),
+    ];
     let Some(text) = fields.claim("type").and_then(|node| scalar::text(node, "`type`", reading)) else {
         return StageKind::Normal;
     };
     if let Some((_, kind)) = kinds.iter().find(|(name, _)| *name == text.text) {
         return *kind;
     }
-    if text.text == "pause" {
-        reading.findings.error(text.at, "`type: pause` is not supported yet").hint("remove the stage");
-        // it has no actions either, and its author should not hear of that too
-        return StageKind::End;
-    } else if text.text == "component" {
+    if text.text == "component" {
         let finding = reading.findings.error(text.at, "`type: component` is a job's type, not a stage's");
         finding.hint("remove it; jobs are components unless they say otherwise");
     } else {
-        let message = format!("a stage's `type` is normal, start or end; {} is none of them", quoted(&text.text));
+        let message =
+            format!("a stage's `type` is normal, start, pause or end; {} is none of them", quoted(&text.text));
         let hint = reading.findings.did_you_mean(&text.text, kinds.iter().map(|(name, _)| *name));
         reading.findings.error(text.at, message).maybe_hint(hint);
     }
@@ -129,10 +137,12 @@ fn hoisted(fields: &mut Fields<'_>, stage: &str, reading: &mut Reading<'_>) -> V
     action::read(fields, stage, stage, &mut BTreeSet::new(), reading)
 }
 
-/// The original's start and end do nothing.
+/// The original's start and end do nothing, and a pause only waits.
 fn nothing(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Vec<ActionPlan> {
-    if let Some(entry) = fields.claim_entry("actions").filter(|entry| !entry.value.is_null()) {
-        let message = "a stage of type start or end runs nothing; its `actions` would never start";
+    let is_empty =
+        |value: &Value| matches!(value, Value::Null) || matches!(value, Value::List(items) if items.is_empty());
+    if let Some(entry) = fields.claim_entry("actions").filter(|entry| !is_empty(&entry.value.value)) {
+        let message = "a stage of type start, pause or end runs nothing; its `actions` would never start";
         reading.mistake(entry.key.at, message).hint("write `type: normal`");
     }
     Vec::new()

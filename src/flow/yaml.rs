@@ -139,6 +139,10 @@ impl<'s> Builder<'s, '_, '_> {
                 Some(line) => {
                     let message = format!("{} is given twice in one map (line {line})", quoted(&key.text));
                     self.findings.error(key.at, message).hint("remove one of them");
+                    // in a file of the original the last one counts
+                    if let Some(entry) = entries.iter_mut().find(|entry| entry.key.text == key.text) {
+                        entry.value = value;
+                    }
                 }
                 None => {
                     lines.insert(key.text.clone(), key.at.line);

@@ -4,6 +4,8 @@ use std::{fmt, num::NonZeroU32};
 
 use serde::{Deserialize, Serialize};
 
+use super::Question;
+
 /// The group that a run belongs to, and how the runs of that group stand to each other. A group is its repository's:
 /// the same name in another repository is another group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +41,7 @@ impl Policy {
     }
 }
 
-/// What a run waits for that has not started.
+/// What a run waits for that has not started, or that only a person can let go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Waiting {
     /// Other runs of its group.
@@ -49,6 +51,8 @@ pub enum Waiting {
         /// What is in the way; empty if nothing is.
         trouble: String,
     },
+    /// A person.
+    Approval(Question),
     /// The executor: a place, an image, a quota.
     Executor {
         /// What it says.
@@ -80,6 +84,7 @@ impl Waiting {
         match self {
             Self::Queue(_) => "queue",
             Self::Source { .. } => "source",
+            Self::Approval(_) => "approval",
             Self::Executor { .. } => "executor",
         }
     }
@@ -87,7 +92,7 @@ impl Waiting {
     /// Whether it is more than the usual moment before a start.
     pub const fn is_trouble(&self) -> bool {
         match self {
-            Self::Queue(_) | Self::Executor { .. } => true,
+            Self::Queue(_) | Self::Approval(_) | Self::Executor { .. } => true,
             Self::Source { trouble } => !trouble.is_empty(),
         }
     }
@@ -100,6 +105,7 @@ impl fmt::Display for Waiting {
             Self::Queue(place) => place.fmt(f),
             Self::Source { trouble } if trouble.is_empty() => f.write_str("its source is being fetched"),
             Self::Source { trouble } => f.write_str(trouble),
+            Self::Approval(question) => question.fmt(f),
             Self::Executor { message } => f.write_str(message),
         }
     }

@@ -3,6 +3,7 @@
 //! A *flow* has *stages*, a stage has *actions*, an action has *jobs*; a *run* is one execution of a flow for one
 //! [`Event`] at one commit. What a run will do is its [`Plan`], fixed when the run is made.
 
+mod approval;
 mod concurrency;
 mod event;
 mod finding;
@@ -10,17 +11,20 @@ mod header;
 mod id;
 mod infrastructure;
 mod input;
+mod kubectl;
 mod late;
 mod name;
 mod number;
 mod plan;
 mod report;
 mod rerun;
+mod retry;
 mod start;
 mod state;
 mod time;
 mod verdict;
 
+pub use approval::{Answer, Approval, Approver, Question, Via};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
 pub use finding::{Finding, Health};
@@ -30,6 +34,7 @@ pub use id::{
 };
 pub use infrastructure::Infrastructure;
 pub use input::{Input, Source};
+pub use kubectl::{AllowedNamespace, Kubectl, Manifest};
 pub use late::Late;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
@@ -39,6 +44,7 @@ pub use plan::{
 };
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
+pub use retry::{Retry, RetryOn};
 pub use start::{ManualInput, Schedule, Start, Starter, Wanted};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Concurrency, Input, JobPath};
+use super::{Approval, Concurrency, Input, JobPath, Kubectl, Retry};
 
 /// A longer condition is cut where it is shown.
 const MOST_SHOWN: usize = 200;
@@ -49,8 +49,11 @@ pub struct StagePlan {
     /// On what condition it runs; `None`: on none, or it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
-    /// Empty for `start` and `end`.
+    /// Empty for `start`, `pause` and `end`.
     pub actions: Vec<ActionPlan>,
+    /// What a `pause` asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
 }
 
 /// The kinds of stage.
@@ -61,6 +64,8 @@ pub enum StageKind {
     Start,
     /// Runs its actions.
     Normal,
+    /// Waits for a person.
+    Pause,
     /// The original's end of a flow; does nothing.
     End,
 }
@@ -234,6 +239,15 @@ pub struct JobPlan {
     pub auto_inputs: Vec<Output>,
     /// Whether its failure lets the action's next job go on, and leaves the action green with a warning.
     pub allow_failure: bool,
+    /// After which ends of its own the action is tried again; `None`: after none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// Whether exit code 0 without a `CO_RESULT` is a failure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
+    /// Who reads its script: a program and its arguments, to which the script's file is added. Empty: `/bin/sh -e`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shell: Vec<String>,
     /// On what condition it runs; `None`: on none, or it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
@@ -243,6 +257,24 @@ pub struct JobPlan {
     /// Artifacts of earlier jobs that are brought into the workspace before it starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub downloads: Vec<Download>,
+    /// What the server itself applies to a cluster instead of starting a container; `None`: it is a container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubectl: Option<Kubectl>,
+}
+
+impl JobPlan {
+    /// Whether it has no container: the server does its work itself.
+    pub const fn is_podless(&self) -> bool {
+        self.kubectl.is_some()
+    }
+
+    /// What people see of where it runs: its image, or what is applied.
+    pub fn shown(&self) -> String {
+        match &self.kubectl {
+            Some(kubectl) => format!("kubectl {} to namespace {}", kubectl.manifest, kubectl.namespace),
+            None => self.image.clone(),
+        }
+    }
 }
 
 /// Files that outlive their workspace.
@@ -324,7 +356,7 @@ impl fmt::Display for When {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Program {
-    /// `run`: a text for `/bin/sh -e`.
+    /// `run`: a text for `/bin/sh -e`, or for the job's own shell.
     Script(String),
     /// `command`: a program and its arguments.
     Command(Vec<String>),

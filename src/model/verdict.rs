@@ -38,6 +38,8 @@ pub enum Verdict {
         /// The event's `result`, cut at 200 characters.
         result: String,
     },
+    /// Exit code 0 and no `CO_RESULT`, of a job with `strict: true`.
+    NoResult,
     /// Killed because it used more memory than its limit.
     OutOfMemory {
         /// The limit in bytes, where there was one.
@@ -105,6 +107,11 @@ pub enum Verdict {
         /// What the cluster said.
         message: String,
     },
+    /// What a kubectl job describes is not what the cluster has: it may not be, it was refused, or it does not run.
+    NotDeployed {
+        /// Why, in the cluster's words where it has any.
+        message: String,
+    },
     /// Not the author's doing; the action is tried again, at most twice.
     Infrastructure {
         /// Which.
@@ -136,6 +143,7 @@ impl Verdict {
             | Self::Signal { .. }
             | Self::ResultFalse { .. }
             | Self::StatusFalse { .. }
+            | Self::NoResult
             | Self::OutOfMemory { .. }
             | Self::OutOfDisk { .. }
             | Self::CannotStart { .. }
@@ -143,6 +151,7 @@ impl Verdict {
             | Self::ImageNotFound { .. }
             | Self::ImageDenied { .. }
             | Self::ImageInvalid { .. }
+            | Self::NotDeployed { .. }
             | Self::Refused { .. } => Conclusion::Failure,
             Self::TimedOut { .. } | Self::RunTimedOut => Conclusion::TimedOut,
             Self::Cancelled { .. } => Conclusion::Cancelled,
@@ -154,6 +163,7 @@ impl Verdict {
     /// What can be done about it, for whom its words do not say that already.
     pub const fn advice(&self) -> Option<&'static str> {
         Some(match self {
+            Self::NoResult => "let it print `[COUT] CO_RESULT = true` when all is well, or remove `strict`",
             Self::OutOfMemory { .. } => "raise the job's `resources: {limits: {memory: …}}`, or let it need less",
             Self::NotKept { .. } => "let the artifact's `paths` name less, or ask the operator for a higher limit",
             Self::OutOfDisk { .. } => "write less, or ask the operator for a larger workspace",
@@ -174,6 +184,7 @@ impl Verdict {
             | Self::StatusFalse { .. }
             | Self::Cancelled { .. }
             | Self::Skipped { .. }
+            | Self::NotDeployed { .. }
             | Self::CannotStart { .. } => return None,
         })
     }
@@ -190,6 +201,7 @@ impl fmt::Display for Verdict {
             Self::ResultFalse { value } => write!(f, "CO_RESULT = {value}"),
             Self::StatusFalse { result } if result.is_empty() => f.write_str("CO_TASK_STATUS = false"),
             Self::StatusFalse { result } => write!(f, "CO_TASK_STATUS = false: {result}"),
+            Self::NoResult => f.write_str("no CO_RESULT, and the job is strict"),
             Self::OutOfMemory { limit, peak } => write!(f, "out of memory{}", Used { limit: *limit, peak: *peak }),
             Self::OutOfDisk { message } => write!(f, "out of disk: {message}"),
             Self::TimedOut { after } => write!(f, "timed out after {}", Span(*after)),
@@ -202,6 +214,7 @@ impl fmt::Display for Verdict {
             Self::ImageDenied { image, message } => write!(f, "image {image} denied: {message}"),
             Self::ImageInvalid { image, message } => write!(f, "image {image} invalid: {message}"),
             Self::Refused { message } => write!(f, "refused: {message}"),
+            Self::NotDeployed { message } => write!(f, "not deployed: {message}"),
             Self::Infrastructure { kind, message } => write!(f, "infrastructure: {}: {message}", kind.as_str()),
         }
     }

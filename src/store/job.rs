@@ -228,6 +228,16 @@ impl Tx {
         Ok(met == 1)
     }
 
+    /// When a job's first event of this name came.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn event_came(&mut self, job: JobId, name: &str) -> Result<Option<Time>> {
+        let sql = "SELECT received FROM job_events WHERE job_id = $1 AND name = $2 ORDER BY number LIMIT 1";
+        let found: Option<(Time,)> = row!(self, (Time,), sql, job, name)?;
+        Ok(found.map(|(time,)| time))
+    }
+
     /// The bodies of a job's events of one name, in the order of their coming.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! belongs together is together. After a commit the [`Bell`] rings: a hint for whoever waits, never the truth.
 
 mod action;
+mod approval;
 mod artifact;
 mod attempt;
 mod bell;
@@ -18,6 +19,7 @@ mod examine;
 mod inbox;
 mod job;
 mod log;
+mod podless;
 mod queue;
 mod recovery;
 mod replay;
@@ -38,6 +40,7 @@ use sqlx::{
 };
 
 pub use action::ActionRow;
+pub use approval::ApprovalRow;
 pub use artifact::ArtifactRow;
 pub use attempt::AttemptRow;
 pub use bell::{Bell, Change, Listener};
@@ -49,6 +52,7 @@ pub use examine::examine;
 pub use inbox::{Inbox, NewDelivery, Taken};
 pub use job::{JobRow, NewJob, OutputRow, Tail};
 pub use log::{Check, ChunkRow, NewChunk};
+pub use podless::PodlessRow;
 pub use queue::{QueuedRun, TurnRow};
 pub use recovery::{Lost, NewRecovery, RecoveryRow};
 pub use replay::Replay;

@@ -75,6 +75,10 @@ pub struct RunRow {
     pub started: Option<Time>,
     /// When nothing would start any more.
     pub ended: Option<Time>,
+    /// Since when it does nothing but wait for people.
+    pub paused_since: Option<Time>,
+    /// For how long it did so before, in milliseconds.
+    pub paused: i64,
 }
 
 /// A run with its repository, without plan and diagnostics: for lists.
@@ -289,8 +293,8 @@ impl Tx {
         let found: Vec<(RunId,)> = rows!(
             self,
             (RunId,),
-            "SELECT id FROM runs WHERE phase = 'running' AND \
-             started < $1 - CASE WHEN time_limit < $2 THEN time_limit ELSE $2 END ORDER BY id",
+            "SELECT id FROM runs WHERE phase = 'running' AND paused_since IS NULL AND \
+             started + paused < $1 - CASE WHEN time_limit < $2 THEN time_limit ELSE $2 END ORDER BY id",
             now,
             millis(longest),
         )?;

@@ -2,6 +2,7 @@
 //!
 //! Who may ask: as with the pages, whoever reaches the server.
 
+mod approval;
 mod artifact;
 mod delivery;
 mod start;
@@ -65,6 +66,8 @@ pub(super) fn routes() -> Router<Web> {
         .route("/runs/{id}", get(run))
         .route("/runs/{id}/cancel", post(cancel))
         .route("/runs/{id}/rerun", post(rerun))
+        .route("/runs/{id}/approve", post(approval::approve))
+        .route("/runs/{id}/reject", post(approval::reject))
         .route("/jobs/{id}", get(job))
         .route("/jobs/{id}/log", get(job_log))
         .route("/starts", post(start::start))
@@ -229,13 +232,18 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
     let route = route_of(tx, run).await?;
     let waiting = engine::waiting(tx, run).await?.as_ref().map(waiting_value);
     let rows = tx.actions(run.id).await?;
+    let approvals = tx.approvals(run.id).await?;
     let mut stages = Vec::new();
     for (at, stage) in run.plan.iter().flat_map(|plan| &plan.stages).enumerate() {
         let mut actions = Vec::new();
         for row in rows.iter().filter(|row| row.stage == at as i64) {
             actions.push(action(tx, run, &route, row).await?);
         }
-        stages.push(json!({"name": stage.name, "kind": stage.kind, "actions": actions}));
+        let mut value = json!({"name": stage.name, "kind": stage.kind, "actions": actions});
+        if let Some(asks) = &stage.approval {
+            value["approval"] = approval::value(asks, approvals.iter().find(|row| row.stage == at as i64));
+        }
+        stages.push(value);
     }
     let replay_of = tx.replay_of(run).await?;
     let late = tx.late(run.delivery_id).await?;
@@ -252,7 +260,7 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
     }))
 }
 
-/// Why a run has not started: `for` one of `queue`, `source` and `executor`, and the words for it.
+/// Why a run has not started, or does not go on: `for` one of `queue`, `source`, `approval` and `executor`, and the words for it.
 fn waiting_value(waiting: &Waiting) -> Value {
     let mut value = json!({"for": waiting.label(), "reason": waiting.to_string()});
     if let Waiting::Queue(place) = waiting {
@@ -261,6 +269,12 @@ fn waiting_value(waiting: &Waiting) -> Value {
         value["position"] = json!(place.position);
         value["length"] = json!(place.length);
         value["ahead"] = json!(place.ahead);
+    }
+    if let Waiting::Approval(question) = waiting {
+        value["stage"] = json!(question.stage);
+        value["by"] = json!(question.by);
+        value["note"] = json!(question.note);
+        value["expires"] = json!(time(question.expires));
     }
     value
 }

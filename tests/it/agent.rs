@@ -324,3 +324,31 @@ fn left(dir: &std::path::Path) -> containerops::agent::protocol::EndRecord {
     let left = std::fs::read(dir.join("termination-log")).expect("a record");
     serde_json::from_slice(&left).expect("a whole one")
 }
+
+fn in_shell(shell: &[&str], text: &str) -> containerops::agent::protocol::Work {
+    let shell = shell.iter().map(|&word| word.to_owned()).collect();
+    containerops::agent::protocol::Work { shell, ..script(text) }
+}
+
+#[tokio::test]
+async fn a_script_may_have_a_shell_of_its_own() {
+    let server =
+        Server::with(in_shell(&["bash", "-eo", "pipefail"], "[[ x == x ]]; false | cat; echo not reached")).await;
+    let ran = server.run(dir().path()).await;
+    assert_eq!((cause(&ran), server.text().as_str()), (&Cause::Exit { code: 1 }, ""));
+    let server = Server::with(in_shell(&["perl", "-w"], "print qq($ENV{GREETING} from line ${\\ __LINE__}\\n);")).await;
+    let ran = server.run(dir().path()).await;
+    assert_eq!((cause(&ran), server.text().as_str()), (&Cause::Exit { code: 0 }, "hello from line 1\n"));
+}
+
+#[tokio::test]
+async fn a_shell_that_the_image_has_not_is_named() {
+    let server = Server::with(in_shell(&["fish"], "echo hello")).await;
+    let ran = server.run(dir().path()).await;
+    let Cause::CannotStart { message } = cause(&ran) else { panic!("{:?}", cause(&ran)) };
+    assert_eq!(
+        message,
+        "`fish`: the image has no such shell: check the job's `shell`, or use an image that has it (No such file or \
+         directory (os error 2))"
+    );
+}

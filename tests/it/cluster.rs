@@ -4,6 +4,7 @@ mod components;
 mod deaths;
 mod ends;
 mod janitor;
+mod kubectl;
 mod logs;
 mod queue;
 mod secrecy;

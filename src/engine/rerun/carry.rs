@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    engine::{Move, Seat, Seen, advance},
-    model::{ActionId, ActionPath, ActionPlan, ActionState, Conclusion, Plan, Sequencing, What},
+    engine::{Move, Pause, Seat, Seen, Standing, advance},
+    model::{ActionId, ActionPath, ActionPlan, ActionState, Conclusion, Plan, Sequencing, StageKind, What},
 };
 
 use super::Refusal;
@@ -125,10 +125,18 @@ impl Past<'_> {
         let actions: Vec<Seat> = (0..).zip(all(plan)).map(seat).collect();
         let is_wanted = |seat: &&Seat| wanted.contains(&(seat.stage, seat.place)) && !seat.carried;
         let ids: Vec<ActionId> = actions.iter().filter(is_wanted).map(|seat| seat.id).collect();
-        let moves = advance(&Seen { plan, actions, stop: None, outputs: &BTreeMap::new() });
+        let pauses = plan.stages.iter().enumerate().filter(|(_, stage)| stage.kind == StageKind::Pause);
+        let pauses = pauses.map(|(stage, _)| Pause { stage, standing: Standing::Approved }).collect();
+        let moves = advance(&Seen { plan, actions, pauses, stop: None, outputs: &BTreeMap::new() });
         moves.into_iter().find_map(|step| match step {
             Move::End(ended, _, reason) if ids.contains(&ended) => Some(Refusal::Barred { path: path.clone(), reason }),
-            Move::End(..) | Move::Queue(_) | Move::Stop(..) | Move::EndRun(..) => None,
+            Move::End(..)
+            | Move::Queue(_)
+            | Move::Stop(..)
+            | Move::Ask(_)
+            | Move::Expire(_)
+            | Move::Withdraw(_)
+            | Move::EndRun(..) => None,
         })
     }
 }

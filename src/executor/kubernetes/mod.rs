@@ -7,6 +7,7 @@
 //!
 //! A finalizer holds a pod that someone deletes until [`Executor::remove`] is called, so that a deletion is seen.
 
+pub mod deploy;
 mod examine;
 mod heard;
 mod observation;

@@ -44,6 +44,10 @@ pub(super) fn cannot_start(seen: &Seen<'_>) -> Option<Observation> {
         return Some(without_agent(seen, message));
     }
     let message = words(message);
+    if is_transient(&message) {
+        // the runtime itself went away while it made the container
+        return Some(hopeless(message.clone(), None, Why::Infrastructure(Infrastructure::NotStarted, message)));
+    }
     Some(hopeless(message.clone(), job_of(seen.pod, &status.name), Why::CannotStart { message }))
 }
 
@@ -151,13 +155,15 @@ fn trouble(state: &ContainerStateWaiting) -> Trouble {
 
 /// Whether the runtime was only too slow, or still busy with its last attempt.
 fn is_transient(message: &str) -> bool {
-    const WORDS: [&str; 6] = [
+    const WORDS: [&str; 8] = [
         "deadline exceeded",
         "is reserved for",
         "context canceled",
         "connection refused",
         "failed to sync",
         "Unavailable",
+        "transport is closing",
+        "ttrpc: closed",
     ];
     WORDS.iter().any(|word| message.contains(word))
 }

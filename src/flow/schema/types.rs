@@ -59,6 +59,7 @@ const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
 const EVENTS: Kind = Kind::Words(&["push", "pull_request", "tag", "schedule", "manual", "flow"]);
 const AUTO: Kind = Kind::Words(&["auto"]);
 const INPUTS: Kind = Kind::OneOf(&[AUTO, Kind::List(&Kind::OneOf(&[AUTO, Kind::Level(&keys::INPUT)]))]);
+const RETRY_ON: Kind = Kind::Words(&["transient", "failure", "timeout", "out-of-memory"]);
 const WHEN: &str = "A CEL expression; without its being true, this is skipped, and reported as skipped.";
 const NAME: &str = "1 to 63 letters, digits, `-` and `_`, unique within its list.";
 const TITLE: &str = "A text for people, at most 200 characters.";
@@ -107,7 +108,7 @@ pub(super) static TABLES: &[Table] = &[
             key("fail-fast", Kind::Toggle, "Whether the first failed action stops the others; true if it is missing."),
             key("actions", Kind::List(&Kind::Level(&keys::ACTION)), "Each is one pod with one workspace."),
             key("when", Kind::Text, WHEN),
-            key("approval", Kind::Anything, "Who may let a stage of type pause go on."),
+            key("approval", Kind::Level(&keys::APPROVAL), "Who may let a stage of type pause go on."),
         ],
     },
     Table {
@@ -159,7 +160,11 @@ pub(super) static TABLES: &[Table] = &[
             key("shell", Kind::Texts, "What `run` is a text for; `/bin/sh -e` if it is missing."),
             key("secrets", Kind::OneOf(&[Kind::Texts, Kind::Map]), "Names, or a map of variables to names."),
             key("inputs", INPUTS, "Links that build `CO_DATA`, or `auto`."),
-            key("retry", Kind::Anything, "How often, and after which ends, the job is tried again."),
+            key(
+                "retry",
+                Kind::OneOf(&[Kind::Count, Kind::Level(&keys::RETRY)]),
+                "How often, and after which ends, the job is tried again.",
+            ),
             key("when", Kind::Text, WHEN),
             key("reports", Kind::Anything, "Files with the results of tests."),
             key(
@@ -168,9 +173,10 @@ pub(super) static TABLES: &[Table] = &[
                 "Files that are kept, or taken from earlier jobs.",
             ),
             key("strict", Kind::Toggle, "Whether an exit code of 0 without a `CO_RESULT` is a failure."),
-            key("kubectl", Kind::Texts, "A manifest in the repository, or an https URL of one."),
+            key("kubectl", Kind::Text, "A manifest in the repository, or an https URL of one."),
             key("namespace", Kind::Text, "The namespace that a kubectl job applies to."),
             key("wait", Kind::Duration, "How long a kubectl job waits for the roll-out."),
+            key("roll-back", Kind::Toggle, "Whether a kubectl job that fails brings back what was there before."),
         ],
     },
     Table {
@@ -282,6 +288,27 @@ pub(super) static TABLES: &[Table] = &[
             key("group", Kind::Text, "A name, or a CEL expression; runs of one group know each other."),
             key("policy", Kind::Words(&["cancel", "queue", "parallel"]), "What a new run does to the ones before it."),
             key("limit", Kind::Count, "How many runs of the group go at once."),
+        ],
+    },
+    Table {
+        name: "approval",
+        level: &keys::APPROVAL,
+        keys: &[
+            key("by", Kind::Texts, "Roles and names of those who may answer; anyone if it is missing."),
+            key("expires", Kind::Duration, "How long it waits; 7 days if it is missing."),
+            key("note", Kind::Text, "The question, at most 200 characters."),
+        ],
+    },
+    Table {
+        name: "retry",
+        level: &keys::RETRY,
+        keys: &[
+            key("max", Kind::Count, "How many attempts may follow the first; 1 if it is missing."),
+            key(
+                "on",
+                Kind::OneOf(&[RETRY_ON, Kind::List(&RETRY_ON)]),
+                "After which ends; failure and timeout if it is missing.",
+            ),
         ],
     },
     Table {

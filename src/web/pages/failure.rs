@@ -10,6 +10,7 @@ use super::{Chrome, Mark, route::NoRoute};
 use crate::{
     engine::{
         EngineError,
+        pause::Unanswered,
         rerun::{Refusal, Unwilling},
     },
     store::StoreError,
@@ -40,6 +41,9 @@ pub enum Failure {
     /// Another site's page made the browser ask.
     #[error("another site asked for this")]
     CrossSite,
+    /// Somebody else may do it.
+    #[error("{0}")]
+    Forbidden(String),
     /// It cannot be done to something that is as it is now.
     #[error("{0}")]
     Conflict(String),
@@ -76,6 +80,17 @@ macro_rules! ours {
 }
 ours! { StoreError EngineError askama::Error }
 
+impl From<Unanswered> for Failure {
+    fn from(error: Unanswered) -> Self {
+        match error {
+            Unanswered::Engine(error) => error.into(),
+            Unanswered::TooLong | Unanswered::Which(_) => Self::Words(error.to_string()),
+            Unanswered::NotYours { .. } => Self::Forbidden(error.to_string()),
+            Unanswered::Nothing | Unanswered::NotThis(_) | Unanswered::Over { .. } => Self::Conflict(error.to_string()),
+        }
+    }
+}
+
 impl From<Unwilling> for Failure {
     fn from(error: Unwilling) -> Self {
         match error {
@@ -99,7 +114,7 @@ impl Failure {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Query | Self::Words(_) => StatusCode::BAD_REQUEST,
             Self::Refused(_) => StatusCode::CONFLICT,
-            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::CrossSite | Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Ours(_) => StatusCode::INTERNAL_SERVER_ERROR,

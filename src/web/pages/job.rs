@@ -16,7 +16,7 @@ use super::{
 use crate::{
     agent::protocol::Stream,
     engine::whole::{State, Whole},
-    model::{JobPath, JobState, Plan, Time},
+    model::{JobPath, JobPlan, JobState, Plan, Time},
     store::{AttemptRow, JobRow, RunRow, SilenceRow, Tx},
     web::{
         Web,
@@ -226,7 +226,7 @@ pub(super) async fn find(
     let (_, run) = find_run(&mut tx, route, number).await?;
     let plan = run.plan.0.as_ref().ok_or(Failure::Missing)?;
     let (stage, action, job) = places(plan, path).ok_or(Failure::Missing)?;
-    let image = plan.job(stage, action, job).map(|job| job.image.clone()).unwrap_or_default();
+    let image = plan.job(stage, action, job).map(JobPlan::shown).unwrap_or_default();
     let attempts = attempts(&mut tx, &run, (stage, action)).await?;
     if attempts.is_empty() {
         return Err(Failure::NotStarted);

@@ -8,6 +8,7 @@ mod failure;
 mod job;
 mod live;
 mod mark;
+mod pause;
 mod queue;
 mod rerun;
 mod route;
@@ -33,6 +34,7 @@ pub use route::{JobPlace, NoRoute, Place, Route, RunPlace};
 use super::{Web, assets};
 use crate::{
     executor::ExecutorKind,
+    model::Answer,
     store::{RepositoryRow, RunRow, Tx},
 };
 
@@ -84,6 +86,14 @@ async fn place(State(web): State<Web>, request: Request) -> Result<Response, Fai
         (Place::Run(number, RunPlace::Rerun), false) => {
             same_site(&parts.headers)?;
             rerun::press(&web, &route, *number, &parts.uri).await
+        }
+        (Place::Run(number, RunPlace::Approve), false) => {
+            same_site(&parts.headers)?;
+            pause::answer(&web, &route, *number, Answer::Approved, body).await
+        }
+        (Place::Run(number, RunPlace::Reject), false) => {
+            same_site(&parts.headers)?;
+            pause::answer(&web, &route, *number, Answer::Rejected, body).await
         }
         (Place::Job(number, path, JobPlace::Page), true) => job::page(&web, &route, *number, path, &parts.uri).await,
         (Place::Job(number, path, JobPlace::Raw), true) => live::raw(&web, &route, *number, path, &parts).await,

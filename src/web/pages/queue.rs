@@ -44,6 +44,8 @@ impl WaitingView {
     pub(super) fn new(waiting: &Waiting, route: &Route) -> Self {
         match waiting {
             Waiting::Queue(place) => Self { words: place_words(place), ahead: Named::new(route, &place.ahead) },
+            // the stage that asks has a form with all of it
+            Waiting::Approval(question) => Self { words: format!("Waiting {question}"), ahead: Named::default() },
             Waiting::Source { .. } | Waiting::Executor { .. } => {
                 Self { words: format!("Waiting: {waiting}"), ahead: Named::default() }
             }

@@ -40,6 +40,10 @@ pub enum RunPlace {
     Cancel,
     /// `POST`: once more.
     Rerun,
+    /// `POST`: what waits for approval may go on.
+    Approve,
+    /// `POST`: it may not.
+    Reject,
 }
 
 /// What of a job.
@@ -79,6 +83,8 @@ fn place(parts: &[&str]) -> Result<Place, NoRoute> {
         [] => Ok(Place::Run(run, RunPlace::Page)),
         ["cancel"] => Ok(Place::Run(run, RunPlace::Cancel)),
         ["rerun"] => Ok(Place::Run(run, RunPlace::Rerun)),
+        ["approve"] => Ok(Place::Run(run, RunPlace::Approve)),
+        ["reject"] => Ok(Place::Run(run, RunPlace::Reject)),
         [stage, action, job, rest @ ..] => {
             let text = |part| decode(part).ok_or(NoRoute);
             let path = JobPath { stage: text(stage)?, action: text(action)?, job: text(job)? };
@@ -113,6 +119,8 @@ impl fmt::Display for Route {
             Place::Run(run, RunPlace::Page) => write!(f, "/runs/{run}"),
             Place::Run(run, RunPlace::Cancel) => write!(f, "/runs/{run}/cancel"),
             Place::Run(run, RunPlace::Rerun) => write!(f, "/runs/{run}/rerun"),
+            Place::Run(run, RunPlace::Approve) => write!(f, "/runs/{run}/approve"),
+            Place::Run(run, RunPlace::Reject) => write!(f, "/runs/{run}/reject"),
             Place::Artifact(run, path, name) => {
                 write_job(f, *run, path)?;
                 write!(f, "/artifacts/{}", encode(name))

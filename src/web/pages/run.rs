@@ -7,6 +7,7 @@ use axum::response::Response;
 
 use super::{
     Chrome, Failure, JobPlace, Mark, Moment, Place, Route, Took, find_run,
+    pause::PauseView,
     queue::WaitingView,
     render,
     rerun::address,
@@ -16,11 +17,11 @@ use super::{
 use crate::{
     engine::{self, rerun::carry::ended_well, title::carried_words, worst},
     model::{
-        ActionId, ActionPath, ActionPlan, ActionState, CacheHit, Conclusion, DeliveryId, Diagnostic, Event, EventKind,
-        FlowChoice, ForgeKind, JobPath, JobPlan, Late, Sequencing, Severity, Size, Span, StageKind, StagePlan, Time,
-        Trust, UntrustedReason, What,
+        ActionId, ActionPath, ActionPlan, ActionState, Answer, CacheHit, Conclusion, DeliveryId, Diagnostic, Event,
+        EventKind, FlowChoice, ForgeKind, JobPath, JobPlan, Late, Sequencing, Severity, Size, Span, StageKind,
+        StagePlan, Time, Trust, UntrustedReason, What,
     },
-    store::{ActionRow, CacheUseRow, JobRow, RunRow, Tx},
+    store::{ActionRow, ApprovalRow, CacheUseRow, JobRow, RunRow, Tx},
     web::{Web, log::ansi::Renderer},
 };
 
@@ -95,6 +96,7 @@ pub(super) struct DiagnosticView {
 
 struct StageView {
     name: String,
+    pause: Option<PauseView>,
     title: String,
     how: &'static str,
     mark: Mark,
@@ -247,6 +249,7 @@ impl Making<'_> {
     async fn stages(&self, tx: &mut Tx, run: &RunRow) -> Result<Vec<StageView>, Failure> {
         let Some(plan) = &run.plan.0 else { return Ok(Vec::new()) };
         let rows = tx.actions(run.id).await?;
+        let approvals = tx.approvals(run.id).await?;
         let mut stages = Vec::with_capacity(plan.stages.len());
         for (at, stage) in plan.stages.iter().enumerate() {
             let mut groups: Vec<GroupView> = Vec::with_capacity(stage.actions.len());
@@ -271,9 +274,17 @@ impl Making<'_> {
                     }
                 }
             }
-            let mark = if stage.actions.is_empty() { Mark::from(&run.state.0) } else { stage_mark(&states) };
+            let approval = approvals.iter().find(|row| row.stage == at as i64);
+            let mark = match (stage.kind, approval) {
+                (StageKind::Pause, approval) => pause_mark(approval, run),
+                (StageKind::Start | StageKind::Normal | StageKind::End, _) if stage.actions.is_empty() => {
+                    Mark::from(&run.state.0)
+                }
+                (StageKind::Start | StageKind::Normal | StageKind::End, _) => stage_mark(&states),
+            };
+            let pause = PauseView::new(stage, approval);
             let (name, title) = (stage.name.clone(), stage.title.clone());
-            stages.push(StageView { name, title, how: stage_words(stage), mark, groups });
+            stages.push(StageView { name, pause, title, how: stage_words(stage), mark, groups });
         }
         Ok(stages)
     }
@@ -341,7 +352,7 @@ impl Making<'_> {
         Ok(JobView {
             artifacts: artifacts.collect(),
             name: plan.name.clone(),
-            image: plan.image.clone(),
+            image: plan.shown(),
             mark: Mark::from(&row.state.0),
             url: (row.started.is_some() || row.log_length > 0).then(|| self.job_url(path)),
             took: Took::of(row.started, row.ended, self.now),
@@ -390,7 +401,7 @@ fn unstarted(job: &JobPlan, action: &ActionRow) -> JobView {
         ActionState::Ended(_) => Mark { label: "skipped", word: "not started".to_owned() },
         ActionState::Waiting | ActionState::Queued | ActionState::Running => Mark::from(&action.state.0),
     };
-    let (name, image) = (job.name.clone(), job.image.clone());
+    let (name, image) = (job.name.clone(), job.shown());
     let (outputs, artifacts, tail) = (Vec::new(), Vec::new(), Vec::new());
     JobView { name, image, mark, url: None, took: None, outputs, artifacts, tail }
 }
@@ -412,10 +423,26 @@ fn stage_mark(states: &[&ActionState]) -> Mark {
     Mark::from(&state)
 }
 
+/// A stage that waits for people is as they have answered.
+fn pause_mark(row: Option<&ApprovalRow>, run: &RunRow) -> Mark {
+    let ended = run.state.conclusion().is_some();
+    let (label, word) = match row.map(|row| row.answer.as_ref().map(|answer| answer.0)) {
+        None if ended => ("skipped", "not asked"),
+        None => ("waiting", "waiting"),
+        Some(None) => ("queued", "waits for approval"),
+        Some(Some(Answer::Approved)) => ("success", "approved"),
+        Some(Some(Answer::Rejected)) => ("failure", "rejected"),
+        Some(Some(Answer::Expired)) => ("timed_out", "approval expired"),
+        Some(Some(Answer::Withdrawn)) => ("cancelled", "withdrawn"),
+    };
+    Mark { label, word: word.to_owned() }
+}
+
 fn stage_words(stage: &StagePlan) -> &'static str {
     match (stage.kind, stage.sequencing, stage.actions.len()) {
         (StageKind::Start, ..) => "start of the flow",
         (StageKind::End, ..) => "end of the flow",
+        (StageKind::Pause, ..) => "waits for a person",
         (StageKind::Normal, _, 0 | 1) => "",
         (StageKind::Normal, Sequencing::Parallel, _) => "all at once",
         (StageKind::Normal, Sequencing::Sequence, _) => "one after another",
@@ -453,10 +480,10 @@ fn event_path(event: &Event) -> Option<String> {
     }
 }
 
-/// The words for how an attempt ended by nobody's fault.
+/// The words for how an attempt ended that another followed.
 fn end_of_attempt(jobs: &[JobRow]) -> String {
-    let unlucky = |job: &JobRow| job.state.verdict().filter(|end| end.conclusion() == Conclusion::Error).cloned();
-    jobs.iter().find_map(unlucky).map_or_else(String::new, |end| end.to_string())
+    let bad = |job: &JobRow| job.state.verdict().filter(|end| !end.conclusion().lets_go_on()).cloned();
+    jobs.iter().find_map(bad).map_or_else(String::new, |end| end.to_string())
 }
 
 impl From<&Diagnostic> for DiagnosticView {

@@ -88,6 +88,7 @@ pub(crate) fn work(start: Start) -> Work {
         outputs: Vec::new(),
         masks: Vec::new(),
         log_limit: LOG_LIMIT,
+        shell: Vec::new(),
         downloads: Vec::new(),
         artifacts: Vec::new(),
         artifact_limit: 1 << 30,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use containerops::{
     engine::{
-        Move, Seat, Seen, Stop, advance,
+        Move, Pause, Seat, Seen, Standing, Stop, advance,
         rerun::carry::{Past, carried},
         worst,
     },
@@ -22,6 +22,7 @@ const STEPS: usize = 500;
 struct Played {
     plan: Plan,
     seats: Vec<Seat>,
+    pauses: Vec<Pause>,
     stop: Option<Stop<'static>>,
     ended: Option<Conclusion>,
 }
@@ -39,13 +40,14 @@ impl Played {
             carried: false,
         };
         let seats = (1..).zip(places).map(seat).collect();
-        Self { plan, seats, stop: None, ended: None }
+        Self { plan, seats, pauses: Vec::new(), stop: None, ended: None }
     }
 
     fn moves(&self) -> Vec<Move> {
         advance(&Seen {
             plan: &self.plan,
             actions: self.seats.clone(),
+            pauses: self.pauses.clone(),
             stop: self.stop,
             outputs: &std::collections::BTreeMap::new(),
         })
@@ -79,7 +81,15 @@ impl Played {
                 assert!(!self.seat(id).stopping && self.under_way().contains(&id));
                 self.seat(id).stopping = true;
             }
+            Move::Ask(stage) => {
+                assert!(self.stop.is_none() && self.pauses.iter().all(|pause| pause.stage != stage), "each asks once");
+                self.pauses.push(Pause { stage, standing: Standing::Open });
+            }
+            Move::Expire(stage) => self.answer(stage, Standing::Expired),
+            Move::Withdraw(stage) => self.answer(stage, Standing::Withdrawn),
             Move::EndRun(conclusion, _) => {
+                let open = |pause: &Pause| matches!(pause.standing, Standing::Open | Standing::Late);
+                assert!(!self.pauses.iter().any(open), "nobody is asked any more");
                 assert!(self.seats.iter().all(|seat| seat.state.conclusion().is_some()), "it ends when all have");
                 self.ended = Some(conclusion);
             }
@@ -90,6 +100,8 @@ impl Played {
         assert_eq!((self.seat(id).state.clone(), self.stop), (ActionState::Waiting, None));
         let stage = self.seat(id).stage;
         for need in self.needed_by(stage) {
+            let asked = self.pauses.iter().find(|pause| pause.stage == need).map(|pause| &pause.standing);
+            assert!(asked.is_none_or(|asked| *asked == Standing::Approved), "stage {stage} needs {need}: {asked:?}");
             for seat in self.seats.iter().filter(|seat| seat.stage == need) {
                 let end = seat.state.conclusion();
                 assert!(end.is_some_and(Conclusion::lets_go_on), "stage {stage} needs {need}, which is {end:?}");
@@ -124,7 +136,11 @@ impl Played {
 
     /// Something happens to one of the actions that are under way: it starts, or it ends.
     fn happens(&mut self, which: Index, conclusion: Conclusion) {
-        let id = *which.get(&self.under_way());
+        let under_way = self.under_way();
+        if under_way.is_empty() {
+            return self.somebody_answers(which, conclusion);
+        }
+        let id = *which.get(&under_way);
         let seat = self.seat(id);
         seat.state = match (seat.stopping, seat.state == ActionState::Queued) {
             (true, _) => ActionState::Ended(Conclusion::Cancelled),
@@ -134,14 +150,42 @@ impl Played {
     }
 }
 
+impl Played {
+    fn answer(&mut self, stage: usize, standing: Standing) {
+        let pause = self.pauses.iter_mut().find(|pause| pause.stage == stage).expect("a question");
+        assert!(matches!(pause.standing, Standing::Open | Standing::Late), "the first answer counts");
+        pause.standing = standing;
+    }
+
+    fn somebody_answers(&mut self, which: Index, conclusion: Conclusion) {
+        let mut open: Vec<&mut Pause> =
+            self.pauses.iter_mut().filter(|pause| pause.standing == Standing::Open).collect();
+        let at = which.index(open.len());
+        open[at].standing = match conclusion {
+            Conclusion::Failure => Standing::Rejected("rejected by ada".to_owned()),
+            Conclusion::TimedOut => Standing::Late,
+            Conclusion::Success
+            | Conclusion::Warning
+            | Conclusion::Error
+            | Conclusion::Cancelled
+            | Conclusion::Skipped => Standing::Approved,
+        };
+    }
+}
+
 fn stage(index: usize) -> impl Strategy<Value = StagePlan> {
     let sequencing = prop_oneof![Just(Sequencing::Sequence), Just(Sequencing::Parallel)];
     let needs = proptest::sample::subsequence((0..index).collect::<Vec<_>>(), 0..=index);
-    let all = (sequencing, needs, any::<bool>(), 0..4_usize, any::<[bool; 4]>());
-    all.prop_map(move |(sequencing, needs, fail_fast, actions, cells)| StagePlan {
+    let all = (sequencing, needs, any::<bool>(), 0..4_usize, any::<[bool; 4]>(), any::<bool>());
+    all.prop_map(move |(sequencing, needs, fail_fast, actions, cells, asks)| StagePlan {
         name: format!("s{index}"),
         title: String::new(),
-        kind: if actions == 0 { StageKind::Start } else { StageKind::Normal },
+        kind: match (actions, asks) {
+            (0, true) => StageKind::Pause,
+            (0, false) => StageKind::Start,
+            _ => StageKind::Normal,
+        },
+        approval: None,
         sequencing,
         needs,
         fail_fast,
@@ -241,6 +285,7 @@ fn a_sequence_of_cells_heeds_conditions() {
         needs: Vec::new(),
         fail_fast: true,
         when: None,
+        approval: None,
         actions,
     };
     let plan = Plan {

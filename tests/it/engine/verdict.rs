@@ -169,3 +169,13 @@ fn what_was_written_too_much_is_its_authors() {
         assert_eq!(told, "failure: out of disk: Usage of EmptyDir volume exceeds the limit");
     }
 }
+
+#[test]
+fn a_strict_job_needs_a_result_to_be_green() {
+    let strict = |record: &EndRecord| said(&Evidence { record: Some(record), strict: true, ..Evidence::default() });
+    assert_eq!(strict(&exit(0)), "failure: no CO_RESULT, and the job is strict");
+    assert_eq!(strict(&resulting_in("true")), "success: success");
+    assert_eq!(strict(&resulting_in("false")), "failure: CO_RESULT = false");
+    assert_eq!(strict(&exit(2)), "failure: exit code 2");
+    assert_eq!(by(&exit(0)), "success: success");
+}

@@ -17,10 +17,8 @@ fn planned(when: &str, kind: EventKind, changes: &ChangedFiles) -> Plan {
     let flow = flow::read(".containerops.yml", &repository(), text.as_bytes());
     let flow = flow.unwrap_or_else(|wrong| panic!("{}", flow::render("ci", &wrong)));
     let circumstances = Circumstances { changes: changes.clone(), skip: None };
-    match flow.plan_in(&event(kind), &circumstances) {
-        Decision::Run(plan) => plan,
-        other @ (Decision::LeftOut { .. } | Decision::Broken(_) | Decision::Unasked { .. }) => panic!("{other:?}"),
-    }
+    let Decision::Run(plan) = flow.plan_in(&event(kind), &circumstances) else { panic!("{when} is planned") };
+    plan
 }
 
 fn file(when: &str) -> String {

@@ -3,6 +3,7 @@
 mod data;
 mod inputs;
 mod jobs;
+mod kubectl;
 mod later;
 mod levels;
 mod links;

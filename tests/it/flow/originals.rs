@@ -9,12 +9,6 @@ use super::{good, plan, push, repository};
 fn the_originals_skeleton_runs_unchanged() {
     let flow = good("original", "skeleton");
     assert_snapshot!(flow::render("skeleton.yml", flow.warnings()), @r"
-warning: `namespace` is not supported yet: jobs run in the server's own namespace
-  --> skeleton.yml:6:1
-  |
-6 | namespace: staging
-  | ^^^^^^^^^
-
 warning: `receivers` is not supported yet: nobody will be mailed
   --> skeleton.yml:8:1
   |
@@ -230,6 +224,353 @@ stages:
   - name: end
     type: end
     needs: [analysis]
+"#);
+}
+
+#[test]
+fn a_hook_that_updates_itself_runs_unchanged() {
+    let flow = good("original", "self-update");
+    assert_snapshot!(flow::render("self-update.yml", flow.warnings()), @r#"
+warning: `receivers` is not supported yet: nobody will be mailed
+   --> self-update.yml:12:1
+   |
+12 | receivers:
+   | ^^^^^^^^^
+
+warning: an empty item is not a stage
+   --> self-update.yml:18:4
+   |
+18 |   -
+   |    ^
+   = hint: remove this `-`
+
+warning: an empty item is not an output
+   --> self-update.yml:46:16
+   |
+46 |               -
+   |                ^
+   = hint: remove this `-`
+"#);
+    assert_snapshot!(flow::full_form(&plan(&flow, push("main"))), @r#"
+uri: cohook/pilotage-hook/update
+title: "Update the hook"
+stages:
+  - name: start
+    title: Start
+    type: start
+    needs: []
+  - name: detect-change
+    title: Detect
+    type: normal
+    needs: [start]
+    sequencing: sequence
+    fail-fast: true
+    actions:
+      - name: detect
+        title: "Detect a change"
+        allow-failure: false
+        jobs:
+          - name: detect
+            type: component
+            image: hub.example/containerops/detect:latest
+            environments:
+              CO_CODERPO: https://example.org/hook.git
+              CO_DATA: "code-repo=https://example.org/hook.git branch=master since=last token=a=b"
+              DEBUG: true
+              LEVEL: 0x10
+              NOTHING: ""
+            outputs: [CO_CODE_CHANGED]
+            allow-failure: false
+  - name: build
+    type: normal
+    needs: [detect-change]
+    sequencing: sequence
+    fail-fast: true
+    actions:
+      - name: build-upload
+        allow-failure: false
+        jobs:
+          - name: upload
+            type: component
+            image: hub.example/containerops/upload:latest
+            environments:
+              CO_DATA: "upload=https://example.org/put?a=b"
+            resources: {cpu: 2, memory: 4G}
+            outputs: [CO_URL]
+            subscriptions:
+              - {"detect-change.detect.detect[CO_CODE_CHANGED]": CO_CODE_CHANGED}
+            allow-failure: false
+  - name: redeploy
+    type: normal
+    needs: [build]
+    sequencing: parallel
+    fail-fast: true
+    actions:
+      - name: over-ssh
+        allow-failure: false
+        jobs:
+          - name: over-ssh
+            type: component
+            image: hub.example/containerops/redeploy:latest
+            resources: {cpu: 1, memory: 1G}
+            subscriptions:
+              - {"detect-change.detect.detect[CO_CODE_CHANGED]": CO_CODE_CHANGED}
+              - {"build.build-upload.upload[CO_URL]": CO_URL}
+            allow-failure: false
+  - name: end
+    type: end
+    needs: [redeploy]
+"#);
+}
+
+#[test]
+fn a_delivery_with_manifests_runs_unchanged() {
+    let flow = good("original", "micro-service");
+    assert_snapshot!(flow::render("micro-service.yml", flow.warnings()), @r#"
+warning: `receivers` is not supported yet: nobody will be mailed
+  --> micro-service.yml:8:1
+  |
+8 | receivers: [{type: mail, address: dev@example.org}]
+  | ^^^^^^^^^
+
+warning: a job with an image is a component: its `kubectl` is ignored
+   --> micro-service.yml:41:13
+   |
+41 |             kubectl: ignored.yaml
+   |             ^^^^^^^
+   = hint: remove one of both
+"#);
+    assert_snapshot!(flow::full_form(&plan(&flow, push("main"))), @r#"
+uri: demo/service/bmi
+title: "Deliver a micro-service"
+stages:
+  - name: start
+    title: Start
+    type: start
+    needs: []
+  - name: deliver
+    type: normal
+    needs: [start]
+    sequencing: sequence
+    fail-fast: true
+    actions:
+      - name: checkstyle
+        allow-failure: false
+        jobs:
+          - name: checkstyle
+            image: hub.example/containerops/checkstyle-java:latest
+            environments:
+              CO_DATA: "git-url=https://example.org/bmi.git version=gradle3 out-put-type=json"
+            resources: {cpu: 2, memory: 2G}
+            allow-failure: false
+      - name: build-image
+        allow-failure: false
+        jobs:
+          - name: build-image
+            image: hub.example/containerops/call-assembling:latest
+            environments:
+              CO_DATA: "git-url=https://example.org/bmi.git image=bmi tag=v1"
+            resources: {cpu: 2, memory: 2G}
+            allow-failure: false
+      - name: deploy
+        allow-failure: false
+        jobs:
+          - name: job-1
+            type: kubectl
+            kubectl: https://example.org/bmi/deployment.yaml
+            namespace: servicecomb
+            roll-back: false
+            allow-failure: false
+          - name: job-2
+            type: kubectl
+            kubectl: deploy/service.yaml
+            namespace: servicecomb
+            roll-back: false
+            allow-failure: false
+          - name: job-3
+            type: kubectl
+            kubectl: https://example.org/bmi/gateway.yaml
+            namespace: servicecomb
+            roll-back: false
+            allow-failure: false
+      - name: test
+        allow-failure: false
+        jobs:
+          - name: test
+            image: hub.example/demo/system-test:latest
+            environments:
+              JAR_NAME: bmi.jar
+              JAVA_OPTS: "-Xmx512m -D@profile@=1"
+            resources: {cpu: 1, memory: 1G}
+            allow-failure: false
+      - name: release
+        allow-failure: false
+        jobs:
+          - name: release
+            image: hub.example/containerops/release:latest
+            environments:
+              CO_DATA: "image=bmi tag=v1"
+            resources: {cpu: 1, memory: 1G}
+            allow-failure: false
+  - name: end
+    title: End
+    type: end
+    needs: [deliver]
+"#);
+}
+
+#[test]
+fn an_export_as_json_runs_unchanged() {
+    let flow = good("original", "as-json");
+    assert_snapshot!(flow::render("as-json.yml", flow.warnings()), @r#"
+warning: `receivers` is not supported yet: nobody will be mailed
+   --> as-json.yml:11:3
+   |
+11 |   "receivers": null,
+   |   ^^^^^^^^^^^
+
+warning: action `right` has no job and is left out
+   --> as-json.yml:18:7
+   |
+18 |       {"name": "right", "title": "", "status": "success", "logs": [], "jobs": []}
+   |       ^^^^^^
+   = hint: give it `jobs`, or an `image`
+"#);
+    assert_snapshot!(flow::full_form(&plan(&flow, push("main"))), @r#"
+uri: team/app/exported
+title: "An export as JSON"
+stages:
+  - name: start
+    title: Start
+    type: start
+    needs: []
+  - name: one
+    type: normal
+    needs: [start]
+    sequencing: parallel
+    fail-fast: true
+    actions:
+      - name: left
+        allow-failure: false
+        jobs:
+          - name: left
+            image: hub.example/team/left:1
+            allow-failure: false
+  - name: end
+    title: End
+    type: end
+    needs: [one]
+"#);
+}
+
+#[test]
+fn odd_names_are_made_plain_and_links_find_them() {
+    let flow = good("original", "odd-names");
+    assert_snapshot!(flow::render("odd-names.yml", flow.warnings()), @r#"
+warning: `team/odd` is no uri: <namespace>/<repository>/<name> is expected
+  --> odd-names.yml:2:6
+  |
+2 | uri: team/odd
+  |      ^^^^^^^^
+  = hint: without one it is acme/shop/odd-names
+
+warning: `title` is given twice in one map (line 3)
+  --> odd-names.yml:4:1
+  |
+4 | title: And another
+  | ^^^^^
+  = hint: remove one of them
+
+warning: `Unit & system tests` is no name here: it is called `Unit---system-tests`
+  --> odd-names.yml:8:11
+  |
+8 |     name: Unit & system tests
+  |           ^^^^^^^^^^^^^^^^^^^
+  = hint: a name is 1 to 63 of letters, digits, `-` and `_`
+
+warning: `entry.point` is no variable's name
+   --> odd-names.yml:16:77
+   |
+16 |             environments: [{CO_DATA: "git-url=https://example.org/x.git"}, {entry.point: src}]
+   |                                                                             ^^^^^^^^^^^
+   = hint: letters, digits and `_`, not beginning with a digit
+
+warning: `flake8` is already the name of another action
+   --> odd-names.yml:21:15
+   |
+21 |       - name: flake8
+   |               ^^^^^^
+   = hint: it is called `flake8-2` here
+
+warning: `a name of an action that is far too long to be the beginning of a pod's name, as…` is no name here: it is called `a-name-of-an-action-that-is-far-too-long-to-be-the-beg-f0cbd81b`
+   --> odd-names.yml:23:15
+   |
+23 |       - name: "a name of an action that is far too long to be the beginning of a pod's name, as the original had it"
+   |               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+   = hint: a name is 1 to 63 of letters, digits, `-` and `_`
+
+warning: `über alles` is no name here: it is called `ber-alles`
+   --> odd-names.yml:26:19
+   |
+26 |             name: "über alles"
+   |                   ^^^^^^^^^^^^
+   = hint: a name is 1 to 63 of letters, digits, `-` and `_`
+
+warning: `start` is already the name of another stage
+   --> odd-names.yml:30:23
+   |
+30 |   - {type: end, name: start}
+   |                       ^^^^^
+   = hint: it is called `start-2` here
+"#);
+    assert_snapshot!(flow::full_form(&plan(&flow, push("main"))), @r#"
+uri: acme/shop/odd-names
+title: "And another"
+stages:
+  - name: start
+    type: start
+    needs: []
+  - name: Unit---system-tests
+    type: normal
+    needs: [start]
+    sequencing: sequence
+    fail-fast: true
+    actions:
+      - name: flake8
+        allow-failure: false
+        jobs:
+          - name: job-1
+            image: hub.example/containerops/flake8:latest
+            environments:
+              CO_DATA: "git-url=https://example.org/x.git"
+              entry.point: src
+            allow-failure: false
+          - name: job-2
+            image: hub.example/containerops/flake8:latest
+            environments:
+              CO_DATA: "git-url=https://example.org/x.git out-put-type=yaml"
+            outputs: [CO_YAML_CONTENT]
+            allow-failure: false
+      - name: flake8-2
+        allow-failure: false
+        jobs:
+          - name: flake8-2
+            image: hub.example/containerops/flake8:latest
+            environments:
+              CO_DATA: "git-url=https://example.org/x.git"
+              entry.point: src
+            allow-failure: false
+      - name: a-name-of-an-action-that-is-far-too-long-to-be-the-beg-f0cbd81b
+        allow-failure: false
+        jobs:
+          - name: ber-alles
+            image: hub.example/containerops/report:latest
+            subscriptions:
+              - {"Unit---system-tests.flake8.job-2[CO_YAML_CONTENT]": REPORT}
+            allow-failure: false
+  - name: start-2
+    type: end
+    needs: [Unit---system-tests]
 "#);
 }
 

@@ -250,3 +250,84 @@ fn a_file_that_cannot_be_read_still_has_a_name() {
     assert_eq!(good("good", "smallest").uri(), "acme/shop/smallest");
     assert_eq!(good("good", "hoisted").name(), "levels");
 }
+
+#[test]
+fn retries_and_shells_are_written_out() {
+    assert_snapshot!(flow::full_form(&plan(&good("good", "retries"), push("main"))), @r#"
+    uri: acme/shop/retries
+    stages:
+      - name: test
+        type: normal
+        needs: []
+        sequencing: sequence
+        fail-fast: true
+        actions:
+          - name: unit
+            allow-failure: false
+            jobs:
+              - name: build
+                image: rust:1.95
+                run: |-
+                  cargo build
+                allow-failure: false
+                retry: {max: 2, on: [failure, timeout]}
+              - name: test
+                image: rust:1.95
+                run: |-
+                  cargo test | tee report
+                shell: ["bash", "-eo", "pipefail"]
+                allow-failure: false
+                retry: {max: 1, on: [transient, out-of-memory]}
+                strict: true
+              - name: count
+                image: python:3
+                run: |-
+                  print(1 + 1)
+                shell: ["python3", "-X", "dev"]
+                allow-failure: false
+    "#);
+}
+
+#[test]
+fn a_pause_asks_whom_and_what_it_says_and_waits_for_a_week_if_it_does_not() {
+    assert_snapshot!(flow::full_form(&plan(&good("good", "pauses"), push("main"))), @r#"
+    uri: acme/shop/pauses
+    stages:
+      - name: test
+        type: normal
+        needs: []
+        sequencing: sequence
+        fail-fast: true
+        actions:
+          - name: test
+            allow-failure: false
+            jobs:
+              - name: test
+                image: rust:1.95
+                run: |-
+                  cargo test
+                allow-failure: false
+      - name: approve
+        type: pause
+        needs: [test]
+        approval: {by: [maintainers, ada], expires: 90m, note: "Ship it?"}
+      - name: again
+        type: pause
+        needs: [approve]
+        approval: {by: [], expires: 7d}
+      - name: ship
+        type: normal
+        needs: [again]
+        sequencing: sequence
+        fail-fast: true
+        actions:
+          - name: ship
+            allow-failure: false
+            jobs:
+              - name: ship
+                image: deployer:3
+                run: |-
+                  ./deploy.sh
+                allow-failure: false
+    "#);
+}

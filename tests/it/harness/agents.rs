@@ -71,6 +71,7 @@ impl Agents {
             outputs: Vec::new(),
             masks: Vec::new(),
             log_limit: LOG_LIMIT,
+            shell: Vec::new(),
             downloads: Vec::new(),
             artifacts: Vec::new(),
             artifact_limit: 1 << 30,

@@ -196,6 +196,11 @@ impl<P: Place> Server<P> {
         format!("http://{}", self.address)
     }
 
+    /// Writes a file into the worktree; the next push has it.
+    pub(crate) fn writes(&self, path: &str, text: &str) {
+        self.ada.write(path, text);
+    }
+
     /// Commits this flow file and pushes it by the real git and its hook. Returns the run that it starts.
     pub(crate) async fn push(&self, flow: &str) -> RunId {
         self.ada.write(".containerops.yml", flow);

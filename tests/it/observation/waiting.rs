@@ -180,6 +180,15 @@ fn a_container_that_cannot_be_created_is_the_authors_mistake() {
 }
 
 #[test]
+fn a_runtime_that_goes_away_while_it_makes_a_container_is_nobodys_mistake() {
+    for what in ["context canceled: unknown", "ttrpc: closed: unknown", "transport is closing: unavailable"] {
+        let message = format!("failed to create containerd task: failed to create shim task: {what}");
+        let status = seen(both("Failed", &terminated(128, "StartError", &message)));
+        assert_eq!(infrastructure(status), Some((Infrastructure::NotStarted, message)));
+    }
+}
+
+#[test]
 fn a_job_that_runs_beside_a_hopeless_one_is_not_to_blame() {
     let status = json!({ "phase": "Running", "startTime": "2026-03-01T12:00:00Z", "containerStatuses": [
         container("job-0", &running()), container("job-1", &waiting("ErrImagePull", "manifest unknown")),

@@ -4,6 +4,10 @@ use insta::assert_snapshot;
 use reqwest::StatusCode;
 use serde_json::json;
 
+use std::time::Duration;
+
+use containerops::agent::protocol::{Cause, HeartbeatAnswer};
+
 use super::SMALL;
 use crate::harness::{agent::Agent, app::Tester};
 
@@ -63,4 +67,70 @@ async fn an_event_url_is_good_for_its_own_running_job_alone() {
     agent.exits(0).await;
     assert_eq!(post(&t, &url, r#"{"INFO": {"status": false}}"#.to_owned()).await, StatusCode::UNAUTHORIZED);
     assert!(t.checks(&sha).starts_with("success"), "what came late changes nothing");
+}
+
+/// A component that tells its outputs by events, and keeps two of them.
+const TELLING: &str = "stages: [{name: test, image: busybox, outputs: [CO_JSON_CONTENT, version, parts, none]}]";
+
+fn told(status: bool, output: &serde_json::Value) -> String {
+    let info = json!({"status": status, "result": "done", "output": output});
+    json!({"EVENT": "CO_TASK_STATUS", "EVENT_ID": 4, "RUN_ID": "1-2-3", "INFO": info}).to_string()
+}
+
+#[tokio::test]
+async fn what_an_event_carries_are_outputs_of_the_job() {
+    let t = Tester::start().await;
+    let sha = t.push("main", TELLING).await;
+    let agent = t.claims("test").await;
+    let output = json!(r#"{"version": "1.4", "parts": [1, 2], "secret": "unasked"}"#);
+    for _ in 0..2 {
+        assert_eq!(
+            post(&t, &agent.work.environments["CO_TASK_STATUS"], told(true, &output)).await,
+            StatusCode::NO_CONTENT
+        );
+    }
+    let job = agent.work.job;
+    agent.exits(0).await;
+    let mut tx = t.app().engine.store.read().await.expect("the store");
+    let outputs = tx.outputs(job).await.expect("outputs");
+    let outputs: Vec<_> = outputs.into_iter().map(|row| format!("{}={}", row.name, row.value)).collect();
+    assert!(t.checks(&sha).starts_with("success"));
+    let whole = format!("CO_JSON_CONTENT={}", output.as_str().expect("a text"));
+    assert_eq!(outputs, [whole.as_str(), "parts=[1,2]", "version=1.4"]);
+}
+
+#[tokio::test]
+async fn a_component_that_has_told_its_status_and_to_stop_is_ended_by_its_own_word() {
+    for (status, colour) in [(true, "success"), (false, "failure")] {
+        let t = Tester::start().await;
+        let sha = t.push("main", SMALL).await;
+        let agent = t.claims("test").await;
+        // out of order, as they may come through a network
+        assert_eq!(posts(&t, &agent, "CO_COMPONENT_STOP", true, "").await, StatusCode::NO_CONTENT);
+        t.clock.advance(Duration::from_secs(60));
+        assert_eq!(agent.hears().await, HeartbeatAnswer::GoOn, "it has not said how it went");
+        assert_eq!(posts(&t, &agent, "CO_TASK_STATUS", status, "").await, StatusCode::NO_CONTENT);
+        assert_eq!(agent.hears().await, HeartbeatAnswer::GoOn, "it may end by itself");
+        t.clock.advance(Duration::from_secs(4));
+        let HeartbeatAnswer::Cancel { by } = agent.hears().await else { panic!("it sleeps for ever") };
+        agent.ends(Cause::Cancelled { by }).await;
+        assert!(t.checks(&sha).starts_with(colour), "{}", t.checks(&sha));
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_event_changes_nothing() {
+    let t = Tester::start().await;
+    let sha = t.push("main", SMALL).await;
+    let agent = t.claims("test").await;
+    let url = agent.work.environments["CO_TASK_STATUS"].clone();
+    for body in ["", "null", "[]", "{}", r#"{"INFO": {}}"#, r#"{"INFO": {"status": "false"}}"#, "<INFO/>"] {
+        assert_eq!(post(&t, &url, body.to_owned()).await, StatusCode::BAD_REQUEST, "{body}");
+    }
+    let huge = json!({"INFO": {"status": false, "result": "x".repeat(70_000)}}).to_string();
+    assert_eq!(post(&t, &url, huge).await, StatusCode::PAYLOAD_TOO_LARGE);
+    let not_text = t.http.post(&url).body(vec![0xff, 0xfe]).send().await.expect("an answer").status();
+    assert_eq!(not_text, StatusCode::BAD_REQUEST);
+    agent.exits(0).await;
+    assert!(t.checks(&sha).starts_with("success"), "{}", t.checks(&sha));
 }

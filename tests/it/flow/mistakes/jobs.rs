@@ -141,7 +141,7 @@ error: `command` names no program
 4 |   - {name: nothing, image: rust, command: []}
   |                                  ^^^^^^^
 
-error: a job's `type` is component; `compnent` is something else
+error: a job's `type` is component or kubectl; `compnent` is something else
   --> programs.yml:5:45
   |
 5 |   - {name: kind, jobs: [{image: rust, type: compnent}]}
@@ -317,4 +317,83 @@ error: no variable is named `NONE`
   |                                                                               ^^^^^^^^
   = hint: add `NONE` to the flow's `variables`
 "#);
+}
+
+#[test]
+fn retries_shells_and_strictness() {
+    assert_snapshot!(mistakes("retries"), @r#"
+    error: `11` is no number of retries: 0 to 10
+      --> retries.yml:2:53
+      |
+    2 |   - {name: many, image: alpine, run: "true", retry: 11}
+      |                                                     ^^
+      = hint: for example `retry: 2`, or `retry: {max: 1, on: [transient]}`
+
+    error: `often` is no number of retries: 0 to 10
+      --> retries.yml:3:59
+      |
+    3 |   - {name: word, image: alpine, run: "true", retry: {max: often, on: [transient, infrastructure, timeuot], pause: 1m}}
+      |                                                           ^^^^^
+      = hint: for example `retry: 2`, or `retry: {max: 1, on: [transient]}`
+
+    error: `on` is any of transient, failure, timeout, out-of-memory; `infrastructure` is none of them
+      --> retries.yml:3:82
+      |
+    3 |   - {name: word, image: alpine, run: "true", retry: {max: often, on: [transient, infrastructure, timeuot], pause: 1m}}
+      |                                                                                  ^^^^^^^^^^^^^^
+      = hint: what is nobody's fault is tried again by itself
+
+    error: `on` is any of transient, failure, timeout, out-of-memory; `timeuot` is none of them
+      --> retries.yml:3:98
+      |
+    3 |   - {name: word, image: alpine, run: "true", retry: {max: often, on: [transient, infrastructure, timeuot], pause: 1m}}
+      |                                                                                                  ^^^^^^^
+      = hint: did you mean `timeout`?
+
+    error: unknown key `pause` in `retry`
+      --> retries.yml:3:108
+      |
+    3 |   - {name: word, image: alpine, run: "true", retry: {max: often, on: [transient, infrastructure, timeuot], pause: 1m}}
+      |                                                                                                            ^^^^^
+
+    error: `retry` is a text; this is a list
+      --> retries.yml:4:53
+      |
+    4 |   - {name: list, image: alpine, run: "true", retry: [1]}
+      |                                                     ^
+
+    error: `strict` is true or false; `very` is none of them
+      --> retries.yml:5:56
+      |
+    5 |   - {name: strict, image: alpine, run: "true", strict: very}
+      |                                                        ^^^^
+
+    error: `shell` says who reads `run`, and this job has no `run`
+      --> retries.yml:6:36
+      |
+    6 |   - {name: nothing, image: alpine, shell: bash}
+      |                                    ^^^^^
+      = hint: write the program and its arguments into `command`
+
+    error: `shell` says who reads `run`, and this job has no `run`
+      --> retries.yml:7:36
+      |
+    7 |   - {name: command, image: alpine, shell: bash, command: ["true"]}
+      |                                    ^^^^^
+      = hint: write the program and its arguments into `command`
+
+    error: `shell` names no program
+      --> retries.yml:8:34
+      |
+    8 |   - {name: empty, image: alpine, shell: [], run: "true"}
+      |                                  ^^^^^
+      = hint: for example `shell: bash`, or `shell: [bash, -eo, pipefail]`
+
+    error: `shell` is a text; this is a map
+      --> retries.yml:9:39
+      |
+    9 |   - {name: map, image: alpine, shell: {bash: -e}, run: "true"}
+      |                                       ^^^^
+      = hint: put it in quotes if it is meant to be a text
+    "#);
 }

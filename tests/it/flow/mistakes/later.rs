@@ -7,81 +7,18 @@ use super::mistakes;
 #[test]
 fn what_does_not_run_yet_is_refused_by_name() {
     assert_snapshot!(mistakes("not-yet"), @r#"
-error: `namespace` is not supported yet
+error: `receivers` is not supported yet
   --> not-yet.yml:1:1
   |
-1 | namespace: shop
-  | ^^^^^^^^^
-  = hint: remove it
-
-error: `receivers` is not supported yet
-  --> not-yet.yml:2:1
-  |
-2 | receivers: []
+1 | receivers: []
   | ^^^^^^^^^
   = hint: remove it
 
 error: `secrets` is not supported yet
-   --> not-yet.yml:11:5
+   --> not-yet.yml:10:5
    |
-11 |     secrets: [TOKEN]
+10 |     secrets: [TOKEN]
    |     ^^^^^^^
-   = hint: remove it
-
-error: `retry` is not supported yet
-   --> not-yet.yml:12:5
-   |
-12 |     retry: {max: 1}
-   |     ^^^^^
-   = hint: remove it
-
-error: `type: pause` is not supported yet
-   --> not-yet.yml:13:27
-   |
-13 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
-   |                           ^^^^^
-   = hint: remove the stage
-
-error: `approval` is not supported yet
-   --> not-yet.yml:13:34
-   |
-13 |   - {name: approve, type: pause, approval: {by: [maintainers]}}
-   |                                  ^^^^^^^^
-   = hint: remove it
-
-error: `type: kubectl` is not supported yet
-   --> not-yet.yml:16:29
-   |
-16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
-   |                             ^^^^^^^
-   = hint: remove the job
-
-error: `kubectl` is not supported yet
-   --> not-yet.yml:16:38
-   |
-16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
-   |                                      ^^^^^^^
-   = hint: remove it
-
-error: `namespace` is not supported yet
-   --> not-yet.yml:16:57
-   |
-16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
-   |                                                         ^^^^^^^^^
-   = hint: remove it
-
-error: `wait` is not supported yet
-   --> not-yet.yml:16:74
-   |
-16 |       - {name: apply, type: kubectl, kubectl: app.yaml, namespace: shop, wait: 5m}
-   |                                                                          ^^^^
-   = hint: remove it
-
-error: `kubectl` is not supported yet
-   --> not-yet.yml:17:22
-   |
-17 |       - {name: more, kubectl: app.yaml}
-   |                      ^^^^^^^
    = hint: remove it
 "#);
 }

@@ -257,47 +257,47 @@ error: `pul_request` is no event
 #[test]
 fn levels_that_are_mixed() {
     assert_snapshot!(mistakes("levels-mixed"), @r"
-error: `image` is a key of a job, not of a stage
-  --> levels-mixed.yml:3:5
-  |
-3 |     image: rust
-  |     ^^^^^
-  = hint: move it into `jobs`, or replace `jobs` by the keys of its only item
+    error: `image` is a key of a job, not of a stage
+      --> levels-mixed.yml:3:5
+      |
+    3 |     image: rust
+      |     ^^^^^
+      = hint: move it into `jobs`, or replace `jobs` by the keys of its only item
 
-error: `run` is a key of a job, not of a stage
-  --> levels-mixed.yml:4:5
-  |
-4 |     run: cargo test
-  |     ^^^
-  = hint: move it into `jobs`, or replace `jobs` by the keys of its only item
+    error: `run` is a key of a job, not of a stage
+      --> levels-mixed.yml:4:5
+      |
+    4 |     run: cargo test
+      |     ^^^
+      = hint: move it into `jobs`, or replace `jobs` by the keys of its only item
 
-error: `needs` is a key of a stage, not of a job
-  --> levels-mixed.yml:6:52
-  |
-6 |       - {name: unit, image: rust, run: cargo test, needs: [build]}
-  |                                                    ^^^^^
+    error: `needs` is a key of a stage, not of a job
+      --> levels-mixed.yml:6:52
+      |
+    6 |       - {name: unit, image: rust, run: cargo test, needs: [build]}
+      |                                                    ^^^^^
 
-error: `jobs` is a key of an action, not of a stage
-  --> levels-mixed.yml:8:5
-  |
-8 |     jobs: [{image: rust}]
-  |     ^^^^
-  = hint: move it into `actions`, or replace `actions` by the keys of its only item
+    error: `jobs` is a key of an action, not of a stage
+      --> levels-mixed.yml:8:5
+      |
+    8 |     jobs: [{image: rust}]
+      |     ^^^^
+      = hint: move it into `actions`, or replace `actions` by the keys of its only item
 
-error: a stage of type start or end runs nothing; its `actions` would never start
-   --> levels-mixed.yml:10:28
-   |
-10 |   - {name: end, type: end, actions: [{name: a, image: rust}]}
-   |                            ^^^^^^^
-   = hint: write `type: normal`
+    error: a stage of type start, pause or end runs nothing; its `actions` would never start
+       --> levels-mixed.yml:10:28
+       |
+    10 |   - {name: end, type: end, actions: [{name: a, image: rust}]}
+       |                            ^^^^^^^
+       = hint: write `type: normal`
 
-error: `type: component` is a job's type, not a stage's
-   --> levels-mixed.yml:11:24
-   |
-11 |   - {name: kind, type: component, image: rust}
-   |                        ^^^^^^^^^
-   = hint: remove it; jobs are components unless they say otherwise
-");
+    error: `type: component` is a job's type, not a stage's
+       --> levels-mixed.yml:11:24
+       |
+    11 |   - {name: kind, type: component, image: rust}
+       |                        ^^^^^^^^^
+       = hint: remove it; jobs are components unless they say otherwise
+    ");
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn smaller_mistakes_and_what_is_none() {
     );
     assert_eq!(
         messages(&format!("{original} [{{name: a, jobs: [{{kubectl: x}}]}}]}}")),
-        ["`kubectl` is not supported yet"]
+        ["neither job nor flow names a `namespace`: it is `default`"]
     );
 }
 
@@ -388,6 +388,97 @@ fn a_concurrency_with_every_key_wrong() {
     5 |   limits: 2
       |   ^^^^^^
       = hint: did you mean `limit`?
+    "#);
+}
+
+#[test]
+fn approvals() {
+    assert_snapshot!(mistakes("approvals"), @r#"
+    error: a stage needs a `name`
+      --> approvals.yml:2:5
+      |
+    2 |   - {type: pause}
+      |     ^^^^
+
+    error: `expires` is a duration from a second to 31 days; `32d` is none
+      --> approvals.yml:3:51
+      |
+    3 |   - {name: late, type: pause, approval: {expires: 32d}}
+      |                                                   ^^^
+      = hint: write 90s, 20m, 1h30m, 7d, or whole seconds
+
+    error: `expires` is a duration from a second to 31 days; `0` is none
+      --> approvals.yml:4:52
+      |
+    4 |   - {name: never, type: pause, approval: {expires: 0}}
+      |                                                    ^
+      = hint: write 90s, 20m, 1h30m, 7d, or whole seconds
+
+    error: `` is nobody's name
+      --> approvals.yml:5:46
+      |
+    5 |   - {name: who, type: pause, approval: {by: ["", "a b", {c: d}], role: maintainers}}
+      |                                              ^^
+      = hint: a role such as maintainers, or a name as the forge has it
+
+    error: `a b` is nobody's name
+      --> approvals.yml:5:50
+      |
+    5 |   - {name: who, type: pause, approval: {by: ["", "a b", {c: d}], role: maintainers}}
+      |                                                  ^^^^^
+      = hint: a role such as maintainers, or a name as the forge has it
+
+    error: a name in `by` is a text; this is a map
+      --> approvals.yml:5:57
+      |
+    5 |   - {name: who, type: pause, approval: {by: ["", "a b", {c: d}], role: maintainers}}
+      |                                                         ^
+      = hint: put it in quotes if it is meant to be a text
+
+    error: unknown key `role` in `approval`
+      --> approvals.yml:5:66
+      |
+    5 |   - {name: who, type: pause, approval: {by: ["", "a b", {c: d}], role: maintainers}}
+      |                                                                  ^^^^
+      = hint: did you mean `note`?
+
+    error: `approval` is a map of keys and values; this is a text
+      --> approvals.yml:6:41
+      |
+    6 |   - {name: text, type: pause, approval: maintainers}
+      |                                         ^^^^^^^^^^^
+
+    error: `image` is a key of a job, not of a stage
+      --> approvals.yml:7:31
+      |
+    7 |   - {name: busy, type: pause, image: alpine, run: "true"}
+      |                               ^^^^^
+
+    error: `run` is a key of a job, not of a stage
+      --> approvals.yml:7:46
+      |
+    7 |   - {name: busy, type: pause, image: alpine, run: "true"}
+      |                                              ^^^
+
+    error: a stage of type start, pause or end runs nothing; its `actions` would never start
+      --> approvals.yml:8:31
+      |
+    8 |   - {name: work, type: pause, actions: [{name: a, image: alpine}]}
+      |                               ^^^^^^^
+      = hint: write `type: normal`
+
+    error: `approval` is of a stage of type pause
+      --> approvals.yml:9:35
+      |
+    9 |   - {name: normal, image: alpine, approval: {by: ada}}
+      |                                   ^^^^^^^^
+      = hint: put a stage `{type: pause, approval: …}` before this one
+
+    error: `note` is a text; this is a list
+       --> approvals.yml:10:48
+       |
+    10 |   - {name: note, type: pause, approval: {note: [a]}}
+       |                                                ^
     "#);
 }
 
