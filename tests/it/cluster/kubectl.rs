@@ -100,12 +100,12 @@ async fn what_rolls_out_is_a_success_and_what_does_not_is_rolled_back() {
     // a new version that never runs, with an object that was not there before
     let more = "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: newcomer}}\n";
     server.writes("deploy/app.yaml", &format!("{APP}{more}"));
-    let run = server.push(&flow(&server, "127.0.0.1:1/none:1", ", wait: 4s, roll-back: true")).await;
+    let run = server.push(&flow(&server, "127.0.0.1:1/none:1", ", wait: 20s, roll-back: true")).await;
     let story = server.end(run).await;
     let log = server.text(&story, "ship/ship/ship").await;
     assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Failure), "{}\n{log}", story.told());
     let told = story.told();
-    assert!(told.contains("not deployed: not rolled out within 4 s: deployment.apps/web: "), "{told}");
+    assert!(told.contains("not deployed: not rolled out within 20 s: deployment.apps/web: "), "{told}");
     assert!(told.contains("container web: ") && told.contains("; rolled back"), "the cluster's words: {told}");
     assert!(log.contains("configmap/settings unchanged\n"), "{log}");
     assert!(log.contains("rolled back: configmap/newcomer removed, for it was new\n"), "{log}");
