@@ -27,3 +27,10 @@ CREATE TABLE notices (
     PRIMARY KEY (run_id, place)
 );
 CREATE INDEX notices_due ON notices (due) WHERE phase = 'due';
+
+-- Jobs that start another flow: the delivery that is the start.
+CREATE TABLE triggers (
+    job_id      BIGINT PRIMARY KEY REFERENCES jobs (id),
+    delivery_id BIGINT NOT NULL REFERENCES deliveries (id)
+);
+CREATE INDEX triggers_delivery ON triggers (delivery_id);

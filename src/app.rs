@@ -179,6 +179,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         artifact_keep: settings.artifact_keep,
         cache_limit: settings.cache_limit,
         contact_timeout: settings.contact_timeout,
+        triggers: settings.trigger_repositories.clone(),
         tells: if settings.smtp.is_some() { Tells::All } else { Tells::Webhooks },
         sweep_interval: settings.sweep_interval,
         patience: engine::Patience::default(),

@@ -6,10 +6,10 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::Pat
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use secrecy::{SecretSlice, SecretString};
 
-use crate::model::AllowedNamespace;
+use crate::model::{AllowedNamespace, AllowedTrigger};
 
 /// Every name that is known.
-const NAMES: [&str; 39] = [
+const NAMES: [&str; 40] = [
     "listen",
     "public_url",
     "agent_url",
@@ -35,6 +35,7 @@ const NAMES: [&str; 39] = [
     "github_url",
     "git_root",
     "git_webhook_secret",
+    "trigger_repositories",
     "smtp_url",
     "smtp_from",
     "smtp_domains",
@@ -97,6 +98,8 @@ pub struct Settings {
     pub git_root: PathBuf,
     /// What proves a plain repository's deliveries; empty: the one in the data directory.
     pub git_webhook_secrets: Vec<SecretString>,
+    /// Which repositories' jobs may start flows of which others.
+    pub trigger_repositories: Vec<AllowedTrigger>,
     /// By what server mail is sent, if it is.
     pub smtp: Option<SmtpChoice>,
     /// What webhooks of receivers are signed with, each; none: they are not.
@@ -276,8 +279,8 @@ impl Values {
         all.split([' ', ',', '\n', '\t']).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
 
-    fn kubectl_namespaces(&self) -> Result<Vec<AllowedNamespace>, SettingsError> {
-        let name = "kubectl_namespaces";
+    /// Words that are each something.
+    fn list<T: std::str::FromStr<Err = String>>(&self, name: &'static str) -> Result<Vec<T>, SettingsError> {
         let read = |word: String| word.parse().map_err(|message| SettingsError::Value { name, message });
         self.words(name).into_iter().map(read).collect()
     }
@@ -397,7 +400,7 @@ impl Values {
                 .map(|all| all.split([' ', ',']).filter(|one| !one.is_empty()).map(str::to_owned).collect())
                 .unwrap_or_default(),
             kubeconfig: self.get("kubernetes_kubeconfig").map(PathBuf::from),
-            kubectl_namespaces: self.kubectl_namespaces()?,
+            kubectl_namespaces: self.list("kubectl_namespaces")?,
             kubectl_private_urls: self.words("kubectl_private_urls"),
             docker_host: self.docker_host()?,
             docker_network: self.get("docker_network").map(str::to_owned),
@@ -406,6 +409,7 @@ impl Values {
             github: self.github()?,
             git_root: path("git_root", "git"),
             git_webhook_secrets: self.secrets("git_webhook_secret"),
+            trigger_repositories: self.list("trigger_repositories")?,
             smtp: self.smtp()?,
             webhook_secrets: self.webhook_secrets()?,
             webhook_private_urls: self.words("webhook_private_urls"),

@@ -56,7 +56,9 @@ impl EventArgs {
             EventName::Push => EventKind::Push { branch },
             EventName::Tag => EventKind::Tag { tag: self.tag.clone().unwrap_or_default() },
             EventName::Schedule => EventKind::Schedule { branch, cron: self.cron.clone().unwrap_or_default() },
-            EventName::Manual => EventKind::Manual { branch, inputs: self.inputs.iter().cloned().collect() },
+            EventName::Manual => {
+                EventKind::Manual { branch, inputs: self.inputs.iter().cloned().collect(), chain: Vec::new() }
+            }
             EventName::Flow => {
                 EventKind::Flow { branch, after: self.after.clone().unwrap_or_default(), chain: Vec::new() }
             }

@@ -214,8 +214,11 @@ impl Engine {
         drop(tx);
         let Some(attempt) = attempt.filter(|_| action.cancelled_by.is_none()) else { return Ok(None) };
         let live = matches!(attempt.state.0, AttemptState::Starting | AttemptState::Running);
-        if !live || attempt.placed.is_none() || self.is_podless_turn(attempt.id).await? {
+        if !live || attempt.placed.is_none() {
             return Ok(None);
+        }
+        if self.is_podless_turn(attempt.id).await? {
+            return Ok(self.trigger_rests(attempt.id).await?.then_some(action.due));
         }
         let needs_nobody = match self.executor.observe(attempt.id).await {
             Ok(Observation::Running) => self.agents_are_well(&action, &attempt, &[]).await?,

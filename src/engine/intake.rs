@@ -147,6 +147,9 @@ impl Engine {
             let repeated = self.repeated(&mut tx, outcome, delivery, moved.as_ref()).await?;
             let outcome = repeated.as_ref().unwrap_or(outcome);
             self.write_one(&mut tx, outcome, delivery).await?;
+            if start::EVENTS.contains(&delivery.event.as_str()) {
+                tx.hurry_trigger(delivery.id, self.now()).await?;
+            }
             if !outcome.is_postponed() {
                 self.arrived(&mut tx, delivery, moved.as_ref()).await?;
                 if let (Some(kept), None) = (kept, &repeated) {

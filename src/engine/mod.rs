@@ -17,6 +17,7 @@
 //! - [`control`]: what people ask: cancel;
 //! - [`rerun`]: once more, wholly or in part;
 //! - [`start`]: what starts flows besides what happens on a forge;
+//! - `trigger`: jobs that start other flows;
 //! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
 //! - [`janitor`]: what nobody needs any more is removed;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
@@ -57,6 +58,7 @@ mod tail;
 pub mod tell;
 pub mod title;
 mod token;
+mod trigger;
 pub mod turn;
 mod turns;
 mod verdict;
@@ -70,7 +72,7 @@ use crate::{
     executor::{Executor, registry::Registry},
     flow::Given,
     forge::{Forge, mirror::Mirrors},
-    model::{Clock, ForgeKind, Time},
+    model::{AllowedTrigger, Clock, ForgeKind, Time},
     store::{Store, StoreError},
 };
 
@@ -137,6 +139,8 @@ pub struct Settings {
     pub cache_limit: u64,
     /// How long an artifact is kept that does not say it itself.
     pub artifact_keep: Duration,
+    /// Which repositories' jobs may start flows of which others.
+    pub triggers: Vec<AllowedTrigger>,
     /// Which receivers can be told.
     pub tells: Tells,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.

@@ -45,6 +45,10 @@ impl Engine {
             }
             let story = tell::story(tx, id, &self.settings.public_url).await?;
             tell::want(tx, &story, now).await?;
+            if let (Some(delivery), true) = (story.run.delivery_id, was_open && story.run.state.conclusion().is_some())
+            {
+                tx.hurry_trigger(delivery, now).await?;
+            }
             if was_open && self.settings.tells != Tells::Nobody {
                 notice::want(tx, &story, now).await?;
             }

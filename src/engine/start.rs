@@ -149,7 +149,7 @@ impl Engine {
         let branch = wanted.branch.clone().unwrap_or_else(|| of.facts.default_branch.clone());
         let start = Start {
             repository: of.name.clone(),
-            kind: EventKind::Manual { branch, inputs: wanted.inputs.clone() },
+            kind: EventKind::Manual { branch, inputs: wanted.inputs.clone(), chain: Vec::new() },
             sha: None,
             path: None,
             flow: wanted.flow.clone(),
@@ -231,11 +231,7 @@ impl From<EngineError> for Failed {
 pub(super) async fn follow(tx: &mut Tx, run: &RunRow, now: Time) -> Result<()> {
     let event = &run.event.0;
     let (Some(plan), Some(branch)) = (&run.plan.0, followed_branch(&event.kind)) else { return Ok(()) };
-    let chain = if let EventKind::Flow { after, chain, .. } = &event.kind {
-        [chain.as_slice(), std::slice::from_ref(after)].concat()
-    } else {
-        Vec::new()
-    };
+    let chain = event.kind.way();
     for of in tx.followers(&plan.uri, MOST_FOLLOWERS).await? {
         let Some(sha) = follows(&of, run, &plan.uri, branch) else { continue };
         let start = Start {
@@ -274,7 +270,7 @@ fn followed_branch(kind: &EventKind) -> Option<&str> {
     }
 }
 
-fn branch_of(kind: &EventKind) -> Option<&str> {
+pub(super) fn branch_of(kind: &EventKind) -> Option<&str> {
     match kind {
         EventKind::Push { branch }
         | EventKind::Schedule { branch, .. }
@@ -302,7 +298,7 @@ fn due(starter: &Starter, before: Option<&StarterRow>, now: Time) -> Option<Time
     before.and_then(|row| row.due).or_else(|| flow::next_time(schedule, now))
 }
 
-async fn put_in(tx: &mut Tx, forge: ForgeKind, start: &Start, id: &str, now: Time) -> Result<DeliveryId> {
+pub(super) async fn put_in(tx: &mut Tx, forge: ForgeKind, start: &Start, id: &str, now: Time) -> Result<DeliveryId> {
     let body = serde_json::to_vec(start).map_err(|error| EngineError::Broken(error.to_string()))?;
     let [schedule, manual, flow] = EVENTS;
     let event = match &start.kind {

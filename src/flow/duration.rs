@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Reading, fields::Fields, findings::quoted, node::Text, scalar};
+use super::{
+    Reading,
+    fields::Fields,
+    findings::quoted,
+    node::{Node, Text},
+    scalar,
+};
 
 /// No run lasts longer than a month; a greater number is a slip.
 const MAX_SECONDS: u64 = 31 * 24 * 3600;
@@ -33,7 +39,15 @@ pub(super) fn timeout(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Opt
 
 /// The duration at a key, which messages call `what`; `None` if it is absent or 0.
 pub(super) fn of(fields: &mut Fields<'_>, key: &str, what: &str, reading: &mut Reading<'_>) -> Option<Duration> {
-    let text = scalar::text(fields.claim(key)?, &format!("`{key}`"), reading)?;
+    read(scalar::text(fields.claim(key)?, &format!("`{key}`"), reading)?, what, reading)
+}
+
+/// The duration of a node, which messages call `what`; `None` if it is 0.
+pub(super) fn node(node: &Node, what: &str, reading: &mut Reading<'_>) -> Option<Duration> {
+    read(scalar::text(node, what, reading)?, what, reading)
+}
+
+fn read(text: Text, what: &str, reading: &mut Reading<'_>) -> Option<Duration> {
     match seconds(&text.text) {
         Some(0) => None,
         Some(seconds) if seconds <= MAX_SECONDS => Some(Duration::from_secs(seconds)),

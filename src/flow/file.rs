@@ -127,7 +127,8 @@ fn spread(environments: &BTreeMap<String, String>, plan: &mut Plan, root: &Node,
                 let message = format!("cell {} of the matrix has no {}", quoted(&action.shown()), quoted(&missing));
                 reading.findings.error(root.at, message).hint("give it one in `include`");
             }
-            for job in &mut action.jobs {
+            // what starts another flow has no environment
+            for job in action.jobs.iter_mut().filter(|job| job.trigger.is_none()) {
                 job.environments.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }

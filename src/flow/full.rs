@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{concurrency, condition};
 use crate::model::{
     ActionPlan, Approval, Artifact, Cache, Cell, Checkout, Concurrency, Download, Input, JobPlan, Kubectl, Plan,
-    Program, Receiver, Sequencing, StageKind, StagePlan, When,
+    Program, Receiver, Sequencing, StageKind, StagePlan, Trigger, Wait, When,
 };
 
 /// The plan as a flow file that means the same.
@@ -125,12 +125,13 @@ impl Page {
 
     fn job(&mut self, job: &JobPlan) {
         self.line(5, &format!("- name: {}", scalar(&job.name)));
-        if job.kubectl.is_none() && is_of_the_original(job) {
+        if !job.is_podless() && is_of_the_original(job) {
             self.line(6, "type: component");
         }
-        match &job.kubectl {
-            Some(kubectl) => self.kubectl(kubectl),
-            None => self.line(6, &format!("image: {}", scalar(&job.image))),
+        match (&job.kubectl, &job.trigger) {
+            (Some(kubectl), _) => self.kubectl(kubectl),
+            (None, Some(trigger)) => self.trigger(trigger),
+            (None, None) => self.line(6, &format!("image: {}", scalar(&job.image))),
         }
         self.program(&job.program);
         if !job.shell.is_empty() {
@@ -196,6 +197,24 @@ impl Page {
             self.line(6, &format!("wait: {}", duration(wait)));
         }
         self.line(6, &format!("roll-back: {}", kubectl.roll_back));
+    }
+
+    fn trigger(&mut self, trigger: &Trigger) {
+        self.line(6, "type: trigger");
+        self.line(6, "trigger:");
+        self.line(7, &format!("flow: {}", quote(&trigger.to_string())));
+        if let Some(branch) = &trigger.branch {
+            self.line(7, &format!("branch: {}", quote(branch)));
+        }
+        if !trigger.inputs.is_empty() {
+            let inputs = trigger.inputs.iter().map(|(name, value)| format!("{name}: {}", quote(value)));
+            self.line(7, &format!("inputs: {{{}}}", inputs.collect::<Vec<_>>().join(", ")));
+        }
+        match trigger.wait {
+            Wait::Yes => self.line(7, "wait: true"),
+            Wait::No => self.line(7, "wait: false"),
+            Wait::Within(span) => self.line(7, &format!("wait: {}", duration(span))),
+        }
     }
 
     fn artifacts(&mut self, job: &JobPlan) {

@@ -10,7 +10,7 @@ use super::{
     node::{Entry, Text, Value},
     resources, retry,
     scalar::{self, Toggle},
-    shell, when,
+    shell, trigger, when,
 };
 
 /// Linux takes no longer argument than 128 KiB, and a script is one.
@@ -27,9 +27,12 @@ const MAX_IMAGE_BYTES: usize = 512;
 /// The job at `path`.
 pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading<'_>) -> JobPlan {
     reading.jobs += 1;
-    if kind(fields, reading) == Kind::Kubectl {
-        return kubectl::read(fields, path, reading);
+    match kind(fields, reading) {
+        Kind::Kubectl => return kubectl::read(fields, path, reading),
+        Kind::Trigger => return trigger::read(fields, path, reading),
+        Kind::Component => {}
     }
+    trigger::refuse_in_others(fields, reading);
     let image = image(fields, reading);
     kubectl::refuse_in_component(fields, reading);
     let program = program(fields, reading);
@@ -62,6 +65,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         strict,
         shell,
         kubectl: None,
+        trigger: None,
         when,
         artifacts,
         downloads: Vec::new(),
@@ -95,12 +99,18 @@ fn image(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> String {
 enum Kind {
     Component,
     Kubectl,
+    Trigger,
 }
 
 /// By its `type`; a component with nothing but a manifest is meant as what applies it.
 fn kind(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Kind {
     let has = |key| fields.peek(key).is_some_and(|text| !text.is_empty());
-    let implied = if has("kubectl") && !has("image") && !has("endpoint") { Kind::Kubectl } else { Kind::Component };
+    let implied = match has("image") || has("endpoint") {
+        true => Kind::Component,
+        false if has("kubectl") => Kind::Kubectl,
+        false if fields.has("trigger") => Kind::Trigger,
+        false => Kind::Component,
+    };
     let Some(text) = fields.claim("type").and_then(|node| scalar::text(node, "`type`", reading)) else {
         return implied;
     };
@@ -108,14 +118,16 @@ fn kind(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Kind {
         "component" => implied,
         "" if reading.shape == Shape::Original => implied,
         "kubectl" => Kind::Kubectl,
-        "service" | "trigger" => {
+        "trigger" => Kind::Trigger,
+        "service" => {
             let message = format!("`type: {}` is not supported yet", text.text);
             reading.findings.error(text.at, message).hint("remove the job");
             implied
         }
         other => {
-            let message = format!("a job's `type` is component or kubectl; {} is something else", quoted(other));
-            let hint = reading.findings.did_you_mean(other, ["component", "kubectl"]);
+            let message =
+                format!("a job's `type` is component, kubectl or trigger; {} is something else", quoted(other));
+            let hint = reading.findings.did_you_mean(other, ["component", "kubectl", "trigger"]);
             reading.findings.error(text.at, message).maybe_hint(hint);
             implied
         }

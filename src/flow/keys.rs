@@ -65,10 +65,15 @@ pub(super) static JOB: Level = Level {
         "namespace",
         "wait",
         "roll-back",
+        "trigger",
     ],
     later: &["secrets", "reports"],
     ignored: &["status", "logs"],
 };
+
+/// `trigger`.
+pub(super) static TRIGGER: Level =
+    Level { name: "`trigger`", keys: &["flow", "branch", "inputs", "wait"], later: &[], ignored: &[] };
 
 /// `cell`: what `plan` writes of a matrix.
 pub(super) static CELL: Level = Level { name: "`cell`", keys: &["of", "label", "values"], later: &[], ignored: &[] };

@@ -70,6 +70,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         strict: false,
         shell: Vec::new(),
         kubectl: Some(kubectl),
+        trigger: None,
         when,
         artifacts: Vec::new(),
         downloads: Vec::new(),

@@ -52,6 +52,7 @@ mod shell;
 mod source;
 mod stage;
 mod starts;
+mod trigger;
 mod triggers;
 mod variables;
 mod when;
@@ -212,12 +213,12 @@ impl Flow {
 
     /// Why it does not follow the flow that an event names: it would lead in a circle, or the way here was too long.
     fn circle(&self, event: &Event) -> Option<String> {
-        let EventKind::Flow { after, chain, .. } = &event.kind else { return None };
-        let way = || chain.iter().chain([after]).cloned().collect::<Vec<_>>().join(", then ");
-        if self.plan.uri == *after || chain.contains(&self.plan.uri) {
-            return Some(format!("it has run already on the way here: {}", way()));
+        let way = event.kind.way();
+        if way.contains(&self.plan.uri) {
+            return Some(format!("it has run already on the way here: {}", way.join(", then ")));
         }
-        (chain.len() >= MAX_CHAIN).then(|| format!("more than {MAX_CHAIN} flows have followed each other: {}", way()))
+        let words = || format!("{MAX_CHAIN} flows have started each other, which is the most: {}", way.join(", then "));
+        (way.len() >= MAX_CHAIN).then(words)
     }
 
     /// What an event makes of this flow, as far as that can be said without a forge.

@@ -58,21 +58,25 @@ pub(super) fn schedules(node: &Node, reading: &mut Reading<'_>) -> Vec<Schedule>
 fn schedule(node: &Node, reading: &mut Reading<'_>) -> Option<Schedule> {
     let mut fields = Fields::of(node, &keys::SCHEDULE, reading)?;
     let zone = fields.claim("timezone").and_then(|node| scalar::text(node, "`timezone`", reading));
-    let branch = fields.claim("branch").and_then(|node| scalar::text(node, "`branch`", reading));
+    let branch = fields.claim("branch").and_then(|node| branch(node, reading));
     let cron = fields.claim("cron").and_then(|node| scalar::text(node, "`cron`", reading));
     if cron.is_none() && !fields.has("cron") {
         reading.findings.error(node.at, "a schedule needs `cron`").hint("as in {cron: \"30 3 * * 1-5\"}");
     }
     fields.close(reading);
     let timezone = zone.map_or_else(|| Some("UTC".to_owned()), |zone| known_zone(zone, reading));
-    if let Some(branch) =
-        branch.as_ref().filter(|branch| branch.text.is_empty() || branch.text.len() > MAX_BRANCH_BYTES)
-    {
+    let (cron, timezone) = (cron?, timezone?);
+    let schedule = Schedule { cron: cron.text.clone(), timezone, branch };
+    check(&schedule, &cron, reading).then_some(schedule)
+}
+
+/// A branch's name.
+pub(super) fn branch(node: &Node, reading: &mut Reading<'_>) -> Option<String> {
+    let branch = scalar::text(node, "`branch`", reading)?;
+    if branch.text.is_empty() || branch.text.len() > MAX_BRANCH_BYTES {
         reading.findings.error(branch.at, format!("a branch's name has 1 to {MAX_BRANCH_BYTES} bytes"));
     }
-    let (cron, timezone) = (cron?, timezone?);
-    let schedule = Schedule { cron: cron.text.clone(), timezone, branch: branch.map(|branch| branch.text) };
-    check(&schedule, &cron, reading).then_some(schedule)
+    Some(branch.text)
 }
 
 fn known_zone(zone: Text, reading: &mut Reading<'_>) -> Option<String> {
@@ -169,6 +173,31 @@ fn input(entry: &Entry, others: &[ManualInput], reading: &mut Reading<'_>) -> Op
         reading.findings.error(default.at, message);
     }
     Some(ManualInput { name, default: default.map(|text| text.text), options })
+}
+
+/// What a job gives to the flow that it starts.
+pub(super) fn given(node: &Node, reading: &mut Reading<'_>) -> BTreeMap<String, String> {
+    let Value::Map(entries) = &node.value else {
+        let message = format!("`inputs` is a map of names and texts; this is {}", node.describe());
+        reading.findings.error(node.at, message).hint("write {level: info}");
+        return BTreeMap::new();
+    };
+    if entries.len() > MAX_INPUTS {
+        reading.findings.error(node.at, format!("more than {MAX_INPUTS} inputs"));
+    }
+    let mut given = BTreeMap::new();
+    for Entry { key, value } in entries {
+        if !names::is_variable(&key.text) {
+            let finding = reading.findings.error(key.at, format!("{} is no input's name", quoted(&key.text)));
+            finding.hint("letters, digits and `_`, not beginning with a digit");
+        }
+        let Some(text) = scalar::text(value, "an input", reading) else { continue };
+        if text.text.len() > MAX_INPUT_BYTES {
+            reading.findings.error(text.at, format!("an input has at most {MAX_INPUT_BYTES} bytes"));
+        }
+        given.insert(key.text.clone(), text.text);
+    }
+    given
 }
 
 fn options(node: &Node, reading: &mut Reading<'_>) -> Vec<String> {

@@ -83,6 +83,9 @@ pub enum EventKind {
         /// What was given; what was not has its default.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         inputs: BTreeMap<String, String>,
+        /// The flows whose jobs led here, by `uri`, first to last; empty: a person did.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        chain: Vec<String>,
     },
     /// Another flow has succeeded.
     Flow {
@@ -227,6 +230,19 @@ impl Event {
 }
 
 impl EventKind {
+    /// The flows that led here, one after another or by jobs that start others, first to last.
+    pub fn way(&self) -> Vec<String> {
+        match self {
+            Self::Flow { after, chain, .. } => chain.iter().chain([after]).cloned().collect(),
+            Self::Manual { chain, .. } => chain.clone(),
+            Self::Push { .. }
+            | Self::Tag { .. }
+            | Self::PullRequest(_)
+            | Self::MergeGroup { .. }
+            | Self::Schedule { .. } => Vec::new(),
+        }
+    }
+
     fn is_about_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Push { branch: a }, Self::Push { branch: b }) | (Self::Tag { tag: a }, Self::Tag { tag: b }) => {

@@ -24,6 +24,7 @@ mod retry;
 mod start;
 mod state;
 mod time;
+mod trigger;
 mod verdict;
 
 pub use address::is_public;
@@ -52,4 +53,5 @@ pub use retry::{Retry, RetryOn};
 pub use start::{ManualInput, Schedule, Start, Starter, Wanted};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
+pub use trigger::{AllowedTrigger, Trigger, Wait};
 pub use verdict::{RUN_TIME_LIMIT, Span, Verdict};

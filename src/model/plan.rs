@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Approval, Concurrency, Input, JobPath, Kubectl, Receiver, Retry};
+use super::{Approval, Concurrency, Input, JobPath, Kubectl, Receiver, Retry, Trigger};
 
 /// A longer condition is cut where it is shown.
 const MOST_SHOWN: usize = 200;
@@ -263,19 +263,23 @@ pub struct JobPlan {
     /// What the server itself applies to a cluster instead of starting a container; `None`: it is a container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubectl: Option<Kubectl>,
+    /// The flow that it starts instead; `None`: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Trigger>,
 }
 
 impl JobPlan {
     /// Whether it has no container: the server does its work itself.
     pub const fn is_podless(&self) -> bool {
-        self.kubectl.is_some()
+        self.kubectl.is_some() || self.trigger.is_some()
     }
 
-    /// What people see of where it runs: its image, or what is applied.
+    /// What people see of where it runs: its image, or what is applied or started.
     pub fn shown(&self) -> String {
-        match &self.kubectl {
-            Some(kubectl) => format!("kubectl {} to namespace {}", kubectl.manifest, kubectl.namespace),
-            None => self.image.clone(),
+        match (&self.kubectl, &self.trigger) {
+            (Some(kubectl), _) => format!("kubectl {} to namespace {}", kubectl.manifest, kubectl.namespace),
+            (None, Some(trigger)) => format!("trigger {trigger}"),
+            (None, None) => self.image.clone(),
         }
     }
 }

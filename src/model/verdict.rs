@@ -112,6 +112,11 @@ pub enum Verdict {
         /// Why, in the cluster's words where it has any.
         message: String,
     },
+    /// A trigger job has started nothing, or the run that it waited for did not end well.
+    NotTriggered {
+        /// Why.
+        message: String,
+    },
     /// Not the author's doing; the action is tried again, at most twice.
     Infrastructure {
         /// Which.
@@ -152,6 +157,7 @@ impl Verdict {
             | Self::ImageDenied { .. }
             | Self::ImageInvalid { .. }
             | Self::NotDeployed { .. }
+            | Self::NotTriggered { .. }
             | Self::Refused { .. } => Conclusion::Failure,
             Self::TimedOut { .. } | Self::RunTimedOut => Conclusion::TimedOut,
             Self::Cancelled { .. } => Conclusion::Cancelled,
@@ -185,6 +191,7 @@ impl Verdict {
             | Self::Cancelled { .. }
             | Self::Skipped { .. }
             | Self::NotDeployed { .. }
+            | Self::NotTriggered { .. }
             | Self::CannotStart { .. } => return None,
         })
     }
@@ -215,6 +222,7 @@ impl fmt::Display for Verdict {
             Self::ImageInvalid { image, message } => write!(f, "image {image} invalid: {message}"),
             Self::Refused { message } => write!(f, "refused: {message}"),
             Self::NotDeployed { message } => write!(f, "not deployed: {message}"),
+            Self::NotTriggered { message } => f.write_str(message),
             Self::Infrastructure { kind, message } => write!(f, "infrastructure: {}: {message}", kind.as_str()),
         }
     }

@@ -31,6 +31,7 @@ mod run;
 mod starter;
 mod sweep;
 mod telling;
+mod trigger;
 mod types;
 
 use std::{path::Path, time::Duration};
@@ -64,6 +65,7 @@ pub use run::{NewRun, Pin, Pins, RunFilter, RunRow, RunSummary};
 pub use starter::{StarterOf, StarterRow};
 pub use sweep::{HeadRow, SweepRow};
 pub use telling::{Acknowledgement, Doubt};
+pub use trigger::TriggerPlace;
 pub use types::Json;
 
 /// The schema's history; it only grows.

@@ -13,7 +13,7 @@ use crate::{
 const LINE_MAX: usize = 4000;
 
 /// Appends lines to a job's log, in the transaction of what they tell of.
-pub(super) async fn append(tx: &mut Tx, job: JobId, lines: &[String], now: Time) -> Result<()> {
+pub(in crate::engine) async fn append(tx: &mut Tx, job: JobId, lines: &[String], now: Time) -> Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
@@ -33,7 +33,7 @@ pub(super) async fn append(tx: &mut Tx, job: JobId, lines: &[String], now: Time)
 }
 
 /// The record of a job's end, whose log will end with these lines: what an agent would have made.
-pub(super) async fn record(
+pub(in crate::engine) async fn record(
     engine: &Engine,
     job: JobId,
     lines: &[String],

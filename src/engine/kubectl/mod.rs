@@ -8,7 +8,7 @@
 mod address;
 mod apply;
 mod former;
-mod log;
+pub(super) mod log;
 mod manifest;
 mod progress;
 mod repository;

@@ -53,6 +53,9 @@ impl Engine {
             self.end_job(&mut tx, &job, Verdict::Skipped { reason }, self.now()).await?;
             return Ok(tx.commit().await?);
         }
+        if let Some(trigger) = plan.trigger.clone() {
+            return self.step_trigger(action, &place, &job, &trigger).await;
+        }
         let Some(kubectl) = plan.kubectl.clone() else { return Ok(()) };
         let account = self.deploys.place(&kubectl, &place.run.event).and_then(|(cluster, account)| {
             cluster.account(&kubectl.namespace, account).map_err(|error: DeployError| error.to_string())
@@ -69,7 +72,7 @@ impl Engine {
     }
 
     /// The first open job of an attempt that has no container, if all before it have ended.
-    async fn podless_turn(&self, attempt: AttemptId) -> Result<Option<(JobRow, PodlessRow)>> {
+    pub(in crate::engine) async fn podless_turn(&self, attempt: AttemptId) -> Result<Option<(JobRow, PodlessRow)>> {
         let mut tx = self.store.read().await?;
         let mut rows = tx.podless(attempt).await?;
         let jobs = tx.jobs(attempt).await?;
@@ -108,7 +111,12 @@ impl Engine {
             |job: &&JobRow| job.state.0 == JobState::Running && rows.iter().any(|row| row.job_id == job.id);
         let Some(job) = jobs.iter().filter(|job| job.record.is_none()).find(is_running) else { return Ok(()) };
         let (now, verdict) = (self.now(), Verdict::stopped_by(by));
-        let line = [format!("{verdict}; what was applied stays as it is")];
+        let place = Place::of(&mut self.store.read().await?, attempt).await?;
+        let left = match self.job_plan(&place, job)?.trigger {
+            Some(_) => self.stop_trigger(action, job, by, now).await?,
+            None => "what was applied stays as it is".to_owned(),
+        };
+        let line = [format!("{verdict}; {left}")];
         let record = log::record(self, job.id, &line, &verdict, now).await?;
         let mut tx = self.hold(action, now).await?;
         log::append(&mut tx, job.id, &line, now).await?;

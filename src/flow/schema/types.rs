@@ -182,6 +182,25 @@ pub(super) static TABLES: &[Table] = &[
             key("namespace", Kind::Text, "The namespace that a kubectl job applies to."),
             key("wait", Kind::Duration, "How long a kubectl job waits for the roll-out."),
             key("roll-back", Kind::Toggle, "Whether a kubectl job that fails brings back what was there before."),
+            key("trigger", Kind::OneOf(&[Kind::Text, Kind::Level(&keys::TRIGGER)]), "The flow that a job starts."),
+        ],
+    },
+    Table {
+        name: "trigger",
+        level: &keys::TRIGGER,
+        keys: &[
+            key("flow", Kind::Text, "Its name; after owner/repository/ if it is another repository's."),
+            key(
+                "branch",
+                Kind::Text,
+                "The branch whose newest commit is built; the run's own commit if it is missing.",
+            ),
+            key("inputs", Kind::Map, "What is given to it."),
+            key(
+                "wait",
+                Kind::OneOf(&[Kind::Toggle, Kind::Duration]),
+                "Whether the job ends as it does, or how long it waits.",
+            ),
         ],
     },
     Table {

@@ -16,6 +16,7 @@ mod route;
 mod run;
 mod runs;
 mod start;
+mod trigger;
 
 use askama::Template;
 use axum::{

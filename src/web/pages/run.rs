@@ -14,6 +14,7 @@ use super::{
     rerun::address,
     run_url,
     runs::{event_words, first_line, web_link},
+    trigger::{self, LinkView},
 };
 use crate::{
     engine::{self, rerun::carry::ended_well, title::carried_words, worst},
@@ -64,6 +65,8 @@ struct RunPage {
     /// What the forge has not taken: under which name, and why.
     untold: Vec<(String, String)>,
     receivers: Vec<ReceiverView>,
+    /// The job that has started it.
+    starter: Option<LinkView>,
     diagnostics: Vec<DiagnosticView>,
     stages: Vec<StageView>,
 }
@@ -154,6 +157,8 @@ struct JobView {
     took: Option<Took>,
     outputs: Vec<(String, String)>,
     artifacts: Vec<ArtifactView>,
+    /// The run that it has started.
+    started: Option<LinkView>,
     /// As HTML.
     tail: Vec<String>,
 }
@@ -188,6 +193,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
     let replay_of = tx.replay_of(&run).await?;
     let untold = untold(&mut tx, &run).await?;
     let receivers = receivers(&mut tx, run.id).await?;
+    let starter = trigger::starter(&mut tx, &run).await?;
     let ended = run.state.conclusion().is_some();
     let making = Making { route, run: number, now: web.engine.clock.now(), ended, carried };
     let stages = making.stages(&mut tx, &run).await?;
@@ -220,6 +226,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
         untold,
         receivers,
+        starter,
         replay_of,
         late,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
@@ -355,6 +362,7 @@ impl Making<'_> {
         });
         Ok(JobView {
             artifacts: artifacts.collect(),
+            started: if plan.trigger.is_some() { trigger::started(tx, row.id).await? } else { None },
             name: plan.name.clone(),
             image: plan.shown(),
             mark: Mark::from(&row.state.0),
@@ -407,7 +415,7 @@ fn unstarted(job: &JobPlan, action: &ActionRow) -> JobView {
     };
     let (name, image) = (job.name.clone(), job.shown());
     let (outputs, artifacts, tail) = (Vec::new(), Vec::new(), Vec::new());
-    JobView { name, image, mark, url: None, took: None, outputs, artifacts, tail }
+    JobView { name, image, mark, url: None, took: None, outputs, artifacts, started: None, tail }
 }
 
 /// A stage is as its actions are together.
