@@ -28,6 +28,9 @@ const AT_ONCE: usize = 8;
 /// How many are read from the database at once, and written at once at the most.
 const BATCH: usize = 32;
 
+/// More names of flows than this help nobody who has mistaken one.
+const MOST_NAMES: usize = 100;
+
 /// What a delivery comes to, before it is written.
 pub(super) struct Foreseen {
     /// Whose event it is, if its body says so.
@@ -277,8 +280,11 @@ impl Engine {
         let event = self.begun(forge, start).await?;
         let mut files = forge.flow_files(&event.repository, &event.sha).await?;
         files.retain(|file| start.path.as_ref().is_none_or(|path| *path == file.path));
+        if let Some(flow) = &start.flow {
+            files = of_this_name(files, &event, flow).map_err(Failed::Nothing)?;
+        }
         let circumstances = circumstances(forge, &event, &files).await?;
-        let drafts = draft_started(files, &event, &circumstances, start.flow.as_deref(), self.executor.as_ref());
+        let drafts = draft_started(files, &event, &circumstances, self.executor.as_ref());
         if drafts.runs.is_empty() {
             let reasons: Vec<String> =
                 drafts.unasked.iter().map(|file| format!("{}: {}", file.path, file.reason)).collect();
@@ -420,20 +426,32 @@ fn draft_all(
     Draft::Runs(Drafts { runs, unasked })
 }
 
+/// The file of the flow with this name, or why there is none.
+fn of_this_name(files: Vec<FlowFile>, event: &Event, flow: &str) -> Result<Vec<FlowFile>, String> {
+    let name = |file: &FlowFile| match flow::read(&file.path, &event.repository.name, &file.content) {
+        Ok(flow) => flow.name().to_owned(),
+        Err(_) => flow::name_of(&file.path),
+    };
+    let named: Vec<(String, FlowFile)> = files.into_iter().map(|file| (name(&file), file)).collect();
+    let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).take(MOST_NAMES).collect();
+    if !names.contains(&flow) {
+        let known =
+            if names.is_empty() { "there is none".to_owned() } else { format!("there are {}", names.join(", ")) };
+        return Err(format!("commit {} has no flow {flow}: {known}", event.sha.short()));
+    }
+    Ok(named.into_iter().filter(|(name, _)| name == flow).map(|(_, file)| file).collect())
+}
+
 /// A start makes runs only of what can run: what is wrong with a file was told when it was pushed.
 fn draft_started(
     files: Vec<FlowFile>,
     event: &Event,
     circumstances: &Circumstances,
-    only: Option<&str>,
     executor: &dyn Executor,
 ) -> Drafts {
     let (mut runs, mut unasked): (Vec<Drafted>, _) = (Vec::new(), Vec::new());
     for file in files {
         match draft_one(&file, event, circumstances, &Given::default(), executor) {
-            Ok(draft) if only.is_some_and(|only| only != draft.flow) => {
-                unasked.push(Unasked { path: file.path, reason: format!("it is called {}", draft.flow) });
-            }
             Ok(draft) if draft.plan.is_none() => unasked.push(Unasked { path: file.path, reason: draft.reason }),
             Ok(draft) => runs.push(unique(draft, &runs)),
             Err(reason) => unasked.push(Unasked { path: file.path, reason }),

@@ -29,6 +29,8 @@ enum Look {
     Tell(String),
     /// It is over.
     End(Verdict, Vec<String>),
+    /// It is over before its run could begin, which would wait for it.
+    Blocked(String),
 }
 
 /// Why nothing can be started.
@@ -50,6 +52,12 @@ impl Engine {
             Look::Rest => Ok(()),
             Look::Tell(line) => self.tell_of_trigger(action, job, line).await,
             Look::End(verdict, lines) => self.end_trigger(action, place, job, verdict, lines).await,
+            Look::Blocked(message) => {
+                let left = self.stop_trigger(action, job, "the run that it would have waited for", self.now()).await?;
+                let verdict = Verdict::NotTriggered { message };
+                let line = format!("{verdict}; {left}");
+                self.end_trigger(action, place, job, verdict, vec![line]).await
+            }
         }
     }
 
@@ -160,7 +168,7 @@ impl Engine {
         }
         let Some(child) = child else { return Ok(Look::Rest) };
         if let Some(words) = blocked(&mut tx, place, &child).await? {
-            return Ok(failed(words));
+            return Ok(Look::Blocked(words));
         }
         let said =
             tx.podless(place.attempt.id).await?.iter().any(|row| row.job_id == job.id && !row.progress.is_empty());

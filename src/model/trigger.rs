@@ -84,7 +84,7 @@ mod tests {
         let (from, to) = pair("acme/shop", "acme/infra");
         assert_eq!(read("acme/shop=acme/infra"), Ok((None, from.clone(), to.clone())));
         assert_eq!(read("github:acme/shop=acme/infra"), Ok((Some(ForgeKind::Github), from, to)));
-        for text in ["", "acme/shop", "acme/shop=", "hub:acme/shop=acme/infra", "acme/shop=infra"] {
+        for text in ["", "acme/shop", "acme/shop=", "hub:acme/shop=acme/infra", "acme/shop=in fra"] {
             assert!(read(text).is_err_and(|error| error.contains("[forge:]")), "{text}");
         }
     }

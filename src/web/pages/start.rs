@@ -6,11 +6,12 @@ use axum::{
     body::Body,
     response::{IntoResponse as _, Redirect, Response},
 };
+use sha2::{Digest as _, Sha256};
 
 use super::{Failure, Route, find_repository};
 use crate::{
     model::{ManualInput, Wanted},
-    store::{RepositoryRow, Tx},
+    store::{DeliveryFilter, RepositoryRow, Tx},
     web::{
         Web, delivery,
         start::{Startable, start, startable},
@@ -26,6 +27,8 @@ const INPUT: &str = "input.";
 #[derive(Debug)]
 pub(super) struct StartView {
     pub(super) flow: String,
+    /// Names the wish, so that a second click on one page means the first's start.
+    pub(super) wish: String,
     pub(super) branch: String,
     pub(super) inputs: Vec<InputView>,
 }
@@ -43,7 +46,16 @@ pub(super) struct InputView {
 
 /// The forms of a repository's page.
 pub(super) async fn forms(tx: &mut Tx, repository: &RepositoryRow) -> Result<Vec<StartView>, Failure> {
+    let newest = DeliveryFilter {
+        forge: Some(repository.forge),
+        repository: Some(repository.name.clone()),
+        limit: 1,
+        ..DeliveryFilter::default()
+    };
+    // the same until something has become of it, so that a page that is drawn anew is the same page
+    let wish = tx.deliveries(&newest).await?.first().map(|delivery| delivery.id.to_string()).unwrap_or_default();
     let form = |of: Startable| StartView {
+        wish: wish.clone(),
         branch: repository.facts.default_branch.clone(),
         inputs: of.inputs.iter().map(field).collect(),
         flow: of.flow,
@@ -74,7 +86,11 @@ pub(super) async fn press(web: &Web, route: &Route, body: Body) -> Result<Respon
         inputs: given.collect(),
         by: "someone on the repository's page".to_owned(),
     };
-    let wish = delivery::new_wish(web.engine.clock.now());
+    let wish = match fields.contains_key("wish") {
+        // with other inputs it is another wish
+        true => format!("of a page, {}", hex::encode(&Sha256::digest(&body)[..16])),
+        false => delivery::new_wish(web.engine.clock.now()),
+    };
     let of = find_repository(&mut web.engine.store.read().await?, route).await?;
     let id = start(web, &of, &wanted, &wish).await?;
     Ok(Redirect::to(&format!("/deliveries/{id}")).into_response())

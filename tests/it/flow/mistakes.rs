@@ -11,6 +11,7 @@ mod matrix;
 mod receivers;
 mod starts;
 mod text;
+mod triggers;
 
 use containerops::{flow, model::Severity};
 

@@ -289,6 +289,47 @@ fn retries_and_shells_are_written_out() {
 }
 
 #[test]
+fn a_job_that_starts_another_flow_waits_for_it_if_it_does_not_say() {
+    let flow = flow::full_form(&plan(&good("good", "triggers"), push("main")));
+    assert_snapshot!(flow.split("name: ship").nth(1).expect("a stage"), @r#"
+    type: normal
+    needs: [build]
+    sequencing: sequence
+    fail-fast: true
+    actions:
+      - name: shop
+        allow-failure: false
+        jobs:
+          - name: deploy
+            type: trigger
+            trigger:
+              flow: "deploy"
+              inputs: {level: "debug", target: "prod"}
+              wait: 90m
+            timeout: 2h
+            subscriptions:
+              - {"build.build.build[VERSION]": version}
+            allow-failure: false
+          - name: docs
+            type: trigger
+            trigger:
+              flow: "docs"
+              wait: true
+            allow-failure: true
+      - name: infra
+        allow-failure: false
+        jobs:
+          - name: infra
+            type: trigger
+            trigger:
+              flow: "acme/infra/roll"
+              branch: "next"
+              wait: false
+            allow-failure: false
+    "#);
+}
+
+#[test]
 fn receivers_hear_of_failures_and_what_fixed_them_if_they_do_not_say() {
     let flow = flow::full_form(&plan(&good("good", "receivers"), push("main")));
     assert_snapshot!(flow.split("stages:").next().expect("a head"), @r#"

@@ -31,6 +31,7 @@ mod retry;
 mod stages;
 mod starts;
 mod token;
+mod triggers;
 
 /// The smallest flow.
 const SMALL: &str = r#"stages: [{name: test, image: "rust:1", run: cargo test}]"#;

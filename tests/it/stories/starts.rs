@@ -126,13 +126,13 @@ async fn inputs_are_checked_and_what_is_wrong_with_them_starts_nothing() {
     t.starts(&json!({"repository": WIDGET, "flow": "other", "inputs": {"target": "x"}})).await;
     assert!(t.events().await.is_empty());
     assert_eq!(t.checks(&sha), "");
-    assert_snapshot!(t.deliveries().await, @r"
+    assert_snapshot!(t.deliveries().await.replace(sha.short(), "SHA"), @r"
     push: nothing: .containerops.yml: `on` does not name `push`
     manual: nothing: .containerops.yml: input `target` has no default and was not given
     manual: nothing: .containerops.yml: input `level` is one of info, debug; `loud` is none of them
     manual: nothing: .containerops.yml: there is no input `lvl`: there are level, target
     manual: nothing: there is no branch gone in acme/widget
-    manual: nothing: .containerops.yml: it is called ci
+    manual: nothing: commit SHA has no flow other: there are ci
     ");
     let (status, answer) = t.starts(&json!({"repository": "acme/nowhere"})).await;
     assert_eq!(status, StatusCode::NOT_FOUND, "{answer}");
@@ -154,10 +154,21 @@ async fn the_page_of_a_repository_has_a_form_for_each_flow_that_waits_for_a_hand
     ] {
         assert!(page.contains(part), "{part} in\n{page}");
     }
-    let form = "flow=ci&branch=main&input.level=info&input.target=prod+%26+more";
-    let answer = t.http.post(format!("{}/github/{WIDGET}", t.url())).body(form).send().await.expect("an answer");
-    assert!(answer.url().path().starts_with("/deliveries/"), "{}", answer.url());
+    let wish = page.split(r#"name="wish" value=""#).nth(1).and_then(|rest| rest.split('"').next()).expect("a wish");
+    let press = async |fields: &str| {
+        let form = format!("flow=ci&wish={wish}&branch=main&{fields}");
+        let answer = t.http.post(format!("{}/github/{WIDGET}", t.url())).body(form).send().await.expect("an answer");
+        assert!(answer.url().path().starts_with("/deliveries/"), "{}", answer.url());
+        answer.url().path().to_owned()
+    };
+    let first = press("input.level=info&input.target=prod+%26+more").await;
+    assert_eq!(press("input.level=info&input.target=prod+%26+more").await, first, "a second click is no second start");
     t.settle().await;
+    assert_eq!(press("input.level=info&input.target=prod+%26+more").await, first);
+    assert_eq!(t.events().await.len(), 1);
+    assert_ne!(press("input.level=info").await, first, "other inputs are another wish");
+    t.settle().await;
+    assert_eq!(t.events().await.len(), 1, "and these are not all");
     let agent = t.claims("roll").await;
     assert_eq!(agent.work.environments["CO_INPUT_TARGET"], "prod & more");
     agent.exits(0).await;
@@ -207,6 +218,28 @@ async fn flows_that_follow_each_other_in_a_circle_run_once_each() {
         "flow: nothing: .containerops/one.yml: it has run already on the way here: acme/widget/one, then acme/widget/two"
     ));
     assert!(t.checks(&sha).contains("success containerops/two/push"));
+}
+
+#[tokio::test]
+async fn no_more_than_eight_flows_follow_each_other() {
+    let t = Tester::start().await;
+    let text = |n: usize| {
+        let on = if n == 1 { "push".to_owned() } else { format!("{{flow: acme/widget/f{}}}", n - 1) };
+        format!("on: {on}\nstages: [{{name: s{n}, image: \"i:1\", run: make}}]")
+    };
+    let files: Vec<(String, String)> = (1..=9).map(|n| (format!(".containerops/f{n}.yml"), text(n))).collect();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (path.as_str(), text.as_bytes())).collect();
+    t.github.commit(WIDGET, "main", &files);
+    t.deliver(t.github.push(WIDGET, "main")).await;
+    t.settle().await;
+    for n in 1..=8 {
+        t.ends(&format!("s{n}")).await;
+    }
+    assert_eq!(t.events().await.len(), 8);
+    let last = t.deliveries().await;
+    let last = last.lines().last().expect("a delivery");
+    assert!(last.starts_with("flow: nothing: .containerops/f9.yml: 8 flows have started each other"), "{last}");
+    t.read_writes();
 }
 
 #[tokio::test]
