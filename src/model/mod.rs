@@ -4,6 +4,7 @@
 //! [`Event`] at one commit. What a run will do is its [`Plan`], fixed when the run is made.
 
 mod approval;
+mod comment;
 mod concurrency;
 mod event;
 mod finding;
@@ -25,6 +26,7 @@ mod time;
 mod verdict;
 
 pub use approval::{Answer, Approval, Approver, Question, Via};
+pub use comment::{Comment, CommentPlace, Order, Role, Thread, Verb, orders};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
 pub use finding::{Finding, Health};

@@ -112,6 +112,17 @@ async fn make_every_call(github: &Github, repository: &Repository, sha: &Sha) {
     github.shown(repository, sha).await.expect("Prism takes it");
 }
 
+/// What comments need: who wrote them, and their answers.
+async fn make_every_call_of_comments(github: &Github, repository: &Repository, sha: &Sha) {
+    github.role(repository, "octocat").await.expect("Prism takes it");
+    for thread in [Thread::PullRequest(17), Thread::Commit(sha.clone())] {
+        let place = CommentPlace { repository: repository.clone(), thread, id: 1 };
+        for (words, again) in [("", false), ("it is over", false), ("it is over", true)] {
+            github.reply(&place, (words, "<!-- 1 -->"), again).await.expect("Prism takes it");
+        }
+    }
+}
+
 /// What the sweep asks: as the App about all, with a token about each repository's hook.
 async fn make_every_call_of_the_sweep(github: &Github, repository: &Repository, sha: &Sha) {
     let recall = github.recall().expect("it has credentials");
@@ -149,6 +160,7 @@ async fn githubs_own_description_takes_every_call() {
         let mut repository = crate::github::pushed(&github, &model, "main").repository;
         repository.installation = None;
         make_every_call(&github, &repository, &sha).await;
+        make_every_call_of_comments(&github, &repository, &sha).await;
         make_every_call_of_the_sweep(&github, &repository, &sha).await;
     }
     let seen = seen.lock().expect("nobody panics here");
