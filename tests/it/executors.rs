@@ -54,6 +54,7 @@ at!(
         what_a_job_leaves_behind_goes_with_it,
         a_job_that_takes_too_much_memory_is_told_so,
         images_start_by_their_own_entrypoint_and_user,
+        a_file_and_components_of_the_original_run_unchanged,
         an_image_that_does_not_exist_is_the_authors_mistake,
     ]
 );
@@ -71,6 +72,7 @@ at!(
         what_a_job_leaves_behind_goes_with_it,
         a_job_that_takes_too_much_memory_is_told_so,
         images_start_by_their_own_entrypoint_and_user,
+        a_file_and_components_of_the_original_run_unchanged,
         an_image_that_does_not_exist_is_the_authors_mistake,
     ]
 );
