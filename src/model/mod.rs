@@ -19,6 +19,7 @@ mod plan;
 mod report;
 mod rerun;
 mod retry;
+mod service;
 mod start;
 mod state;
 mod time;
@@ -45,6 +46,7 @@ pub use plan::{
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
 pub use retry::{Retry, RetryOn};
+pub use service::{Check, Ready, Service};
 pub use start::{ManualInput, Schedule, Start, Starter, Wanted};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};

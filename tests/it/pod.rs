@@ -13,6 +13,7 @@ use containerops::{
 /// Two jobs.
 pub(crate) fn placement() -> Placement {
     let container = |place: i64| Container {
+        service: None,
         job: JobId::from_i64(100 + place),
         name: format!("job-{place}"),
         image: format!("registry.example/team/image-{place}@sha256:00"),
@@ -20,6 +21,8 @@ pub(crate) fn placement() -> Placement {
         token: format!("secret-token-{place}").into(),
     };
     Placement {
+        runtime: None,
+        node: Default::default(),
         attempt: AttemptId::from_i64(1),
         run: RunId::from_i64(2),
         repository: "acme/shop".to_owned(),

@@ -80,6 +80,7 @@ pub(crate) struct Ran {
 
 pub(crate) fn work(start: Start) -> Work {
     Work {
+        ready: None,
         job: JobId::from_i64(7),
         start,
         environments: [("GREETING".to_owned(), "hello".to_owned())].into(),

@@ -12,6 +12,7 @@ use insta::assert_snapshot;
 
 fn record(cause: Cause) -> EndRecord {
     EndRecord {
+        ready: None,
         job: JobId::from_i64(1),
         cause,
         started: None,

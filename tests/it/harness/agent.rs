@@ -137,6 +137,7 @@ impl<'t> Agent<'t> {
         let lines = self.log.split_inclusive(|&byte| byte == b'\n').count() as u64;
         let sha256 = hex::encode(Sha256::digest(&self.log));
         EndRecord {
+            ready: None,
             job: self.work.job,
             cause,
             started: Some(self.t.clock.now()),
