@@ -416,6 +416,7 @@ fn reason_of(plan: &ActionPlan, ends: &[Verdict]) -> String {
     match (end, plan.service(place)) {
         (Verdict::Success { warning: None }, _) => String::new(),
         (Verdict::Success { .. }, Some(_)) => gone,
+        (Verdict::Cancelled { .. } | Verdict::RunTimedOut, Some(_)) => end.to_string(),
         (_, Some(_)) => format!("service `{}`: {end}", job.name),
         (_, None) => {
             let gone = if gone.is_empty() { gone } else { format!("; {gone}") };

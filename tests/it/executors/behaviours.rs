@@ -191,3 +191,62 @@ pub(super) async fn an_image_that_does_not_exist_is_the_authors_mistake<P: Place
     assert!(reason.starts_with(&format!("image {image} not found: ")), "{reason}");
     server.until_no_attempt_is_left().await;
 }
+
+/// All names and ports are this test's own: on an engine without a network of its own they are the machine's.
+pub(super) async fn services_run_beside_jobs_until_the_last_has_ended<P: Place>(server: Server<P>) {
+    let flow = r#"
+environments: {WORD: hello}
+stages:
+  - name: talk
+    services:
+      - {name: greeter, image: busybox, run: "mkdir /tmp/www; echo $WORD from $CO_JOB > /tmp/www/index.html; sleep 1; exec httpd -f -p 18231 -h /tmp/www", ready: {tcp: 18231, within: 30s}}
+    jobs:
+      - {name: first, image: busybox, run: "wget -qO- http://greeter:18231/; cp README built"}
+      - {name: second, type: service, image: busybox, run: "cat built; exec nc -lk -p 18232 -e echo hi", ready: {command: "test -e built"}}
+      - {name: last, image: busybox, run: "wget -qO- http://127.0.0.1:18231/; ls /containerops/token; exit 3"}
+"#;
+    let story = server.end(server.push(flow).await).await;
+    let mut logs = String::new();
+    for job in ["first", "last", "greeter", "second"] {
+        let text = server.text(&story, &format!("talk/talk/{job}")).await;
+        let lines = text.lines().filter(|line| !line.starts_with("ready after"));
+        logs += &lines.map(|line| format!("{job}: {line}\n")).collect::<String>();
+    }
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(story.told(), @"");
+        insta::assert_snapshot!(logs, @"");
+    }
+    server.until_no_attempt_is_left().await;
+}
+
+pub(super) async fn services_that_are_not_ready_fail_their_action<P: Place>(server: Server<P>) {
+    let flow = r#"
+stages:
+  - name: check
+    sequencing: parallel
+    fail-fast: false
+    actions:
+      - name: dies
+        services: [{name: db, image: busybox, run: "echo no room; exit 7", ready: {tcp: 18241}}]
+        jobs: [{name: test, image: busybox, run: echo never}]
+      - name: never
+        services: [{name: db, image: busybox, run: exec sleep 600, ready: {tcp: 18242, within: 1s}}]
+        jobs: [{name: test, image: busybox, run: echo never}]
+      - name: early
+        services: [{name: db, image: busybox, run: "sleep 0.5; exit 5"}]
+        jobs: [{name: test, image: busybox, run: "sleep 1; exit 4"}]
+"#;
+    let story = server.end(server.push(flow).await).await;
+    let words = story.told();
+    let told: String = words
+        .lines()
+        .map(|line| match line.split_once(" after ") {
+            Some((begin, end)) => format!("{begin} after …{}\n", end.split_once(", ").map_or("", |(_, rest)| rest)),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(told, @"");
+    }
+    server.until_no_attempt_is_left().await;
+}
