@@ -74,29 +74,38 @@ pub struct Standing<'a> {
 
 /// What a service's end is called, by what a job's would be.
 pub fn end(found: Verdict, standing: &Standing<'_>) -> Verdict {
-    match found {
-        Verdict::Cancelled { .. } | Verdict::RunTimedOut if !standing.jobs_ended => found,
+    if standing.jobs_ended {
         // nobody needs it any more, however it went down
-        _ if standing.jobs_ended => Verdict::success(),
-        Verdict::Success { .. }
-        | Verdict::Exit { .. }
-        | Verdict::Signal { .. }
-        | Verdict::ResultFalse { .. }
-        | Verdict::StatusFalse { .. }
-            if !standing.was_ready =>
-        {
-            let how = match found {
-                Verdict::Success { .. } => "exit code 0".to_owned(),
-                other => other.to_string(),
-            };
-            let waited = match &standing.ready.check {
-                Check::Started => String::new(),
-                check => format!(", while {check} was waited for"),
-            };
-            Verdict::NotReady { message: format!("{how} after {}{waited}", Span(standing.ran)) }
-        }
-        found => found,
+        return Verdict::success();
     }
+    let how = match &found {
+        Verdict::Success { .. } => "exit code 0".to_owned(),
+        Verdict::Exit { .. } | Verdict::Signal { .. } | Verdict::ResultFalse { .. } | Verdict::StatusFalse { .. } => {
+            found.to_string()
+        }
+        Verdict::NoResult
+        | Verdict::OutOfMemory { .. }
+        | Verdict::TimedOut { .. }
+        | Verdict::Cancelled { .. }
+        | Verdict::Skipped { .. }
+        | Verdict::OutOfDisk { .. }
+        | Verdict::RunTimedOut
+        | Verdict::CannotStart { .. }
+        | Verdict::NotKept { .. }
+        | Verdict::ImageNotFound { .. }
+        | Verdict::ImageDenied { .. }
+        | Verdict::ImageInvalid { .. }
+        | Verdict::Refused { .. }
+        | Verdict::NotDeployed { .. }
+        | Verdict::NotReady { .. }
+        | Verdict::Infrastructure { .. } => return found,
+    };
+    if standing.was_ready {
+        return found;
+    }
+    let check = &standing.ready.check;
+    let waited = if *check == Check::Started { String::new() } else { format!(", while {check} was waited for") };
+    Verdict::NotReady { message: format!("{how} after {}{waited}", Span(standing.ran)) }
 }
 
 impl Engine {

@@ -429,9 +429,9 @@ fn reason_of(plan: &ActionPlan, ends: &[Verdict]) -> String {
 /// The words for services that did not last as long as the jobs.
 fn gone_services(plan: &ActionPlan, ends: &[Verdict]) -> String {
     let services = plan.services.iter().zip(ends.iter().skip(plan.jobs.len()));
-    let gone = services.filter_map(|(service, end)| match end {
-        Verdict::Success { warning: Some(words) } => Some(format!("service `{}` {words}", service.job.name)),
-        _ => None,
+    let gone = services.filter_map(|(service, end)| {
+        let Verdict::Success { warning: Some(words) } = end else { return None };
+        Some(format!("service `{}` {words}", service.job.name))
     });
     gone.collect::<Vec<_>>().join("; ")
 }

@@ -46,7 +46,7 @@ async fn an_engine_has_no_nodes_to_choose_from() {
     let server = Server::at(engine).await;
     let flow = "stages:\n  - {name: check, image: busybox, run: \"true\", node: {arch: arm64}}\n";
     let story = server.end(server.push(flow).await).await;
-    insta::assert_snapshot!(story.run.reason, @"");
+    insta::assert_snapshot!(story.run.reason, @"the docker executor cannot do this: action check.check: there is one machine, and no node to choose by arch=arm64");
 }
 
 #[tokio::test]

@@ -105,7 +105,7 @@ impl<'t> Agent<'t> {
     }
 
     /// The service is ready, and says so.
-    pub(crate) async fn is_ready(mut self) -> Self {
+    pub(crate) async fn gets_ready(mut self) -> Self {
         self.ready = Some(self.t.clock.now());
         self.says_ready().await;
         self.t.settle().await;

@@ -38,7 +38,7 @@ async fn a_job_starts_when_its_service_is_ready_and_the_service_stops_when_it_ha
     assert!(Agent::waits(&t, "test").await);
     let page = t.page("/github/acme/widget/runs/1").await;
     assert!(page.contains("service, waits for TCP port 5432"), "{page}");
-    let db = db.is_ready().await;
+    let db = db.gets_ready().await;
     let test = t.claims("test").await;
     assert!(test.work.source.is_some());
     assert_eq!(db.hears().await, HeartbeatAnswer::GoOn);
@@ -113,7 +113,7 @@ async fn a_service_that_is_not_ready_in_time_fails_its_action_with_what_was_wait
 async fn a_service_that_dies_beside_its_job_is_told_and_the_job_decides() {
     let t = Tester::start().await;
     let sha = t.push("main", FLOW).await;
-    let db = t.claims(DB).await.is_ready().await;
+    let db = t.claims(DB).await.gets_ready().await;
     let test = t.claims("test").await;
     db.exits(137).await;
     assert_eq!(t.check(&sha, ACTION).state, "in_progress");
@@ -123,7 +123,7 @@ async fn a_service_that_dies_beside_its_job_is_told_and_the_job_decides() {
     failure containerops/ci/push/test/test: failure: exit code 1; service `db` ended while jobs ran: exit code 137
     ");
     let again = t.push("main", FLOW).await;
-    let db = t.claims(DB).await.is_ready().await;
+    let db = t.claims(DB).await.gets_ready().await;
     let test = t.claims("test").await;
     db.ends(Cause::Signal { signal: 11 }).await;
     test.exits(0).await;
@@ -153,7 +153,7 @@ async fn its_end_record_says_that_it_was_ready_if_nothing_else_was_heard() {
 async fn that_it_is_ready_outlives_the_server_and_may_be_said_twice() {
     let t = Tester::start().await;
     let sha = t.push("main", FLOW).await;
-    let db = t.claims(DB).await.is_ready().await;
+    let db = t.claims(DB).await.gets_ready().await;
     t.restart().await;
     db.says_ready().await;
     t.claims("test").await.exits(0).await;
@@ -177,7 +177,7 @@ stages:
     assert!(Agent::waits(&t, "test.test.web").await);
     t.run_the_job("test.test.build", 0).await;
     assert!(Agent::waits(&t, "test.test.check").await);
-    let web = t.claims("test.test.web").await.is_ready().await;
+    let web = t.claims("test.test.web").await.gets_ready().await;
     t.run_the_job("test.test.check", 0).await;
     web.stops().await;
     assert_snapshot!(t.attempts().await, @"test/test 1: success (0 bytes) success (0 bytes) success (0 bytes)");
@@ -219,7 +219,7 @@ async fn what_asks_for_a_failure_runs_after_a_service_failed() {
 async fn a_cancelled_run_stops_its_services_too() {
     let t = Tester::start().await;
     let sha = t.push("main", FLOW).await;
-    let db = t.claims(DB).await.is_ready().await;
+    let db = t.claims(DB).await.gets_ready().await;
     let test = t.claims("test").await;
     t.cancel("Ada").await;
     for agent in [test, db] {
@@ -268,7 +268,7 @@ async fn a_service_that_dies_with_its_pod_is_tried_again_with_it() {
     let _lost = t.claims(DB).await;
     t.pods.dies("test.test", Infrastructure::Evicted, "low on memory");
     t.settle().await;
-    let db = t.claims(DB).await.is_ready().await;
+    let db = t.claims(DB).await.gets_ready().await;
     t.run_the_job("test", 0).await;
     db.stops().await;
     assert_snapshot!(t.attempts().await, @r"
@@ -304,7 +304,7 @@ async fn a_service_whose_agent_never_comes_or_falls_silent_is_not_waited_for_for
 async fn a_service_that_does_not_stop_is_taken_away_and_changes_nothing() {
     let t = Tester::start().await;
     let sha = t.push("main", FLOW).await;
-    let _db = t.claims(DB).await.is_ready().await;
+    let _db = t.claims(DB).await.gets_ready().await;
     t.run_the_job("test", 0).await;
     t.pods.runs("test.test");
     t.passes(Duration::from_secs(90)).await;
