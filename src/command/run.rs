@@ -75,7 +75,7 @@ pub struct Args {
 /// # Errors
 /// If this is no repository, there is no flow file, or a part cannot be set up.
 pub fn run(mut args: Args) -> Result<ExitCode> {
-    serve::log_to_stderr(if args.verbose { "info" } else { "error" });
+    serve::log_to_stderr(if args.verbose { "info" } else { "error" }, serve::Lines::ForPeople);
     let files = match args.file.take() {
         Some(file) => vec![file],
         None => local::flow_files(Path::new("."))?,
@@ -159,7 +159,9 @@ async fn set_up(here: Here, wanted: &Wanted, data: &Path) -> Result<(App, TcpLis
     let url = format!("http://{}", listener.local_addr()?);
     let forges: BTreeMap<ForgeKind, Arc<dyn Forge>> = BTreeMap::from([(ForgeKind::Git, Arc::new(here) as _)]);
     let limits = engine::Settings { given: wanted.given.clone(), ..app::limits(&settings, &url) };
-    Ok((App::with_forges(&settings, forges, limits).await?, listener))
+    let app = App::with_forges(&settings, forges, limits).await?;
+    place::is_there(&app.engine).await?;
+    Ok((app, listener))
 }
 
 /// Starts the runs and shows them to their end, which an interrupt brings about.
