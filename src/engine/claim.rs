@@ -89,10 +89,13 @@ pub(super) async fn may_start(tx: &mut Tx, place: &Place, job: &JobRow) -> Resul
 
 /// What is wrong with an agent of this protocol, and what to do about it.
 pub(super) fn stranger(protocol: u32) -> String {
+    let (oldest, newest) = (protocol::OLDEST, protocol::VERSION);
+    let why = match protocol::is_spoken(protocol) {
+        true => "which knows no services".to_owned(),
+        false => format!("and this server speaks {oldest} to {newest}"),
+    };
     format!(
-        "the agent speaks protocol {protocol}, and this server speaks {} to {}: let \
-         CONTAINEROPS_KUBERNETES_AGENT_IMAGE name the image of the server's own release",
-        protocol::OLDEST,
-        protocol::VERSION
+        "the agent speaks protocol {protocol}, {why}: let CONTAINEROPS_KUBERNETES_AGENT_IMAGE name the image of the \
+         server's own release"
     )
 }

@@ -153,13 +153,21 @@ async fn its_end_record_says_that_it_was_ready_if_nothing_else_was_heard() {
 async fn that_it_is_ready_outlives_the_server_and_may_be_said_twice() {
     let t = Tester::start().await;
     let sha = t.push("main", FLOW).await;
-    let db = t.claims(DB).await.gets_ready().await;
+    let db = t.claims(DB).await;
+    t.restart().await;
+    db.claims_again().await;
+    let db = db.gets_ready().await;
     t.restart().await;
     db.says_ready().await;
-    t.claims("test").await.exits(0).await;
+    let test = t.claims("test").await;
+    t.restart().await;
+    test.exits(0).await;
     t.restart().await;
     db.stops().await;
+    t.restart().await;
+    t.settle().await;
     assert_eq!(t.check(&sha, RUN).state, "success");
+    assert_eq!(t.pods.most_placed(), 1);
 }
 
 #[tokio::test]
@@ -322,7 +330,11 @@ async fn an_agent_that_knows_no_services_is_refused_with_words() {
     let call = t.http.post(format!("{}/agent/v1/claim", t.url())).bearer_auth(token).json(&request);
     assert_eq!(call.send().await.expect("an answer").status(), StatusCode::BAD_REQUEST);
     t.settle().await;
-    assert!(t.check(&sha, ACTION).title.contains("the agent speaks protocol 1"), "{}", t.check(&sha, ACTION).title);
+    assert!(
+        t.check(&sha, ACTION).title.contains("the agent speaks protocol 1, which knows no services"),
+        "{}",
+        t.check(&sha, ACTION).title
+    );
 }
 
 #[tokio::test]
