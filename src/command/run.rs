@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use super::{event::EventArgs, local, serve};
 use crate::{
     app::{self, App},
-    engine::{self, Engine},
+    engine::{self, Engine, Tells},
     flow::{self, Given},
     forge::Forge,
     model::{Clock, Conclusion, DeliveryState, ForgeKind, RunId, Time},
@@ -158,7 +158,7 @@ async fn set_up(here: Here, wanted: &Wanted, data: &Path) -> Result<(App, TcpLis
     let listener = place::listen(&settings).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let forges: BTreeMap<ForgeKind, Arc<dyn Forge>> = BTreeMap::from([(ForgeKind::Git, Arc::new(here) as _)]);
-    let limits = engine::Settings { given: wanted.given.clone(), ..app::limits(&settings, &url) };
+    let limits = engine::Settings { given: wanted.given.clone(), tells: Tells::Nobody, ..app::limits(&settings, &url) };
     let app = App::with_forges(&settings, forges, limits).await?;
     place::is_there(&app.engine).await?;
     Ok((app, listener))

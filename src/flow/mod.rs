@@ -43,6 +43,7 @@ mod node;
 mod paths;
 mod placing;
 mod quantity;
+mod receivers;
 mod render;
 mod resources;
 mod retry;

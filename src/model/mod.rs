@@ -3,6 +3,7 @@
 //! A *flow* has *stages*, a stage has *actions*, an action has *jobs*; a *run* is one execution of a flow for one
 //! [`Event`] at one commit. What a run will do is its [`Plan`], fixed when the run is made.
 
+mod address;
 mod approval;
 mod concurrency;
 mod event;
@@ -16,6 +17,7 @@ mod late;
 mod name;
 mod number;
 mod plan;
+mod receiver;
 mod report;
 mod rerun;
 mod retry;
@@ -25,6 +27,7 @@ mod state;
 mod time;
 mod verdict;
 
+pub use address::is_public;
 pub use approval::{Answer, Approval, Approver, Question, Via};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
@@ -43,6 +46,7 @@ pub use plan::{
     ActionPlan, Artifact, Cache, CacheHit, Cell, Checkout, Diagnostic, Download, JobPlan, KeepOn, Output, Plan,
     PlanDigest, Program, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,
 };
+pub use receiver::{Good, News, Receiver, Way};
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
 pub use retry::{Retry, RetryOn};

@@ -1,22 +1,16 @@
 //! Manifests behind URLs: with a limit for size and time, and never from an address that only machines inside can
 //! reach, unless the administrator has listed it. What a flow file names is not to look around in our network.
 
-use std::{
-    net::{IpAddr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use reqwest::{
-    dns::{Addrs, Name, Resolve, Resolving},
-    redirect::Policy,
-};
-use url::{Host, Url};
+use reqwest::redirect::Policy;
+use url::Url;
 
 use super::{
     Trouble,
     manifest::{BYTES_MAX, File},
 };
+use crate::reach::{self, is_listed, refusal};
 
 /// All of it: names, connections, redirects, bytes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -36,7 +30,7 @@ impl Addresses {
         let prefixes = Arc::new(prefixes);
         let agent = concat!("containerops/", env!("CARGO_PKG_VERSION"));
         let builder = || reqwest::Client::builder().user_agent(agent).timeout(LIMIT).no_proxy();
-        let public = builder().dns_resolver(Arc::new(PublicOnly)).redirect(Policy::custom(|attempt| {
+        let public = reach::public_only(builder()).redirect(Policy::custom(|attempt| {
             if attempt.previous().len() > REDIRECTS {
                 return attempt.error("too many redirects");
             }
@@ -89,135 +83,8 @@ async fn body(url: &str, mut answer: reqwest::Response) -> Result<Vec<u8>, Troub
 }
 
 fn unread(url: &str, error: &reqwest::Error) -> Trouble {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    let why = causes.last().map_or_else(|| error.to_string(), ToString::to_string);
+    let why = reach::cause(error);
     let message = format!("{url} cannot be read: {why}");
     // whoever is not to be asked will not be asked later either
-    if error.is_redirect() || why == PRIVATE { Trouble::Never(message) } else { Trouble::Later(message) }
-}
-
-const PRIVATE: &str = "it leads to a private address, which the server's administrator has not listed";
-
-/// Why an address that nobody has listed is not asked.
-fn refusal(url: &Url) -> Option<&'static str> {
-    let is_private = match url.host() {
-        Some(Host::Ipv4(address)) => !is_public(address.into()),
-        Some(Host::Ipv6(address)) => !is_public(address.into()),
-        Some(Host::Domain(_)) => false,
-        None => true,
-    };
-    match url.scheme() {
-        _ if is_private => Some(PRIVATE),
-        "https" => None,
-        _ => Some("it is not encrypted, and the server's administrator has not listed it"),
-    }
-}
-
-/// A prefix ends where a part of the address does, so that `https://a` is not the beginning of `https://a.evil`.
-fn is_listed(url: &Url, prefixes: &[String]) -> bool {
-    prefixes.iter().any(|prefix| {
-        let rest = url.as_str().strip_prefix(prefix.as_str());
-        rest.is_some_and(|rest| prefix.ends_with('/') || rest.is_empty() || rest.starts_with(['/', '?']))
-    })
-}
-
-/// Finds addresses by names, and leaves out the private ones: what is connected to is what was looked at.
-struct PublicOnly;
-
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let public: Vec<SocketAddr> = found.into_iter().filter(|address| is_public(address.ip())).collect();
-            match public.is_empty() {
-                true => Err(PRIVATE.into()),
-                false => Ok(Box::new(public.into_iter()) as Addrs),
-            }
-        })
-    }
-}
-
-/// Whether everybody could reach an address.
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_multicast()
-                || v4.is_documentation()
-                || matches!((a, b, c), (0, ..) | (100, 64..=127, _) | (192, 0, 0) | (198, 18..=19, _) | (240.., ..)))
-        }
-        IpAddr::V6(v6) => match embedded(v6) {
-            Some(v4) => is_public(v4),
-            // of all that is handed out, everything else is local, special or unknown
-            None => v6.segments()[0] & 0xe000 == 0x2000 && !matches!(v6.segments(), [0x2001, 0 | 0xdb8, ..]),
-        },
-    }
-}
-
-/// The IPv4 address within one that only leads to it.
-fn embedded(address: Ipv6Addr) -> Option<IpAddr> {
-    let [a, b, c, d, e, f, g, h] = address.segments();
-    let v4 = |high: u16, low: u16| IpAddr::from([(high >> 8) as u8, high as u8, (low >> 8) as u8, low as u8]);
-    match [a, b, c, d, e, f] {
-        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => Some(v4(g, h)),
-        [0x2002, high, low, ..] => Some(v4(high, low)),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_everybody_can_reach_is_public() {
-        for private in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "255.255.255.255",
-            "224.0.0.1",
-            "198.18.0.1",
-            "::",
-            "::1",
-            "fe80::1",
-            "fd00::1",
-            "ff02::1",
-            "::ffff:10.0.0.1",
-            "::ffff:169.254.169.254",
-            "64:ff9b::7f00:1",
-            "2002:7f00:1::",
-            "2001:db8::1",
-        ] {
-            assert!(!is_public(private.parse().expect(private)), "{private}");
-        }
-        for public in ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "::ffff:1.1.1.1"] {
-            assert!(is_public(public.parse().expect(public)), "{public}");
-        }
-    }
-
-    #[test]
-    fn what_nobody_has_listed_is_encrypted_and_public() {
-        let asked = |url: &str| refusal(&Url::parse(url).expect(url)).is_none();
-        assert!(asked("https://example.org/app.yaml") && asked("https://1.1.1.1/"));
-        for url in
-            ["http://example.org/", "https://127.0.0.1/", "https://[::1]/", "https://2130706433/", "https://0x7f.1/"]
-        {
-            assert!(!asked(url), "{url}");
-        }
-        let prefixes = ["https://artifacts.internal".to_owned(), "http://10.0.0.7/manifests/".to_owned()];
-        let listed = |url: &str| is_listed(&Url::parse(url).expect(url), &prefixes);
-        assert!(listed("https://artifacts.internal/a.yaml") && listed("http://10.0.0.7/manifests/a.yaml"));
-        for url in ["https://artifacts.internal.evil/", "https://artifacts.internal:1/", "http://10.0.0.7/else"] {
-            assert!(!listed(url), "{url}");
-        }
-        assert!(!listed("http://10.0.0.7/manifests/../else"), "a URL is read before it is compared");
-    }
+    if error.is_redirect() || why == reach::PRIVATE { Trouble::Never(message) } else { Trouble::Later(message) }
 }

@@ -8,6 +8,7 @@ mod later;
 mod levels;
 mod links;
 mod matrix;
+mod receivers;
 mod services;
 mod starts;
 mod text;
