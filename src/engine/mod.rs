@@ -29,6 +29,7 @@ mod bundle;
 pub mod cache;
 mod circumstances;
 mod claim;
+mod comment;
 mod contact;
 pub mod control;
 pub mod drive;

@@ -5,6 +5,7 @@
 
 mod address;
 mod approval;
+mod comment;
 mod concurrency;
 mod event;
 mod finding;
@@ -29,6 +30,7 @@ mod verdict;
 
 pub use address::is_public;
 pub use approval::{Answer, Approval, Approver, Question, Via};
+pub use comment::{Comment, CommentPlace, Order, Role, Thread, Verb, orders};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
 pub use finding::{Finding, Health};

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod caches;
+mod comments;
 mod component_events;
 mod conditions;
 mod contact;
