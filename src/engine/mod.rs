@@ -10,6 +10,7 @@
 //! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
 //! - `pin`: what its images are, by digest;
 //! - [`kubectl`]: jobs without a container, whose work the engine does itself;
+//! - [`service`]: what runs beside jobs, and when they may start;
 //! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
 //! - `contact`: what it means that an agent is silent;
 //! - `bundle`: the artifacts that agents put and fetch; [`cache`]: the caches; [`shelf`]: how people read them;
@@ -50,6 +51,7 @@ mod replay;
 pub mod rerun;
 mod retry;
 mod seal;
+pub mod service;
 mod settle;
 pub mod shelf;
 pub mod source;

@@ -29,6 +29,7 @@ mod registry;
 mod reports;
 mod rerun;
 mod retry;
+mod services;
 mod stages;
 mod starts;
 mod token;
