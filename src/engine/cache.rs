@@ -43,6 +43,9 @@ impl Engine {
     /// The caches that a job is to restore and to keep.
     pub(super) fn caches(&self, place: &Place, job: &JobRow) -> Result<Vec<Cached>> {
         let action = place.plan()?;
+        if job.is_service() {
+            return Ok(Vec::new());
+        }
         let last = action.jobs.len().saturating_sub(1) as i64;
         let cached = |cache: &Cache| Cached {
             name: cache.name.clone(),

@@ -1,6 +1,6 @@
 //! Claims: an agent asks for its job's turn. Most are answered "not yet", and then nothing is written.
 
-use super::{Engine, Result, settle::Place, turn::Denied};
+use super::{Engine, Result, service, settle::Place, turn::Denied};
 use crate::{
     agent::protocol::{self, ClaimAnswer, ClaimRequest},
     model::{AttemptState, Infrastructure, JobState, Time, Verdict},
@@ -40,7 +40,8 @@ impl Engine {
         if !tx.bind_session(job.id, &session, now).await? {
             return Err(Denied::Unknown);
         }
-        if !protocol::is_spoken(request.protocol) {
+        let is_too_old = job.is_service() && request.protocol < protocol::WITH_SERVICES;
+        if is_too_old || !protocol::is_spoken(request.protocol) {
             return self.refuse(tx, &job, request.protocol, now).await;
         }
         let answer = self.answer(&mut tx, &job, now).await?;
@@ -79,20 +80,22 @@ impl Engine {
     }
 }
 
-/// Whether all jobs before it have ended, and there is a source to work on.
+/// Whether all jobs before it have ended, its services are ready, and there is a source to work on.
 pub(super) async fn may_start(tx: &mut Tx, place: &Place, job: &JobRow) -> Result<bool> {
-    let jobs = tx.jobs(job.attempt_id).await?;
-    let before = jobs.iter().take_while(|other| other.place < job.place);
-    let is_its_turn = before.into_iter().all(|other| other.state.verdict().is_some());
-    Ok(is_its_turn && place.run.source.is_some())
+    let is_its_turn = service::is_its_turn(&tx.jobs(job.attempt_id).await?, job);
+    // a service starts on an empty workspace, or on one that a job has laid out
+    Ok(is_its_turn && (job.is_service() || place.run.source.is_some()))
 }
 
 /// What is wrong with an agent of this protocol, and what to do about it.
 pub(super) fn stranger(protocol: u32) -> String {
+    let (oldest, newest) = (protocol::OLDEST, protocol::VERSION);
+    let why = match protocol::is_spoken(protocol) {
+        true => "which knows no services".to_owned(),
+        false => format!("and this server speaks {oldest} to {newest}"),
+    };
     format!(
-        "the agent speaks protocol {protocol}, and this server speaks {} to {}: let \
-         CONTAINEROPS_KUBERNETES_AGENT_IMAGE name the image of the server's own release",
-        protocol::OLDEST,
-        protocol::VERSION
+        "the agent speaks protocol {protocol}, {why}: let CONTAINEROPS_KUBERNETES_AGENT_IMAGE name the image of the \
+         server's own release"
     )
 }

@@ -156,7 +156,9 @@ impl Engine {
                 return Ok(failed(format!("nothing was started: {reason}")));
             }
             DeliveryState::Pending => None,
-            DeliveryState::Started { .. } => tx.runs_of_delivery(delivery).await?.into_iter().next(),
+            DeliveryState::Started { .. } | DeliveryState::Obeyed { .. } => {
+                tx.runs_of_delivery(delivery).await?.into_iter().next()
+            }
         };
         if let Some(look) = child.as_ref().and_then(|child| end_of(child, trigger.wait)) {
             return Ok(look);

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Engine, EngineError, Result, inputs,
+    Engine, EngineError, Result, inputs, service,
     settle::{Place, left_out, places},
     verdict::{Evidence, verdict},
 };
 use crate::{
     agent::protocol::{
-        Cause, ChunkError, ClaimAnswer, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX,
+        Cause, ChunkError, ClaimAnswer, EndRecord, Heartbeat, HeartbeatAnswer, JOBS_ENDED, LogAnswer, OUTPUT_VALUE_MAX,
         OUTPUTS_MAX, Outputs, Start, Upload, Work,
     },
     blob::{Blob, Digest},
@@ -121,7 +121,7 @@ impl Engine {
             job: job.id,
             start: start(plan, place),
             environments,
-            source: place.run.source.clone().filter(|_| first && checkout == Checkout::Commit),
+            source: place.run.source.clone().filter(|_| first && !job.is_service() && checkout == Checkout::Commit),
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
@@ -132,6 +132,7 @@ impl Engine {
             artifact_limit: self.settings.artifact_limit,
             caches: self.caches(place, job)?,
             cache_limit: self.settings.cache_limit,
+            ready: place.service(job.place)?.map(|service| service.ready.clone()),
         })))
     }
 
@@ -169,7 +170,7 @@ impl Engine {
     pub(super) fn job_plan<'a>(&self, place: &'a Place, job: &JobRow) -> Result<&'a JobPlan> {
         let at = usize::try_from(job.place).unwrap_or(usize::MAX);
         let broken = || EngineError::Broken(format!("job {} is not in its run's plan", job.id));
-        place.plan()?.jobs.get(at).ok_or_else(broken)
+        place.plan()?.member(at).ok_or_else(broken)
     }
 
     pub(super) async fn value_of(
@@ -292,6 +293,9 @@ impl Engine {
         if let Some(by) = tx.action(attempt.action_id).await?.cancelled_by {
             return Ok(Wish::Stop { by });
         }
+        if now.is_service() && service::jobs_have_ended(&tx.jobs(attempt.id).await?) {
+            return Ok(stop(JOBS_ENDED));
+        }
         Ok(match super::event::stops_in(&mut tx, job.id, self.now()).await? {
             Some(Duration::ZERO) => stop(super::event::ITSELF),
             stops_in => Wish::GoOn { stops_in },
@@ -343,6 +347,9 @@ impl Engine {
             return Ok(self.keep_late_record(tx, &job, record).await?);
         }
         tx.keep_record(job.id, record).await?;
+        if let Some(at) = record.ready.filter(|_| job.is_service()) {
+            tx.service_ready(job.id, at).await?;
+        }
         let place = Place::of(&mut tx, job.attempt_id).await?;
         if record.cause == Cause::Terminated {
             // who ended the pod, and why, the executor tells in a moment
@@ -354,7 +361,11 @@ impl Engine {
         let refusal = super::event::refusal(&mut tx, job.id).await?;
         let strict = place.is_strict(job.place);
         let evidence = Evidence { refusal: refusal.as_deref(), log: super::log::length_of(&job), strict, ..evidence };
-        self.end_job(&mut tx, &job, verdict(&evidence), now).await?;
+        let found = verdict(&evidence);
+        let rows = tx.jobs(job.attempt_id).await?;
+        let job = rows.iter().find(|row| row.id == job.id).unwrap_or(&job);
+        let verdict = self.end_of(&place, &rows, job, found, now);
+        self.end_job(&mut tx, job, verdict, now).await?;
         tx.hurry_action(place.action.id).await?;
         Ok(tx.commit().await?)
     }

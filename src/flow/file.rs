@@ -127,8 +127,10 @@ fn spread(environments: &BTreeMap<String, String>, plan: &mut Plan, root: &Node,
                 let message = format!("cell {} of the matrix has no {}", quoted(&action.shown()), quoted(&missing));
                 reading.findings.error(root.at, message).hint("give it one in `include`");
             }
+            let services = action.services.iter_mut().map(|service| &mut service.job);
             // what starts another flow has no environment
-            for job in action.jobs.iter_mut().filter(|job| job.trigger.is_none()) {
+            let jobs = action.jobs.iter_mut().filter(|job| job.trigger.is_none());
+            for job in jobs.chain(services) {
                 job.environments.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }

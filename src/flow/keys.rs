@@ -34,8 +34,21 @@ pub(super) static STAGE: Level = Level {
 /// One of `actions`.
 pub(super) static ACTION: Level = Level {
     name: "an action",
-    keys: &["name", "title", "when", "allow-failure", "jobs", "cache", "checkout", "matrix", "cell"],
-    later: &["services", "runtime", "node"],
+    keys: &[
+        "name",
+        "title",
+        "when",
+        "allow-failure",
+        "jobs",
+        "cache",
+        "checkout",
+        "matrix",
+        "cell",
+        "services",
+        "runtime",
+        "node",
+    ],
+    later: &[],
     ignored: &["status", "logs"],
 };
 
@@ -66,6 +79,7 @@ pub(super) static JOB: Level = Level {
         "wait",
         "roll-back",
         "trigger",
+        "ready",
     ],
     later: &["secrets", "reports"],
     ignored: &["status", "logs"],
@@ -77,6 +91,18 @@ pub(super) static TRIGGER: Level =
 
 /// `cell`: what `plan` writes of a matrix.
 pub(super) static CELL: Level = Level { name: "`cell`", keys: &["of", "label", "values"], later: &[], ignored: &[] };
+
+/// One of `services`.
+pub(super) static SERVICE: Level = Level {
+    name: "a service",
+    keys: &["name", "image", "endpoint", "run", "command", "shell", "environments", "resources", "ready"],
+    later: &[],
+    ignored: &[],
+};
+
+/// `ready`.
+pub(super) static READY: Level =
+    Level { name: "`ready`", keys: &["tcp", "http", "command", "within"], later: &[], ignored: &[] };
 
 /// One of `inputs`.
 pub(super) static INPUT: Level =

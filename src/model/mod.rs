@@ -5,6 +5,7 @@
 
 mod address;
 mod approval;
+mod comment;
 mod concurrency;
 mod event;
 mod finding;
@@ -21,6 +22,7 @@ mod receiver;
 mod report;
 mod rerun;
 mod retry;
+mod service;
 mod start;
 mod state;
 mod time;
@@ -29,6 +31,7 @@ mod verdict;
 
 pub use address::is_public;
 pub use approval::{Answer, Approval, Approver, Question, Via};
+pub use comment::{Comment, CommentPlace, Order, Role, Thread, Verb, orders};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
 pub use finding::{Finding, Health};
@@ -50,6 +53,7 @@ pub use receiver::{Good, News, Receiver, Way};
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
 pub use retry::{Retry, RetryOn};
+pub use service::{Check, Ready, Service};
 pub use start::{ManualInput, Schedule, Start, Starter, Wanted};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};

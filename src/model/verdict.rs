@@ -117,6 +117,11 @@ pub enum Verdict {
         /// Why.
         message: String,
     },
+    /// A service was not ready in time, or ended before it was. The author's mistake.
+    NotReady {
+        /// What was waited for, for how long, and what came instead.
+        message: String,
+    },
     /// Not the author's doing; the action is tried again, at most twice.
     Infrastructure {
         /// Which.
@@ -158,6 +163,7 @@ impl Verdict {
             | Self::ImageInvalid { .. }
             | Self::NotDeployed { .. }
             | Self::NotTriggered { .. }
+            | Self::NotReady { .. }
             | Self::Refused { .. } => Conclusion::Failure,
             Self::TimedOut { .. } | Self::RunTimedOut => Conclusion::TimedOut,
             Self::Cancelled { .. } => Conclusion::Cancelled,
@@ -181,6 +187,7 @@ impl Verdict {
                  `imagePullSecret` of the namespace's service account, or the nodes' own"
             }
             Self::ImageInvalid { .. } => "write the image as `registry/repository:tag`, in lower case",
+            Self::NotReady { .. } => "its log says more; if it only needs longer, raise `ready: {within: …}`",
             Self::Refused { .. } => "ask for resources that the cluster allows, or ask its operator",
             Self::Infrastructure { kind, .. } => return kind.advice(),
             Self::Success { .. }
@@ -223,6 +230,7 @@ impl fmt::Display for Verdict {
             Self::Refused { message } => write!(f, "refused: {message}"),
             Self::NotDeployed { message } => write!(f, "not deployed: {message}"),
             Self::NotTriggered { message } => f.write_str(message),
+            Self::NotReady { message } => write!(f, "not ready: {message}"),
             Self::Infrastructure { kind, message } => write!(f, "infrastructure: {}: {message}", kind.as_str()),
         }
     }

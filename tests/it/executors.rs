@@ -54,7 +54,10 @@ at!(
         what_a_job_leaves_behind_goes_with_it,
         a_job_that_takes_too_much_memory_is_told_so,
         images_start_by_their_own_entrypoint_and_user,
+        a_file_and_components_of_the_original_run_unchanged,
         an_image_that_does_not_exist_is_the_authors_mistake,
+        services_run_beside_jobs_until_the_last_has_ended,
+        services_that_are_not_ready_fail_their_action,
     ]
 );
 
@@ -71,7 +74,10 @@ at!(
         what_a_job_leaves_behind_goes_with_it,
         a_job_that_takes_too_much_memory_is_told_so,
         images_start_by_their_own_entrypoint_and_user,
+        a_file_and_components_of_the_original_run_unchanged,
         an_image_that_does_not_exist_is_the_authors_mistake,
+        services_run_beside_jobs_until_the_last_has_ended,
+        services_that_are_not_ready_fail_their_action,
     ]
 );
 

@@ -3,6 +3,7 @@
 mod agent;
 mod agent_disk;
 mod agent_log;
+mod agent_ready;
 mod blob;
 mod bundle;
 mod cluster;
@@ -14,6 +15,7 @@ mod doctor;
 mod engine;
 mod executors;
 mod flow;
+mod fuzz;
 mod git;
 mod github;
 mod harness;

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod caches;
+mod comments;
 mod component_events;
 mod conditions;
 mod contact;
@@ -28,6 +29,7 @@ mod registry;
 mod reports;
 mod rerun;
 mod retry;
+mod services;
 mod stages;
 mod starts;
 mod token;

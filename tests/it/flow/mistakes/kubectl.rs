@@ -124,7 +124,7 @@ error: `roll-back` is for a job of type kubectl; this one runs a container
    |                                                                                    ^^^^^^^^^
    = hint: remove it
 
-error: a job's `type` is component, kubectl or trigger; `kubctl` is something else
+error: a job's `type` is component, kubectl, service or trigger; `kubctl` is none of them
    --> kubectl.yml:14:28
    |
 14 |       - {name: kind, type: kubctl, kubectl: app.yaml, namespace: shop}

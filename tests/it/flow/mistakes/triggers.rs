@@ -20,6 +20,13 @@ error: `no flow` is no flow's name
   |                            ^^^^^^^^^
   = hint: `deploy` for one of this repository, `owner/repository/deploy` for another's
 
+error: `in fra/roll` is no flow's name
+  --> triggers.yml:7:28
+  |
+7 |       - {name: c, trigger: "in fra/roll"}
+  |                            ^^^^^^^^^^^^^
+  = hint: `deploy` for one of this repository, `owner/repository/deploy` for another's
+
 error: `trigger` names no `flow`
   --> triggers.yml:8:28
   |
@@ -95,7 +102,7 @@ error: `trigger` is for a job of type trigger; this one does something else
    |                                  ^^^^^^^
    = hint: use a job of its own
 
-error: a job's `type` is component, kubectl or trigger; `triger` is something else
+error: a job's `type` is component, kubectl, service or trigger; `triger` is none of them
    --> triggers.yml:13:25
    |
 13 |       - {name: i, type: triger, trigger: roll}
