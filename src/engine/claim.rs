@@ -41,9 +41,16 @@ impl Engine {
             return Err(Denied::Unknown);
         }
         if !protocol::is_spoken(request.protocol) {
-            return self.refuse(tx, &job, request.protocol, now).await;
+            return self.refuse(tx, &job, stranger(request.protocol), now).await;
         }
         let answer = self.answer(&mut tx, &job, now).await?;
+        if let ClaimAnswer::Run(work) = &answer
+            && work.needs() > request.protocol
+        {
+            // it never began
+            drop(tx);
+            return self.refuse(self.store.write().await?, &job, too_old(request.protocol), now).await;
+        }
         tx.commit().await?;
         Ok((job, answer))
     }
@@ -67,15 +74,15 @@ impl Engine {
         &self,
         mut tx: Tx,
         job: &JobRow,
-        protocol: u32,
+        message: String,
         now: Time,
     ) -> Result<(JobRow, ClaimAnswer), Denied> {
         if job.state.verdict().is_none() {
-            let verdict = Verdict::Infrastructure { kind: Infrastructure::Executor, message: stranger(protocol) };
+            let verdict = Verdict::Infrastructure { kind: Infrastructure::Executor, message: message.clone() };
             self.end_attempt(&mut tx, job.attempt_id, |_| Some(verdict.clone()), now).await?;
             tx.commit().await?;
         }
-        Err(Denied::Protocol(protocol))
+        Err(Denied::Protocol(message))
     }
 }
 
@@ -88,11 +95,14 @@ pub(super) async fn may_start(tx: &mut Tx, place: &Place, job: &JobRow) -> Resul
 }
 
 /// What is wrong with an agent of this protocol, and what to do about it.
-pub(super) fn stranger(protocol: u32) -> String {
-    format!(
-        "the agent speaks protocol {protocol}, and this server speaks {} to {}: let \
-         CONTAINEROPS_KUBERNETES_AGENT_IMAGE name the image of the server's own release",
-        protocol::OLDEST,
-        protocol::VERSION
-    )
+fn stranger(protocol: u32) -> String {
+    let spoken = format!("this server speaks {} to {}", protocol::OLDEST, protocol::VERSION);
+    format!("the agent speaks protocol {protocol}, and {spoken}: {REMEDY}")
 }
+
+/// An agent that would leave out a part of its job's work.
+fn too_old(protocol: u32) -> String {
+    format!("the agent speaks protocol {protocol}, and does not know all that this job is to do: {REMEDY}")
+}
+
+const REMEDY: &str = "let CONTAINEROPS_KUBERNETES_AGENT_IMAGE name the image of the server's own release";

@@ -30,8 +30,8 @@ pub enum Denied {
     #[error("this token is good for nothing (any more)")]
     Unknown,
     /// The agent speaks another protocol: 400.
-    #[error("{}", super::claim::stranger(*.0))]
-    Protocol(u32),
+    #[error("{0}")]
+    Protocol(String),
     /// A log chunk that is none: 400.
     #[error(transparent)]
     Chunk(#[from] ChunkError),
@@ -108,7 +108,7 @@ impl Engine {
         let podless = tx.podless(job.attempt_id).await?;
         let has_workspace = |other: &JobRow| podless.iter().all(|row| row.job_id != other.id);
         let mut before = before.iter().filter(|other| other.place < job.place && has_workspace(other));
-        let first = before.all(|other| other.started.is_none());
+        let first = if before.all(|other| other.started.is_none()) { Turn::First } else { Turn::Later };
         let downloads = match self.downloads(tx, place, plan, job.id).await? {
             Ok(downloads) => downloads,
             Err(words) => return self.cannot_start(tx, job, words, now).await,
@@ -121,7 +121,7 @@ impl Engine {
             job: job.id,
             start: start(plan, place),
             environments,
-            source: place.run.source.clone().filter(|_| first && checkout == Checkout::Commit),
+            source: place.run.source.clone().filter(|_| first == Turn::First && checkout == Checkout::Commit),
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
@@ -130,8 +130,9 @@ impl Engine {
             downloads,
             artifacts: uploads(plan),
             artifact_limit: self.settings.artifact_limit,
-            caches: self.caches(place, job)?,
+            caches: super::cache::caches(place, job, first)?,
             cache_limit: self.settings.cache_limit,
+            strict: plan.strict,
         })))
     }
 
@@ -358,6 +359,13 @@ impl Engine {
         tx.hurry_action(place.action.id).await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// Whether a job finds its action's workspace as it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    First,
+    Later,
 }
 
 /// What is wanted of a running job.

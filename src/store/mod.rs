@@ -45,7 +45,7 @@ pub use artifact::ArtifactRow;
 pub use attempt::AttemptRow;
 pub use bell::{Bell, Change, Listener};
 pub use budget::{Patience, Spent};
-pub use cache::{CacheRow, CacheUseRow};
+pub use cache::{CacheRow, CacheUseRow, KeptCacheRow};
 pub use contact::SilenceRow;
 pub use delivery::{DeliveryFilter, DeliveryRow, DeliveryShown, DeliverySummary, RunDigest};
 pub use examine::examine;

@@ -19,7 +19,7 @@ use crate::{
 const TIDY_MAX: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(200);
 /// The settings of the service that say how an executor is reached; the rest is about a service that stays.
-const OURS: [&str; 8] = [
+const OURS: [&str; 10] = [
     "CONTAINEROPS_LISTEN",
     "CONTAINEROPS_AGENT_",
     "CONTAINEROPS_DOCKER_",
@@ -28,6 +28,8 @@ const OURS: [&str; 8] = [
     "CONTAINEROPS_JOB_TIMEOUT",
     "CONTAINEROPS_RUN_TIMEOUT",
     "CONTAINEROPS_LOG_LIMIT",
+    "CONTAINEROPS_ARTIFACT_LIMIT",
+    "CONTAINEROPS_CACHE_LIMIT",
 ];
 
 /// An executor by name.
