@@ -11,3 +11,20 @@ CREATE TABLE kept_caches (
     PRIMARY KEY (job_id, name)
 );
 CREATE INDEX kept_caches_bundle ON kept_caches (bundle_id);
+
+-- The snapshots that a run needs besides its own: one for each set of options that its actions' checkouts have.
+CREATE TABLE checkouts (
+    run_id  BIGINT NOT NULL REFERENCES runs (id),
+    options TEXT   NOT NULL,
+    source  TEXT,
+    -- what a branch or tag stood for when it was made first
+    sha     TEXT,
+    -- why it can never be made
+    failure TEXT,
+    -- why it could not be made so far; empty: it was not tried
+    trouble TEXT   NOT NULL,
+    due     BIGINT NOT NULL,
+    PRIMARY KEY (run_id, options)
+);
+CREATE INDEX checkouts_source ON checkouts (source) WHERE source IS NOT NULL;
+CREATE INDEX checkouts_due ON checkouts (due) WHERE source IS NULL AND failure IS NULL;

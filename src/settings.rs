@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use crate::model::AllowedNamespace;
 
 /// Every name that is known.
-const NAMES: [&str; 34] = [
+const NAMES: [&str; 35] = [
     "listen",
     "public_url",
     "agent_url",
@@ -32,6 +32,7 @@ const NAMES: [&str; 34] = [
     "github_token",
     "github_api_url",
     "github_url",
+    "github_submodules",
     "git_root",
     "git_webhook_secret",
     "job_timeout",
@@ -133,6 +134,8 @@ pub struct GithubChoice {
     pub api_url: Option<String>,
     /// The pages.
     pub url: Option<String>,
+    /// Patterns of the repositories that any other one may have as a submodule.
+    pub submodules: Vec<String>,
 }
 
 /// Settings that cannot be used.
@@ -328,7 +331,8 @@ impl Values {
         };
         let token = self.get("github_token").map(SecretString::from);
         let (api_url, url) = (self.url("github_api_url")?, self.url("github_url")?);
-        Ok(Some(GithubChoice { webhook_secrets, app, token, api_url, url }))
+        let submodules = self.words("github_submodules");
+        Ok(Some(GithubChoice { webhook_secrets, app, token, api_url, url, submodules }))
     }
 
     fn settings(&self) -> Result<Settings, SettingsError> {

@@ -1,6 +1,6 @@
 //! Claims: an agent asks for its job's turn. Most are answered "not yet", and then nothing is written.
 
-use super::{Engine, Result, settle::Place, turn::Denied};
+use super::{Engine, Result, checkout::Ready, settle::Place, turn::Denied};
 use crate::{
     agent::protocol::{self, ClaimAnswer, ClaimRequest},
     model::{AttemptState, Infrastructure, JobState, Time, Verdict},
@@ -91,7 +91,7 @@ pub(super) async fn may_start(tx: &mut Tx, place: &Place, job: &JobRow) -> Resul
     let jobs = tx.jobs(job.attempt_id).await?;
     let before = jobs.iter().take_while(|other| other.place < job.place);
     let is_its_turn = before.into_iter().all(|other| other.state.verdict().is_some());
-    Ok(is_its_turn && place.run.source.is_some())
+    Ok(is_its_turn && super::checkout::ready(tx, place).await? != Ready::NotYet)
 }
 
 /// What is wrong with an agent of this protocol, and what to do about it.

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Engine, EngineError, Result, inputs,
+    Engine, EngineError, Result,
+    checkout::{self, Ready},
+    inputs,
     settle::{Place, left_out, places},
     verdict::{Evidence, verdict},
 };
@@ -17,7 +19,7 @@ use crate::{
     blob::{Blob, Digest},
     flow::{self, data::MAX_DATA_BYTES},
     model::{
-        ActionState, Artifact, AttemptState, Checkout, EventKind, JobPath, JobPlan, JobState, Program, RunState,
+        ActionState, Artifact, AttemptId, AttemptState, EventKind, JobPath, JobPlan, JobState, Program, RunState,
         Subscription, Time, Verdict,
     },
     store::{Change, JobRow, RunRow, Tx},
@@ -87,7 +89,11 @@ impl Engine {
     /// The job's work; from now on it runs. A subscription to an output that was never written ends it instead.
     async fn work(&self, tx: &mut Tx, place: &Place, job: &JobRow, now: Time) -> Result<ClaimAnswer> {
         let plan = self.job_plan(place, job)?;
-        let checkout = place.plan()?.checkout;
+        let source = match checkout::ready(tx, place).await? {
+            Ready::With(source) => source,
+            Ready::Broken(why) => return self.cannot_start(tx, job, why, now).await,
+            Ready::NotYet => return Ok(ClaimAnswer::Wait),
+        };
         let mut environments = plan.environments.clone();
         for subscription in &plan.subscriptions {
             match self.value_of(tx, place, subscription).await? {
@@ -121,7 +127,7 @@ impl Engine {
             job: job.id,
             start: start(plan, place),
             environments,
-            source: place.run.source.clone().filter(|_| first == Turn::First && checkout == Checkout::Commit),
+            source: source.filter(|_| first == Turn::First),
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
@@ -313,6 +319,12 @@ impl Engine {
                 Some(blob) => Ok(Some(blob)),
                 None => Err(self.make_source_again(&run, asked).await?),
             },
+            Some(_) | None if self.is_checkout(job.attempt_id, asked).await? => {
+                match self.blobs.get(digest).await.map_err(EngineError::from)? {
+                    Some(blob) => Ok(Some(blob)),
+                    None => Err(self.make_source_again(&run, asked).await?),
+                }
+            }
             Some(_) | None => match self.part_of(job.id, asked).await? {
                 None if run.source.is_none() => Err(source_is_made_again()),
                 part => Ok(part),
@@ -320,11 +332,19 @@ impl Engine {
         }
     }
 
+    /// Whether this is the snapshot of the attempt's own checkout.
+    async fn is_checkout(&self, attempt: AttemptId, digest: &str) -> Result<bool> {
+        let mut tx = self.store.read().await?;
+        let place = Place::of(&mut tx, attempt).await?;
+        Ok(checkout::ready(&mut tx, &place).await? == Ready::With(Some(digest.to_owned())))
+    }
+
     /// The snapshot is not where its row says, as after the loss of a disk: the agent asks again until it is.
     async fn make_source_again(&self, run: &RunRow, digest: &str) -> Result<Denied> {
         tracing::warn!(run.id = %run.id, digest, "the snapshot is gone, and is made again");
         let mut tx = self.store.write().await?;
         tx.source_lost(run.id, digest, self.now()).await?;
+        tx.checkout_lost(run.id, digest, self.now()).await?;
         tx.commit().await?;
         Ok(source_is_made_again())
     }

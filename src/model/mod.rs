@@ -3,7 +3,9 @@
 //! A *flow* has *stages*, a stage has *actions*, an action has *jobs*; a *run* is one execution of a flow for one
 //! [`Event`] at one commit. What a run will do is its [`Plan`], fixed when the run is made.
 
+mod address;
 mod approval;
+mod checkout;
 mod concurrency;
 mod event;
 mod finding;
@@ -24,7 +26,9 @@ mod state;
 mod time;
 mod verdict;
 
+pub use address::is_public;
 pub use approval::{Answer, Approval, Approver, Question, Via};
+pub use checkout::{Checkout, CheckoutOptions, Reference, Submodules};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
 pub use finding::{Finding, Health};
@@ -39,8 +43,8 @@ pub use late::Late;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
 pub use plan::{
-    ActionPlan, Artifact, Cache, CacheHit, Cell, Checkout, Diagnostic, Download, JobPlan, KeepOn, Output, Plan,
-    PlanDigest, Program, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,
+    ActionPlan, Artifact, Cache, CacheHit, Cell, Diagnostic, Download, JobPlan, KeepOn, Output, Plan, PlanDigest,
+    Program, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,
 };
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
