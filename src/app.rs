@@ -21,7 +21,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     blob::Blobs,
-    engine::{self, Engine, Key, Parts, kubectl::Deploys},
+    engine::{self, Engine, Key, Parts, Tells, kubectl::Deploys},
     executor::{
         Executor,
         docker::{self, Docker, DockerSettings},
@@ -32,6 +32,7 @@ use crate::{
     flow::Given,
     forge::{Forge, mirror::Mirrors},
     model::{Clock, ForgeKind},
+    notify::{self, Notifier},
     report::Reporter,
     settings::{ExecutorChoice, Settings},
     store::Store,
@@ -52,6 +53,8 @@ pub struct App {
     pub engine: Engine,
     /// What tells forges.
     pub reporter: Reporter,
+    /// What tells receivers.
+    pub notifier: Notifier,
 }
 
 impl App {
@@ -92,6 +95,7 @@ impl App {
         make_dir(&settings.data)?;
         make_dir(&limits.scratch)?;
         let store = Store::open(&settings.database_url).await.context("opening the database")?;
+        let notifier = Notifier::new(store.clone(), clock.clone(), notices(settings, &limits))?;
         let engine = Engine::new(Parts {
             blobs: Blobs::open(&settings.blob_url).context("opening the place for logs and snapshots")?,
             mirrors: Mirrors::new(settings.data.join("mirrors")),
@@ -104,7 +108,7 @@ impl App {
             clock: clock.clone(),
             settings: limits,
         });
-        Ok(Self { engine, reporter: Reporter::new(store, forges, clock) })
+        Ok(Self { engine, reporter: Reporter::new(store, forges, clock), notifier })
     }
 
     /// Serves until `stop` is over, then lets open requests end and closes the database. Pods go on.
@@ -153,6 +157,7 @@ impl App {
             done += self.engine.sweep().await?;
             done += self.engine.seal_logs().await?;
             done += self.reporter.tell().await?;
+            done += self.notifier.notify().await?;
             if done == 0 {
                 return Ok(());
             }
@@ -174,6 +179,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         artifact_keep: settings.artifact_keep,
         cache_limit: settings.cache_limit,
         contact_timeout: settings.contact_timeout,
+        tells: if settings.smtp.is_some() { Tells::All } else { Tells::Webhooks },
         sweep_interval: settings.sweep_interval,
         patience: engine::Patience::default(),
         given: Given::default(),
@@ -225,6 +231,22 @@ pub async fn chosen(settings: &Settings) -> Chosen {
             Some(host) => Chosen::Docker(docker(settings, host)),
             None => Chosen::Process,
         },
+    }
+}
+
+/// How receivers are told.
+fn notices(settings: &Settings, limits: &engine::Settings) -> notify::Settings {
+    let mail = settings.smtp.as_ref().map(|smtp| notify::MailServer {
+        url: smtp.url.clone(),
+        from: smtp.from.clone(),
+        domains: smtp.domains.clone(),
+    });
+    let host = url::Url::parse(&limits.public_url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    notify::Settings {
+        mail,
+        private_urls: settings.webhook_private_urls.clone(),
+        signing_keys: settings.webhook_secrets.clone(),
+        host: host.unwrap_or_else(|| "localhost".to_owned()),
     }
 }
 

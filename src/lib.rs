@@ -6,7 +6,7 @@
 //! The walk of one push goes through the modules like this: [`web`] takes the delivery and commits it, [`engine`]
 //! makes it an event and a run by [`flow`]'s plan, decides what may start and drives it on an [`executor`], whose
 //! containers run the [`agent`]; what the [`forge`] should know is a row, and [`report`] sends it until it is
-//! acknowledged. [`store`] and [`blob`] hold all of that; [`model`] has the nouns.
+//! acknowledged; [`notify`] tells whoever else a flow names. [`store`] and [`blob`] hold all of that; [`model`] has the nouns.
 
 pub mod agent;
 #[cfg(feature = "server")]
@@ -25,6 +25,10 @@ pub mod executor;
 pub mod flow;
 #[cfg(feature = "server")]
 pub mod forge;
+#[cfg(feature = "server")]
+pub mod notify;
+#[cfg(feature = "server")]
+pub mod reach;
 #[cfg(feature = "server")]
 pub mod report;
 #[cfg(feature = "server")]

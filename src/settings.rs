@@ -3,12 +3,13 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::PathBuf};
 
-use secrecy::SecretString;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use secrecy::{SecretSlice, SecretString};
 
 use crate::model::AllowedNamespace;
 
 /// Every name that is known.
-const NAMES: [&str; 35] = [
+const NAMES: [&str; 40] = [
     "listen",
     "public_url",
     "agent_url",
@@ -35,6 +36,11 @@ const NAMES: [&str; 35] = [
     "github_submodules",
     "git_root",
     "git_webhook_secret",
+    "smtp_url",
+    "smtp_from",
+    "smtp_domains",
+    "webhook_secret",
+    "webhook_private_urls",
     "job_timeout",
     "run_timeout",
     "log_limit",
@@ -92,6 +98,12 @@ pub struct Settings {
     pub git_root: PathBuf,
     /// What proves a plain repository's deliveries; empty: the one in the data directory.
     pub git_webhook_secrets: Vec<SecretString>,
+    /// By what server mail is sent, if it is.
+    pub smtp: Option<SmtpChoice>,
+    /// What webhooks of receivers are signed with, each; none: they are not.
+    pub webhook_secrets: Vec<SecretSlice<u8>>,
+    /// What their URLs may begin with though they are not encrypted or lead to private addresses.
+    pub webhook_private_urls: Vec<String>,
     /// The most time a job may take.
     pub job_timeout: std::time::Duration,
     /// The most time a run may take.
@@ -136,6 +148,17 @@ pub struct GithubChoice {
     pub url: Option<String>,
     /// Patterns of the repositories that any other one may have as a submodule.
     pub submodules: Vec<String>,
+}
+
+/// How mail is sent.
+#[derive(Debug)]
+pub struct SmtpChoice {
+    /// `smtp://…` or `smtps://…`, with user and password.
+    pub url: SecretString,
+    /// Whom it is from.
+    pub from: String,
+    /// The domains that it may go to; empty: any.
+    pub domains: Vec<String>,
 }
 
 /// Settings that cannot be used.
@@ -335,6 +358,31 @@ impl Values {
         Ok(Some(GithubChoice { webhook_secrets, app, token, api_url, url, submodules }))
     }
 
+    fn smtp(&self) -> Result<Option<SmtpChoice>, SettingsError> {
+        let domains = self.words("smtp_domains");
+        match (self.get("smtp_url"), self.get("smtp_from")) {
+            (Some(url), Some(from)) => Ok(Some(SmtpChoice { url: url.into(), from: from.to_owned(), domains })),
+            (None, None) => Ok(None),
+            (Some(_), None) | (None, Some(_)) => {
+                let message = "mail needs both smtp_url and smtp_from".to_owned();
+                Err(SettingsError::Value { name: "smtp_url", message })
+            }
+        }
+    }
+
+    /// As <https://www.standardwebhooks.com> has them: `whsec_` and base64 of 24 to 64 bytes.
+    fn webhook_secrets(&self) -> Result<Vec<SecretSlice<u8>>, SettingsError> {
+        let name = "webhook_secret";
+        let message = "`whsec_` and base64 of 24 to 64 bytes is expected: `openssl rand -base64 32` makes one";
+        let wrong = || SettingsError::Value { name, message: message.to_owned() };
+        let read = |text: &str| {
+            let key = BASE64_STANDARD.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok()?;
+            (24..=64).contains(&key.len()).then(|| SecretSlice::from(key))
+        };
+        let all = self.get(name).unwrap_or_default();
+        all.split_whitespace().map(|text| read(text).ok_or_else(wrong)).collect()
+    }
+
     fn settings(&self) -> Result<Settings, SettingsError> {
         let data = PathBuf::from(self.get("data").unwrap_or("./containerops-data"));
         let path = |name: &'static str, default: &str| self.get(name).map_or_else(|| data.join(default), PathBuf::from);
@@ -362,6 +410,9 @@ impl Values {
             github: self.github()?,
             git_root: path("git_root", "git"),
             git_webhook_secrets: self.secrets("git_webhook_secret"),
+            smtp: self.smtp()?,
+            webhook_secrets: self.webhook_secrets()?,
+            webhook_private_urls: self.words("webhook_private_urls"),
             job_timeout: self.hours("job_timeout", 24)?,
             run_timeout: self.hours("run_timeout", 24 * 7)?,
             log_limit: self.log_limit()?,

@@ -9,6 +9,7 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{App, GRACE};
 use crate::{
     engine::{Engine, drive::Driven},
+    notify::AT_ONCE,
     store::Change,
 };
 
@@ -34,6 +35,7 @@ impl App {
         }
         loops.spawn(keep_driving(self.engine.clone(), stopped.clone()));
         loops.spawn(keep_telling(self.clone(), stopped.clone()));
+        loops.spawn(keep_notifying(self.clone(), stopped.clone()));
         let (app, mut stopped) = (self.clone(), stopped.clone());
         loops.spawn(async move {
             tokio::select! {
@@ -211,4 +213,32 @@ async fn keep_telling(app: App, mut stopped: watch::Receiver<bool>) {
         }
     }
     let _ = tokio::time::timeout(GRACE, async { while calls.join_next().await.is_some() {} }).await;
+}
+
+/// Tells receivers, each at its own pace, and no more at once than is polite. A claim that is under way at the end comes
+/// again by the same name.
+async fn keep_notifying(app: App, mut stopped: watch::Receiver<bool>) {
+    let mut bell = app.engine.store.bell().listen();
+    let mut sending = JoinSet::new();
+    let failed = |error| tracing::error!(loop.name = "notify", %error, "round failed");
+    while !*stopped.borrow() {
+        match app.notifier.due(AT_ONCE.saturating_sub(sending.len())).await {
+            Ok(due) => {
+                for notice in due {
+                    let notifier = app.notifier.clone();
+                    sending.spawn(async move { notifier.send(&notice).await });
+                }
+            }
+            Err(error) => failed(error),
+        }
+        tokio::select! {
+            Some(done) = sending.join_next() => match done {
+                Ok(sent) => sent.unwrap_or_else(failed),
+                Err(error) => tracing::error!(loop.name = "notify", %error, "a notice failed"),
+            },
+            () = bell.wait(LOOK, |change| change == Change::Notice) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+    }
+    let _ = tokio::time::timeout(GRACE, async { while sending.join_next().await.is_some() {} }).await;
 }

@@ -68,7 +68,7 @@ struct RunArgs {
 /// If the component cannot be started, or standard output is gone.
 pub fn run(args: Args) -> Result<ExitCode> {
     let Command::Run(args) = args.command;
-    serve::log_to_stderr("error");
+    serve::log_to_stderr("error", serve::Lines::ForPeople);
     let good = serve::runtime()?.block_on(run_alone(&args))?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

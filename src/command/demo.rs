@@ -46,7 +46,7 @@ pub struct Args {}
 /// # Errors
 /// If a part cannot be set up, or git is not installed.
 pub fn run(_: Args) -> Result<ExitCode> {
-    serve::log_to_stderr("warn");
+    serve::log_to_stderr("warn", serve::Lines::ByReader);
     let mut settings = serve::settings(None)?;
     settings.executor.get_or_insert(ExecutorChoice::Process);
     serve::runtime()?.block_on(demo(settings))?;

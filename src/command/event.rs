@@ -80,25 +80,27 @@ impl EventArgs {
     }
 }
 
-/// The same event with the first schedule, or the first flow to follow, of these flows, if nobody has named one.
+/// The same event with the first schedule, or the first flow to follow, of these flows, if nobody has named one. A
+/// schedule may be named by its cron line alone.
 pub(super) fn fitting(kind: EventKind, flows: &[Flow]) -> EventKind {
     let mut starters = flows.iter().flat_map(Flow::starters);
-    match &kind {
-        EventKind::Schedule { branch, cron } if cron.is_empty() => {
-            let first = starters.find(|starter| matches!(starter, Starter::Schedule(_)));
-            let branch = branch.clone();
-            EventKind::Schedule { branch, cron: first.map(|starter| starter.name()).unwrap_or_default() }
+    match kind {
+        EventKind::Schedule { branch, cron } => {
+            let is_meant = |starter: &Starter| match starter {
+                Starter::Schedule(schedule) => cron.is_empty() || schedule.cron == cron,
+                Starter::Manual(_) | Starter::Flow(_) => false,
+            };
+            let meant = starters.find(is_meant).map(|starter| starter.name());
+            EventKind::Schedule { branch, cron: meant.unwrap_or(cron) }
         }
         EventKind::Flow { branch, after, chain } if after.is_empty() => {
             let first = starters.find(|starter| matches!(starter, Starter::Flow(_)));
-            let (branch, chain) = (branch.clone(), chain.clone());
             EventKind::Flow { branch, after: first.map(|starter| starter.name()).unwrap_or_default(), chain }
         }
         EventKind::Push { .. }
         | EventKind::Tag { .. }
         | EventKind::PullRequest(_)
         | EventKind::MergeGroup { .. }
-        | EventKind::Schedule { .. }
         | EventKind::Manual { .. }
         | EventKind::Flow { .. } => kind,
     }

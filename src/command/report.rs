@@ -72,7 +72,7 @@ struct CheckArgs {
 /// If the settings are wrong, the database cannot be read, or there is no such repository or commit in it.
 pub fn run(args: Args) -> Result<ExitCode> {
     let ReportCommand::Check(args) = args.command;
-    serve::log_to_stderr("warn");
+    serve::log_to_stderr("warn", serve::Lines::ByReader);
     let settings = serve::settings(args.config.clone())?;
     serve::runtime()?.block_on(check(&args, &settings))
 }

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use super::{event::EventArgs, local, serve};
 use crate::{
     app::{self, App},
-    engine::{self, Engine},
+    engine::{self, Engine, Tells},
     flow::{self, Given},
     forge::Forge,
     model::{Clock, Conclusion, DeliveryState, ForgeKind, RunId, Time},
@@ -75,7 +75,7 @@ pub struct Args {
 /// # Errors
 /// If this is no repository, there is no flow file, or a part cannot be set up.
 pub fn run(mut args: Args) -> Result<ExitCode> {
-    serve::log_to_stderr(if args.verbose { "info" } else { "error" });
+    serve::log_to_stderr(if args.verbose { "info" } else { "error" }, serve::Lines::ForPeople);
     let files = match args.file.take() {
         Some(file) => vec![file],
         None => local::flow_files(Path::new("."))?,
@@ -158,8 +158,10 @@ async fn set_up(here: Here, wanted: &Wanted, data: &Path) -> Result<(App, TcpLis
     let listener = place::listen(&settings).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let forges: BTreeMap<ForgeKind, Arc<dyn Forge>> = BTreeMap::from([(ForgeKind::Git, Arc::new(here) as _)]);
-    let limits = engine::Settings { given: wanted.given.clone(), ..app::limits(&settings, &url) };
-    Ok((App::with_forges(&settings, forges, limits).await?, listener))
+    let limits = engine::Settings { given: wanted.given.clone(), tells: Tells::Nobody, ..app::limits(&settings, &url) };
+    let app = App::with_forges(&settings, forges, limits).await?;
+    place::is_there(&app.engine).await?;
+    Ok((app, listener))
 }
 
 /// Starts the runs and shows them to their end, which an interrupt brings about.

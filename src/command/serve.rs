@@ -35,7 +35,7 @@ pub struct Args {
 /// # Errors
 /// If the settings are wrong, a part cannot be set up, or the address is taken.
 pub fn run(args: Args) -> Result<ExitCode> {
-    log_to_stderr("info");
+    log_to_stderr("info", Lines::ByReader);
     let settings = settings(args.config)?;
     runtime()?.block_on(async {
         let listener = listen(settings.listen).await?;
@@ -85,15 +85,24 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static>
     })
 }
 
-/// Log lines for people on a terminal, JSON elsewhere; `RUST_LOG` says how much.
-pub(super) fn log_to_stderr(default: &str) {
+/// What log lines look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lines {
+    /// For people on a terminal, JSON elsewhere.
+    ByReader,
+    /// For people, wherever they go: what a command says to whoever called it.
+    ForPeople,
+}
+
+/// Logs to standard error; `RUST_LOG` says how much.
+pub(super) fn log_to_stderr(default: &str, lines: Lines) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let is_terminal = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
     // a second call finds the first one's logger in place, and that is fine
-    let _ = if std::io::stderr().is_terminal() {
-        log.with_target(false).try_init()
-    } else {
-        log.json().flatten_event(true).try_init()
+    let _ = match lines {
+        Lines::ByReader if !is_terminal => log.json().flatten_event(true).try_init(),
+        Lines::ByReader | Lines::ForPeople => log.with_target(false).try_init(),
     };
 }

@@ -75,7 +75,8 @@ async fn start(args: &Args) -> Result<ExitCode> {
             body[key] = json!(value);
         }
     }
-    let started = server.asks(server.client.post(format!("{}/api/v1/starts", server.url)).json(&body)).await?;
+    let started = server.asks(server.client.post(format!("{}/api/v1/starts", server.url)).json(&body)).await;
+    let started = started.with_context(|| format!("starting flows of {}", args.repository))?;
     let id =
         started["delivery"].as_str().map(str::to_owned).or_else(|| Some(started["delivery"].as_i64()?.to_string()));
     told(&server, &id.context("the server named no delivery")?).await

@@ -6,8 +6,9 @@ use std::{pin::pin, time::Duration};
 use futures::{StreamExt, stream};
 
 use super::{
-    Engine, EngineError, Result,
+    Engine, EngineError, Result, Tells,
     circumstances::circumstances,
+    notice,
     rerun::{self, ForgeOr, Newest, Pressed, Unwilling},
     start::{self, Failed, Kept},
 };
@@ -308,6 +309,9 @@ impl Engine {
         let now = self.now();
         let repository = tx.repository_seen(&event.repository, now).await?;
         for draft in drafts {
+            let mailless = self.settings.tells == Tells::Webhooks;
+            let unmailed = draft.plan.as_ref().filter(|_| mailless).and_then(notice::unmailed);
+            let diagnostics: Vec<Diagnostic> = draft.diagnostics.iter().cloned().chain(unmailed).collect();
             let new = NewRun {
                 repository,
                 delivery: Some(delivery.id),
@@ -317,7 +321,7 @@ impl Engine {
                 path: &draft.path,
                 event,
                 plan: draft.plan.as_ref(),
-                diagnostics: &draft.diagnostics,
+                diagnostics: &diagnostics,
                 state: draft.state.clone(),
                 reason: &draft.reason,
                 pins: &std::collections::BTreeMap::new(),

@@ -40,6 +40,7 @@ pub mod janitor;
 pub mod kubectl;
 pub mod log;
 mod matrix;
+mod notice;
 mod patience;
 pub mod pause;
 mod pin;
@@ -137,12 +138,25 @@ pub struct Settings {
     pub cache_limit: u64,
     /// How long an artifact is kept that does not say it itself.
     pub artifact_keep: Duration,
+    /// Which receivers can be told.
+    pub tells: Tells,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.
     pub contact_timeout: Duration,
     /// How long we wait for what else may not come.
     pub patience: Patience,
     /// What flows are given besides their files: nothing, but where somebody runs one by hand.
     pub given: Given,
+}
+
+/// Which receivers of a flow a server can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tells {
+    /// By mail and by webhooks.
+    All,
+    /// By webhooks: there is no mail server.
+    Webhooks,
+    /// Nobody: somebody runs a flow on a machine of their own.
+    Nobody,
 }
 
 /// Something went wrong that is not the author's doing: the loop logs it and tries again.

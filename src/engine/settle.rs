@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Engine, EngineError, Move, Result, Seat, Seen, Stop, advance,
+    Engine, EngineError, Move, Result, Seat, Seen, Stop, Tells, advance, notice,
     retry::{After, Again, again},
     tell,
     turn::find,
@@ -39,10 +39,15 @@ impl Engine {
     async fn settle_several(&self, tx: &mut Tx, mut due: Vec<RunId>, now: Time) -> Result<()> {
         while let Some(id) = due.pop() {
             let run = tx.run(id).await?.ok_or_else(|| EngineError::Broken(format!("there is no run {id}")))?;
-            if run.state.conclusion().is_none() {
+            let was_open = run.state.conclusion().is_none();
+            if was_open {
                 due.extend(self.settle_open(tx, run, now).await?);
             }
-            self.want_reports(tx, id, now).await?;
+            let story = tell::story(tx, id, &self.settings.public_url).await?;
+            tell::want(tx, &story, now).await?;
+            if was_open && self.settings.tells != Tells::Nobody {
+                notice::want(tx, &story, now).await?;
+            }
         }
         Ok(())
     }
@@ -101,12 +106,6 @@ impl Engine {
         // what people take to answer is nobody's time
         let own = |started: Time| now.since(started).saturating_sub(run.paused_for(now));
         run.started.filter(|started| own(*started) > limit).map(|_| Stop::Overdue)
-    }
-
-    async fn want_reports(&self, tx: &mut Tx, id: RunId, now: Time) -> Result<()> {
-        let story = tell::story(tx, id, &self.settings.public_url).await?;
-        tell::want(tx, &story, now).await?;
-        Ok(())
     }
 
     /// Ends one job, and whatever ends with it: jobs after a failed one, the attempt, the action.

@@ -116,7 +116,8 @@ impl From<MirrorError> for Trouble {
             MirrorError::Missing { .. }
             | MirrorError::TooLarge { .. }
             | MirrorError::NoSuchRef { .. }
-            | MirrorError::Submodule { .. } => Self::Never(error.to_string()),
+            | MirrorError::Submodule { .. }
+            | MirrorError::Lfs { .. } => Self::Never(error.to_string()),
             MirrorError::Away { .. }
             | MirrorError::Refused { .. }
             | MirrorError::Git { .. }

@@ -4,7 +4,7 @@
 //! action and the job, which find the keys that are left.
 
 use super::{
-    Reading, Shape,
+    Reading,
     findings::quoted,
     node::{Entry, Node, Place, Value},
 };
@@ -28,9 +28,6 @@ impl Level {
         self.keys.contains(&key) || self.later.contains(&key)
     }
 }
-
-/// Keys that an original file may have though they do not work yet, and what that means for it.
-const TOLERATED: [(&str, &str); 1] = [("receivers", "nobody will be mailed")];
 
 /// One map that is being read.
 #[derive(Debug)]
@@ -175,13 +172,5 @@ impl<'n> Fields<'n> {
 
 fn not_yet(entry: &Entry, reading: &mut Reading<'_>) {
     let key = entry.key.text.as_str();
-    let tolerated = TOLERATED.iter().find(|(tolerated, _)| *tolerated == key);
-    match (reading.shape, tolerated) {
-        (Shape::Original, Some((_, meaning))) => {
-            reading.findings.warning(entry.key.at, format!("`{key}` is not supported yet: {meaning}"));
-        }
-        (Shape::Ours | Shape::Original, _) => {
-            reading.findings.error(entry.key.at, format!("`{key}` is not supported yet")).hint("remove it");
-        }
-    }
+    reading.findings.error(entry.key.at, format!("`{key}` is not supported yet")).hint("remove it");
 }

@@ -13,7 +13,7 @@ use super::{
     inputs, keys, kubectl, links,
     names::{self, Named},
     node::{Node, Text},
-    scalar, stage,
+    receivers, scalar, stage,
     triggers::{self, Triggers},
 };
 
@@ -53,11 +53,20 @@ pub(super) fn read(root: &Node, path: &str, repository: &RepositoryName, reading
     let concurrency = concurrency::read(&mut fields, reading);
     let timeout = duration::timeout(&mut fields, reading);
     kubectl::of_flow(&mut fields, reading);
+    let receivers = receivers::read(&mut fields, reading);
     let stages = stages(&mut fields, &uri.name, reading);
     fields.close(reading);
 
-    let mut plan =
-        Plan { flow: uri.name, uri: uri.uri, title, timeout, concurrency: None, inputs: BTreeMap::new(), stages };
+    let mut plan = Plan {
+        flow: uri.name,
+        uri: uri.uri,
+        title,
+        timeout,
+        concurrency: None,
+        inputs: BTreeMap::new(),
+        receivers,
+        stages,
+    };
     check_sizes(&plan, root, reading);
     spread(&environments, &mut plan, root, reading);
     links::resolve(&mut plan, reading);

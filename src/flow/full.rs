@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{concurrency, condition};
 use crate::model::{
     ActionPlan, Approval, Artifact, Cache, Cell, Checkout, CheckoutOptions, Concurrency, Download, Input, JobPlan,
-    Kubectl, Plan, Program, Reference, Sequencing, StageKind, StagePlan, When,
+    Kubectl, Plan, Program, Receiver, Reference, Sequencing, StageKind, StagePlan, When,
 };
 
 /// The plan as a flow file that means the same.
@@ -16,6 +16,7 @@ pub fn full_form(plan: &Plan) -> String {
     page.manual_inputs(plan);
     page.concurrency(plan.concurrency.as_ref());
     page.timeout(0, plan.timeout);
+    page.receivers(&plan.receivers);
     page.line(0, "stages:");
     for stage in &plan.stages {
         page.stage(stage, plan);
@@ -79,6 +80,17 @@ impl Page {
         let limit = limit.map_or_else(String::new, |limit| format!(", limit: {limit}"));
         let group = if concurrency::is_name(group) { scalar(group) } else { quote(&condition::literal(group)) };
         self.line(0, &format!("concurrency: {{group: {group}, policy: {}{limit}}}", policy.as_str()));
+    }
+
+    fn receivers(&mut self, receivers: &[Receiver]) {
+        if !receivers.is_empty() {
+            self.line(0, "receivers:");
+        }
+        for Receiver { way, address, on } in receivers {
+            let on: Vec<&str> = on.iter().map(|news| news.as_str()).collect();
+            let (way, on) = (way.as_str(), on.join(", "));
+            self.line(1, &format!("- {{type: {way}, address: {}, on: [{on}]}}", quote(address)));
+        }
     }
 
     fn action(&mut self, action: &ActionPlan) {

@@ -16,9 +16,10 @@ pub(super) static FLOW: Level = Level {
         "concurrency",
         "timeout",
         "namespace",
+        "receivers",
         "stages",
     ],
-    later: &["receivers"],
+    later: &[],
     ignored: &["number", "Number", "status", "logs"],
 };
 
@@ -109,6 +110,10 @@ pub(super) static CONCURRENCY: Level =
 /// `approval`.
 pub(super) static APPROVAL: Level =
     Level { name: "`approval`", keys: &["by", "expires", "note"], later: &[], ignored: &[] };
+
+/// One of `receivers`.
+pub(super) static RECEIVER: Level =
+    Level { name: "a receiver", keys: &["type", "address", "on"], later: &[], ignored: &[] };
 
 /// `retry`.
 pub(super) static RETRY: Level = Level { name: "`retry`", keys: &["max", "on"], later: &[], ignored: &[] };

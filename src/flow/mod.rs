@@ -42,6 +42,7 @@ mod names;
 mod node;
 mod paths;
 mod quantity;
+mod receivers;
 mod render;
 mod resources;
 mod retry;

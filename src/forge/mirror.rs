@@ -9,6 +9,7 @@ mod address;
 mod archive;
 mod checkout;
 mod fetch;
+mod lfs;
 mod submodules;
 
 use std::{
@@ -23,6 +24,7 @@ use super::{GitCommandError, Source};
 use crate::model::{CheckoutOptions, Reference, Repository, Sha, Submodules};
 use checkout::Write;
 use fetch::{Fetch, History};
+use lfs::Lfs;
 use submodules::{Modules, Parent};
 
 /// The mirrors under one directory.
@@ -89,6 +91,12 @@ pub enum MirrorError {
         /// Where it is.
         path: String,
         /// Why not.
+        message: String,
+    },
+    /// A file that LFS keeps, and does not give: the author's to change.
+    #[error("a file kept by LFS is not there: {message}")]
+    Lfs {
+        /// Which, and why not.
         message: String,
     },
     /// The forge cannot be reached: try again later.
@@ -177,11 +185,15 @@ impl Mirrors {
         let (sha, origin) = (checkout.sha(), repository.clone_url.as_str());
         let write = Write { mirror: &mirror, sha, origin, place: place.path(), depth: options.depth };
         let written = write.all(self.limits).await?;
-        let left = Limits {
+        let mut left = Limits {
             bytes: self.limits.bytes.saturating_sub(written.bytes),
             files: self.limits.files.saturating_sub(written.files),
             time: self.limits.time,
         };
+        if options.lfs {
+            let lfs = Lfs { source, sha, place: place.path(), left };
+            left.bytes -= in_time(self.limits.time, lfs.all()).await?;
+        }
         let wanted = options.submodules;
         if wanted != Submodules::None {
             let modules = Modules { mirrors: self, directory: &directory, source, place: place.path(), wanted, left };

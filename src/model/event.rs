@@ -198,6 +198,20 @@ impl Event {
         }
     }
 
+    /// What it is one of a line of: a branch, a pull request, the tags. A run can be said to have fixed what an earlier
+    /// one of its line had broken.
+    pub fn line(&self) -> String {
+        match &self.kind {
+            EventKind::PullRequest(pull) => format!("pull/{}", pull.number),
+            EventKind::MergeGroup { branch, .. } => format!("merge/{branch}"),
+            EventKind::Push { branch }
+            | EventKind::Schedule { branch, .. }
+            | EventKind::Manual { branch, .. }
+            | EventKind::Flow { branch, .. } => format!("branch/{branch}"),
+            EventKind::Tag { .. } => "tags".to_owned(),
+        }
+    }
+
     /// The last part of a context: `pr` for pull requests and merge groups, `push` for the rest, so that two runs
     /// of one commit never write over each other.
     pub const fn context_suffix(&self) -> &'static str {

@@ -18,6 +18,7 @@ mod late;
 mod name;
 mod number;
 mod plan;
+mod receiver;
 mod report;
 mod rerun;
 mod retry;
@@ -46,6 +47,7 @@ pub use plan::{
     ActionPlan, Artifact, Cache, CacheHit, Cell, Diagnostic, Download, JobPlan, KeepOn, Output, Plan, PlanDigest,
     Program, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,
 };
+pub use receiver::{Good, News, Receiver, Way};
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
 pub use retry::{Retry, RetryOn};

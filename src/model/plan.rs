@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Approval, Checkout, Concurrency, Input, JobPath, Kubectl, Retry};
+use super::{Approval, Checkout, Concurrency, Input, JobPath, Kubectl, Receiver, Retry};
 
 /// A longer condition is cut where it is shown.
 const MOST_SHOWN: usize = 200;
@@ -27,6 +27,9 @@ pub struct Plan {
     /// What was given to it by hand, or stands for that: each job has it in its environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, String>,
+    /// Who is told how it ends, besides the forge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receivers: Vec<Receiver>,
     /// In the file's order. Stages of type `start` and `end` are kept: they are shown, and end at once.
     pub stages: Vec<StagePlan>,
 }

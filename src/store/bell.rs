@@ -29,6 +29,8 @@ pub enum Change {
     Executor,
     /// A forge is to be told something.
     Report,
+    /// A receiver is to be told something.
+    Notice,
 }
 
 /// Rings for everybody who listens.

@@ -179,9 +179,9 @@ impl Tx {
             self,
             "INSERT INTO runs (id, repository_id, number, delivery_id, rerun_of, flow, path, event, sha, plan, digest, \
              diagnostics, phase, state, reason, pins, source, source_note, source_due, created, ended, queue, \
-             concurrency, time_limit, repeats) \
+             concurrency, time_limit, repeats, line) \
              VALUES ($1, $2, (SELECT last_number FROM repositories WHERE id = $2), $3, $4, $5, $6, $7, $8, $9, $10, \
-             $11, $12, $13, $14, $15, $16, $17, $18, $18, $19, $20, $21, $22, $23)",
+             $11, $12, $13, $14, $15, $16, $17, $18, $18, $19, $20, $21, $22, $23, $24)",
             id,
             new.repository,
             new.delivery,
@@ -205,6 +205,7 @@ impl Tx {
             Json(concurrency),
             time_limit(new.plan),
             new.repeats.map(Json),
+            new.event.line(),
         )?;
         if new.state.conclusion().is_none() {
             self.insert_actions(id, new.plan, new.now).await?;

@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{
     engine::{self, EngineError, rerun::Begun, whole::Whole},
-    model::{FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time, Waiting, What, Wish},
-    store::{ActionRow, AttemptRow, JobRow, ReportRow, RepositoryRow, RunFilter, RunRow, RunSummary, Tx},
+    model::{FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time, Waiting, Way, What, Wish},
+    store::{ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RepositoryRow, RunFilter, RunRow, RunSummary, Tx},
 };
 
 /// Items in one answer, unless fewer are asked for.
@@ -248,6 +248,7 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
     let replay_of = tx.replay_of(run).await?;
     let late = tx.late(run.delivery_id).await?;
     let reports = reports(tx, run).await?;
+    let receivers: Vec<Value> = tx.notices(run.id).await?.iter().map(receiver).collect();
     Ok(json!({
         "id": run.id, "forge": route.forge, "repository": route.repository, "number": run.number,
         "flow": run.flow, "path": run.path, "sha": run.sha, "event": run.event.0, "status": run.state.0,
@@ -257,6 +258,7 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
         "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
         "url": route.to_string(), "created": time(run.created), "started": run.started.map(time),
         "ended": run.ended.map(time), "stages": stages, "reports": reports,
+        "receivers": receivers,
     }))
 }
 
@@ -277,6 +279,13 @@ fn waiting_value(waiting: &Waiting) -> Value {
         value["expires"] = json!(time(question.expires));
     }
     value
+}
+
+/// What a receiver is told of a run, and whether it was. A webhook's URL may be a secret of its own, and is left out.
+fn receiver(row: &NoticeRow) -> Value {
+    let address = (row.way == Way::Mail.as_str()).then_some(&row.address);
+    json!({"type": row.way, "address": address, "news": row.news, "status": row.phase, "tries": row.tries,
+           "trouble": row.trouble, "ended": row.ended.map(time)})
 }
 
 /// What the forge is told of a run, and whether it has taken it.

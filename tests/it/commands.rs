@@ -1,6 +1,7 @@
 //! The commands as their users call them: arguments in; an exit code, and text on both streams, out.
 
 mod component;
+mod places;
 mod run;
 
 use std::{
@@ -211,6 +212,44 @@ fn plan_says_what_an_event_leaves_out() {
 }
 
 #[test]
+fn plan_plays_starts_of_every_kind_and_what_they_changed() {
+    let on = "on:
+  push: {paths: [\"src/**\"]}
+  schedule: [{cron: \"30 3 * * 1-5\", timezone: Europe/Berlin, branch: main}]
+  manual: {inputs: {level: {default: info, options: [info, debug]}}}
+  flow: [acme/shop/build]
+";
+    let folder = folder(&[(".containerops.yml", &format!("{on}image: busybox:1\nrun: env\n"))]);
+    let told = |words: &[&str]| {
+        let planned = call(&folder, &[&["plan"], words].concat());
+        assert_eq!(code(&planned), Some(0), "{}", err(&planned));
+        out(&planned).lines().next().unwrap_or_default().split_inclusive(": ").next().unwrap_or_default().to_owned()
+    };
+    for runs in [
+        &["--event", "schedule"][..],
+        &["--event", "schedule", "--cron", "30 3 * * 1-5"],
+        &["--event", "manual"],
+        &["--event", "manual", "--input", "level=debug"],
+        &["--event", "flow"],
+        &["--event", "flow", "--after", "acme/shop/build"],
+        &["--changed", "docs/a.md", "--changed", "src/a.rs"],
+    ] {
+        assert_eq!(told(runs), "# digest: ", "{runs:?}");
+    }
+    for nothing in [
+        &["--event", "schedule", "--cron", "1 1 * * *"][..],
+        &["--event", "manual", "--input", "level=loud"],
+        &["--event", "manual", "--input", "lvl=info"],
+        &["--event", "flow", "--after", "acme/shop/other"],
+        &["--changed", "docs/a.md"],
+    ] {
+        assert_eq!(told(nothing), "nothing would run: ", "{nothing:?}");
+    }
+    let text = out(&call(&folder, &["plan", "--event", "manual", "--input", "level=debug"]));
+    assert!(text.contains("level: \"debug\""), "{text}");
+}
+
+#[test]
 fn plan_of_a_broken_file_or_of_several_files_is_a_failure() {
     let broken = folder(&[(".containerops.yml", BROKEN)]);
     let planned = call(&broken, &["plan", "--json"]);
@@ -226,8 +265,11 @@ fn plan_of_a_broken_file_or_of_several_files_is_a_failure() {
 #[test]
 fn every_command_shows_examples() {
     let folder = folder(&[]);
-    let commands: [&[&str]; 13] = [
+    let commands: [&[&str]; 16] = [
         &[],
+        &["doctor"],
+        &["report"],
+        &["start"],
         &["serve"],
         &["demo"],
         &["run"],

@@ -1,7 +1,7 @@
 //! Imports point one way: read from the sources themselves.
 //!
 //! ```text
-//! main → command → app → { web, engine, report } → { forge, executor, store, blob, flow, agent } → model
+//! main → command → app → { web, engine, report, notify } → { forge, executor, store, blob, flow, reach, agent } → model
 //! bin/containerops-agent → agent → model
 //! ```
 //! Siblings do not import each other, but for: the engine uses flow; web uses the engine, because a request that changes
@@ -15,7 +15,7 @@ use std::{
 };
 
 /// What each part may import besides itself: parts, or modules of a part.
-const MAY_IMPORT: [(&str, &[&str]); 15] = [
+const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("model", &[]),
     ("flow", &["model"]),
     ("forge", &["model"]),
@@ -23,11 +23,19 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("store", &["model", "agent::protocol", "agent::chunk"]),
     ("blob", &["model"]),
     ("agent", &["model"]),
-    ("engine", &["model", "flow", "forge", "executor", "store", "blob", "agent::protocol", "agent::chunk"]),
+    ("reach", &["model"]),
+    ("engine", &["model", "flow", "forge", "executor", "store", "blob", "reach", "agent::protocol", "agent::chunk"]),
     ("report", &["model", "forge", "store"]),
+    ("notify", &["model", "store", "reach"]),
     ("web", &["model", "flow", "forge", "executor", "store", "blob", "engine", "agent::protocol", "agent::chunk"]),
     ("settings", &["model"]),
-    ("app", &["model", "flow", "forge", "executor", "store", "blob", "agent", "engine", "report", "web", "settings"]),
+    (
+        "app",
+        &[
+            "model", "flow", "forge", "executor", "store", "blob", "agent", "engine", "report", "notify", "web",
+            "settings",
+        ],
+    ),
     (
         "command",
         &["model", "flow", "forge", "executor", "store", "blob", "agent", "engine", "report", "web", "settings", "app"],

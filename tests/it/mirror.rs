@@ -237,7 +237,7 @@ async fn each_failure_has_its_name() {
             MirrorError::Away { .. } => "away",
             MirrorError::Refused { .. } => "refused",
             MirrorError::TooLarge { .. } => "too large",
-            MirrorError::NoSuchRef { .. } | MirrorError::Submodule { .. } => "the author's",
+            MirrorError::NoSuchRef { .. } | MirrorError::Submodule { .. } | MirrorError::Lfs { .. } => "the author's",
             MirrorError::Git { .. } | MirrorError::Disk { .. } => "ours",
         };
         said.insert(name, kind);

@@ -18,6 +18,8 @@ use crate::{
 /// What is left of a run is waited for as long; then whoever looks after the place must do it.
 const TIDY_MAX: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(200);
+/// An executor that is there answers sooner.
+const THERE_WITHIN: Duration = Duration::from_secs(10);
 /// The settings of the service that say how an executor is reached; the rest is about a service that stays.
 const OURS: [&str; 10] = [
     "CONTAINEROPS_LISTEN",
@@ -73,6 +75,13 @@ pub(in crate::command) async fn listen(settings: &Settings) -> Result<TcpListene
         Chosen::Docker(_) | Chosen::Process => ([127, 0, 0, 1], 0).into(),
     };
     serve::listen(address).await.context("listening for agents")
+}
+
+/// Whoever calls a command does not wait for an executor that is away, as a service would.
+pub(in crate::command) async fn is_there(engine: &Engine) -> Result<()> {
+    let asked = tokio::time::timeout(THERE_WITHIN, engine.executor.attempts()).await;
+    let kind = engine.executor.kind().as_str();
+    asked.with_context(|| format!("the {kind} executor does not answer"))?.map(drop).map_err(Into::into)
 }
 
 /// Waits until nothing is left of the run but what dies with our directory.

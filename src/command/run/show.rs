@@ -4,7 +4,7 @@ mod page;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
@@ -19,6 +19,8 @@ use page::{Page, mark};
 
 /// Rows are looked at at least this often.
 const LOOK: Duration = Duration::from_millis(500);
+/// What an action waits for is worth a line once it has waited for this long.
+const WORTH_A_LINE: Duration = Duration::from_secs(2);
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +29,9 @@ pub(in crate::command) enum Amount {
     Nothing,
     /// How things ended, and the last lines of what failed.
     Ends,
-    /// Starts and logs, too.
+    /// Starts and logs, too, and what is waited for if it takes long.
     Logs,
-    /// And why things wait.
+    /// And whatever is waited for.
     All,
 }
 
@@ -61,8 +63,7 @@ struct Shown {
     amount: Amount,
     page: Page,
     logs: BTreeMap<JobId, Printed>,
-    /// Why an action waits, as it was said last; empty once it had ended.
-    reasons: BTreeMap<ActionId, String>,
+    waits: BTreeMap<ActionId, Wait>,
     ended: BTreeSet<RunId>,
 }
 
@@ -73,6 +74,33 @@ struct Printed {
     rest: Vec<u8>,
     started: bool,
     ended: bool,
+}
+
+/// What an action waits for.
+#[derive(Default)]
+struct Wait {
+    /// What it says, and since when it was seen to.
+    reason: String,
+    since: Option<Instant>,
+    /// Everything that was printed of it: what comes and goes is told once.
+    said: BTreeSet<String>,
+    ended: bool,
+}
+
+impl Wait {
+    /// Whether this is to be printed, now that it is what the action says.
+    fn is_worth_a_line(&mut self, reason: &str, amount: Amount) -> bool {
+        if self.reason != reason {
+            reason.clone_into(&mut self.reason);
+            self.since = Some(Instant::now());
+        }
+        let long_enough = match amount {
+            Amount::Nothing | Amount::Ends => false,
+            Amount::Logs => self.since.is_some_and(|since| since.elapsed() >= WORTH_A_LINE),
+            Amount::All => true,
+        };
+        !reason.is_empty() && long_enough && self.said.insert(reason.to_owned())
+    }
 }
 
 /// One look at a run.
@@ -105,8 +133,8 @@ impl Seen {
 
 impl Shown {
     fn new(amount: Amount) -> Self {
-        let (logs, reasons, ended) = Default::default();
-        Self { amount, page: Page::new(), logs, reasons, ended }
+        let (logs, waits, ended) = Default::default();
+        Self { amount, page: Page::new(), logs, waits, ended }
     }
 
     async fn look(&mut self, engine: &Engine, id: RunId) -> Result<Option<Conclusion>> {
@@ -160,19 +188,17 @@ impl Shown {
 
     /// Says why an action waits, and that one ended which never had a job.
     fn look_at_action(&mut self, run: &RunRow, action: &ActionRow, attempts: &[Attempt]) -> Result<()> {
-        let said = self.reasons.entry(action.id).or_default();
+        let wait = self.waits.entry(action.id).or_default();
         match action.state.0 {
             ActionState::Ended(conclusion) => {
-                let is_news = attempts.is_empty() && said != "ended";
-                "ended".clone_into(said);
+                let is_news = attempts.is_empty() && !std::mem::replace(&mut wait.ended, true);
                 if is_news && self.amount != Amount::Ends {
                     let words = words_for(conclusion, &action.reason);
                     self.page.end(&name_of_action(run, action), conclusion, &words)?;
                 }
             }
             ActionState::Waiting | ActionState::Queued | ActionState::Running => {
-                if self.amount == Amount::All && !action.reason.is_empty() && *said != action.reason {
-                    said.clone_from(&action.reason);
+                if wait.is_worth_a_line(&action.reason, self.amount) {
                     self.page.note(&name_of_action(run, action), "…", &action.reason)?;
                 }
             }

@@ -59,6 +59,7 @@ const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
 const EVENTS: Kind = Kind::Words(&["push", "pull_request", "tag", "schedule", "manual", "flow"]);
 const AUTO: Kind = Kind::Words(&["auto"]);
 const INPUTS: Kind = Kind::OneOf(&[AUTO, Kind::List(&Kind::OneOf(&[AUTO, Kind::Level(&keys::INPUT)]))]);
+const NEWS: Kind = Kind::Words(&["failure", "fixed", "success", "always"]);
 const RETRY_ON: Kind = Kind::Words(&["transient", "failure", "timeout", "out-of-memory"]);
 const WHEN: &str = "A CEL expression; without its being true, this is skipped, and reported as skipped.";
 const NAME: &str = "1 to 63 letters, digits, `-` and `_`, unique within its list.";
@@ -89,7 +90,11 @@ pub(super) static TABLES: &[Table] = &[
             key("timeout", Kind::Duration, "The run's time from its first job's start."),
             key("stages", Kind::List(&Kind::Level(&keys::STAGE)), "What runs, in order or as `needs` says."),
             key("namespace", Kind::Text, "The namespace of the cluster that kubectl jobs apply to."),
-            key("receivers", Kind::Anything, "Who is told of a run's end, by mail or by a webhook."),
+            key(
+                "receivers",
+                Kind::List(&Kind::Level(&keys::RECEIVER)),
+                "Who is told of a run's end, besides the forge.",
+            ),
         ],
     },
     Table {
@@ -301,6 +306,15 @@ pub(super) static TABLES: &[Table] = &[
             key("by", Kind::Texts, "Roles and names of those who may answer; anyone if it is missing."),
             key("expires", Kind::Duration, "How long it waits; 7 days if it is missing."),
             key("note", Kind::Text, "The question, at most 200 characters."),
+        ],
+    },
+    Table {
+        name: "receiver",
+        level: &keys::RECEIVER,
+        keys: &[
+            key("type", Kind::Words(&["mail", "webhook"]), "How somebody is told."),
+            key("address", Kind::Text, "A mail address, or the https URL of a webhook."),
+            key("on", Kind::OneOf(&[NEWS, Kind::List(&NEWS)]), "Of which ends; failure and fixed if it is missing."),
         ],
     },
     Table {

@@ -10,6 +10,7 @@ mod live;
 mod mark;
 mod pause;
 mod queue;
+mod receivers;
 mod rerun;
 mod route;
 mod run;

@@ -9,6 +9,7 @@ use super::{
     Chrome, Failure, JobPlace, Mark, Moment, Place, Route, Took, find_run,
     pause::PauseView,
     queue::WaitingView,
+    receivers::{ReceiverView, receivers},
     render,
     rerun::address,
     run_url,
@@ -62,6 +63,7 @@ struct RunPage {
     again_newest: Vec<ButtonView>,
     /// What the forge has not taken: under which name, and why.
     untold: Vec<(String, String)>,
+    receivers: Vec<ReceiverView>,
     diagnostics: Vec<DiagnosticView>,
     stages: Vec<StageView>,
 }
@@ -185,6 +187,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
     let carried = tx.carried_over(run.id).await?;
     let replay_of = tx.replay_of(&run).await?;
     let untold = untold(&mut tx, &run).await?;
+    let receivers = receivers(&mut tx, run.id).await?;
     let ended = run.state.conclusion().is_some();
     let making = Making { route, run: number, now: web.engine.clock.now(), ended, carried };
     let stages = making.stages(&mut tx, &run).await?;
@@ -216,6 +219,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         digest: run.digest.to_string(),
         delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
         untold,
+        receivers,
         replay_of,
         late,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::{BROKEN, call, code, containerops, err, folder, git, out};
 
 /// A repository with these files, none of which is committed.
-fn repository(files: &[(&str, &str)]) -> TempDir {
+pub(super) fn repository(files: &[(&str, &str)]) -> TempDir {
     let folder = folder(files);
     git(folder.path(), &["init", "--quiet", "--initial-branch=main"]);
     folder
@@ -68,7 +68,7 @@ fn is_alive(process: &str) -> bool {
     about.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim_start().starts_with('Z'))
 }
 
-fn interrupt(process: u32) {
+pub(super) fn interrupt(process: u32) {
     let done = Command::new("sh").args(["-c", &format!("kill -INT {process}")]).status().expect("a shell");
     assert!(done.success());
 }

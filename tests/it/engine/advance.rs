@@ -218,6 +218,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         timeout: None,
         concurrency: None,
         inputs: std::collections::BTreeMap::new(),
+        receivers: Vec::new(),
         stages,
     })
 }
@@ -295,6 +296,7 @@ fn a_sequence_of_cells_heeds_conditions() {
         timeout: None,
         concurrency: None,
         inputs: BTreeMap::new(),
+        receivers: Vec::new(),
         stages: vec![stage],
     };
     let mut run = Played::new(plan);

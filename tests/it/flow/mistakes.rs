@@ -8,6 +8,7 @@ mod later;
 mod levels;
 mod links;
 mod matrix;
+mod receivers;
 mod starts;
 mod text;
 

@@ -8,16 +8,12 @@ use super::{good, plan, push, repository};
 #[test]
 fn the_originals_skeleton_runs_unchanged() {
     let flow = good("original", "skeleton");
-    assert_snapshot!(flow::render("skeleton.yml", flow.warnings()), @r"
-warning: `receivers` is not supported yet: nobody will be mailed
-  --> skeleton.yml:8:1
-  |
-8 | receivers: [ {type: mail, address: someone@example.org} ]
-  | ^^^^^^^^^
-");
+    assert_snapshot!(flow::render("skeleton.yml", flow.warnings()), @"");
     assert_snapshot!(flow::full_form(&plan(&flow, push("main"))), @r#"
 uri: team/repo/flow-name
 title: "What this flow does"
+receivers:
+  - {type: mail, address: "someone@example.org", on: [always]}
 stages:
   - name: start
     title: Start
@@ -70,12 +66,6 @@ stages:
 fn an_original_of_three_projects_runs_unchanged() {
     let flow = good("original", "three-projects");
     assert_snapshot!(flow::render("three-projects.yml", flow.warnings()), @r"
-warning: `receivers` is not supported yet: nobody will be mailed
-  --> three-projects.yml:9:1
-  |
-9 | receivers:
-  | ^^^^^^^^^
-
 warning: a job with an image is a component: its `kubectl` is ignored
    --> three-projects.yml:23:13
    |
@@ -86,6 +76,9 @@ warning: a job with an image is a component: its `kubectl` is ignored
     assert_snapshot!(flow::full_form(&plan(&flow, push("main"))), @r#"
 uri: demo/three-projects/build-test-release
 title: "Build, test and release"
+receivers:
+  - {type: mail, address: "one@example.org", on: [always]}
+  - {type: mail, address: "two@example.org", on: [always]}
 stages:
   - name: start
     title: Start
@@ -151,12 +144,6 @@ warning: `name` is a key of a stage, not of a flow
 3 | name: component-test
   | ^^^^
   = hint: move it into `stages`, or replace `stages` by the keys of its only item
-
-warning: `receivers` is not supported yet: nobody will be mailed
-  --> component-test.yml:5:1
-  |
-5 | receivers:
-  | ^^^^^^^^^
 
 warning: stage `analysis` has no `sequencing`; its actions run in sequence
   --> component-test.yml:8:5
@@ -230,12 +217,12 @@ stages:
 #[test]
 fn a_hook_that_updates_itself_runs_unchanged() {
     let flow = good("original", "self-update");
-    assert_snapshot!(flow::render("self-update.yml", flow.warnings()), @r#"
-warning: `receivers` is not supported yet: nobody will be mailed
-   --> self-update.yml:12:1
+    assert_snapshot!(flow::render("self-update.yml", flow.warnings()), @r"
+warning: a receiver's `type` is mail or webhook; `slack` is none of them
+   --> self-update.yml:15:11
    |
-12 | receivers:
-   | ^^^^^^^^^
+15 |   - type: slack
+   |           ^^^^^
 
 warning: an empty item is not a stage
    --> self-update.yml:18:4
@@ -250,10 +237,12 @@ warning: an empty item is not an output
 46 |               -
    |                ^
    = hint: remove this `-`
-"#);
+");
     assert_snapshot!(flow::full_form(&plan(&flow, push("main"))), @r#"
 uri: cohook/pilotage-hook/update
 title: "Update the hook"
+receivers:
+  - {type: mail, address: "dev@example.org", on: [always]}
 stages:
   - name: start
     title: Start
@@ -326,23 +315,19 @@ stages:
 #[test]
 fn a_delivery_with_manifests_runs_unchanged() {
     let flow = good("original", "micro-service");
-    assert_snapshot!(flow::render("micro-service.yml", flow.warnings()), @r#"
-warning: `receivers` is not supported yet: nobody will be mailed
-  --> micro-service.yml:8:1
-  |
-8 | receivers: [{type: mail, address: dev@example.org}]
-  | ^^^^^^^^^
-
+    assert_snapshot!(flow::render("micro-service.yml", flow.warnings()), @r"
 warning: a job with an image is a component: its `kubectl` is ignored
    --> micro-service.yml:41:13
    |
 41 |             kubectl: ignored.yaml
    |             ^^^^^^^
    = hint: remove one of both
-"#);
+");
     assert_snapshot!(flow::full_form(&plan(&flow, push("main"))), @r#"
 uri: demo/service/bmi
 title: "Deliver a micro-service"
+receivers:
+  - {type: mail, address: "dev@example.org", on: [always]}
 stages:
   - name: start
     title: Start
@@ -423,12 +408,6 @@ stages:
 fn an_export_as_json_runs_unchanged() {
     let flow = good("original", "as-json");
     assert_snapshot!(flow::render("as-json.yml", flow.warnings()), @r#"
-warning: `receivers` is not supported yet: nobody will be mailed
-   --> as-json.yml:11:3
-   |
-11 |   "receivers": null,
-   |   ^^^^^^^^^^^
-
 warning: action `right` has no job and is left out
    --> as-json.yml:18:7
    |

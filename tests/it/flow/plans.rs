@@ -289,6 +289,18 @@ fn retries_and_shells_are_written_out() {
 }
 
 #[test]
+fn receivers_hear_of_failures_and_what_fixed_them_if_they_do_not_say() {
+    let flow = flow::full_form(&plan(&good("good", "receivers"), push("main")));
+    assert_snapshot!(flow.split("stages:").next().expect("a head"), @r#"
+    uri: acme/shop/receivers
+    receivers:
+      - {type: mail, address: "dev@acme.example", on: [failure, fixed]}
+      - {type: mail, address: "ops+ci@acme.example", on: [always]}
+      - {type: webhook, address: "https://chat.acme.example/hooks/ci?room=1", on: [failure, fixed, success]}
+    "#);
+}
+
+#[test]
 fn a_pause_asks_whom_and_what_it_says_and_waits_for_a_week_if_it_does_not() {
     assert_snapshot!(flow::full_form(&plan(&good("good", "pauses"), push("main"))), @r#"
     uri: acme/shop/pauses

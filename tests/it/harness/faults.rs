@@ -23,7 +23,9 @@ use super::required;
 /// The pods' bridge on this machine.
 const BRIDGE: &str = "cni-test";
 /// The longest that a count may take to come.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
+/// How often a rule is tried.
+const TRIES: usize = 20;
 
 /// The program that starts and stops the cluster's parts; `None` where there is none, which is said.
 pub(crate) fn mechanic() -> Option<Mechanic> {
@@ -91,8 +93,12 @@ impl Cut {
 
     fn each(&self, what: &str) {
         for rule in &self.rules {
-            let words: Vec<&str> = [what].into_iter().chain(rule.iter().map(String::as_str)).collect();
-            run("iptables", &words);
+            let words: Vec<&str> = ["-w", "30", what].into_iter().chain(rule.iter().map(String::as_str)).collect();
+            // the cluster writes rules for every pod, too, and whoever is in between is refused
+            let written = (1..TRIES).any(|_| succeeds("iptables", &words));
+            if !written {
+                run("iptables", &words);
+            }
         }
     }
 }
@@ -156,10 +162,13 @@ async fn count(State(tally): State<Tally>, Path(name): Path<String>) -> &'static
     "go"
 }
 
-/// What it starts must not hold our own streams, or whoever reads those waits for it.
 fn run(program: &str, words: &[&str]) {
+    assert!(succeeds(program, words) || std::thread::panicking(), "{program} {words:?} has failed");
+}
+
+/// What it starts must not hold our own streams, or whoever reads those waits for it.
+fn succeeds(program: &str, words: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let status = command.status().unwrap_or_else(|error| panic!("{program}: {error}"));
-    assert!(status.success() || std::thread::panicking(), "{program} {words:?}: {status}");
+    command.status().unwrap_or_else(|error| panic!("{program}: {error}")).success()
 }

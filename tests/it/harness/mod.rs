@@ -10,6 +10,7 @@ pub(crate) mod cluster;
 pub(crate) mod faults;
 pub(crate) mod github;
 pub(crate) mod image;
+pub(crate) mod inboxes;
 pub(crate) mod place;
 pub(crate) mod pods;
 pub(crate) mod repository;

@@ -31,7 +31,7 @@ use super::repository::Worktree;
 use super::{cluster::Cluster, place::Place, story::Story};
 
 /// The longest that anything may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 /// What is not told by the bell is looked for this often.
 const LOOK: Duration = Duration::from_millis(200);
 /// The only repository.

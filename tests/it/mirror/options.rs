@@ -1,6 +1,6 @@
 //! Snapshots of another commit than the event's, with more of its history, and with submodules.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use containerops::{
     forge::{
@@ -9,6 +9,8 @@ use containerops::{
     },
     model::{CheckoutOptions, Reference, Sha, Submodules},
 };
+
+use sha2::{Digest as _, Sha256};
 
 use super::{Scene, pull_request};
 use crate::harness::repository::{Worktree, git};
@@ -283,4 +285,130 @@ async fn the_submodules_of_a_folder_are_taken_from_it() {
     let source = Source { realm: Realm::Tree(scene.origin.path().to_owned()), ..scene.source() };
     scene.snapshot_of(&sha, &source, &with(Submodules::Own)).await.expect("it is there");
     assert_eq!(text(&scene.unpacked().join("lib/file")).as_deref(), Some("lib"));
+}
+
+/// A commit with a file that LFS keeps, at two paths, and one that only looks like a pointer.
+fn with_large_files(scene: &Scene, content: &[u8]) -> (Sha, String) {
+    let oid = hex::encode(Sha256::digest(content));
+    let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {}\n", content.len());
+    scene.origin.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n");
+    scene.origin.write("large.bin", &pointer);
+    scene.origin.write("deep/söme file.bin", &pointer);
+    fs::set_permissions(scene.origin.path().join("large.bin"), PermissionsExt::from_mode(0o755)).expect("ours");
+    scene.origin.write("pointer.txt", &pointer);
+    (scene.origin.commit("Large files"), oid)
+}
+
+fn large() -> CheckoutOptions {
+    CheckoutOptions { lfs: true, ..CheckoutOptions::default() }
+}
+
+#[tokio::test]
+async fn files_that_lfs_keeps_are_there_and_git_sees_no_change() {
+    let scene = Scene::new();
+    let content = b"large\0".repeat(100_000);
+    let (sha, oid) = with_large_files(&scene, &content);
+    let error = scene.snapshot_of(&sha, &scene.source(), &large()).await.expect_err("nobody has put it");
+    assert!(matches!(error, MirrorError::Lfs { .. }), "{error}");
+    let objects = scene.origin.path().join(".git/lfs/objects").join(&oid[..2]).join(&oid[2..4]);
+    fs::create_dir_all(&objects).expect("ours");
+    fs::write(objects.join(&oid), b"other").expect("ours");
+    let error = scene.snapshot_of(&sha, &scene.source(), &large()).await.expect_err("it is another");
+    assert!(error.to_string().ends_with("it does not have the length that its pointer says"), "{error}");
+    fs::write(objects.join(&oid), &content).expect("ours");
+    scene.snapshot_of(&sha, &scene.source(), &large()).await.expect("it is there");
+    let pod = scene.unpacked();
+    for name in ["large.bin", "deep/söme file.bin"] {
+        assert!(fs::read(pod.join(name)).expect("a file") == content, "{name}");
+    }
+    assert_eq!(fs::metadata(pod.join("large.bin")).expect("a file").permissions().mode() & 0o777, 0o755);
+    assert!(text(&pod.join("pointer.txt")).expect("a file").starts_with("version"), "no attribute says that it is one");
+    assert_eq!(git(&pod, &["status", "--porcelain"]), "");
+    let left: Vec<_> = fs::read_dir(pod.join(".git")).expect("it is there").flatten().map(|e| e.file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with(".tmp")), "{left:?}");
+}
+
+#[tokio::test]
+async fn files_that_lfs_keeps_are_no_way_around_the_limits() {
+    let scene = Scene::with_limits(Limits { bytes: 1 << 20, ..Limits::default() });
+    let (sha, _) = with_large_files(&scene, &vec![0; 600_000]);
+    let error = scene.snapshot_of(&sha, &scene.source(), &large()).await.expect_err("twice that is too much");
+    assert!(matches!(error, MirrorError::TooLarge { .. }), "{error}");
+}
+
+/// A forge that has LFS: it tells of one object as it is told to, and gives its bytes to whoever has the right header.
+async fn lfs_forge(
+    oid: &str,
+    content: &[u8],
+    answer: impl Fn(&str) -> serde_json::Value + Clone + Send + Sync + 'static,
+) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback is there");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let (oid, content, own) = (oid.to_owned(), content.to_vec(), url.clone());
+    let batch = move |headers: axum::http::HeaderMap, axum::Json(asked): axum::Json<serde_json::Value>| async move {
+        assert_eq!(headers["authorization"], "Bearer s3cret");
+        assert_eq!((&asked["operation"], &asked["objects"][0]["oid"]), (&"download".into(), &oid.as_str().into()));
+        let mut object = answer(&own);
+        object["oid"] = oid.as_str().into();
+        axum::Json(serde_json::json!({"objects": [object]}))
+    };
+    let give = move |headers: axum::http::HeaderMap| async move {
+        let is_right =
+            headers.get("x-storage").is_some_and(|value| value == "token") && !headers.contains_key("authorization");
+        if is_right { Ok(content) } else { Err(axum::http::StatusCode::FORBIDDEN) }
+    };
+    let app = axum::Router::new()
+        .route("/demo/app.git/info/lfs/objects/batch", axum::routing::post(batch))
+        .route("/storage", axum::routing::get(give));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    url
+}
+
+#[tokio::test]
+async fn files_that_lfs_keeps_come_from_the_forge_and_only_the_forge_sees_our_header() {
+    let content = b"large".repeat(1000);
+    let download =
+        |href: String| serde_json::json!({"actions": {"download": {"href": href, "header": {"x-storage": "token"}}}});
+    let mut said = Vec::new();
+    for (name, given) in [
+        ("good", content.clone()),
+        ("other bytes", b"great".repeat(1000)),
+        ("more bytes", b"large".repeat(1001)),
+        ("missing", content.clone()),
+        ("elsewhere", content.clone()),
+        ("a file", content.clone()),
+    ] {
+        let scene = Scene::new();
+        let (sha, oid) = with_large_files(&scene, &content);
+        scene.snapshot(&sha).await.expect("the mirror has it from now on");
+        let answer = move |own: &str| match name {
+            "missing" => serde_json::json!({"error": {"code": 404, "message": "Object does not exist"}}),
+            "elsewhere" => download("http://192.0.2.1/storage".to_owned()),
+            "a file" => download("file:///etc/passwd".to_owned()),
+            _ => download(format!("{own}/storage")),
+        };
+        let forge = lfs_forge(&oid, &given, answer).await;
+        let source = Source {
+            url: format!("{forge}/demo/app.git"),
+            header: Some("Authorization: Bearer s3cret".into()),
+            realm: Realm::Host { shared: Vec::new() },
+            ..scene.source()
+        };
+        let outcome = match scene.snapshot_of(&sha, &source, &large()).await {
+            Ok(_) => {
+                assert!(fs::read(scene.unpacked().join("large.bin")).expect("a file") == content);
+                "it is there".to_owned()
+            }
+            Err(error) => error.to_string().replace(&oid, "…"),
+        };
+        said.push(format!("{name}: {outcome}"));
+    }
+    insta::assert_snapshot!(said.join("\n"), @"
+    good: it is there
+    other bytes: a file kept by LFS is not there: object … of 5000 bytes: its bytes are others
+    more bytes: a file kept by LFS is not there: object … of 5000 bytes: it is longer than its pointer says
+    missing: a file kept by LFS is not there: object … of 5000 bytes: the forge says 404 Object does not exist
+    elsewhere: a file kept by LFS is not there: object … of 5000 bytes: its address is not encrypted
+    a file: a file kept by LFS is not there: object … of 5000 bytes: its address is not encrypted
+    ");
 }

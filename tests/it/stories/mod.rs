@@ -23,6 +23,7 @@ mod lost;
 mod matrix;
 mod pause;
 mod queue;
+mod receivers;
 mod red;
 mod registry;
 mod reports;

@@ -6,19 +6,12 @@ use super::mistakes;
 
 #[test]
 fn what_does_not_run_yet_is_refused_by_name() {
-    assert_snapshot!(mistakes("not-yet"), @r#"
-error: `receivers` is not supported yet
-  --> not-yet.yml:1:1
-  |
-1 | receivers: []
-  | ^^^^^^^^^
-  = hint: remove it
-
+    assert_snapshot!(mistakes("not-yet"), @r"
 error: `secrets` is not supported yet
-   --> not-yet.yml:10:5
-   |
-10 |     secrets: [TOKEN]
-   |     ^^^^^^^
-   = hint: remove it
-"#);
+  --> not-yet.yml:9:5
+  |
+9 |     secrets: [TOKEN]
+  |     ^^^^^^^
+  = hint: remove it
+");
 }

@@ -484,7 +484,7 @@ fn approvals() {
 
 #[test]
 fn a_mistake_in_every_key_is_told() {
-    assert_snapshot!(mistakes("every-key"), @r###"
+    assert_snapshot!(mistakes("every-key"), @r#"
 error: `uri` is a text; this is a list
   --> every-key.yml:1:6
   |
@@ -576,177 +576,184 @@ error: `variables` is a map of names and texts; this is a list
 9 | variables: [A]
   |            ^
 
-error: a name is a text; this is a list
-   --> every-key.yml:11:11
+error: `receivers` is a list; this is a text
+   --> every-key.yml:10:12
    |
-11 |   - name: [a]
+10 | receivers: dev@acme.example
+   |            ^^^^^^^^^^^^^^^^
+   = hint: begin each item with `- `
+
+error: a name is a text; this is a list
+   --> every-key.yml:12:11
+   |
+12 |   - name: [a]
    |           ^
 
 error: `title` is a text; this is a list
-   --> every-key.yml:12:12
+   --> every-key.yml:13:12
    |
-12 |     title: [b]
+13 |     title: [b]
    |            ^
 
 error: `sequencing` is sequence or parallel; `both` is none of them
-   --> every-key.yml:13:17
+   --> every-key.yml:14:17
    |
-13 |     sequencing: both
+14 |     sequencing: both
    |                 ^^^^
 
 error: no stage is named `nobody`
-   --> every-key.yml:14:13
+   --> every-key.yml:15:13
    |
-14 |     needs: [nobody]
+15 |     needs: [nobody]
    |             ^^^^^^
 
 error: `fail-fast` is true or false; `maybe` is none of them
-   --> every-key.yml:15:16
+   --> every-key.yml:16:16
    |
-15 |     fail-fast: maybe
+16 |     fail-fast: maybe
    |                ^^^^^
 
 error: `b c` is no name: 1 to 63 of letters, digits, `-` and `_`
-   --> every-key.yml:17:15
+   --> every-key.yml:18:15
    |
-17 |       - name: b c
+18 |       - name: b c
    |               ^^^
    = hint: `b-c` would do; `title` takes any text
 
 error: `title` is a text; this is a list
-   --> every-key.yml:18:16
+   --> every-key.yml:19:16
    |
-18 |         title: [x]
+19 |         title: [x]
    |                ^
 
 error: `allow-failure` is true or false; `perhaps` is none of them
-   --> every-key.yml:19:24
+   --> every-key.yml:20:24
    |
-19 |         allow-failure: perhaps
+20 |         allow-failure: perhaps
    |                        ^^^^^^^
 
 error: `d/e` is no name: 1 to 63 of letters, digits, `-` and `_`
-   --> every-key.yml:21:19
+   --> every-key.yml:22:19
    |
-21 |           - name: "d/e"
+22 |           - name: "d/e"
    |                   ^^^^^
    = hint: `d-e` would do; `title` takes any text
 
 error: `a b` is no image
-   --> every-key.yml:22:20
+   --> every-key.yml:23:20
    |
-22 |             image: "a b"
+23 |             image: "a b"
    |                    ^^^^^
    = hint: an image is written registry/repository:tag
 
 error: `run` is one text; this is a list
-   --> every-key.yml:23:18
+   --> every-key.yml:24:18
    |
-23 |             run: [a]
+24 |             run: [a]
    |                  ^
    = hint: write `run: |`, and the lines below it
 
 error: `A B` is no variable's name
-   --> every-key.yml:24:28
+   --> every-key.yml:25:28
    |
-24 |             environments: {A B: c}
+25 |             environments: {A B: c}
    |                            ^^^
    = hint: letters, digits and `_`, not beginning with a digit
 
 error: `a=b` is no output's name
-   --> every-key.yml:25:23
+   --> every-key.yml:26:23
    |
-25 |             outputs: ["a=b"]
+26 |             outputs: ["a=b"]
    |                       ^^^^^
    = hint: for example VERSION, printed as `[COUT] VERSION=1.2`
 
 error: `x` does not name an output
-   --> every-key.yml:26:30
+   --> every-key.yml:27:30
    |
-26 |             subscriptions: [{"x": Y}]
+27 |             subscriptions: [{"x": Y}]
    |                              ^^^
    = hint: write "stage.action.job[KEY]"
 
 error: `lots` is no quantity
-   --> every-key.yml:27:30
+   --> every-key.yml:28:30
    |
-27 |             resources: {cpu: lots, memory: 1, limits: {cpu: most, memory: -1}}
+28 |             resources: {cpu: lots, memory: 1, limits: {cpu: most, memory: -1}}
    |                              ^^^^
    = hint: write 500m, 2, 512Mi or 4G
 
 error: `1` of memory is less than 1 MiB
-   --> every-key.yml:27:44
+   --> every-key.yml:28:44
    |
-27 |             resources: {cpu: lots, memory: 1, limits: {cpu: most, memory: -1}}
+28 |             resources: {cpu: lots, memory: 1, limits: {cpu: most, memory: -1}}
    |                                            ^
    = hint: the units of memory are Mi, Gi, M and G
 
 error: `most` is no quantity
-   --> every-key.yml:27:61
+   --> every-key.yml:28:61
    |
-27 |             resources: {cpu: lots, memory: 1, limits: {cpu: most, memory: -1}}
+28 |             resources: {cpu: lots, memory: 1, limits: {cpu: most, memory: -1}}
    |                                                             ^^^^
    = hint: write 500m, 2, 512Mi or 4G
 
 error: `-1` is no quantity
-   --> every-key.yml:27:75
+   --> every-key.yml:28:75
    |
-27 |             resources: {cpu: lots, memory: 1, limits: {cpu: most, memory: -1}}
+28 |             resources: {cpu: lots, memory: 1, limits: {cpu: most, memory: -1}}
    |                                                                           ^^
    = hint: write 500m, 2, 512Mi or 4G
 
 error: `later` is no duration
-   --> every-key.yml:28:22
+   --> every-key.yml:29:22
    |
-28 |             timeout: later
+29 |             timeout: later
    |                      ^^^^^
    = hint: write 90s, 20m, 1h30m, 7d, or whole seconds
 
 error: `allow-failure` is true or false; `no!` is none of them
-   --> every-key.yml:29:28
+   --> every-key.yml:30:28
    |
-29 |             allow-failure: no!
+30 |             allow-failure: no!
    |                            ^^^
 
 error: `c d` is no image
-   --> every-key.yml:30:23
+   --> every-key.yml:31:23
    |
-30 |           - endpoint: "c d"
+31 |           - endpoint: "c d"
    |                       ^^^^^
    = hint: an image is written registry/repository:tag
 
 error: `command` is a list of texts; this is a text
-   --> every-key.yml:31:22
+   --> every-key.yml:32:22
    |
-31 |             command: make
+32 |             command: make
    |                      ^^^^
    = hint: write [program, argument, …], or use `run` for a shell
 
 warning: stage `f` has nothing to run
-   --> every-key.yml:33:5
+   --> every-key.yml:34:5
    |
-33 |     actions: {a: b}
+34 |     actions: {a: b}
    |     ^^^^^^^
 
 error: `actions` is a list; this is a map
-   --> every-key.yml:33:14
+   --> every-key.yml:34:14
    |
-33 |     actions: {a: b}
+34 |     actions: {a: b}
    |              ^
    = hint: begin each item with `- `
 
 warning: action `g` has no job and is left out
-   --> every-key.yml:34:5
+   --> every-key.yml:35:5
    |
-34 |   - name: g
+35 |   - name: g
    |     ^^^^
    = hint: give it `jobs`, or an `image`
 
 error: `jobs` is a list; this is a map
-   --> every-key.yml:35:11
+   --> every-key.yml:36:11
    |
-35 |     jobs: {a: b}
+36 |     jobs: {a: b}
    |           ^
    = hint: begin each item with `- `
-"###);
+"#);
 }

@@ -31,6 +31,7 @@ impl Assembled {
             public_url: "https://ci.example.com".to_owned(),
             agent_url: url.clone(),
             scratch: data.join("scratch"),
+            tells: if settings.smtp.is_some() { engine::Tells::All } else { engine::Tells::Webhooks },
             sweep_interval: Duration::from_secs(300),
             job_timeout: settings.job_timeout,
             run_timeout: settings.run_timeout,
