@@ -101,7 +101,13 @@ impl Modules<'_> {
         self.fetch(&mirror, &address, &module.sha).await.map_err(|error| match error {
             MirrorError::Missing { sha } => trouble(format!("{url} does not have its commit {sha}")),
             MirrorError::Refused { message } => trouble(format!("{url} cannot be fetched: {message}")),
-            other => other,
+            other @ (MirrorError::NoSuchRef { .. }
+            | MirrorError::Submodule { .. }
+            | MirrorError::Lfs { .. }
+            | MirrorError::Away { .. }
+            | MirrorError::TooLarge { .. }
+            | MirrorError::Git { .. }
+            | MirrorError::Disk { .. }) => other,
         })?;
         let place = place_of(self.place, &at).map_err(trouble)?;
         let write = Write { mirror: &mirror, sha: &module.sha, origin: &url, place: &place, depth: 1 };
