@@ -66,6 +66,7 @@ fn lines() -> Vec<u8> {
 
 fn work(file: &Path) -> Work {
     Work {
+        ready: None,
         job: JobId::from_i64(1),
         start: Start::Command(vec!["cat".to_owned(), file.display().to_string()]),
         environments: [].into(),

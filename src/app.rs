@@ -152,6 +152,7 @@ impl App {
             let mut done = self.engine.keep_contact().await?;
             done += self.engine.start_scheduled().await?;
             done += self.engine.intake().await?;
+            done += self.engine.reply_to_comments().await?;
             done += self.engine.make_sources().await?;
             done += self.engine.drive().await?;
             done += self.engine.sweep().await?;

@@ -130,6 +130,11 @@ impl Client {
         self.ask("heartbeat", post).await
     }
 
+    /// Says that a service is ready.
+    pub(super) async fn post_ready(&self) -> Result<(), CallError> {
+        self.tell("ready", || self.sign(self.http.post(self.url("ready"))).timeout(ANSWER_WITHIN)).await
+    }
+
     /// Sends the end record.
     pub(super) async fn post_end(&self, end: &EndRecord) -> Result<(), CallError> {
         self.tell("end", || self.sign(self.http.post(self.url("end"))).timeout(ANSWER_WITHIN).json(end)).await

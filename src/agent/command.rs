@@ -17,8 +17,8 @@ pub const EXIT_GONE: u8 = 122;
 /// Exit code of an agent that could not begin: no token, no scratch directory.
 pub const EXIT_BROKEN: u8 = 123;
 
-/// How long [`Command::Hold`] holds. Installing takes milliseconds; the rest is for a node that is very busy.
-const HOLD: Duration = Duration::from_secs(10);
+/// How long [`Command::Hold`] holds, in seconds. Installing takes milliseconds; the rest is for a node that is very busy.
+const HOLD: u64 = 10;
 
 /// `containerops agent …`, and the same for `containerops-agent …`.
 #[derive(Debug, Clone, clap::Args)]
@@ -40,7 +40,11 @@ enum Command {
         dir: PathBuf,
     },
     /// Does nothing for a while: a pod's first container lives that long, so that the cluster can start `install` in it.
-    Hold,
+    Hold {
+        /// For how many seconds.
+        #[arg(long = "for", default_value_t = HOLD)]
+        seconds: u64,
+    },
     /// Claims one job, runs it, and exits as it did.
     Job(JobArgs),
 }
@@ -84,8 +88,8 @@ pub fn run(args: Args) -> ExitCode {
                 ExitCode::from(EXIT_BROKEN)
             }
         },
-        Command::Hold => {
-            std::thread::sleep(HOLD);
+        Command::Hold { seconds } => {
+            std::thread::sleep(Duration::from_secs(seconds));
             ExitCode::SUCCESS
         }
         Command::Job(args) => turn::run(args),

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::Read,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -26,13 +26,14 @@ use super::{
     log::Log,
     mask::Masks,
     process::{Process, Started},
-    protocol::{Cause, EndRecord, Heartbeat, HeartbeatAnswer, Outputs, Work},
+    protocol::{Cause, EndRecord, Heartbeat, HeartbeatAnswer, JOBS_ENDED, Outputs, Work},
     pump::{Pump, Sink},
+    ready::{Probe, Watched},
     ship::{ShipError, ship},
     source,
     system::End,
 };
-use crate::model::{Clock, Span, Time};
+use crate::model::{Check, Clock, Span, Time};
 
 /// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
@@ -53,6 +54,8 @@ const MESSAGE_MAX: usize = 300;
 pub(super) enum Stop {
     /// It had all the time that it may have.
     TimedOut,
+    /// A service was not ready in time, and why.
+    NotReady { message: String },
     /// The server wants it.
     Cancelled { by: String },
     /// The pod is deleted. The job gets the signal and may use it to end in its own way.
@@ -72,6 +75,8 @@ pub(super) struct Job {
     masks: Masks,
     clock: Clock,
     cgroup: Cgroup,
+    /// When a service was ready.
+    ready: OnceLock<Time>,
 }
 
 /// How the middle part went.
@@ -93,7 +98,16 @@ impl Job {
         log.limit(work.log_limit);
         let secrets = [client.session(), token];
         let masks = Masks::new(work.masks.iter().map(String::as_str).chain(secrets));
-        Self { args, work, client, log, masks, clock: Clock::System, cgroup: Cgroup::of_this_process() }
+        Self {
+            args,
+            work,
+            client,
+            log,
+            masks,
+            clock: Clock::System,
+            cgroup: Cgroup::of_this_process(),
+            ready: OnceLock::new(),
+        }
     }
 
     /// All of it. Returns the agent's exit code.
@@ -251,6 +265,8 @@ impl Job {
     /// after a mere signal says more.
     async fn supervise(&self, process: &mut Process, stops: &mut mpsc::Receiver<Stop>) -> (End, Option<Stop>) {
         let limit = Instant::now() + self.work.timeout.min(LONGEST);
+        let watched = process.watched();
+        let mut failed_to_be_ready = std::pin::pin!(self.get_ready(&watched));
         let mut kill_at = None;
         let mut why: Option<Stop> = None;
         loop {
@@ -258,6 +274,7 @@ impl Job {
                 biased;
                 end = process.ended() => return (end, why),
                 Some(stop) = stops.recv() => stop,
+                message = &mut failed_to_be_ready, if why.is_none() => Stop::NotReady { message },
                 () = sleep_until(limit), if why.is_none() => Stop::TimedOut,
                 () = sleep_until(kill_at.unwrap_or(limit)), if kill_at.is_some() => {
                     process.signal(libc::SIGKILL);
@@ -275,12 +292,38 @@ impl Job {
         }
     }
 
+    /// Tells the server when a service is ready; returns only if it is not in time, with the words for it.
+    async fn get_ready(&self, watched: &Arc<Watched>) -> String {
+        let Some(ready) = &self.work.ready else { return std::future::pending().await };
+        let (work, workspace, scratch) = (&self.work, &self.args.workspace, &self.args.scratch);
+        let begun = Instant::now();
+        if let Err(message) = (Probe { work, workspace, scratch, watched }).until_ready(ready).await {
+            return message;
+        }
+        let _ = self.ready.set(self.clock.now());
+        if ready.check != Check::Started {
+            self.say(&format!("ready after {}: {}", Span(begun.elapsed()), ready.check));
+        }
+        // if it is not heard, the end record says it
+        let _ = self.client.post_ready().await;
+        std::future::pending().await
+    }
+
     /// The cause of an end that someone wanted; `otherwise` where it is to be taken as it was.
     fn stopped(&self, stop: &Stop, otherwise: Cause) -> Result<Cause, Unrecorded> {
         match stop {
             Stop::TimedOut => {
                 self.say(&format!("stopped after {}: its time limit", Span(self.work.timeout)));
                 Ok(Cause::TimedOut)
+            }
+            Stop::NotReady { message } => {
+                self.say(&format!("stopped: {message}"));
+                let message = String::from_utf8_lossy(&self.masks.hide(message.as_bytes())).into_owned();
+                Ok(Cause::NotReady { message: short(&message) })
+            }
+            Stop::Cancelled { by } if by == JOBS_ENDED => {
+                self.say("stopped: all jobs of its action have ended");
+                Ok(Cause::Cancelled { by: by.clone() })
             }
             Stop::Cancelled { by } => {
                 self.say(&format!("cancelled by {}", short(by)));
@@ -316,6 +359,7 @@ impl Job {
             memory_limit: memory.limit,
             oom_kills: memory.oom_kills,
             log,
+            ready: self.ready.get().copied(),
         };
         self.leave(&end);
         sink.echo.finish().await;
@@ -451,7 +495,7 @@ fn exit_code(cause: &Cause) -> u8 {
         Cause::Signal { signal } => 128 + signal,
         Cause::TimedOut => 124,
         Cause::NotPrepared { .. } => 125,
-        Cause::NotKept { .. } => 1,
+        Cause::NotKept { .. } | Cause::NotReady { .. } => 1,
         Cause::CannotStart { .. } => 127,
         Cause::Cancelled { .. } => 130,
         Cause::Terminated => 143,

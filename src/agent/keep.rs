@@ -41,6 +41,7 @@ impl Kept {
             Cause::Exit { .. } | Cause::Signal { .. } | Cause::TimedOut => Some(Self::Failed),
             Cause::CannotStart { .. }
             | Cause::NotKept { .. }
+            | Cause::NotReady { .. }
             | Cause::Cancelled { .. }
             | Cause::Terminated
             | Cause::NotPrepared { .. } => None,

@@ -26,6 +26,7 @@ mod job;
 mod keep;
 mod process;
 mod pump;
+mod ready;
 mod ship;
 mod source;
 mod spool;

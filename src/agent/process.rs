@@ -6,6 +6,7 @@ use std::{
     os::{fd::OwnedFd, unix::process::CommandExt},
     path::Path,
     process::{Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -17,6 +18,7 @@ use tokio::{
 
 use super::{
     protocol::{Start, Work},
+    ready::Watched,
     system::{self, End},
 };
 
@@ -31,6 +33,7 @@ const NO_ENTRYPOINT: &str =
 pub(super) struct Process {
     pid: u32,
     children: Signal,
+    watched: Arc<Watched>,
 }
 
 /// A process and the reading ends of its streams.
@@ -53,10 +56,8 @@ impl Process {
         if let Some(dir) = dir.filter(|dir| !dir.is_dir()) {
             return Err(format!("there is no directory {} to start `{program}` in", dir.display()));
         }
-        let mut command = Command::new(&program);
-        command.args(arguments).envs(&work.environments).env("CO_WORKSPACE", workspace).env("CO_OUTPUT", output);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        trust_workspace(&mut command, work, workspace);
+        let mut command = prepared(work, workspace, &program, &arguments);
+        command.env("CO_OUTPUT", output).stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Some(dir) = dir {
             command.current_dir(dir);
         }
@@ -64,10 +65,15 @@ impl Process {
         spawn(command).map_err(|error| explain(&program, is_shell, &error))
     }
 
+    /// The ends of the other processes that are waited for.
+    pub(super) fn watched(&self) -> Arc<Watched> {
+        Arc::clone(&self.watched)
+    }
+
     /// Returns when the process has ended. May be dropped at any time.
     pub(super) async fn ended(&mut self) -> End {
         loop {
-            while let Some((pid, end)) = system::reap() {
+            while let Some((pid, end)) = self.watched.reap() {
                 if pid == self.pid {
                     return end;
                 }
@@ -93,6 +99,15 @@ impl Process {
         }
         sleep(SWEEP_PAUSE).await;
     }
+}
+
+/// A program as a job has it: in a group of its own, with the job's variables.
+pub(super) fn prepared(work: &Work, workspace: &Path, program: &str, arguments: &[String]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).envs(&work.environments).env("CO_WORKSPACE", workspace);
+    command.stdin(Stdio::null()).process_group(0);
+    trust_workspace(&mut command, work, workspace);
+    command
 }
 
 /// Git refuses to read a repository that belongs to another user, and the images of one workspace may run as several.
@@ -141,7 +156,7 @@ fn spawn(mut command: Command) -> io::Result<Started> {
     let out: OwnedFd = child.stdout.take().ok_or_else(missing)?.into();
     let err: OwnedFd = child.stderr.take().ok_or_else(missing)?.into();
     let (out, err) = (pipe::Receiver::from_owned_fd(out)?, pipe::Receiver::from_owned_fd(err)?);
-    Ok(Started { process: Process { pid: child.id(), children }, out, err })
+    Ok(Started { process: Process { pid: child.id(), children, watched: Arc::default() }, out, err })
 }
 
 /// What the author can do about it.

@@ -6,6 +6,7 @@
 //! | `PUT log?offset=N` | a [`Chunk`] | [`LogAnswer`]; 409 if the server has less than N bytes |
 //! | `POST outputs` | [`Outputs`] | 204 |
 //! | `POST heartbeat` | nothing, or [`Heartbeat`] | [`HeartbeatAnswer`]; a long poll |
+//! | `POST ready` | nothing; of a service | 204 |
 //! | `POST end` | [`EndRecord`] | 204 |
 //! | `POST events/{name}?job=…&token=…` | an event of the original's; from the job itself, by its `CO_*` variables | 204 |
 //! | `GET blobs/{digest}` | | the bytes: `tar` in `zstd`, or a part of a bundle |
@@ -40,15 +41,17 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use super::bundle::{Bundle, Entry, EntryKind, PART_LENGTH, PART_SIZE_MAX, Part};
-use crate::model::{JobId, KeepOn, Time};
+use crate::model::{JobId, KeepOn, Ready, Time};
 
 /// The protocol's version: an agent says it in its claim.
 pub const VERSION: u32 = 2;
-/// The first version whose agents know artifacts, caches and shells.
-const BUNDLES: u32 = 2;
+/// The first version whose agents know artifacts, caches, services and shells.
+const SECOND: u32 = 2;
 /// The oldest version that a server still speaks. A server that takes over meets the pods of the releases before it,
 /// and jobs may last for days.
 pub const OLDEST: u32 = 1;
+/// Who stops a service when all is done: no failure of it.
+pub const JOBS_ENDED: &str = "the end of the action's jobs";
 /// How long the server keeps a claim or a heartbeat that has no news.
 pub const LONG_POLL: Duration = Duration::from_secs(20);
 /// The most text in one chunk, in bytes.
@@ -138,13 +141,16 @@ pub struct Work {
     /// Whether an end without a `CO_RESULT` is a failure.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict: bool,
+    /// Of a service: when it counts as ready. It is a job without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Ready>,
 }
 
 impl Work {
     /// The oldest version whose agents do all of it.
     pub const fn needs(&self) -> u32 {
         let has_bundles = !self.downloads.is_empty() || !self.artifacts.is_empty() || !self.caches.is_empty();
-        if has_bundles || !self.shell.is_empty() { BUNDLES } else { OLDEST }
+        if has_bundles || !self.shell.is_empty() || self.ready.is_some() { SECOND } else { OLDEST }
     }
 }
 
@@ -374,6 +380,9 @@ pub struct EndRecord {
     pub oom_kills: u64,
     /// The whole log.
     pub log: LogSeal,
+    /// Of a service: when it was ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Time>,
 }
 
 /// How long a log is, and what it says, so that a missing line is noticed.
@@ -431,6 +440,11 @@ pub enum Cause {
     /// It ended well, but an artifact of it cannot be kept: too large, or a file that cannot be read.
     NotKept {
         /// Which, and why.
+        message: String,
+    },
+    /// We ended it, for it was not ready in time; of a service.
+    NotReady {
+        /// What was tried, for how long, and what came of it last.
         message: String,
     },
     /// We ended it after its time.

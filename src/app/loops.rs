@@ -60,12 +60,18 @@ struct Round {
 }
 
 /// All but driving and telling, where each action and each call goes at its own pace.
-const ROUNDS: [Round; 10] = [
+const ROUNDS: [Round; 11] = [
     Round {
         name: "intake",
         pause: LOOK,
         wakes: |change| change == Change::Delivery,
         tick: |app| async move { Ok(app.engine.intake().await?) }.boxed(),
+    },
+    Round {
+        name: "comments",
+        pause: LOOK,
+        wakes: |change| change == Change::Delivery,
+        tick: |app| async move { Ok(app.engine.reply_to_comments().await?) }.boxed(),
     },
     Round {
         name: "schedules",

@@ -196,7 +196,7 @@ async fn begin(store: &Store) -> Result<Vec<RunSummary>> {
         match state {
             Some(DeliveryState::Started { .. }) => return Ok(tx.runs_of_delivery(id).await?),
             Some(DeliveryState::Nothing { reason } | DeliveryState::Unreadable { reason }) => bail!("{reason}"),
-            Some(DeliveryState::Pending) | None => {}
+            Some(DeliveryState::Pending | DeliveryState::Obeyed { .. }) | None => {}
         }
         drop(tx);
         bell.wait(LOOK, |change| matches!(change, Change::Run(_))).await;

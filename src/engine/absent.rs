@@ -2,7 +2,7 @@
 //!
 //! As with silence ([`contact`](super::contact)), nobody is missed for a time in which we could not have heard them.
 
-use super::{Engine, Result, watch::About};
+use super::{Engine, Result, service, watch::About};
 use crate::{
     executor::{ContainerEnd, Outside},
     model::{Infrastructure, JobState, Span, Time},
@@ -19,6 +19,9 @@ impl Engine {
         ended: &[ContainerEnd],
     ) -> Result<bool> {
         let jobs = self.store.read().await?.jobs(attempt.id).await?;
+        if self.overstay(&jobs) {
+            return Ok(false);
+        }
         let mut open = jobs.iter().filter(|job| job.state.verdict().is_none());
         if open.any(|job| ended.iter().any(|end| end.job == job.id)) {
             return Ok(false);
@@ -34,6 +37,9 @@ impl Engine {
     /// Looks what the agents of an attempt that runs have to say, and ends it if that is nothing for too long.
     pub(super) async fn look_after_agents(&self, action: &ActionRow, attempt: &AttemptRow) -> Result<()> {
         let jobs = self.store.read().await?.jobs(attempt.id).await?;
+        if self.overstay(&jobs) {
+            return self.end_overstaying(action, attempt).await;
+        }
         match unheard(attempt, &jobs) {
             Unheard::None => self.weigh_silence(action, attempt).await,
             Unheard::SinceNow => {
@@ -72,10 +78,9 @@ enum Unheard {
 }
 
 fn unheard(attempt: &AttemptRow, jobs: &[JobRow]) -> Unheard {
-    let Some(turn) = jobs.iter().find(|job| job.state.verdict().is_none()) else { return Unheard::None };
-    if turn.session_hash.is_some() || turn.state.0 != JobState::Waiting {
-        return Unheard::None;
-    }
-    let before = jobs.iter().take_while(|job| job.place < turn.place).filter_map(|job| job.ended);
+    let is_unheard = |job: &&JobRow| job.session_hash.is_none() && job.state.0 == JobState::Waiting;
+    let Some(turn) = service::awaited(jobs).find(is_unheard) else { return Unheard::None };
+    let place = turn.service_after.unwrap_or(turn.place);
+    let before = jobs.iter().take_while(|job| job.place < place).filter_map(|job| job.ended);
     before.chain(attempt.ran).max().map_or(Unheard::SinceNow, Unheard::Since)
 }

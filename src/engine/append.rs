@@ -73,6 +73,9 @@ impl Engine {
             let record = container.and_then(|end| end.end_record.as_deref());
             if let Some(record) = record.and_then(|text| super::watch::record_of(text, job)) {
                 tx.keep_record(job.id, &record).await?;
+                if let Some(at) = record.ready.filter(|_| job.is_service()) {
+                    tx.service_ready(job.id, at).await?;
+                }
             }
         }
         Ok(tx.commit().await?)

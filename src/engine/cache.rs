@@ -48,6 +48,9 @@ pub fn scopes(event: &Event) -> Vec<String> {
 /// keeps them. Whether a job with a condition runs is decided when its turn has come.
 pub(super) fn caches(place: &Place, job: &JobRow, turn: Turn) -> Result<Vec<Cached>> {
     let action = place.plan()?;
+    if job.is_service() {
+        return Ok(Vec::new());
+    }
     let after = usize::try_from(job.place).unwrap_or(usize::MAX).saturating_add(1);
     let surely_runs = |later: &JobPlan| later.when.is_none() && !later.is_podless();
     let is_last = !action.jobs.iter().skip(after).any(surely_runs);

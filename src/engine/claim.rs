@@ -1,6 +1,6 @@
 //! Claims: an agent asks for its job's turn. Most are answered "not yet", and then nothing is written.
 
-use super::{Engine, Result, checkout::Ready, settle::Place, turn::Denied};
+use super::{Engine, Result, checkout::Ready, service, settle::Place, turn::Denied};
 use crate::{
     agent::protocol::{self, ClaimAnswer, ClaimRequest},
     model::{AttemptState, Infrastructure, JobState, Time, Verdict},
@@ -86,12 +86,11 @@ impl Engine {
     }
 }
 
-/// Whether all jobs before it have ended, and there is a source to work on.
+/// Whether all jobs before it have ended, its services are ready, and there is a source to work on.
 pub(super) async fn may_start(tx: &mut Tx, place: &Place, job: &JobRow) -> Result<bool> {
-    let jobs = tx.jobs(job.attempt_id).await?;
-    let before = jobs.iter().take_while(|other| other.place < job.place);
-    let is_its_turn = before.into_iter().all(|other| other.state.verdict().is_some());
-    Ok(is_its_turn && super::checkout::ready(tx, place).await? != Ready::NotYet)
+    let is_its_turn = service::is_its_turn(&tx.jobs(job.attempt_id).await?, job);
+    // a service starts on an empty workspace, or on one that a job has laid out
+    Ok(is_its_turn && (job.is_service() || super::checkout::ready(tx, place).await? != Ready::NotYet))
 }
 
 /// What is wrong with an agent of this protocol, and what to do about it.

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Engine, Result};
+use super::{Engine, Result, service};
 use crate::{
     model::{ActionState, AttemptId, Infrastructure, JobId, Time, Verdict},
     store::{ActionRow, AttemptRow, JobRow},
@@ -150,17 +150,23 @@ impl Engine {
         self.put_reason(action, &note(since)).await
     }
 
-    /// The job whose agent should speak now, if it is silent. An agent that never came is not the matter here.
+    /// The job whose agent should speak now, or a service that it waits for, if it is silent. An agent that never came
+    /// is not the matter here; nor is a service that is ready, for the job decides then.
     async fn silent_job(&self, attempt: AttemptId) -> Result<Option<(JobRow, Silence)>> {
         let jobs = self.store.read().await?.jobs(attempt).await?;
-        let Some(mut job) = jobs.into_iter().find(|job| job.state.verdict().is_none()) else { return Ok(None) };
+        let awaited = service::awaited(&jobs).filter(|job| job.ready.is_none());
+        let silent = awaited.filter_map(|job| self.silence_of(job.clone())).collect::<Vec<_>>();
+        let worst = silent.iter().position(|(_, silence)| *silence == Silence::TooLong).unwrap_or(0);
+        Ok(silent.into_iter().nth(worst))
+    }
+
+    fn silence_of(&self, mut job: JobRow) -> Option<(JobRow, Silence)> {
         job.heard = job.heard.max(self.contact.spoke().get(&job.id).copied());
-        let Some(heard) = job.heard else { return Ok(None) };
         let listening = *self.contact.listening();
-        Ok(match silence(heard, listening, self.now(), self.settings.contact_timeout) {
+        match silence(job.heard?, listening, self.now(), self.settings.contact_timeout) {
             Silence::None => None,
             silence @ (Silence::Noteworthy | Silence::TooLong) => Some((job, silence)),
-        })
+        }
     }
 }
 

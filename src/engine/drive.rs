@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     executor::{Changed, Container, ExecutorError, Observation, Placement},
-    model::{ActionId, ActionState, AttemptId, AttemptState, Infrastructure, JobId, Resources, Time, Verdict},
+    model::{
+        ActionId, ActionPlan, ActionState, AttemptId, AttemptState, Infrastructure, JobId, Resources, Service, Time,
+        Verdict,
+    },
     store::{ActionRow, AttemptRow, Change, JobRow, NewJob, RunRow, Tx},
 };
 
@@ -253,7 +256,7 @@ impl Engine {
         if let Some(by) = &action.cancelled_by {
             self.tell_podless(action, attempt.id, by).await?;
         }
-        let has_pod = plan_of(action, run)?.jobs.iter().any(|job| !job.is_podless());
+        let has_pod = plan_of(action, run)?.members().any(|job| !job.is_podless());
         if has_pod || action.cancelled_by.is_some() {
             self.watch(action, attempt).await?;
         }
@@ -319,12 +322,13 @@ impl Engine {
 
     fn new_jobs(&self, action: &ActionRow, run: &RunRow, now: crate::model::Time) -> Result<Vec<NewJob>> {
         use secrecy::ExposeSecret as _;
-        let count = plan_of(action, run)?.jobs.len();
-        let new = |()| {
+        let plan = plan_of(action, run)?;
+        let services = plan.services.iter().map(|service| i64::try_from(service.after).ok());
+        let new = |service_after| {
             let id = JobId::mint(now);
-            NewJob { id, token_hash: super::hash(self.key.job_token(id).expose_secret()) }
+            NewJob { id, token_hash: super::hash(self.key.job_token(id).expose_secret()), service_after }
         };
-        Ok(std::iter::repeat_n((), count).map(new).collect())
+        Ok(std::iter::repeat_n(None, plan.jobs.len()).chain(services).map(new).collect())
     }
 
     /// Ends an action before it has an attempt to end.
@@ -381,13 +385,15 @@ impl Engine {
         let stage = run.plan.0.as_ref().and_then(|plan| plan.stages.get(places(action).0));
         let container = |(place, (job, row)): (usize, (&crate::model::JobPlan, &JobRow))| Container {
             job: row.id,
-            name: format!("job-{place}"),
+            name: match place.checked_sub(plan.jobs.len()) {
+                None => format!("job-{place}"),
+                Some(service) => format!("service-{service}"),
+            },
+            service: plan.service(place).map(|service| service.job.name.clone()),
             image: run.pins.get(&job.image).map_or_else(|| job.image.clone(), |pin| pin.image.clone()),
             resources: Resources::clone(&job.resources),
             token: self.key.job_token(row.id),
         };
-        let longest = self.settings.job_timeout;
-        let limit = |job: &crate::model::JobPlan| job.timeout.unwrap_or(longest).min(longest);
         Ok(Placement {
             attempt: attempt.id,
             run: run.id,
@@ -395,16 +401,24 @@ impl Engine {
             flow: run.flow.clone(),
             action: format!("{}.{}", stage.map_or("", |stage| &stage.name), plan.name),
             containers: plan
-                .jobs
-                .iter()
+                .members()
                 .zip(jobs)
                 .enumerate()
                 .filter(|(_, (job, _))| !job.is_podless())
                 .map(container)
                 .collect(),
-            deadline: plan.jobs.iter().map(limit).sum::<Duration>() + PLACING,
+            deadline: self.time_for(plan) + PLACING,
+            runtime: plan.runtime.clone(),
+            node: plan.node.clone(),
             agent_url: self.settings.agent_url.clone(),
         })
+    }
+
+    /// The most time that an action's jobs may take together, with what they may wait for its services.
+    fn time_for(&self, plan: &ActionPlan) -> Duration {
+        let longest = self.settings.job_timeout;
+        let jobs: Duration = plan.jobs.iter().map(|job| job.timeout.unwrap_or(longest).min(longest)).sum();
+        jobs + plan.services.iter().map(|service| service.ready.within).sum::<Duration>()
     }
 
     pub(super) async fn end_now(
@@ -457,11 +471,19 @@ impl Place {
     /// Whether the job at this place wants a `CO_RESULT` of itself.
     pub(super) fn is_strict(&self, place: i64) -> bool {
         let place = usize::try_from(place).unwrap_or(usize::MAX);
-        self.plan().is_ok_and(|plan| plan.jobs.get(place).is_some_and(|job| job.strict))
+        self.plan().is_ok_and(|plan| plan.member(place).is_some_and(|job| job.strict))
     }
 
-    /// The limit of a job's time.
+    /// The service at this place; `None`: it is a job's.
+    pub(super) fn service(&self, place: i64) -> Result<Option<&Service>> {
+        Ok(self.plan()?.service(usize::try_from(place).unwrap_or(usize::MAX)))
+    }
+
+    /// The limit of a job's time; a service has that of all jobs together.
     pub(super) fn timeout(&self, engine: &Engine, place: i64) -> Result<Duration> {
+        if self.service(place)?.is_some() {
+            return Ok(engine.time_for(self.plan()?) + PLACING);
+        }
         let place = usize::try_from(place).unwrap_or(usize::MAX);
         let job = self.plan()?.jobs.get(place);
         let own = job.and_then(|job| job.timeout);

@@ -105,6 +105,7 @@ impl Engine {
             }
             Outcome::Rerun(rerun) => self.would_rerun(&rerun).await?,
             Outcome::Newest(newest) => self.would_repeat_by_newest(&newest).await?,
+            Outcome::Said(said) => Would::Nothing { reason: said.comment.words() },
             Outcome::Postponed { trouble, .. } => Would::Wait { trouble },
             Outcome::Unreadable { reason } => Would::Unreadable { reason },
             Outcome::Nothing { reason } => Would::Nothing { reason },

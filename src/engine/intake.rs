@@ -8,6 +8,7 @@ use futures::{StreamExt, stream};
 use super::{
     Engine, EngineError, Result, Tells,
     circumstances::circumstances,
+    comment::Said,
     notice,
     rerun::{self, ForgeOr, Newest, Pressed, Unwilling},
     start::{self, Failed, Kept},
@@ -44,6 +45,7 @@ pub(super) enum Outcome {
     Runs(Box<Event>, Drafts),
     Rerun(crate::model::Rerun),
     Newest(Box<Newest>),
+    Said(Box<Said>),
     Postponed { after: Duration, trouble: String },
 }
 
@@ -60,7 +62,7 @@ impl Outcome {
     /// if that would start something.
     fn after(&self, twin: DeliveryId) -> Option<Self> {
         match self {
-            Self::Runs(..) | Self::Rerun(_) | Self::Newest(_) => {
+            Self::Runs(..) | Self::Rerun(_) | Self::Newest(_) | Self::Said(_) => {
                 let reason = format!("the same event came through another hook, as delivery {twin}");
                 Some(Self::Nothing { reason })
             }
@@ -198,6 +200,10 @@ impl Engine {
                 };
                 self.write_pressed(tx, delivery, pressed).await
             }
+            Outcome::Said(said) => {
+                let state = self.obey(tx, delivery, said).await?;
+                Ok(tx.delivery_handled(delivery.id, &state).await?)
+            }
             Outcome::Postponed { after, trouble } => self.postpone(tx, delivery, *after, trouble).await,
         }
     }
@@ -247,6 +253,14 @@ impl Engine {
             }
             Ok(Reading::Rerun(rerun)) => {
                 Foreseen { repository: Some(rerun.repository.name.clone()), outcome: Outcome::Rerun(rerun), kept: None }
+            }
+            Ok(Reading::Comment(comment)) => {
+                let repository = Some(comment.place.repository.name.clone());
+                let outcome = match forge.role(&comment.place.repository, &comment.author).await {
+                    Ok(role) => Outcome::Said(Box::new(Said { comment, role })),
+                    Err(error) => postponed_or_refused(delivery, &error),
+                };
+                Foreseen { repository, outcome, kept: None }
             }
             Ok(Reading::Nothing(reason)) => about_nobody(Outcome::Nothing { reason }),
             Err(error) => about_nobody(Outcome::Unreadable { reason: error.to_string() }),

@@ -83,14 +83,21 @@ impl Engine {
     /// # Errors
     /// [`Unanswered`].
     pub async fn answer_pause(&self, run: RunId, reply: &Reply) -> Result<String, Unanswered> {
+        let mut tx = self.store.write().await?;
+        let run = tx.run(run).await?.ok_or_else(|| EngineError::Broken(format!("there is no run {run}")))?;
+        let stage = self.answer_in(&mut tx, &run, reply).await?;
+        tx.commit().await?;
+        Ok(stage)
+    }
+
+    /// The same within a transaction.
+    pub(super) async fn answer_in(&self, tx: &mut Tx, run: &RunRow, reply: &Reply) -> Result<String, Unanswered> {
         if reply.note.chars().count() > NOTE || reply.approver.name.chars().count() > NAME {
             return Err(Unanswered::TooLong);
         }
         let now = self.now();
-        let mut tx = self.store.write().await?;
-        let run = tx.run(run).await?.ok_or_else(|| EngineError::Broken(format!("there is no run {run}")))?;
         let asked = tx.approvals(run.id).await?;
-        let (row, stage) = meant(&run, &asked, reply, now)?;
+        let (row, stage) = meant(run, &asked, reply, now)?;
         if let Some(earlier) = &row.answer {
             return if earlier.0 == reply.answer { Ok(stage.name.clone()) } else { Err(over(row, stage)) };
         }
@@ -100,9 +107,8 @@ impl Engine {
         }
         let by = reply.approver.to_string();
         tx.answer_approval(run.id, row.stage, reply.answer, &by, reply.note.trim(), now).await?;
-        self.settle(&mut tx, run.id, now).await?;
+        self.settle(tx, run.id, now).await?;
         let name = stage.name.clone();
-        tx.commit().await?;
         tracing::info!(run.id = %run.id, stage = name, answer = reply.answer.as_str(), by, "a question was answered");
         Ok(name)
     }

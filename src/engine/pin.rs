@@ -49,7 +49,7 @@ impl Engine {
             return Ok(Pins::new());
         }
         let mut wanted: BTreeMap<&String, Need> = BTreeMap::new();
-        for job in plan.jobs.iter().filter(|job| !job.is_podless() && !run.pins.contains_key(&job.image)) {
+        for job in plan.members().filter(|job| !job.is_podless() && !run.pins.contains_key(&job.image)) {
             let need = wanted.entry(&job.image).or_insert(Need::Welcome);
             *need = Need::of(&job.program).max(*need);
         }

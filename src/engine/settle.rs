@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{
     Engine, EngineError, Move, Result, Seat, Seen, Stop, Tells, advance, notice,
     retry::{After, Again, again},
-    tell,
+    service, tell,
     turn::find,
     turns::waiting,
     worst,
@@ -290,36 +290,53 @@ async fn close(tx: &mut Tx, run: &RunRow, stage: usize, answer: Answer, now: Tim
     Ok(())
 }
 
-/// Skips the jobs after one that failed and may not, and those whose conditions do not hold. The verdicts of all, once
-/// all have ended.
+/// Skips the jobs after one that failed and may not, those whose services failed, and those whose conditions do not
+/// hold; and services that no job needs any more. What the ends of all count for, once all have ended.
 async fn skip_what_cannot_run(
     tx: &mut Tx,
     place: &Place,
-    jobs: Vec<JobRow>,
+    mut jobs: Vec<JobRow>,
     now: Time,
 ) -> Result<Option<Vec<Verdict>>> {
     let plan = place.plan()?;
-    let mut failed: Option<String> = None;
     let stopping = place.action.cancelled_by.is_some();
-    let mut ends = Vec::with_capacity(jobs.len());
-    for (job, row) in plan.jobs.iter().zip(jobs) {
-        match (&row.state.0, &failed) {
-            (JobState::Ended(verdict), _) => {
-                if !verdict.conclusion().lets_go_on() && !lenient(job.allow_failure, verdict) {
-                    failed.get_or_insert_with(|| format!("job `{}`: {verdict}", job.name));
-                }
-                ends.push(verdict.clone());
-            }
-            (JobState::Waiting, failure) => {
+    for (at, job) in plan.jobs.iter().enumerate() {
+        let Some(row) = jobs.get(at) else { break };
+        match &row.state.0 {
+            JobState::Ended(_) => {}
+            JobState::Waiting => {
+                let failure = failure_before(plan, &jobs, at);
                 let Some(reason) = why_not(tx, place, job, failure.as_ref(), stopping).await? else { return Ok(None) };
                 let verdict = Verdict::Skipped { reason };
                 tx.set_job_state(row.id, &JobState::Ended(verdict.clone()), now).await?;
-                ends.push(verdict);
+                jobs[at].state.0 = JobState::Ended(verdict);
             }
-            (JobState::Running, _) => return Ok(None),
+            JobState::Running => return Ok(None),
         }
     }
-    Ok(Some(ends))
+    for row in jobs.iter_mut().filter(|row| row.is_service() && row.state.0 == JobState::Waiting) {
+        let unneeded = || Verdict::Skipped { reason: "no job was left that needs it".to_owned() };
+        let verdict = place.action.cancelled_by.as_deref().map_or_else(unneeded, Verdict::stopped_by);
+        tx.set_job_state(row.id, &JobState::Ended(verdict.clone()), now).await?;
+        row.state.0 = JobState::Ended(verdict);
+    }
+    // those that run are told to stop
+    let ends: Vec<Verdict> = jobs.iter().filter_map(service::counted).collect();
+    Ok((ends.len() == jobs.len()).then_some(ends))
+}
+
+/// What failed before the job at this place, and bars it: a job, or a service that it needs.
+fn failure_before(plan: &ActionPlan, rows: &[JobRow], at: usize) -> Option<String> {
+    let of_job = |place: usize| {
+        let (job, end) = (plan.jobs.get(place)?, rows.get(place)?.state.verdict()?);
+        let bars = !end.conclusion().lets_go_on() && !lenient(job.allow_failure, end);
+        bars.then(|| format!("job `{}`: {end}", job.name))
+    };
+    let of_services = |place: usize| {
+        let mut services = rows.iter().filter(|row| row.service_after.is_some_and(|after| after as usize == place));
+        services.find_map(|row| service::failure_of(plan, row))
+    };
+    (0..=at).find_map(|place| of_services(place).or_else(|| (place < at).then(|| of_job(place)).flatten()))
 }
 
 /// Why a job does not run whose turn has come; `None`: it does.
@@ -349,10 +366,7 @@ pub(super) async fn left_out(tx: &mut Tx, place: &Place, job: &JobRow) -> Result
     let Some(plan) = place.plan()?.jobs.get(at).filter(|plan| plan.when.is_some()) else { return Ok(None) };
     let plan = plan.clone();
     let rows = tx.jobs(place.attempt.id).await?;
-    let earlier = place.plan()?.jobs.iter().zip(&rows).take(at);
-    let mut verdicts = earlier.filter_map(|(before, row)| Some((before, row.state.verdict()?)));
-    let failed = verdicts.find(|(before, end)| !end.conclusion().lets_go_on() && !lenient(before.allow_failure, end));
-    let failed = failed.map(|(before, end)| format!("job `{}`: {end}", before.name));
+    let failed = failure_before(place.plan()?, &rows, at);
     why_not(tx, place, &plan, failed.as_ref(), false).await
 }
 
@@ -388,7 +402,7 @@ fn conclusion_of(plan: &ActionPlan, ends: &[Verdict]) -> Conclusion {
 
 /// What each job's end means to its action.
 fn conclusions<'a>(plan: &'a ActionPlan, ends: &'a [Verdict]) -> impl Iterator<Item = Conclusion> + 'a {
-    plan.jobs.iter().zip(ends).map(|(job, verdict)| {
+    plan.members().zip(ends).map(|(job, verdict)| {
         let warned = matches!(verdict, Verdict::Success { warning: Some(_) });
         if warned || lenient(job.allow_failure, verdict) { Conclusion::Warning } else { verdict.conclusion() }
     })
@@ -398,12 +412,30 @@ fn conclusions<'a>(plan: &'a ActionPlan, ends: &'a [Verdict]) -> impl Iterator<I
 fn reason_of(plan: &ActionPlan, ends: &[Verdict]) -> String {
     let worst = worst(conclusions(plan, ends));
     let culprit = conclusions(plan, ends).position(|conclusion| conclusion == worst);
-    match culprit.and_then(|place| Some((plan.jobs.get(place)?, ends.get(place)?))) {
-        Some((_, end)) if *end == Verdict::success() => String::new(),
-        Some((_, end)) if plan.jobs.len() == 1 => end.to_string(),
-        Some((job, end)) => format!("job `{}`: {end}", job.name),
-        None => String::new(),
+    let Some(place) = culprit else { return String::new() };
+    let (Some(job), Some(end)) = (plan.member(place), ends.get(place)) else { return String::new() };
+    let gone = gone_services(plan, ends);
+    match (end, plan.service(place)) {
+        (Verdict::Success { warning: None }, _) => String::new(),
+        (Verdict::Success { .. }, Some(_)) => gone,
+        (Verdict::Cancelled { .. } | Verdict::RunTimedOut, Some(_)) => end.to_string(),
+        (_, Some(_)) => format!("service `{}`: {end}", job.name),
+        (_, None) => {
+            let gone = if gone.is_empty() { gone } else { format!("; {gone}") };
+            let name = if plan.jobs.len() == 1 { String::new() } else { format!("job `{}`: ", job.name) };
+            format!("{name}{end}{gone}")
+        }
     }
+}
+
+/// The words for services that did not last as long as the jobs.
+fn gone_services(plan: &ActionPlan, ends: &[Verdict]) -> String {
+    let services = plan.services.iter().zip(ends.iter().skip(plan.jobs.len()));
+    let gone = services.filter_map(|(service, end)| {
+        let Verdict::Success { warning: Some(words) } = end else { return None };
+        Some(format!("service `{}` {words}", service.job.name))
+    });
+    gone.collect::<Vec<_>>().join("; ")
 }
 
 /// How all attempts at an action ended, first to last: the newest with these ends.
@@ -411,7 +443,7 @@ async fn attempts_of(tx: &mut Tx, place: &Place, newest: &[Verdict]) -> Result<V
     let mut all = Vec::new();
     for attempt in tx.attempts(place.action.id).await?.iter().filter(|attempt| attempt.id != place.attempt.id) {
         let jobs = tx.jobs(attempt.id).await?;
-        all.push(jobs.iter().filter_map(|job| job.state.verdict().cloned()).collect());
+        all.push(jobs.iter().filter_map(service::counted).collect());
     }
     all.push(newest.to_vec());
     Ok(all)

@@ -7,6 +7,7 @@ use super::{
     matrix::{self, rows},
     pause::{minute, questions},
     retry::{Again, again},
+    service,
     settle::places,
     title,
 };
@@ -87,7 +88,7 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
             name: plan.map(|plan| plan.name.clone()).unwrap_or_default(),
             shown: plan.map(ActionPlan::shown).unwrap_or_default(),
             cell: plan.and_then(|plan| plan.cell.clone()),
-            names: plan.map(|plan| plan.jobs.iter().map(|job| job.name.clone()).collect()).unwrap_or_default(),
+            names: plan.map(|plan| plan.members().map(|job| job.name.clone()).collect()).unwrap_or_default(),
             carried: carried.get(&action.id).copied(),
             action,
             attempt,
@@ -141,7 +142,7 @@ async fn answers(tx: &mut Tx, run: &RunRow) -> Result<Vec<(String, ApprovalRow)>
 fn ends(attempts: &[(AttemptRow, Vec<JobRow>)]) -> Vec<Vec<Verdict>> {
     let is_over = |attempt: &AttemptRow| matches!(attempt.state.0, AttemptState::Ended | AttemptState::Removed);
     let over = attempts.iter().filter(|(attempt, _)| is_over(attempt));
-    over.map(|(_, jobs)| jobs.iter().filter_map(|job| job.state.verdict().cloned()).collect()).collect()
+    over.map(|(_, jobs)| jobs.iter().filter_map(service::counted).collect()).collect()
 }
 
 /// Wants all contexts of a run shown.

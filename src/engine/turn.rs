@@ -7,13 +7,13 @@ use secrecy::ExposeSecret as _;
 use super::{
     Engine, EngineError, Result,
     checkout::{self, Ready},
-    inputs,
+    inputs, service,
     settle::{Place, left_out, places},
     verdict::{Evidence, verdict},
 };
 use crate::{
     agent::protocol::{
-        Cause, ChunkError, ClaimAnswer, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer, OUTPUT_VALUE_MAX,
+        Cause, ChunkError, ClaimAnswer, EndRecord, Heartbeat, HeartbeatAnswer, JOBS_ENDED, LogAnswer, OUTPUT_VALUE_MAX,
         OUTPUTS_MAX, Outputs, Start, Upload, Work,
     },
     blob::{Blob, Digest},
@@ -89,7 +89,9 @@ impl Engine {
     /// The job's work; from now on it runs. A subscription to an output that was never written ends it instead.
     async fn work(&self, tx: &mut Tx, place: &Place, job: &JobRow, now: Time) -> Result<ClaimAnswer> {
         let plan = self.job_plan(place, job)?;
-        let source = match checkout::ready(tx, place).await? {
+        // a service takes the workspace as it is
+        let ready = if job.is_service() { Ready::With(None) } else { checkout::ready(tx, place).await? };
+        let source = match ready {
             Ready::With(source) => source,
             Ready::Broken(why) => return self.cannot_start(tx, job, why, now).await,
             Ready::NotYet => return Ok(ClaimAnswer::Wait),
@@ -139,6 +141,7 @@ impl Engine {
             caches: super::cache::caches(place, job, first)?,
             cache_limit: self.settings.cache_limit,
             strict: plan.strict,
+            ready: place.service(job.place)?.map(|service| service.ready.clone()),
         })))
     }
 
@@ -176,7 +179,7 @@ impl Engine {
     pub(super) fn job_plan<'a>(&self, place: &'a Place, job: &JobRow) -> Result<&'a JobPlan> {
         let at = usize::try_from(job.place).unwrap_or(usize::MAX);
         let broken = || EngineError::Broken(format!("job {} is not in its run's plan", job.id));
-        place.plan()?.jobs.get(at).ok_or_else(broken)
+        place.plan()?.member(at).ok_or_else(broken)
     }
 
     pub(super) async fn value_of(
@@ -299,6 +302,9 @@ impl Engine {
         if let Some(by) = tx.action(attempt.action_id).await?.cancelled_by {
             return Ok(Wish::Stop { by });
         }
+        if now.is_service() && service::jobs_have_ended(&tx.jobs(attempt.id).await?) {
+            return Ok(stop(JOBS_ENDED));
+        }
         Ok(match super::event::stops_in(&mut tx, job.id, self.now()).await? {
             Some(Duration::ZERO) => stop(super::event::ITSELF),
             stops_in => Wish::GoOn { stops_in },
@@ -364,6 +370,9 @@ impl Engine {
             return Ok(self.keep_late_record(tx, &job, record).await?);
         }
         tx.keep_record(job.id, record).await?;
+        if let Some(at) = record.ready.filter(|_| job.is_service()) {
+            tx.service_ready(job.id, at).await?;
+        }
         let place = Place::of(&mut tx, job.attempt_id).await?;
         if record.cause == Cause::Terminated {
             // who ended the pod, and why, the executor tells in a moment
@@ -375,7 +384,11 @@ impl Engine {
         let refusal = super::event::refusal(&mut tx, job.id).await?;
         let strict = place.is_strict(job.place);
         let evidence = Evidence { refusal: refusal.as_deref(), log: super::log::length_of(&job), strict, ..evidence };
-        self.end_job(&mut tx, &job, verdict(&evidence), now).await?;
+        let found = verdict(&evidence);
+        let rows = tx.jobs(job.attempt_id).await?;
+        let job = rows.iter().find(|row| row.id == job.id).unwrap_or(&job);
+        let verdict = self.end_of(&place, &rows, job, found, now);
+        self.end_job(&mut tx, job, verdict, now).await?;
         tx.hurry_action(place.action.id).await?;
         Ok(tx.commit().await?)
     }

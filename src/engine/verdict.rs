@@ -53,6 +53,7 @@ fn by_record(record: &EndRecord, evidence: &Evidence<'_>) -> Verdict {
         Cause::Signal { signal } => Verdict::Signal { signal: *signal },
         Cause::CannotStart { message } => Verdict::CannotStart { message: message.clone() },
         Cause::NotKept { message } => Verdict::NotKept { message: message.clone() },
+        Cause::NotReady { message } => Verdict::NotReady { message: message.clone() },
         Cause::TimedOut => Verdict::TimedOut { after: evidence.timeout },
         // it had said that it is done, and its own word counts
         Cause::Cancelled { by } if by == super::event::ITSELF => exit_zero(record, evidence),

@@ -66,8 +66,8 @@ impl Engine {
     async fn may_be_taken_away(&self, attempt: &AttemptRow) -> Result<bool> {
         let (now, patience) = (self.now(), self.settings.patience.stop);
         let jobs = self.store.read().await?.jobs(attempt.id).await?;
-        let running = jobs.iter().find(|job| job.state.0 == JobState::Running);
-        Ok(running.is_none_or(|job| job.heard.is_none_or(|heard| now.since(heard) > patience)))
+        let mut running = jobs.iter().filter(|job| job.state.0 == JobState::Running);
+        Ok(running.all(|job| job.heard.is_none_or(|heard| now.since(heard) > patience)))
     }
 
     /// Ends jobs by what the executor tells of their containers, and of the whole attempt.
@@ -80,6 +80,7 @@ impl Engine {
         about: About,
     ) -> Result<()> {
         self.keep_records(attempt.id, containers).await?;
+        let rows = self.store.read().await?.jobs(attempt.id).await?;
         let refusals = self.refusals(attempt.id).await?;
         let place = Place::of(&mut self.store.read().await?, attempt.id).await?;
         let podless = self.store.read().await?.podless(attempt.id).await?;
@@ -101,7 +102,8 @@ impl Engine {
                 timeout: place.timeout(self, job.place).unwrap_or(self.settings.job_timeout),
                 log: u64::try_from(job.log_length).unwrap_or(0),
             };
-            (about == About::All || container.is_some()).then(|| verdict(&evidence))
+            (about == About::All || container.is_some())
+                .then(|| self.end_of(&place, &rows, job, verdict(&evidence), self.now()))
         };
         self.end_now(action, attempt, by_evidence).await
     }

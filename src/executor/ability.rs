@@ -1,6 +1,6 @@
 //! What an executor cannot do, said by name when a run is planned, and not when one of its jobs dies of it.
 
-use crate::model::{JobPlan, Plan, Program};
+use crate::model::{ActionPlan, JobPlan, Plan, Program};
 
 /// One thing of a plan that an executor cannot do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,12 +13,40 @@ pub struct Unable {
 
 /// What processes of a machine cannot do: they are in no image, and nothing limits them.
 pub(super) fn of_processes(plan: &Plan) -> Vec<Unable> {
-    let actions = plan.stages.iter().flat_map(|stage| stage.actions.iter().map(move |action| (stage, action)));
-    let jobs = actions.flat_map(|(stage, action)| {
-        action.jobs.iter().map(move |job| (format!("{}.{}.{}", stage.name, action.name, job.name), job))
+    actions(plan).flat_map(|(path, action)| of_action(&path, action)).collect()
+}
+
+/// What Docker and Podman cannot do: their containers run where they are.
+pub(super) fn of_engines(plan: &Plan) -> Vec<Unable> {
+    actions(plan).filter_map(|(path, action)| node(&path, action)).collect()
+}
+
+fn actions(plan: &Plan) -> impl Iterator<Item = (String, &ActionPlan)> {
+    let of_stage = |stage: &crate::model::StagePlan, action: &ActionPlan| format!("{}.{}", stage.name, action.name);
+    plan.stages.iter().flat_map(move |stage| stage.actions.iter().map(move |action| (of_stage(stage, action), action)))
+}
+
+fn of_action(path: &str, action: &ActionPlan) -> Vec<Unable> {
+    let services = action.services.iter().map(|service| Unable {
+        message: format!("action {path}: processes share one machine, so the service {} cannot run", service.job.name),
+        hint: "use the executor docker or kubernetes",
+    });
+    let runtime = action.runtime.as_ref().map(|runtime| Unable {
+        message: format!("action {path}: processes are not isolated at all, and not by the runtime {runtime}"),
+        hint: "remove `runtime`, or use the executor docker or kubernetes",
     });
     // a job without a container is none of the executor's
-    jobs.filter(|(_, job)| !job.is_podless()).flat_map(|(path, job)| of_job(&path, job)).collect()
+    let jobs = action.jobs.iter().filter(|job| !job.is_podless());
+    let jobs = jobs.flat_map(|job| of_job(&format!("{path}.{}", job.name), job));
+    services.chain(runtime).chain(node(path, action)).chain(jobs).collect()
+}
+
+fn node(path: &str, action: &ActionPlan) -> Option<Unable> {
+    let labels: Vec<String> = action.node.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    (!labels.is_empty()).then(|| Unable {
+        message: format!("action {path}: there is one machine, and no node to choose by {}", labels.join(", ")),
+        hint: "remove `node`, or use the executor kubernetes",
+    })
 }
 
 fn of_job(path: &str, job: &JobPlan) -> Vec<Unable> {

@@ -11,7 +11,7 @@ mod news;
 pub mod process;
 pub mod registry;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -90,21 +90,34 @@ pub struct Placement {
     pub flow: String,
     /// `stage.action`.
     pub action: String,
-    /// In the order of their turns; all are placed at once.
+    /// Jobs in the order of their turns, and then services; all are placed at once.
     pub containers: Vec<Container>,
     /// The most time that all of it may take.
     pub deadline: Duration,
     /// Where the agents find the server.
     pub agent_url: String,
+    /// How strongly it is isolated: the `RuntimeClass`, or the engine's runtime. `None`: as all are.
+    pub runtime: Option<String>,
+    /// Labels that its node must have.
+    pub node: BTreeMap<String, String>,
 }
 
-/// One job's container.
+impl Placement {
+    /// The host names of its services.
+    pub fn services(&self) -> Vec<String> {
+        self.containers.iter().filter_map(|container| container.service.clone()).collect()
+    }
+}
+
+/// One job's container, or a service's.
 #[derive(Debug, Clone)]
 pub struct Container {
     /// Whose.
     pub job: JobId,
-    /// `job-0`, `job-1`, …
+    /// `job-0`, `job-1`, …, `service-0`, …
     pub name: String,
+    /// The host name by which jobs reach it, if it is a service: it runs beside them.
+    pub service: Option<String>,
     /// With its digest where that is known.
     pub image: String,
     /// What it asks for.

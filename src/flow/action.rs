@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{ActionPlan, JobPath, JobPlan};
+use crate::model::{ActionPlan, JobPath, JobPlan, Service};
 
 use super::{
     Reading, cache, cell, checkout, children,
@@ -10,8 +10,9 @@ use super::{
     findings::quoted,
     job, keys,
     names::{self, Named},
+    placing,
     scalar::{self, Toggle},
-    when,
+    service, when,
 };
 
 /// The action in `fields`, or each cell of its matrix; none if it has no job, which is a success that needs no pod. No
@@ -42,16 +43,40 @@ pub(super) fn one(
     let caches = cache::read(fields, name, reading);
     let checkout = checkout::read(fields, reading);
     let (cell, matrix) = cell::read(fields, reading);
-    let jobs = jobs(fields, stage, [name, job], reading);
-    if jobs.is_empty() {
+    let runtime = placing::runtime(fields, reading);
+    let node = placing::node(fields, reading);
+    let mut services = service::read(fields, reading);
+    let jobs = jobs(fields, stage, [name, job], &mut services, reading);
+    service::check(name, fields, (&services, &jobs), reading);
+    if jobs.is_empty() && services.is_empty() {
         let message = format!("action {} has no job and is left out", quoted(name));
         reading.findings.warning(fields.at(), message).hint("give it `jobs`, or an `image`");
         return None;
     }
-    Some(ActionPlan { name: name.to_owned(), title, allow_failure, when, jobs, caches, checkout, cell, matrix })
+    Some(ActionPlan {
+        name: name.to_owned(),
+        title,
+        allow_failure,
+        when,
+        jobs,
+        caches,
+        checkout,
+        cell,
+        matrix,
+        services,
+        runtime,
+        node,
+    })
 }
 
-fn jobs(fields: &mut Fields<'_>, stage: &str, [action, only]: [&str; 2], reading: &mut Reading<'_>) -> Vec<JobPlan> {
+/// The jobs; those that are services are put to the others.
+fn jobs(
+    fields: &mut Fields<'_>,
+    stage: &str,
+    [action, only]: [&str; 2],
+    services: &mut Vec<Service>,
+    reading: &mut Reading<'_>,
+) -> Vec<JobPlan> {
     let path = |job: &str| JobPath { stage: stage.to_owned(), action: action.to_owned(), job: job.to_owned() };
     let Some(entry) = fields.claim_entry("jobs") else {
         if !fields.has_keys_of(&keys::JOB) {
@@ -65,7 +90,11 @@ fn jobs(fields: &mut Fields<'_>, stage: &str, [action, only]: [&str; 2], reading
     let names = names::claim_all(&mut items, Named::Job(only), reading);
     let mut jobs = Vec::new();
     for (mut item, name) in items.into_iter().zip(&names) {
-        jobs.push(job::read(&mut item, path(&name.text), reading));
+        if service::is_one(&item) {
+            services.push(service::of_job(&mut item, name, jobs.len(), reading));
+        } else {
+            jobs.push(job::read(&mut item, path(&name.text), reading));
+        }
         item.close(reading);
     }
     jobs

@@ -127,7 +127,8 @@ fn spread(environments: &BTreeMap<String, String>, plan: &mut Plan, root: &Node,
                 let message = format!("cell {} of the matrix has no {}", quoted(&action.shown()), quoted(&missing));
                 reading.findings.error(root.at, message).hint("give it one in `include`");
             }
-            for job in &mut action.jobs {
+            let services = action.services.iter_mut().map(|service| &mut service.job);
+            for job in action.jobs.iter_mut().chain(services) {
                 job.environments.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{concurrency, condition};
 use crate::model::{
-    ActionPlan, Approval, Artifact, Cache, Cell, Checkout, CheckoutOptions, Concurrency, Download, Input, JobPlan,
-    Kubectl, Plan, Program, Receiver, Reference, Sequencing, StageKind, StagePlan, When,
+    ActionPlan, Approval, Artifact, Cache, Cell, Check, Checkout, CheckoutOptions, Concurrency, Download, Input,
+    JobPlan, Kubectl, Plan, Program, Ready, Receiver, Reference, Sequencing, Service, StageKind, StagePlan, When,
 };
 
 /// The plan as a flow file that means the same.
@@ -112,8 +112,65 @@ impl Page {
             Checkout::Nothing => self.line(4, "checkout: false"),
             Checkout::Of(options) => self.checkout(options),
         }
+        self.placing(action);
+        self.services(action);
         self.line(4, "jobs:");
-        action.jobs.iter().for_each(|job| self.job(job));
+        for (place, job) in action.jobs.iter().enumerate() {
+            self.services_among(action, place);
+            self.job(job);
+        }
+        self.services_among(action, action.jobs.len());
+    }
+
+    fn placing(&mut self, action: &ActionPlan) {
+        if let Some(runtime) = &action.runtime {
+            self.line(4, &format!("runtime: {}", scalar(runtime)));
+        }
+        let labels: Vec<String> =
+            action.node.iter().map(|(name, value)| format!("{}: {}", scalar(name), quote(value))).collect();
+        if !labels.is_empty() {
+            self.line(4, &format!("node: {{{}}}", labels.join(", ")));
+        }
+    }
+
+    /// Those that start before the first job.
+    fn services(&mut self, action: &ActionPlan) {
+        let mut first = action.services.iter().filter(|service| service.after == 0).peekable();
+        if first.peek().is_some() {
+            self.line(4, "services:");
+        }
+        for service in first {
+            self.line(5, &format!("- name: {}", scalar(&service.job.name)));
+            self.service(service);
+        }
+    }
+
+    /// Those that start just before the job at this place, unless it is the first.
+    fn services_among(&mut self, action: &ActionPlan, place: usize) {
+        for service in action.services.iter().filter(|service| service.after == place && place > 0) {
+            self.line(5, &format!("- name: {}", scalar(&service.job.name)));
+            self.line(6, "type: service");
+            self.service(service);
+        }
+    }
+
+    fn service(&mut self, Service { job, ready: Ready { check, within }, .. }: &Service) {
+        self.line(6, &format!("image: {}", scalar(&job.image)));
+        self.program(&job.program);
+        self.shell(job);
+        self.environments(job);
+        self.resources(job);
+        let check = match check {
+            Check::Started => return,
+            Check::Tcp(port) => format!("tcp: {port}"),
+            Check::Http { port, path } => format!("http: {}", quote(&format!("{port}{path}"))),
+            Check::Script(text) => format!("command: {}", quote(text)),
+            Check::Command(words) => {
+                let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
+                format!("command: [{}]", words.join(", "))
+            }
+        };
+        self.line(6, &format!("ready: {{{check}, within: {}}}", duration(*within)));
     }
 
     fn checkout(&mut self, options: &CheckoutOptions) {
@@ -145,10 +202,7 @@ impl Page {
             None => self.line(6, &format!("image: {}", scalar(&job.image))),
         }
         self.program(&job.program);
-        if !job.shell.is_empty() {
-            let words: Vec<String> = job.shell.iter().map(|word| quote(word)).collect();
-            self.line(6, &format!("shell: [{}]", words.join(", ")));
-        }
+        self.shell(job);
         self.environments(job);
         self.resources(job);
         self.timeout(6, job.timeout);
@@ -171,6 +225,13 @@ impl Page {
         self.retry(job);
         if job.strict {
             self.line(6, "strict: true");
+        }
+    }
+
+    fn shell(&mut self, job: &JobPlan) {
+        if !job.shell.is_empty() {
+            let words: Vec<String> = job.shell.iter().map(|word| quote(word)).collect();
+            self.line(6, &format!("shell: [{}]", words.join(", ")));
         }
     }
 

@@ -157,7 +157,7 @@ impl Picture {
             if let (Some(matrix), true) = (action.matrix_name(), begins) {
                 self.open(&format!("m{index}_{place}"), matrix);
             }
-            self.node(&format!("a{index}_{place}"), &action.shown(), false);
+            self.node(&format!("a{index}_{place}"), &label(action), false);
             if action.cell.is_some() && !beside(place + 1) {
                 self.close();
             }
@@ -245,6 +245,13 @@ impl Picture {
         self.out.push_str(text);
         self.out.push('\n');
     }
+}
+
+/// An action, and what runs beside its jobs.
+fn label(action: &ActionPlan) -> String {
+    let services: Vec<&str> = action.services.iter().map(|service| service.job.name.as_str()).collect();
+    let beside = if services.is_empty() { String::new() } else { format!(" + {}", services.join(" + ")) };
+    format!("{}{beside}", action.shown())
 }
 
 /// What Mermaid takes for nothing but itself, also where it reads Markdown or HTML in a label.

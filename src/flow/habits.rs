@@ -125,17 +125,22 @@ impl Look<'_> {
     fn flow(&mut self, root: &Node) {
         self.variables(root);
         self.environments(root);
-        let mut jobs = Vec::new();
+        let (mut jobs, mut services) = (Vec::new(), Vec::new());
         for stage in below(root, "stages") {
             for action in below(stage, "actions") {
                 jobs.extend(below(action, "jobs"));
+                if get(action, "services").is_some() {
+                    services.extend(below(action, "services"));
+                }
             }
         }
         jobs.retain(|job| get(job, "image").or_else(|| get(job, "endpoint")).is_some());
+        // a service ends with the jobs
+        let (among, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| is_service(job));
         if get(root, "timeout").is_none() {
             self.timeouts(&jobs);
         }
-        for job in jobs {
+        for job in jobs.into_iter().chain(among).chain(services) {
             self.job(job, std::ptr::eq(job, root));
         }
     }
@@ -237,6 +242,10 @@ impl Look<'_> {
         let column = found[..place].chars().count() + 1;
         Some(Place { line: index + 1, column, length: text.chars().count() })
     }
+}
+
+fn is_service(job: &Node) -> bool {
+    get(job, "type").is_some_and(|entry| matches!(&entry.value.value, Value::Scalar(text) if text == "service"))
 }
 
 /// What to do with a credential, by what this version has.

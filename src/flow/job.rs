@@ -10,7 +10,7 @@ use super::{
     node::{Entry, Text, Value},
     resources, retry,
     scalar::{self, Toggle},
-    shell, when,
+    service, shell, when,
 };
 
 /// Linux takes no longer argument than 128 KiB, and a script is one.
@@ -30,7 +30,8 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
     if kind(fields, reading) == Kind::Kubectl {
         return kubectl::read(fields, path, reading);
     }
-    let image = image(fields, reading);
+    let image = image(fields, "a job", reading);
+    service::refuse_in_job(fields, reading);
     kubectl::refuse_in_component(fields, reading);
     let program = program(fields, reading);
     let environments = environments::read(fields, reading);
@@ -68,7 +69,8 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
     }
 }
 
-fn image(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> String {
+/// The image of `what`.
+pub(super) fn image(fields: &mut Fields<'_>, what: &str, reading: &mut Reading<'_>) -> String {
     let image = fields.claim_entry("image");
     let endpoint = fields.claim_entry("endpoint");
     if let (Some(_), Some(endpoint)) = (image, endpoint) {
@@ -83,7 +85,7 @@ fn image(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> String {
         }
         None => {
             if given.is_none() {
-                reading.findings.error(fields.at(), "a job needs an `image`");
+                reading.findings.error(fields.at(), format!("{what} needs an `image`"));
             }
             String::new()
         }
@@ -108,14 +110,20 @@ fn kind(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Kind {
         "component" => implied,
         "" if reading.shape == Shape::Original => implied,
         "kubectl" => Kind::Kubectl,
-        "service" | "trigger" => {
-            let message = format!("`type: {}` is not supported yet", text.text);
+        "trigger" => {
+            let message = "`type: trigger` is not supported yet";
             reading.findings.error(text.at, message).hint("remove the job");
             implied
         }
+        "service" => {
+            let message = "a service runs beside jobs: this action has none";
+            reading.findings.error(text.at, message).hint("make it one of the action's `jobs`, or of its `services`");
+            implied
+        }
         other => {
-            let message = format!("a job's `type` is component or kubectl; {} is something else", quoted(other));
-            let hint = reading.findings.did_you_mean(other, ["component", "kubectl"]);
+            let message =
+                format!("a job's `type` is component, kubectl or service; {} is something else", quoted(other));
+            let hint = reading.findings.did_you_mean(other, ["component", "kubectl", "service"]);
             reading.findings.error(text.at, message).maybe_hint(hint);
             implied
         }
@@ -154,7 +162,8 @@ fn check_image(image: &Text, reading: &mut Reading<'_>) {
     }
 }
 
-fn program(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Program {
+/// What is started in it.
+pub(super) fn program(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Program {
     let run = fields.claim_entry("run");
     let command = fields.claim_entry("command");
     match (run, command) {
@@ -187,7 +196,8 @@ fn script(entry: &Entry, reading: &mut Reading<'_>) -> Program {
     Program::Script(text.text)
 }
 
-fn arguments(entry: &Entry, reading: &mut Reading<'_>) -> Program {
+/// A program and its arguments.
+pub(super) fn arguments(entry: &Entry, reading: &mut Reading<'_>) -> Program {
     let Value::List(items) = &entry.value.value else {
         let message = format!("`command` is a list of texts; this is {}", entry.value.describe());
         reading.findings.error(entry.value.at, message).hint("write [program, argument, …], or use `run` for a shell");
@@ -205,7 +215,8 @@ fn arguments(entry: &Entry, reading: &mut Reading<'_>) -> Program {
     Program::Command(arguments)
 }
 
-fn check_length(length: usize, entry: &Entry, reading: &mut Reading<'_>) {
+/// A finding if a program's text is too long.
+pub(super) fn check_length(length: usize, entry: &Entry, reading: &mut Reading<'_>) {
     if length > MAX_PROGRAM_BYTES {
         let message = format!("`{}` has {length} bytes; {MAX_PROGRAM_BYTES} are the most", entry.key.text);
         reading.findings.error(entry.key.at, message).hint("put the script in a file of the repository");

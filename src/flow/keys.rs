@@ -34,8 +34,21 @@ pub(super) static STAGE: Level = Level {
 /// One of `actions`.
 pub(super) static ACTION: Level = Level {
     name: "an action",
-    keys: &["name", "title", "when", "allow-failure", "jobs", "cache", "checkout", "matrix", "cell"],
-    later: &["services", "runtime", "node"],
+    keys: &[
+        "name",
+        "title",
+        "when",
+        "allow-failure",
+        "jobs",
+        "cache",
+        "checkout",
+        "matrix",
+        "cell",
+        "services",
+        "runtime",
+        "node",
+    ],
+    later: &[],
     ignored: &["status", "logs"],
 };
 
@@ -65,6 +78,7 @@ pub(super) static JOB: Level = Level {
         "namespace",
         "wait",
         "roll-back",
+        "ready",
     ],
     later: &["secrets", "reports"],
     ignored: &["status", "logs"],
@@ -72,6 +86,18 @@ pub(super) static JOB: Level = Level {
 
 /// `cell`: what `plan` writes of a matrix.
 pub(super) static CELL: Level = Level { name: "`cell`", keys: &["of", "label", "values"], later: &[], ignored: &[] };
+
+/// One of `services`.
+pub(super) static SERVICE: Level = Level {
+    name: "a service",
+    keys: &["name", "image", "endpoint", "run", "command", "shell", "environments", "resources", "ready"],
+    later: &[],
+    ignored: &[],
+};
+
+/// `ready`.
+pub(super) static READY: Level =
+    Level { name: "`ready`", keys: &["tcp", "http", "command", "within"], later: &[], ignored: &[] };
 
 /// One of `inputs`.
 pub(super) static INPUT: Level =

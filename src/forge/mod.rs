@@ -10,7 +10,7 @@ mod report;
 use async_trait::async_trait;
 use std::time::Duration;
 
-use crate::model::{ChangedFiles, Event, ForgeKind, Repository, Rerun, Sha};
+use crate::model::{ChangedFiles, Comment, CommentPlace, Event, ForgeKind, Repository, Rerun, Role, Sha};
 
 pub use git_command::{GitCommand, GitCommandError};
 pub use recall::{AttemptsPage, DeliveryAttempt, Head, Heads, Hooks, Moved, Recall, Webhook};
@@ -51,6 +51,17 @@ pub trait Forge: Send + Sync {
     /// The paths that an event changed. What this forge does not tell is a gap, and no error.
     async fn changed_files(&self, event: &Event) -> Result<ChangedFiles, ForgeError> {
         Ok(ChangedFiles::unknown(format!("{} does not tell them", event.repository.forge)))
+    }
+
+    /// What someone may do in a repository; `None`: nothing, as far as this forge tells.
+    async fn role(&self, _: &Repository, _: &str) -> Result<Option<Role>, ForgeError> {
+        Ok(None)
+    }
+
+    /// Answers a comment with words, or, if there are none, with a sign that all of it was done. A mark goes with the
+    /// words, and finds them `again` if they may have arrived before.
+    async fn reply(&self, _: &CommentPlace, _: (&str, &str), _again: bool) -> Result<(), ForgeError> {
+        Ok(())
     }
 
     /// Where `git fetch` finds the event's commit.
@@ -98,6 +109,8 @@ pub enum Reading {
     Event(Event),
     /// Someone wants runs again.
     Rerun(Rerun),
+    /// Someone tells us to do something.
+    Comment(Comment),
     /// It starts nothing, for this reason: a sentence for the delivery's page.
     Nothing(String),
 }

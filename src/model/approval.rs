@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::Time;
+use super::{Role, Time};
 
 /// What a stage of type `pause` asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +59,8 @@ pub enum Via {
     Page,
     /// The API.
     Api,
+    /// A comment on a forge, which says who wrote it, and what they may do.
+    Comment(Option<Role>),
 }
 
 /// As a run keeps and shows it, and no more than is known.
@@ -67,24 +69,34 @@ impl fmt::Display for Approver {
         match (self.via, self.name.as_str()) {
             (Via::Page, "") => f.write_str("someone on the run's page"),
             (Via::Api, "") => f.write_str("a call of the API"),
+            (Via::Comment(_), name) => write!(f, "{name} (by a comment)"),
             (Via::Page, name) => write!(f, "{name} (by their own word, on the run's page)"),
             (Via::Api, name) => write!(f, "{name} (by the word of a call of the API)"),
         }
     }
 }
 
-/// Words that name many, and not one person.
-const ROLES: [&str; 4] = ["owners", "maintainers", "writers", "readers"];
-
 impl Approval {
-    /// Whether someone may answer. As long as nobody signs in, roles cannot be checked; but whoever says to be someone
-    /// who is not named is taken at their word.
+    /// Whether someone may answer. A forge says who wrote a comment, and what they may do. As long as nobody signs in
+    /// elsewhere, roles cannot be checked there; but whoever says to be someone who is not named is taken at their word.
     pub fn takes(&self, approver: &Approver) -> bool {
-        let is_role = |name: &String| ROLES.contains(&name.as_str());
-        approver.name.is_empty()
-            || self.by.is_empty()
-            || self.by.iter().any(is_role)
-            || self.by.contains(&approver.name)
+        let is_named = self.by.iter().any(|name| name.eq_ignore_ascii_case(&approver.name));
+        match approver.via {
+            Via::Comment(role) => is_named || self.least().is_some_and(|least| role >= Some(least)),
+            Via::Page | Via::Api => {
+                let by_role = self.by.iter().any(|name| Role::named(name).is_some());
+                approver.name.is_empty() || self.by.is_empty() || by_role || is_named
+            }
+        }
+    }
+
+    /// What whoever is not named must at least be allowed to do; `None`: nobody else may answer. Where nobody is named,
+    /// whoever may change the code may answer.
+    fn least(&self) -> Option<Role> {
+        if self.by.is_empty() {
+            return Some(Role::Writer);
+        }
+        self.by.iter().filter_map(|name| Role::named(name)).min()
     }
 
     /// Who may answer, in words.

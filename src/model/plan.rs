@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Approval, Checkout, Concurrency, Input, JobPath, Kubectl, Receiver, Retry};
+use super::{Approval, Checkout, Concurrency, Input, JobPath, Kubectl, Receiver, Retry, Service};
 
 /// A longer condition is cut where it is shown.
 const MOST_SHOWN: usize = 200;
@@ -109,6 +109,15 @@ pub struct ActionPlan {
     /// A cell's values by their names; empty if it is none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub matrix: BTreeMap<String, String>,
+    /// What runs beside its jobs, in the order of their starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<Service>,
+    /// How strongly it is isolated: the `RuntimeClass` of its pod, or an engine's runtime. `None`: as all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
+    /// Labels that its node must have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub node: BTreeMap<String, String>,
 }
 
 /// What makes an action one of a matrix. Cells of one matrix stand side by side, run all at once, and are one row and
@@ -143,6 +152,21 @@ impl ActionPlan {
             Some(Cell { of, label }) => format!("{of} ({label})"),
             None => self.name.clone(),
         }
+    }
+
+    /// All that has a row and a log of its own: its jobs in order, and then its services.
+    pub fn members(&self) -> impl Iterator<Item = &JobPlan> {
+        self.jobs.iter().chain(self.services.iter().map(|service| &service.job))
+    }
+
+    /// The one at this place of [`Self::members`].
+    pub fn member(&self, place: usize) -> Option<&JobPlan> {
+        self.jobs.get(place).or_else(|| self.service(place).map(|service| &service.job))
+    }
+
+    /// The service at this place of [`Self::members`]; `None`: it is a job's.
+    pub fn service(&self, place: usize) -> Option<&Service> {
+        self.services.get(place.checked_sub(self.jobs.len())?)
     }
 
     /// The matrix that it is a cell of.
@@ -408,9 +432,9 @@ impl Plan {
         PlanDigest(hex::encode(sha2::Sha256::digest(json)))
     }
 
-    /// The job at these places.
+    /// The job, or the service, at these places.
     pub fn job(&self, stage: usize, action: usize, job: usize) -> Option<&JobPlan> {
-        self.action(stage, action)?.jobs.get(job)
+        self.action(stage, action)?.member(job)
     }
 
     /// The action at these places.

@@ -15,6 +15,11 @@ pub enum DeliveryState {
         /// How many.
         runs: usize,
     },
+    /// It told us to do something, and that was done.
+    Obeyed {
+        /// What.
+        what: String,
+    },
     /// Authentic, and it starts nothing.
     Nothing {
         /// Why.
@@ -34,6 +39,8 @@ pub enum DeliveryPhase {
     Pending,
     /// [`DeliveryState::Started`].
     Started,
+    /// [`DeliveryState::Obeyed`].
+    Obeyed,
     /// [`DeliveryState::Nothing`].
     Nothing,
     /// [`DeliveryState::Unreadable`].
@@ -42,13 +49,14 @@ pub enum DeliveryPhase {
 
 impl DeliveryPhase {
     /// All of them, in the order of a delivery's way.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Started, Self::Nothing, Self::Unreadable];
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Started, Self::Obeyed, Self::Nothing, Self::Unreadable];
 
     /// As [`DeliveryState::phase`] has it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Started => "started",
+            Self::Obeyed => "obeyed",
             Self::Nothing => "nothing",
             Self::Unreadable => "unreadable",
         }
@@ -121,7 +129,7 @@ macro_rules! phases {
 phases! {
     DeliveryState {
         Self::Pending => "pending", Self::Started { .. } => "started",
-        Self::Nothing { .. } => "nothing", Self::Unreadable { .. } => "unreadable",
+        Self::Obeyed { .. } => "obeyed", Self::Nothing { .. } => "nothing", Self::Unreadable { .. } => "unreadable",
     }
     RunState { Self::Queued => "queued", Self::Running => "running", Self::Ended(_) => "ended" }
     ActionState {

@@ -112,6 +112,11 @@ pub enum Verdict {
         /// Why, in the cluster's words where it has any.
         message: String,
     },
+    /// A service was not ready in time, or ended before it was. The author's mistake.
+    NotReady {
+        /// What was waited for, for how long, and what came instead.
+        message: String,
+    },
     /// Not the author's doing; the action is tried again, at most twice.
     Infrastructure {
         /// Which.
@@ -152,6 +157,7 @@ impl Verdict {
             | Self::ImageDenied { .. }
             | Self::ImageInvalid { .. }
             | Self::NotDeployed { .. }
+            | Self::NotReady { .. }
             | Self::Refused { .. } => Conclusion::Failure,
             Self::TimedOut { .. } | Self::RunTimedOut => Conclusion::TimedOut,
             Self::Cancelled { .. } => Conclusion::Cancelled,
@@ -175,6 +181,7 @@ impl Verdict {
                  `imagePullSecret` of the namespace's service account, or the nodes' own"
             }
             Self::ImageInvalid { .. } => "write the image as `registry/repository:tag`, in lower case",
+            Self::NotReady { .. } => "its log says more; if it only needs longer, raise `ready: {within: …}`",
             Self::Refused { .. } => "ask for resources that the cluster allows, or ask its operator",
             Self::Infrastructure { kind, .. } => return kind.advice(),
             Self::Success { .. }
@@ -215,6 +222,7 @@ impl fmt::Display for Verdict {
             Self::ImageInvalid { image, message } => write!(f, "image {image} invalid: {message}"),
             Self::Refused { message } => write!(f, "refused: {message}"),
             Self::NotDeployed { message } => write!(f, "not deployed: {message}"),
+            Self::NotReady { message } => write!(f, "not ready: {message}"),
             Self::Infrastructure { kind, message } => write!(f, "infrastructure: {}: {message}", kind.as_str()),
         }
     }

@@ -58,7 +58,7 @@ impl Tx {
             execute!(
                 self,
                 "INSERT INTO jobs (id, attempt_id, place, phase, state, token_hash, log_length, log_newlines, log_open, \
-                 tail) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, $7)",
+                 tail, service_after) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, $7, $8)",
                 job.id,
                 attempt,
                 column(place),
@@ -66,6 +66,7 @@ impl Tx {
                 Json(JobState::Waiting),
                 &job.token_hash,
                 Json(Tail::default()),
+                job.service_after,
             )?;
         }
         Ok(())

@@ -45,6 +45,10 @@ pub struct JobRow {
     pub log_check: Option<Json<Check>>,
     /// The last lines of a failed job, for reports.
     pub tail: Json<Tail>,
+    /// Of a service: after how many of the action's jobs it starts. `None`: it is a job.
+    pub service_after: Option<i64>,
+    /// When a service was ready.
+    pub ready: Option<Time>,
 }
 
 /// The end of a log.
@@ -57,6 +61,11 @@ pub struct Tail {
 }
 
 impl JobRow {
+    /// Whether it runs beside jobs, and is none.
+    pub const fn is_service(&self) -> bool {
+        self.service_after.is_some()
+    }
+
     /// How many lines its log has so far, counting a last one without a newline.
     pub const fn log_lines(&self) -> i64 {
         self.log_newlines + self.log_open
@@ -70,6 +79,8 @@ pub struct NewJob {
     pub id: JobId,
     /// SHA-256 of its token, hexadecimal.
     pub token_hash: String,
+    /// Of a service: after how many jobs it starts.
+    pub service_after: Option<i64>,
 }
 
 /// One output.
@@ -165,6 +176,15 @@ impl Tx {
         )?;
         self.ring(Change::Log(id));
         meant("a job moves", 1, met)
+    }
+
+    /// A service is ready; when it was first counts.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn service_ready(&mut self, id: JobId, at: Time) -> Result<()> {
+        let met = execute!(self, "UPDATE jobs SET ready = COALESCE(ready, $2) WHERE id = $1", id, at)?;
+        meant("a service is ready", 1, met)
     }
 
     /// Keeps the agent's record of the end.

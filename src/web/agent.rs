@@ -37,6 +37,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/log", put(log).layer(DefaultBodyLimit::max(LOG_BODY_MAX)))
         .route("/outputs", post(outputs).layer(DefaultBodyLimit::max(OUTPUTS_BODY_MAX)))
         .route("/heartbeat", post(heartbeat))
+        .route("/ready", post(ready))
         .route("/end", post(end).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
         .route("/blobs/{digest}", get(blob).put(put_part))
         .route("/caches", post(find_cache).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
@@ -120,6 +121,11 @@ async fn heartbeat(
     let Json(said) = said.unwrap_or_default();
     let patience = patience.wait.map_or(protocol::LONG_POLL, Duration::from_secs).min(protocol::LONG_POLL);
     web.engine.heartbeat(&session, said, patience).await.map(Json)
+}
+
+async fn ready(State(web): State<Web>, Bearer(session): Bearer) -> Result<StatusCode, Denied> {
+    web.engine.ready(&session).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn end(

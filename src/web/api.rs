@@ -336,7 +336,7 @@ fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outp
     let plan = run.plan.as_ref();
     let stage = plan.and_then(|plan| plan.stages.get(action.stage as usize));
     let action = stage.and_then(|stage| stage.actions.get(action.place as usize));
-    let planned = action.and_then(|action| action.jobs.get(job.place as usize));
+    let planned = action.and_then(|action| action.member(job.place as usize));
     let path = stage.zip(action).zip(planned).map(|((stage, action), job)| JobPath {
         stage: stage.name.clone(),
         action: action.name.clone(),
@@ -351,6 +351,7 @@ fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outp
         "id": job.id, "name": planned.map(|job| &job.name), "image": planned.map(|job| &job.image),
         "status": job.state.0, "words": job.state.verdict().map(ToString::to_string), "outputs": outputs,
         "started": job.started.map(time), "ended": job.ended.map(time),
+        "service": job.is_service(), "ready": job.ready.map(time),
         "log": {
             "length": job.log_length, "lines": job.log_lines(), "state": whole.state.label(), "words": whole.to_string(),
             "left_out": whole.left_out,

@@ -6,6 +6,7 @@ mod ends;
 mod janitor;
 mod kubectl;
 mod logs;
+mod placing;
 mod queue;
 mod secrecy;
 mod survival;

@@ -56,6 +56,8 @@ at!(
         a_job_that_takes_too_much_memory_is_told_so,
         images_start_by_their_own_entrypoint_and_user,
         an_image_that_does_not_exist_is_the_authors_mistake,
+        services_run_beside_jobs_until_the_last_has_ended,
+        services_that_are_not_ready_fail_their_action,
     ]
 );
 
@@ -74,6 +76,8 @@ at!(
         a_job_that_takes_too_much_memory_is_told_so,
         images_start_by_their_own_entrypoint_and_user,
         an_image_that_does_not_exist_is_the_authors_mistake,
+        services_run_beside_jobs_until_the_last_has_ended,
+        services_that_are_not_ready_fail_their_action,
     ]
 );
 

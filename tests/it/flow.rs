@@ -11,6 +11,7 @@ mod originals;
 mod plans;
 mod properties;
 mod schema;
+mod services;
 
 use std::{fs, path::PathBuf};
 

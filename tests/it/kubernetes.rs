@@ -22,9 +22,18 @@ fn attempt(cluster: &Cluster, jobs: &[(&str, &str)]) -> Placement {
         let (job, token) = (JobId::mint(now), format!("token-{}", JobId::mint(now)));
         cluster.agents.give(&token, job, script);
         let name = format!("job-{place}");
-        Container { job, name, image: (*image).to_owned(), resources: Resources::default(), token: token.into() }
+        Container {
+            service: None,
+            job,
+            name,
+            image: (*image).to_owned(),
+            resources: Resources::default(),
+            token: token.into(),
+        }
     };
     Placement {
+        runtime: None,
+        node: Default::default(),
         attempt: AttemptId::mint(now),
         run: RunId::mint(now),
         repository: "acme/shop".to_owned(),

@@ -3,6 +3,7 @@
 mod agent;
 mod agent_disk;
 mod agent_log;
+mod agent_ready;
 mod blob;
 mod bundle;
 mod cluster;

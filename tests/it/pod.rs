@@ -13,6 +13,7 @@ use containerops::{
 /// Two jobs.
 pub(crate) fn placement() -> Placement {
     let container = |place: i64| Container {
+        service: None,
         job: JobId::from_i64(100 + place),
         name: format!("job-{place}"),
         image: format!("registry.example/team/image-{place}@sha256:00"),
@@ -20,6 +21,8 @@ pub(crate) fn placement() -> Placement {
         token: format!("secret-token-{place}").into(),
     };
     Placement {
+        runtime: None,
+        node: Default::default(),
         attempt: AttemptId::from_i64(1),
         run: RunId::from_i64(2),
         repository: "acme/shop".to_owned(),
@@ -248,4 +251,35 @@ fn tokens_are_in_the_secret_alone_and_the_pod_owns_it() {
     let data = secret.data.expect("tokens");
     assert_eq!(data["job-1"].0, b"secret-token-1");
     assert_eq!(secret.metadata.owner_references.expect("an owner")[0].uid, "the-pods-uid");
+}
+
+#[test]
+fn services_run_beside_jobs_and_are_hosts_for_them() {
+    let mut placement = placement();
+    let limits = |memory: &str| Resources { memory: Some(memory.to_owned()), ..Resources::default() };
+    placement.containers[0].resources = limits("1Gi");
+    for (place, name) in ["db", "cache"].into_iter().enumerate() {
+        let service = placement.containers[0].clone();
+        let (name, service) = (format!("service-{place}"), Container { service: Some(name.to_owned()), ..service });
+        placement.containers.push(Container { name, resources: limits("256Mi"), ..service });
+    }
+    placement.runtime = Some("gvisor".to_owned());
+    placement.node = [("kubernetes.io/arch".to_owned(), "arm64".to_owned())].into();
+    let pod = serde_json::to_value(pod(&placement, &settings())).expect("a pod is JSON");
+    let spec = &pod["spec"];
+    let asked: Vec<String> = spec["containers"]
+        .as_array()
+        .expect("containers")
+        .iter()
+        .skip(1)
+        .map(|one| format!("{}: {}", one["name"].as_str().unwrap_or_default(), one["resources"]["requests"]))
+        .collect();
+    insta::assert_snapshot!(asked.join("\n"), @r#"
+    job-0: {"cpu":"100m","memory":"1Gi"}
+    job-1: {"cpu":"0","memory":"0"}
+    service-0: {"cpu":"100m","memory":"256Mi"}
+    service-1: {"cpu":"100m","memory":"256Mi"}
+    "#);
+    let chosen = serde_json::json!({"aliases": spec["hostAliases"], "runtime": spec["runtimeClassName"], "node": spec["nodeSelector"]});
+    insta::assert_snapshot!(chosen, @r#"{"aliases":[{"hostnames":["db","cache"],"ip":"127.0.0.1"}],"node":{"kubernetes.io/arch":"arm64"},"runtime":"gvisor"}"#);
 }

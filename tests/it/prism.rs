@@ -12,7 +12,7 @@ use axum::{
 };
 use containerops::{
     forge::{Forge as _, Head, Hooks, Wanted, github::Github},
-    model::{Annotation, Conclusion, Context, Progress, Report, Repository, Severity, Sha, Time},
+    model::{Annotation, CommentPlace, Conclusion, Context, Progress, Report, Repository, Severity, Sha, Thread, Time},
 };
 use insta::assert_snapshot;
 
@@ -112,6 +112,15 @@ async fn make_every_call(github: &Github, repository: &Repository, sha: &Sha) {
     github.shown(repository, sha).await.expect("Prism takes it");
 }
 
+/// What comments need: who wrote them, and their answers.
+async fn make_every_call_of_comments(github: &Github, repository: &Repository) {
+    github.role(repository, "octocat").await.expect("Prism takes it");
+    let place = CommentPlace { repository: repository.clone(), thread: Thread::PullRequest(17), id: 1 };
+    for (words, again) in [("", false), ("it is over", false), ("it is over", true)] {
+        github.reply(&place, (words, "<!-- 1 -->"), again).await.expect("Prism takes it");
+    }
+}
+
 /// What the sweep asks: as the App about all, with a token about each repository's hook.
 async fn make_every_call_of_the_sweep(github: &Github, repository: &Repository, sha: &Sha) {
     let recall = github.recall().expect("it has credentials");
@@ -149,6 +158,7 @@ async fn githubs_own_description_takes_every_call() {
         let mut repository = crate::github::pushed(&github, &model, "main").repository;
         repository.installation = None;
         make_every_call(&github, &repository, &sha).await;
+        make_every_call_of_comments(&github, &repository).await;
         make_every_call_of_the_sweep(&github, &repository, &sha).await;
     }
     let seen = seen.lock().expect("nobody panics here");
@@ -161,6 +171,7 @@ async fn githubs_own_description_takes_every_call() {
     assert_snapshot!(calls.join("\n"), @r"
     GET /app/hook/deliveries
     GET /repos/acme/widget/branches
+    GET /repos/acme/widget/collaborators/octocat/permission
     GET /repos/acme/widget/commits/SHA
     GET /repos/acme/widget/commits/SHA/check-runs
     GET /repos/acme/widget/commits/SHA/status
@@ -172,12 +183,15 @@ async fn githubs_own_description_takes_every_call() {
     GET /repos/acme/widget/hooks/12345678/deliveries
     GET /repos/acme/widget/hooks/7/deliveries
     GET /repos/acme/widget/installation
+    GET /repos/acme/widget/issues/17/comments
     GET /repos/acme/widget/pulls
     PATCH /repos/acme/widget/check-runs/4
     POST /app/hook/deliveries/12345678/attempts
     POST /app/installations/1/access_tokens
     POST /repos/acme/widget/check-runs
     POST /repos/acme/widget/hooks/7/deliveries/12345678/attempts
+    POST /repos/acme/widget/issues/17/comments
+    POST /repos/acme/widget/issues/comments/1/reactions
     POST /repos/acme/widget/statuses/SHA
     ");
 }

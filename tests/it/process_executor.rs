@@ -20,12 +20,15 @@ fn attempt() -> AttemptId {
 
 fn placement(server: &Server, attempt: AttemptId) -> Placement {
     Placement {
+        runtime: None,
+        node: Default::default(),
         attempt,
         run: RunId::from_i64(1),
         repository: "acme/shop".to_owned(),
         flow: "ci".to_owned(),
         action: "check.unit".to_owned(),
         containers: vec![Container {
+            service: None,
             job: JobId::from_i64(7),
             name: "job-0".to_owned(),
             image: "ignored".to_owned(),

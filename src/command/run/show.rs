@@ -271,7 +271,7 @@ fn name_of_job(run: &RunRow, action: &ActionRow, job: &JobRow) -> String {
     let plan = run.plan.0.as_ref();
     let name = name_of_action(run, action);
     let action = plan.and_then(|plan| plan.action(at(action.stage), at(action.place)));
-    match action.and_then(|action| Some((action, action.jobs.get(at(job.place))?))) {
+    match action.and_then(|action| Some((action, action.member(at(job.place))?))) {
         Some((action, job)) if action.name == job.name => name,
         Some((action, job)) if name == action.name => format!("{name}.{}.{}", action.name, job.name),
         Some((_, job)) => format!("{name}.{}", job.name),

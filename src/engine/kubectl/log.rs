@@ -65,6 +65,7 @@ pub(super) async fn record(
         memory_limit: None,
         oom_kills: 0,
         log,
+        ready: None,
     })
 }
 

@@ -31,6 +31,9 @@ pub(super) const JOB: &str = "containerops.io/job";
 const HOPELESS: &str = "containerops.io/hopeless";
 /// No job needs more processes, and a machine has room for that many.
 const PIDS_MAX: i64 = 16_384;
+/// What sleeping takes.
+const HOLDER_MEMORY: i64 = 64 << 20;
+const HOLDER_PIDS: i64 = 16;
 /// An engine refuses less.
 const MEMORY_MIN: i64 = 6 << 20;
 const NANO: f64 = 1e9;
@@ -58,6 +61,7 @@ pub(super) fn body(
     machine: &Machine,
 ) -> ContainerCreateBody {
     let job = (JOB.to_owned(), container.job.to_string());
+    let name = name(placement.attempt, container);
     ContainerCreateBody {
         image: Some(container.image.clone()),
         entrypoint: Some(command(placement)),
@@ -66,8 +70,9 @@ pub(super) fn body(
         // an image's own check would be run beside the job, for nobody
         healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..Default::default() }),
         host_config: Some(HostConfig {
-            network_mode: Some(network(placement, container, settings)),
-            extra_hosts: extra_hosts(placement, container, settings),
+            network_mode: Some(network(placement, &name, settings)),
+            extra_hosts: extra_hosts(placement, &name, settings),
+            runtime: placement.runtime.clone(),
             mounts: Some(vec![workspace(placement)]),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
             restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
@@ -77,6 +82,30 @@ pub(super) fn body(
             }),
             pids_limit: Some(PIDS_MAX),
             ..limits(container, settings, machine)
+        }),
+        ..Default::default()
+    }
+}
+
+/// A container that does nothing but have the network: of the last container's image, which is there, with the agent.
+pub(super) fn holder(placement: &Placement, image: &str, settings: &DockerSettings) -> ContainerCreateBody {
+    let name = holder_name(placement);
+    let seconds = placement.deadline.as_secs().to_string();
+    ContainerCreateBody {
+        image: Some(image.to_owned()),
+        entrypoint: Some([AGENT, "hold", "--for", &seconds].map(str::to_owned).to_vec()),
+        cmd: Some(Vec::new()),
+        // it has nothing to clean up
+        stop_signal: Some("SIGKILL".to_owned()),
+        labels: Some(labels(placement, settings).collect()),
+        healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..Default::default() }),
+        host_config: Some(HostConfig {
+            network_mode: Some(network(placement, &name, settings)),
+            extra_hosts: extra_hosts(placement, &name, settings),
+            security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            memory: Some(HOLDER_MEMORY),
+            pids_limit: Some(HOLDER_PIDS),
+            ..Default::default()
         }),
         ..Default::default()
     }
@@ -152,26 +181,54 @@ fn command(placement: &Placement) -> Vec<String> {
     command
 }
 
-/// Whether a container's network is the attempt's: the last job's, which is the last to end.
-fn owns_network(placement: &Placement, container: &Container) -> bool {
-    placement.containers.last().is_some_and(|last| last.job == container.job)
-}
-
-fn network(placement: &Placement, container: &Container, settings: &DockerSettings) -> String {
-    let shared = matches!(settings.network.as_str(), "host" | "none");
+/// The container whose network is the attempt's: the last job's, which is the last to end. Services may end at any
+/// time, and after the last job: beside them there is a container that does nothing but have the network.
+fn network_owner(placement: &Placement) -> String {
     match placement.containers.last() {
-        Some(owner) if !shared && !owns_network(placement, container) => {
-            format!("container:{}", name(placement.attempt, owner))
-        }
-        Some(_) | None => settings.network.clone(),
+        Some(last) if last.service.is_none() => name(placement.attempt, last),
+        Some(_) | None => holder_name(placement),
     }
 }
 
-/// The machine's own name, as Docker's users know it: where the server runs on it.
-fn extra_hosts(placement: &Placement, container: &Container, settings: &DockerSettings) -> Option<Vec<String>> {
-    let of_its_own = settings.network != "host" && owns_network(placement, container);
-    let needed = placement.agent_url.contains("//host.docker.internal");
-    (of_its_own && needed).then(|| vec!["host.docker.internal:host-gateway".to_owned()])
+/// Whether the attempt's containers have a network of their own, which somebody must hold for its services.
+pub(super) fn needs_holder(placement: &Placement, settings: &DockerSettings) -> bool {
+    let has_service = placement.containers.iter().any(|container| container.service.is_some());
+    has_service && !is_shared(settings)
+}
+
+/// Whether all containers of the engine have one network.
+fn is_shared(settings: &DockerSettings) -> bool {
+    matches!(settings.network.as_str(), "host" | "none")
+}
+
+/// The name of the container that does nothing but have the network.
+pub(super) fn holder_name(placement: &Placement) -> String {
+    format!("{}-network", label::object_name(placement.attempt))
+}
+
+fn has_own_network(placement: &Placement, name: &str, settings: &DockerSettings) -> bool {
+    is_shared(settings) || network_owner(placement) == name
+}
+
+fn network(placement: &Placement, name: &str, settings: &DockerSettings) -> String {
+    if has_own_network(placement, name, settings) {
+        settings.network.clone()
+    } else {
+        format!("container:{}", network_owner(placement))
+    }
+}
+
+/// The services' names; and the machine's own, as Docker's users know it: where the server runs on it. Who shares
+/// another's network has its hosts, too.
+fn extra_hosts(placement: &Placement, name: &str, settings: &DockerSettings) -> Option<Vec<String>> {
+    if !has_own_network(placement, name, settings) {
+        return None;
+    }
+    let mut hosts: Vec<String> = placement.services().iter().map(|name| format!("{name}:127.0.0.1")).collect();
+    if settings.network != "host" && placement.agent_url.contains("//host.docker.internal") {
+        hosts.push("host.docker.internal:host-gateway".to_owned());
+    }
+    (!hosts.is_empty()).then_some(hosts)
 }
 
 fn workspace(placement: &Placement) -> Mount {

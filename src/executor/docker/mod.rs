@@ -4,7 +4,8 @@
 //! can be repeated, by any process, and what is left over can be found by its labels alone. The agent and each job's
 //! token are copied into the job's own container before it is started; nothing else of a flow is in its configuration.
 //!
-//! The containers of an attempt share one network, that of the last job: it is the last to end.
+//! The containers of an attempt share one network, that of the last job: it is the last to end. Where there are services,
+//! one container more has it.
 //!
 //! An engine that must fetch an image first is not waited for: the start says so, and is asked again when it is there.
 
@@ -23,7 +24,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bollard::{models::ContainerInspectResponse, query_parameters as query};
+use bollard::{
+    models::{ContainerCreateBody, ContainerInspectResponse},
+    query_parameters as query,
+};
 use futures::future::{join_all, try_join_all};
 
 use self::{
@@ -35,8 +39,11 @@ use self::{
     watch::Watch,
 };
 pub use self::{connection::hosts, examine::examine};
-use super::{Changed, Container, Executor, ExecutorError, ExecutorKind, Hopeless, News, Observation, Placement, label};
-use crate::model::{AttemptId, Resources};
+use super::{
+    Changed, Container, Executor, ExecutorError, ExecutorKind, Hopeless, News, Observation, Placement, Unable, ability,
+    label,
+};
+use crate::model::{AttemptId, Plan, Resources};
 
 /// Between SIGTERM and SIGKILL when we end a container: whoever asks for it has told the agent before.
 const REMOVE_GRACE_SECONDS: i32 = 5;
@@ -128,12 +135,27 @@ impl Docker {
     async fn make(&self, placement: &Placement) -> Result<(), ExecutorError> {
         self.volume(placement, None).await?;
         let machine = self.machine().await?;
-        let made = placement.containers.iter().map(|one| self.make_one(placement, one, &machine));
+        let last = placement.containers.last().ok_or_else(|| refused("an attempt without jobs"))?;
+        if container::needs_holder(placement, &self.settings) {
+            self.hold_network(placement, last).await?;
+        }
+        let named = |one: &Container| container::name(placement.attempt, one);
+        let made = placement.containers.iter().map(|one| {
+            let wanted = container::body(placement, one, &self.settings, &machine);
+            self.make_one(named(one), wanted, one)
+        });
         try_join_all(made).await?;
-        let (owner, others) = placement.containers.split_last().ok_or_else(|| refused("an attempt without jobs"))?;
-        self.start_one(placement, owner).await?;
-        try_join_all(others.iter().map(|one| self.start_one(placement, one))).await?;
+        self.start_one(&named(last)).await?;
+        let others = placement.containers.iter().filter(|one| one.job != last.job).map(named).collect::<Vec<_>>();
+        try_join_all(others.iter().map(|name| self.start_one(name))).await?;
         Ok(())
+    }
+
+    /// Places what has the network: all others join it, so it runs before they are started.
+    async fn hold_network(&self, placement: &Placement, beside: &Container) -> Result<(), ExecutorError> {
+        let name = container::holder_name(placement);
+        self.make_one(name.clone(), container::holder(placement, &beside.image, &self.settings), beside).await?;
+        self.start_one(&name).await
     }
 
     async fn machine(&self) -> Result<Machine, ExecutorError> {
@@ -150,12 +172,10 @@ impl Docker {
 
     async fn make_one(
         &self,
-        placement: &Placement,
+        name: String,
+        wanted: ContainerCreateBody,
         container: &Container,
-        machine: &Machine,
     ) -> Result<(), ExecutorError> {
-        let name = container::name(placement.attempt, container);
-        let wanted = container::body(placement, container, &self.settings, machine);
         let options = query::CreateContainerOptionsBuilder::default().name(&name).build();
         let made = self
             .connection
@@ -178,17 +198,16 @@ impl Docker {
     }
 
     /// Starts a container that has never been: one that has ended is not started again.
-    async fn start_one(&self, placement: &Placement, container: &Container) -> Result<(), ExecutorError> {
-        let name = container::name(placement.attempt, container);
-        if !self.is_new(&name).await? {
+    async fn start_one(&self, name: &str) -> Result<(), ExecutorError> {
+        if !self.is_new(name).await? {
             return Ok(());
         }
         let options = query::StartContainerOptions::default();
-        let started = self.connection.call(async |docker| docker.start_container(&name, Some(options.clone())).await);
+        let started = self.connection.call(async |docker| docker.start_container(name, Some(options.clone())).await);
         match started.await {
             Ok(()) => Ok(()),
             // what the engine says of it is kept with the container, and is seen there
-            Err(Fault::Refused(message) | Fault::Failed(message)) => match self.inspect(&name).await? {
+            Err(Fault::Refused(message) | Fault::Failed(message)) => match self.inspect(name).await? {
                 Some(seen) if observation::trouble(&seen).is_some() => Ok(()),
                 Some(_) | None => Err(away(message)),
             },
@@ -263,6 +282,10 @@ impl Docker {
 impl Executor for Docker {
     fn kind(&self) -> ExecutorKind {
         ExecutorKind::Docker
+    }
+
+    fn unable(&self, plan: &Plan) -> Vec<Unable> {
+        ability::of_engines(plan)
     }
 
     async fn start(&self, placement: &Placement) -> Result<(), ExecutorError> {

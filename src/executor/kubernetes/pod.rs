@@ -9,9 +9,9 @@ use std::time::Duration;
 use k8s_openapi::{
     ByteString,
     api::core::v1::{
-        Capabilities, Container, EmptyDirVolumeSource, ExecAction, KeyToPath, Lifecycle, LifecycleHandler, Pod,
-        PodSecurityContext, PodSpec, SeccompProfile, Secret, SecretVolumeSource, SecurityContext, Toleration, Volume,
-        VolumeMount,
+        Capabilities, Container, EmptyDirVolumeSource, ExecAction, HostAlias, KeyToPath, Lifecycle, LifecycleHandler,
+        Pod, PodSecurityContext, PodSpec, SeccompProfile, Secret, SecretVolumeSource, SecurityContext, Toleration,
+        Volume, VolumeMount,
     },
     apimachinery::pkg::{
         api::resource::Quantity,
@@ -99,10 +99,19 @@ fn spec(placement: &Placement, settings: &KubernetesSettings) -> PodSpec {
             seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..Default::default() }),
             ..Default::default()
         }),
+        runtime_class_name: placement.runtime.clone(),
+        node_selector: (!placement.node.is_empty()).then(|| placement.node.clone()),
+        host_aliases: host_aliases(placement),
         containers: std::iter::once(install(settings)).chain(jobs(placement, settings)).collect(),
         volumes: Some(volumes(placement, settings)),
         ..Default::default()
     }
+}
+
+/// All containers of a pod share one network: a service is on the jobs' own machine.
+fn host_aliases(placement: &Placement) -> Option<Vec<HostAlias>> {
+    let names = placement.services();
+    (!names.is_empty()).then(|| vec![HostAlias { ip: "127.0.0.1".to_owned(), hostnames: Some(names) }])
 }
 
 /// How long the pod stays on a node with this taint.
@@ -151,8 +160,13 @@ fn install(settings: &KubernetesSettings) -> Container {
 }
 
 fn jobs(placement: &Placement, settings: &KubernetesSettings) -> Vec<Container> {
-    let asked: Vec<_> = placement.containers.iter().map(|container| &container.resources).collect();
-    let requirements = resources::requirements(&asked, &settings.resources);
+    let is_job = |container: &&executor::Container| container.service.is_none();
+    let of_jobs: Vec<_> = placement.containers.iter().filter(is_job).map(|container| &container.resources).collect();
+    let services = placement.containers.iter().filter(|container| container.service.is_some());
+    // one job after another is awake, and all services with it
+    let requirements = resources::requirements(&of_jobs, &settings.resources).into_iter();
+    let requirements = requirements
+        .chain(services.flat_map(|service| resources::requirements(&[&service.resources], &settings.resources)));
     placement
         .containers
         .iter()

@@ -127,7 +127,11 @@ pub(super) static TABLES: &[Table] = &[
             key("when", Kind::Text, WHEN),
             key("matrix", Kind::Anything, "Runs the action once for each combination of these values."),
             key("cell", Kind::Level(&keys::CELL), "What `plan` writes of a matrix; nobody need write it."),
-            key("services", Kind::Anything, "Containers beside the jobs, such as databases."),
+            key(
+                "services",
+                Kind::List(&Kind::Level(&keys::SERVICE)),
+                "Containers beside the jobs, such as databases; a job reaches each by its name.",
+            ),
             key(
                 "cache",
                 Kind::OneOf(&[Kind::Level(&keys::CACHE), Kind::List(&Kind::Level(&keys::CACHE))]),
@@ -182,6 +186,36 @@ pub(super) static TABLES: &[Table] = &[
             key("namespace", Kind::Text, "The namespace that a kubectl job applies to."),
             key("wait", Kind::Duration, "How long a kubectl job waits for the roll-out."),
             key("roll-back", Kind::Toggle, "Whether a kubectl job that fails brings back what was there before."),
+            key("ready", Kind::Level(&keys::READY), "When a job of type service counts as ready."),
+        ],
+    },
+    Table {
+        name: "service",
+        level: &keys::SERVICE,
+        keys: &[
+            key("name", Kind::Text, "The host name by which jobs reach it."),
+            key("image", Kind::Text, "The image, with a tag or a digest."),
+            key("endpoint", Kind::Text, "The original's word for `image`."),
+            key("run", Kind::Text, "A text for `/bin/sh -e`; nothing is replaced in it."),
+            key("command", Kind::List(&Kind::Text), "A program and its arguments, without a shell."),
+            key("shell", Kind::Texts, "What `run` is a text for; `/bin/sh -e` if it is missing."),
+            key("environments", Kind::Variables, "The service's variables; they stand over the flow's."),
+            key("resources", Kind::Level(&keys::RESOURCES), "What it asks of the machine, beside the jobs."),
+            key("ready", Kind::Level(&keys::READY), "When it counts as ready; if it is missing, when it has started."),
+        ],
+    },
+    Table {
+        name: "ready",
+        level: &keys::READY,
+        keys: &[
+            key("tcp", Kind::Count, "The port that something must listen on."),
+            key("http", Kind::Text, "A port and a path, as `8080/healthz`, that must answer with 200 to 399."),
+            key(
+                "command",
+                Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Text)]),
+                "What must exit with 0 in the service's container: a text for `/bin/sh -e`, or a program.",
+            ),
+            key("within", Kind::Duration, "By when, from its start; 60s if it is missing, an hour at most."),
         ],
     },
     Table {

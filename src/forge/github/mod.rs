@@ -10,6 +10,7 @@ mod button;
 mod call;
 mod changes;
 mod check;
+mod comment;
 mod credentials;
 mod cut;
 mod deliveries;
@@ -40,7 +41,7 @@ use super::{
     Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hooks, Moved, Reading, Realm, Recall,
     Shown, Source, Told, Unreadable, Wanted, Webhook, Writes,
 };
-use crate::model::{ChangedFiles, Event, EventKind, ForgeKind, Repository, Sha, Time};
+use crate::model::{ChangedFiles, CommentPlace, Event, EventKind, ForgeKind, Repository, Role, Sha, Time};
 
 /// What GitHub takes of one installation, or of one token, before it limits us; carrying on can cost the App its
 /// access.
@@ -145,6 +146,18 @@ impl Forge for Github {
 
     async fn changed_files(&self, event: &Event) -> Result<ChangedFiles, ForgeError> {
         changes::files(&self.api, event).await
+    }
+
+    async fn role(&self, repository: &Repository, login: &str) -> Result<Option<Role>, ForgeError> {
+        match self.api.identity() {
+            Identity::App { .. } | Identity::Token(_) => comment::role(&self.api, repository, login).await,
+            // GitHub tells that only to whom it knows
+            Identity::Nobody => Ok(None),
+        }
+    }
+
+    async fn reply(&self, place: &CommentPlace, answer: (&str, &str), again: bool) -> Result<(), ForgeError> {
+        comment::reply(&self.api, place, answer, again).await
     }
 
     async fn source(&self, event: &Event) -> Result<Source, ForgeError> {

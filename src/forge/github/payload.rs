@@ -10,8 +10,8 @@ use super::button;
 use crate::{
     forge::{Reading, Unreadable},
     model::{
-        Button, Event, EventKind, ForgeKind, NameError, PullRequest, Repository, RepositoryName, Rerun, Sha, Trust,
-        UntrustedReason,
+        Button, Comment, CommentPlace, Event, EventKind, ForgeKind, NameError, PullRequest, Repository, RepositoryName,
+        Rerun, Sha, Thread, Trust, UntrustedReason, orders,
     },
 };
 
@@ -52,6 +52,7 @@ struct RepositoryPayload {
 #[derive(Deserialize)]
 struct Account {
     login: String,
+    r#type: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -161,6 +162,38 @@ struct RequestedAction {
 }
 
 #[derive(Deserialize)]
+struct IssueCommentPayload {
+    issue: Issue,
+    comment: CommentPayload,
+}
+
+#[derive(Deserialize)]
+struct Issue {
+    number: u64,
+    /// Only of pull requests.
+    pull_request: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct CommitCommentPayload {
+    comment: CommitComment,
+}
+
+#[derive(Deserialize)]
+struct CommitComment {
+    commit_id: Sha,
+    #[serde(flatten)]
+    comment: CommentPayload,
+}
+
+#[derive(Deserialize)]
+struct CommentPayload {
+    id: u64,
+    body: Option<String>,
+    user: Option<Account>,
+}
+
+#[derive(Deserialize)]
 struct CheckSuitePayload {
     check_suite: CheckSuite,
 }
@@ -204,6 +237,7 @@ pub(super) fn may_start_runs(event: &str, action: Option<&str>) -> bool {
     match (event, action) {
         ("push", _) | ("merge_group", Some("checks_requested")) => true,
         ("pull_request", Some(action)) => PULL_ACTIONS.contains(&action),
+        ("issue_comment" | "commit_comment", Some("created")) => true,
         ("check_run" | "check_suite", Some("rerequested")) | ("check_run", Some("requested_action")) => true,
         _ => false,
     }
@@ -214,7 +248,7 @@ pub(super) fn read(event: &str, body: &[u8]) -> Result<Reading, Unreadable> {
     serde_json::from_slice::<IgnoredAny>(body).map_err(|e| not_json(&e, body))?;
     match event {
         "push" => Ok(push(shaped(event, body)?, shaped(event, body)?)),
-        "pull_request" | "merge_group" | "check_run" | "check_suite" => {
+        "pull_request" | "merge_group" | "check_run" | "check_suite" | "issue_comment" | "commit_comment" => {
             let Acted { action } = shaped(event, body)?;
             acted(event, &action, body)
         }
@@ -237,6 +271,8 @@ fn acted(event: &str, action: &str, body: &[u8]) -> Result<Reading, Unreadable> 
                 None => nothing(format!("the button `{}` is none of ours", start_of(&identifier, 20))),
             }
         }
+        ("issue_comment", "created") => Ok(issue_comment(shaped(event, body)?, shaped(event, body)?)),
+        ("commit_comment", "created") => Ok(commit_comment(shaped(event, body)?, shaped(event, body)?)),
         ("check_suite", "rerequested") => Ok(check_suite(shaped(event, body)?, shaped(event, body)?)),
         _ => nothing(format!("`{event}` events with the action `{}` start nothing", start_of(action, 40))),
     }
@@ -311,7 +347,35 @@ fn check_suite(common: Common, payload: CheckSuitePayload) -> Reading {
     Reading::Rerun(common.rerun(payload.check_suite.head_sha, None))
 }
 
+fn issue_comment(common: Common, payload: IssueCommentPayload) -> Reading {
+    let IssueCommentPayload { issue, comment } = payload;
+    match issue.pull_request {
+        Some(IgnoredAny) => common.comment(comment, Thread::PullRequest(issue.number)),
+        None => Reading::Nothing("the comment is not below a pull request".to_owned()),
+    }
+}
+
+fn commit_comment(common: Common, payload: CommitCommentPayload) -> Reading {
+    let CommitComment { commit_id, comment } = payload.comment;
+    common.comment(comment, Thread::Commit(commit_id))
+}
+
 impl Common {
+    /// A program's words are no orders, and least of all our own.
+    fn comment(self, comment: CommentPayload, thread: Thread) -> Reading {
+        let CommentPayload { id, body, user } = comment;
+        let orders = orders(&body.unwrap_or_default());
+        if orders.is_empty() {
+            return Reading::Nothing("the comment does not tell us to do anything".to_owned());
+        }
+        if user.as_ref().is_some_and(|user| user.r#type.as_deref() == Some("Bot")) {
+            return Reading::Nothing("the comment is a program's".to_owned());
+        }
+        let (repository, _) = self.taken_apart();
+        let place = CommentPlace { repository, thread, id };
+        Reading::Comment(Comment { place, author: login(user), orders })
+    }
+
     fn event(self, kind: EventKind, sha: Sha, base_sha: Option<Sha>, title: String, trust: Trust) -> Event {
         let (repository, actor) = self.taken_apart();
         Event { repository, kind, sha, base_sha, actor, title, trust, message: None }

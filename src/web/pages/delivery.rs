@@ -162,7 +162,9 @@ impl From<DeliverySummary> for DeliveryView {
 
 fn reason(state: &DeliveryState, trouble: &str) -> String {
     match state {
-        DeliveryState::Nothing { reason } | DeliveryState::Unreadable { reason } => reason.clone(),
+        DeliveryState::Obeyed { what: reason }
+        | DeliveryState::Nothing { reason }
+        | DeliveryState::Unreadable { reason } => reason.clone(),
         DeliveryState::Pending if !trouble.is_empty() => format!("not handled yet: {trouble}"),
         DeliveryState::Pending | DeliveryState::Started { .. } => String::new(),
     }
@@ -172,6 +174,7 @@ const fn phase_words(phase: DeliveryPhase) -> &'static str {
     match phase {
         DeliveryPhase::Pending => "waiting",
         DeliveryPhase::Started => "started runs",
+        DeliveryPhase::Obeyed => "did as it says",
         DeliveryPhase::Nothing => "started nothing",
         DeliveryPhase::Unreadable => "unreadable",
     }

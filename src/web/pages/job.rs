@@ -250,6 +250,6 @@ fn places(plan: &Plan, path: &JobPath) -> Option<(usize, usize, usize)> {
     let stage = plan.stages.iter().position(|stage| stage.name == path.stage)?;
     let actions = &plan.stages[stage].actions;
     let action = actions.iter().position(|action| action.name == path.action)?;
-    let job = actions[action].jobs.iter().position(|job| job.name == path.job)?;
+    let job = actions[action].members().position(|job| job.name == path.job)?;
     Some((stage, action, job))
 }

@@ -94,6 +94,7 @@ impl From<&DeliveryState> for Mark {
             DeliveryState::Pending => "waiting".to_owned(),
             DeliveryState::Started { runs: 1 } => "started a run".to_owned(),
             DeliveryState::Started { runs } => format!("started {runs} runs"),
+            DeliveryState::Obeyed { .. } => "did as it says".to_owned(),
             DeliveryState::Nothing { .. } => "started nothing".to_owned(),
             DeliveryState::Unreadable { .. } => "unreadable".to_owned(),
         };

@@ -19,8 +19,8 @@ use crate::{
     engine::{self, rerun::carry::ended_well, title::carried_words, worst},
     model::{
         ActionId, ActionPath, ActionPlan, ActionState, Answer, CacheHit, Conclusion, DeliveryId, Diagnostic, Event,
-        EventKind, FlowChoice, ForgeKind, JobPath, JobPlan, Late, Sequencing, Severity, Size, Span, StageKind,
-        StagePlan, Time, Trust, UntrustedReason, What,
+        EventKind, FlowChoice, ForgeKind, JobPath, JobPlan, JobState, Late, Sequencing, Service, Severity, Size, Span,
+        StageKind, StagePlan, Time, Trust, UntrustedReason, What,
     },
     store::{ActionRow, ApprovalRow, CacheUseRow, JobRow, RunRow, Tx},
     web::{Web, log::ansi::Renderer},
@@ -148,6 +148,8 @@ struct AttemptView {
 
 struct JobView {
     name: String,
+    /// Of a service: how it stands.
+    service: Option<String>,
     image: String,
     mark: Mark,
     url: Option<String>,
@@ -306,13 +308,15 @@ impl Making<'_> {
             None => Vec::new(),
         };
         let mut jobs = Vec::with_capacity(plan.jobs.len());
-        for (place, job) in plan.jobs.iter().enumerate() {
+        for (place, job) in plan.members().enumerate() {
             let path = JobPath { stage: stage.to_owned(), action: plan.name.clone(), job: job.name.clone() };
             let found = job_rows.iter().find(|row| row.place == place as i64);
-            jobs.push(match found {
+            let view = match found {
                 Some(found) => self.job(tx, path, job, found).await?,
                 None => unstarted(job, row),
-            });
+            };
+            let service = plan.service(place).map(|service| service_words(service, found));
+            jobs.push(JobView { service, ..view });
         }
         let first = plan.jobs.first().map(|job| job.name.clone()).unwrap_or_default();
         let url = self.job_url(JobPath { stage: stage.to_owned(), action: plan.name.clone(), job: first });
@@ -356,6 +360,7 @@ impl Making<'_> {
         Ok(JobView {
             artifacts: artifacts.collect(),
             name: plan.name.clone(),
+            service: None,
             image: plan.shown(),
             mark: Mark::from(&row.state.0),
             url: (row.started.is_some() || row.log_length > 0).then(|| self.job_url(path)),
@@ -399,6 +404,18 @@ fn html(line: &str) -> String {
     Renderer::default().line(line.as_bytes())
 }
 
+/// What a service is, and whether jobs can use it.
+fn service_words(service: &Service, row: Option<&JobRow>) -> String {
+    let took = |row: &JobRow| Some(row.ready?.since(row.started?));
+    match row {
+        Some(row) if row.ready.is_some() => {
+            format!("service, ready after {}", Span(took(row).unwrap_or_default()))
+        }
+        Some(row) if row.state.0 == JobState::Running => format!("service, waits for {}", service.ready.check),
+        Some(_) | None => "service".to_owned(),
+    }
+}
+
 /// A job of an action that has no attempt.
 fn unstarted(job: &JobPlan, action: &ActionRow) -> JobView {
     let mark = match &action.state.0 {
@@ -407,7 +424,7 @@ fn unstarted(job: &JobPlan, action: &ActionRow) -> JobView {
     };
     let (name, image) = (job.name.clone(), job.shown());
     let (outputs, artifacts, tail) = (Vec::new(), Vec::new(), Vec::new());
-    JobView { name, image, mark, url: None, took: None, outputs, artifacts, tail }
+    JobView { name, service: None, image, mark, url: None, took: None, outputs, artifacts, tail }
 }
 
 /// A stage is as its actions are together.

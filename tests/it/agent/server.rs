@@ -60,6 +60,8 @@ pub(crate) struct Inner {
     seen: Mutex<Seen>,
     length: watch::Sender<usize>,
     cancel: Notify,
+    by: Mutex<String>,
+    ready: watch::Sender<usize>,
     gone: bool,
     away: AtomicBool,
 }
@@ -80,6 +82,7 @@ pub(crate) struct Ran {
 
 pub(crate) fn work(start: Start) -> Work {
     Work {
+        ready: None,
         job: JobId::from_i64(7),
         start,
         environments: [("GREETING".to_owned(), "hello".to_owned())].into(),
@@ -134,6 +137,8 @@ impl Server {
             seen: Mutex::default(),
             length,
             cancel: Notify::new(),
+            by: Mutex::new("ada".to_owned()),
+            ready: watch::channel(0).0,
             gone,
             away: AtomicBool::new(false),
         });
@@ -185,6 +190,23 @@ impl Server {
         self.inner.cancel.notify_one();
     }
 
+    /// Who cancels.
+    pub(crate) fn cancels_as(&self, by: &str) {
+        by.clone_into(&mut self.inner.by.lock().expect("no panic"));
+    }
+
+    /// Waits until a service has said that it is ready.
+    pub(crate) async fn is_ready(&self) {
+        let mut said = self.inner.ready.subscribe();
+        let said = tokio::time::timeout(Duration::from_secs(30), said.wait_for(|&count| count > 0)).await;
+        said.expect("ready in time").expect("the server lives");
+    }
+
+    /// How often a service has said that it is ready.
+    pub(crate) fn readies(&self) -> usize {
+        *self.inner.ready.borrow()
+    }
+
     pub(crate) fn cancel(&self) {
         self.inner.cancel.notify_one();
     }
@@ -219,6 +241,7 @@ fn router() -> Router<Arc<Inner>> {
         .route("/log", put(log))
         .route("/outputs", post(outputs))
         .route("/heartbeat", post(heartbeat))
+        .route("/ready", post(ready))
         .route("/end", post(end))
         .route("/blobs/{digest}", get(blob));
     Router::new().nest("/agent/v1", calls).layer(DefaultBodyLimit::max(16 << 20))
@@ -317,7 +340,15 @@ async fn heartbeat(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Respo
     if inner.away.load(Ordering::SeqCst) {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
-    Json(HeartbeatAnswer::Cancel { by: "ada".to_owned() }).into_response()
+    Json(HeartbeatAnswer::Cancel { by: inner.by.lock().expect("no panic").clone() }).into_response()
+}
+
+async fn ready(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> StatusCode {
+    if let Err(status) = inner.check(&headers) {
+        return status;
+    }
+    inner.ready.send_modify(|count| *count += 1);
+    StatusCode::NO_CONTENT
 }
 
 async fn end(State(inner): State<Arc<Inner>>, headers: HeaderMap, Json(end): Json<EndRecord>) -> StatusCode {

@@ -16,6 +16,7 @@ use crate::harness::server::Server;
 fn placement() -> Placement {
     let now = Clock::System.now();
     let container = Container {
+        service: None,
         job: JobId::mint(now),
         name: "job-0".to_owned(),
         image: "docker.io/library/busybox:latest".to_owned(),
@@ -23,6 +24,8 @@ fn placement() -> Placement {
         token: "nobody's".to_owned().into(),
     };
     Placement {
+        runtime: None,
+        node: Default::default(),
         attempt: AttemptId::mint(now),
         run: RunId::mint(now),
         repository: "acme/other".to_owned(),

@@ -197,6 +197,9 @@ fn stage(index: usize) -> impl Strategy<Value = StagePlan> {
 /// An action, or one of the cells of the stage's matrix.
 fn action(place: usize, is_cell: bool) -> ActionPlan {
     ActionPlan {
+        services: Vec::new(),
+        runtime: None,
+        node: Default::default(),
         name: format!("a{place}"),
         title: String::new(),
         allow_failure: false,

@@ -12,6 +12,7 @@ use insta::assert_snapshot;
 
 fn record(cause: Cause) -> EndRecord {
     EndRecord {
+        ready: None,
         job: JobId::from_i64(1),
         cause,
         started: None,
@@ -178,4 +179,39 @@ fn a_strict_job_needs_a_result_to_be_green() {
     assert_eq!(strict(&resulting_in("false")), "failure: CO_RESULT = false");
     assert_eq!(strict(&exit(2)), "failure: exit code 2");
     assert_eq!(by(&exit(0)), "success: success");
+}
+
+#[test]
+fn what_an_end_of_a_service_means_depends_on_when_it_comes() {
+    use containerops::{
+        engine::service::{Standing, end},
+        model::{Check, Ready, Verdict},
+    };
+    let ready = Ready { check: Check::Tcp(5432), within: Duration::from_secs(60) };
+    let plain = Ready::default();
+    let of = |found: Verdict, ready: &Ready, was_ready: bool, jobs_ended: bool| {
+        let ran = Duration::from_secs(3);
+        end(found, &Standing { ready, was_ready, jobs_ended, ran }).to_string()
+    };
+    let exit = |code| Verdict::Exit { code };
+    let cancelled = || Verdict::Cancelled { by: "ada".to_owned() };
+    let lost = || Verdict::Infrastructure { kind: Infrastructure::Evicted, message: "full".to_owned() };
+    let early = "not ready: exit code 1 after 3 s, while TCP port 5432 was waited for";
+    for (found, ready, was_ready, jobs_ended, expected) in [
+        (exit(1), &ready, false, false, early),
+        (exit(1), &plain, false, false, "not ready: exit code 1 after 3 s"),
+        (Verdict::success(), &plain, false, false, "not ready: exit code 0 after 3 s"),
+        (exit(1), &ready, true, false, "exit code 1"),
+        (Verdict::success(), &ready, true, false, "success"),
+        (exit(1), &ready, true, true, "success"),
+        (exit(1), &ready, false, true, "success"),
+        (lost(), &ready, true, true, "success"),
+        (lost(), &ready, false, false, "infrastructure: evicted: full"),
+        (cancelled(), &ready, true, false, "cancelled by ada"),
+        (cancelled(), &ready, true, true, "success"),
+        (Verdict::OutOfMemory { limit: None, peak: None }, &ready, false, false, "out of memory"),
+    ] {
+        let case = format!("{found:?}, ready {was_ready}, all over {jobs_ended}");
+        assert_eq!(of(found, ready, was_ready, jobs_ended), expected, "{case}");
+    }
 }

@@ -227,3 +227,100 @@ stages:
     }
     assert!(made.contains("cache home: it is the one of this key already"), "{made}");
 }
+
+/// All names and ports are this test's own: on an engine without a network of its own they are the machine's.
+pub(super) async fn services_run_beside_jobs_until_the_last_has_ended<P: Place>(server: Server<P>) {
+    let flow = r#"
+environments: {WORD: hello}
+stages:
+  - name: talk
+    services:
+      - {name: greeter, image: busybox, run: "mkdir /tmp/www; echo $WORD from $CO_JOB > /tmp/www/index.html; sleep 1; exec httpd -f -p 18231 -h /tmp/www", ready: {tcp: 18231, within: 30s}}
+    jobs:
+      - {name: first, image: busybox, run: "wget -qO- http://greeter:18231/; cp README built"}
+      - {name: second, type: service, image: busybox, run: "cat built; exec nc -ll -p 18232 -e echo hi", ready: {command: "test -e built"}}
+      - {name: last, image: busybox, run: "wget -qO- http://127.0.0.1:18231/; nc second 18232 < /dev/null; ls /containerops/token; exit 3"}
+"#;
+    let story = server.end(server.push(flow).await).await;
+    let mut logs = String::new();
+    for job in ["first", "last", "greeter", "second"] {
+        let text = server.text(&story, &format!("talk/talk/{job}")).await;
+        let lines = text.lines().filter(|line| !line.starts_with("ready after"));
+        logs += &lines.map(|line| format!("{job}: {line}\n")).collect::<String>();
+    }
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(story.told(), @r"
+        run: failure
+        talk/talk: failure (job `last`: exit code 3; service `second` ended while jobs ran: exit code 1)
+          first: success
+          last: exit code 3
+          greeter: success
+          second: exit code 1
+        ");
+        insta::assert_snapshot!(logs, @r"
+        first: hello from greeter
+        last: hello from greeter
+        last: token
+        greeter: stopped: all jobs of its action have ended
+        second: a file of the repository
+        second: nc: invalid option -- 'k'
+        second: BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) multi-call binary.
+        second: 
+        second: Usage: nc [-iN] [-wN] [-l] [-p PORT] [-f FILE|IPADDR PORT] [-e PROG]
+        second: 
+        second: Open a pipe to IP:PORT or FILE
+        second: 
+        second: 	-l	Listen mode, for inbound connects
+        second: 		(use -ll with -e for persistent server)
+        second: 	-p PORT	Local port
+        second: 	-w SEC	Connect timeout
+        second: 	-i SEC	Delay interval for lines sent
+        second: 	-f FILE	Use file (ala /dev/ttyS0) instead of network
+        second: 	-e PROG	Run PROG after connect
+        ");
+    }
+    server.until_no_attempt_is_left().await;
+}
+
+pub(super) async fn services_that_are_not_ready_fail_their_action<P: Place>(server: Server<P>) {
+    let flow = r#"
+stages:
+  - name: check
+    sequencing: parallel
+    fail-fast: false
+    actions:
+      - name: dies
+        services: [{name: db, image: busybox, run: "echo no room; exit 7", ready: {tcp: 18241}}]
+        jobs: [{name: test, image: busybox, run: echo never}]
+      - name: never
+        services: [{name: db, image: busybox, run: exec sleep 600, ready: {tcp: 18242, within: 1s}}]
+        jobs: [{name: test, image: busybox, run: echo never}]
+      - name: early
+        services: [{name: db, image: busybox, run: "sleep 0.5; exit 5"}]
+        jobs: [{name: test, image: busybox, run: "sleep 1; exit 4"}]
+"#;
+    let story = server.end(server.push(flow).await).await;
+    let words = story.told();
+    let told: String = words
+        .lines()
+        .map(|line| match line.split_once(" after ") {
+            Some((begin, end)) => format!("{begin} after …{}\n", end.split_once(", ").map_or("", |(_, rest)| rest)),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(told, @r"
+        run: failure
+        check/dies: failure (service `db`: not ready: exit code 7 after …while TCP port 18241 was waited for)
+          test: skipped: service `db`: not ready: exit code 7 after …while TCP port 18241 was waited for
+          db: not ready: exit code 7 after …while TCP port 18241 was waited for
+        check/never: failure (service `db`: not ready: TCP port 18242 has not answered within 1 s: Connection refused)
+          test: skipped: service `db`: not ready: TCP port 18242 has not answered within 1 s: Connection refused
+          db: not ready: TCP port 18242 has not answered within 1 s: Connection refused
+        check/early: failure (exit code 4; service `db` ended while jobs ran: exit code 5)
+          test: exit code 4
+          db: exit code 5
+        ");
+    }
+    server.until_no_attempt_is_left().await;
+}

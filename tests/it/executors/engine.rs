@@ -127,6 +127,7 @@ fn settings(engine: &Engine) -> DockerSettings {
 fn placement(url: &str) -> Placement {
     let now = Clock::System.now();
     let container = |place: usize| Container {
+        service: None,
         job: JobId::mint(now),
         name: format!("job-{place}"),
         image: "busybox".to_owned(),
@@ -134,6 +135,8 @@ fn placement(url: &str) -> Placement {
         token: format!("token-{place}").into(),
     };
     Placement {
+        runtime: None,
+        node: Default::default(),
         attempt: AttemptId::mint(now),
         run: RunId::mint(now),
         repository: "acme/shop".to_owned(),

@@ -33,7 +33,17 @@ fn recorded() -> Vec<(String, Event)> {
         let path = entry.expect("a fixture").path();
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
         let body = fs::read(&path).expect("a readable fixture");
-        let kinds = ["push", "pull_request", "merge_group", "check_run", "check_suite", "installation", "ping"];
+        let kinds = [
+            "push",
+            "pull_request",
+            "merge_group",
+            "check_run",
+            "check_suite",
+            "installation",
+            "ping",
+            "issue_comment",
+            "commit_comment",
+        ];
         let kind = kinds.into_iter().find(|kind| name.starts_with(kind)).expect("a fixture is named by its event");
         if let Ok(Reading::Event(event)) = github.read(kind, &body)
             && event.trust == Trust::Trusted

@@ -88,7 +88,17 @@ async fn an_empty_secret_is_refused_and_none_lets_nobody_in() {
 }
 
 fn read(name: &str) -> Result<Reading, Unreadable> {
-    let event = ["push", "pull_request", "check_run", "check_suite", "merge_group", "ping", "installation"];
+    let event = [
+        "push",
+        "pull_request",
+        "check_run",
+        "check_suite",
+        "merge_group",
+        "ping",
+        "installation",
+        "issue_comment",
+        "commit_comment",
+    ];
     let event = event.into_iter().find(|event| name.starts_with(event)).expect("a known event");
     github().read(event, &serde_json::to_vec(&fixture(name)).expect("JSON"))
 }
@@ -100,6 +110,7 @@ fn line(name: &str) -> String {
         Ok(Reading::Rerun(rerun)) => {
             format!("{name}: rerun {} {:?} for {}", rerun.sha.short(), rerun.external_id, rerun.actor)
         }
+        Ok(Reading::Comment(comment)) => format!("{name}: {} below {:?}", comment.words(), comment.place.thread),
         Ok(Reading::Nothing(why)) => format!("{name}: {why}"),
         Err(error) => format!("{name}: {error}"),
     }
@@ -137,7 +148,9 @@ async fn every_fixture_reads_as_it_should() {
     check_run_requested_action: the button `approve` is none of ours
     check_run_rerequested: rerun f95f852b Some("01kabcdefghjk") for ada
     check_suite_rerequested: rerun f95f852b None for ada
+    commit_comment_created: ada says `/retest` below Commit(Sha("f95f852bd8fca8fcc58a9a2d6c842781e32a215e"))
     installation_created: `installation` events start nothing
+    issue_comment_created: ada says `/approve` below PullRequest(17)
     merge_group_checks_requested: merge group gh-readonly-queue/main/pr-17-6113728f27ae82c7b1a177c8d03f9e96e0adf246 into main ec26c3e5 on 6113728f by ada (trusted): Merge pull request #17 from acme/twice
     merge_group_destroyed: `merge_group` events with the action `destroyed` start nothing
     ping: GitHub asks whether we are there

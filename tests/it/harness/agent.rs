@@ -8,7 +8,7 @@ use containerops::{
         Stream, Work,
     },
     engine::event,
-    model::JobPath,
+    model::{JobPath, Time},
 };
 use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::ExposeSecret as _;
@@ -30,6 +30,8 @@ pub(crate) struct Agent<'t> {
     token: String,
     log: Vec<u8>,
     result: Option<String>,
+    ready: Option<Time>,
+    started: Time,
 }
 
 impl<'t> Agent<'t> {
@@ -48,7 +50,16 @@ impl<'t> Agent<'t> {
         // one session for each job, so that a second claim is the same agent's
         let session = session(&token);
         match ask_to_start(t, &token, &session).await {
-            ClaimAnswer::Run(work) => Ok(Self { t, work: *work, session, token, log: Vec::new(), result: None }),
+            ClaimAnswer::Run(work) => Ok(Self {
+                t,
+                work: *work,
+                session,
+                token,
+                log: Vec::new(),
+                result: None,
+                ready: None,
+                started: t.clock.now(),
+            }),
             ClaimAnswer::Leave { reason } => Err(reason),
             ClaimAnswer::Wait => panic!("{job} was told to wait"),
         }
@@ -91,6 +102,27 @@ impl<'t> Agent<'t> {
     pub(crate) fn results_in(mut self, value: &str) -> Self {
         self.result = Some(value.to_owned());
         self
+    }
+
+    /// The service is ready, and says so.
+    pub(crate) async fn gets_ready(mut self) -> Self {
+        self.ready = Some(self.t.clock.now());
+        self.says_ready().await;
+        self.t.settle().await;
+        self
+    }
+
+    /// Says that the service is ready.
+    pub(crate) async fn says_ready(&self) {
+        let answer = self.call(Method::POST, "ready").send().await;
+        assert_eq!(answer.expect("an answer").status(), StatusCode::NO_CONTENT);
+    }
+
+    /// The service hears that nobody needs it any more, and stops.
+    pub(crate) async fn stops(self) {
+        let by = protocol::JOBS_ENDED.to_owned();
+        assert_eq!(self.hears().await, HeartbeatAnswer::Cancel { by: by.clone() });
+        self.ends(Cause::Cancelled { by }).await;
     }
 
     /// Sends these outputs and this end, and hears no answer.
@@ -137,9 +169,10 @@ impl<'t> Agent<'t> {
         let lines = self.log.split_inclusive(|&byte| byte == b'\n').count() as u64;
         let sha256 = hex::encode(Sha256::digest(&self.log));
         EndRecord {
+            ready: self.ready,
             job: self.work.job,
             cause,
-            started: Some(self.t.clock.now()),
+            started: Some(self.started),
             ended: self.t.clock.now(),
             result: self.result.clone(),
             memory_peak: None,
@@ -164,7 +197,7 @@ async fn token(t: &Tester, job: &str) -> String {
     let stages = &run.plan.0.as_ref().expect("a run with pods has a plan").stages;
     let stage = stages.iter().find(|stage| stage.name == path.stage).expect("a stage of this name");
     let action = stage.actions.iter().find(|action| action.name == path.action).expect("an action of this name");
-    let place = action.jobs.iter().position(|job| job.name == path.job).expect("a job of this name");
+    let place = action.members().position(|job| job.name == path.job).expect("a job of this name");
     pod.containers[place].token.expose_secret().to_owned()
 }
 

@@ -63,6 +63,7 @@ impl Agents {
     /// Whoever comes with this token runs this script.
     pub(crate) fn give(&self, token: &str, job: JobId, script: &str) {
         let work = Work {
+            ready: None,
             job,
             start: Start::Script(script.to_owned()),
             environments: BTreeMap::new(),

@@ -12,6 +12,7 @@
 mod annotation;
 mod app;
 mod changes;
+mod comments;
 mod examined;
 mod git_http;
 mod limits;
@@ -75,6 +76,7 @@ struct State {
     tokens: HashMap<String, Timestamp>,
     about_app: Option<serde_json::Value>,
     hook_url: Option<String>,
+    comments: comments::Comments,
     scopes: Option<String>,
     token_life: Option<SignedDuration>,
     /// Repositories that were renamed, and the URLs to which calls are sent.

@@ -93,7 +93,7 @@ fn chapter(plan: &Plan, row: ActionRow, attempts: Vec<(AttemptRow, Vec<JobRow>)>
     let place = |column: i64| usize::try_from(column).expect("a place");
     let stage = &plan.stages[place(row.stage)];
     let action = &stage.actions[place(row.place)];
-    let jobs = action.jobs.iter().map(|job| job.name.clone()).collect();
+    let jobs = action.members().map(|job| job.name.clone()).collect();
     Chapter { name: format!("{}/{}", stage.name, action.name), row, attempts, jobs }
 }
 

@@ -3,6 +3,7 @@
 mod artifacts;
 mod caches;
 mod checkouts;
+mod comments;
 mod component_events;
 mod conditions;
 mod contact;
@@ -29,6 +30,7 @@ mod registry;
 mod reports;
 mod rerun;
 mod retry;
+mod services;
 mod stages;
 mod starts;
 mod token;

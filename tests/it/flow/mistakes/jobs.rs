@@ -141,7 +141,7 @@ error: `command` names no program
 4 |   - {name: nothing, image: rust, command: []}
   |                                  ^^^^^^^
 
-error: a job's `type` is component or kubectl; `compnent` is something else
+error: a job's `type` is component, kubectl or service; `compnent` is something else
   --> programs.yml:5:45
   |
 5 |   - {name: kind, jobs: [{image: rust, type: compnent}]}

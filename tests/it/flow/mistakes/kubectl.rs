@@ -124,7 +124,7 @@ error: `roll-back` is for a job of type kubectl; this one runs a container
    |                                                                                    ^^^^^^^^^
    = hint: remove it
 
-error: a job's `type` is component or kubectl; `kubctl` is something else
+error: a job's `type` is component, kubectl or service; `kubctl` is something else
    --> kubectl.yml:14:28
    |
 14 |       - {name: kind, type: kubctl, kubectl: app.yaml, namespace: shop}

@@ -57,6 +57,7 @@ impl Tester {
             let state = match &delivery.state.0 {
                 DeliveryState::Pending => format!("waits: {}", delivery.trouble),
                 DeliveryState::Started { runs } => format!("started {runs}"),
+                DeliveryState::Obeyed { what } => format!("obeyed: {what}"),
                 DeliveryState::Nothing { reason } => format!("nothing: {reason}"),
                 DeliveryState::Unreadable { reason } => format!("unreadable: {reason}"),
             };

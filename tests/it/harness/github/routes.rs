@@ -18,8 +18,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Fault, How, INSTALLATION, TOKEN, Times, World, Write, annotation::AnnotationBody, app, changes, examined, limits,
-    recall, repository::Tree, shown,
+    Fault, How, INSTALLATION, TOKEN, Times, World, Write, annotation::AnnotationBody, app, changes, comments, examined,
+    limits, recall, repository::Tree, shown,
 };
 
 /// GitHub takes no longer summary, in bytes.
@@ -50,6 +50,7 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/repos/{owner}/{name}/check-runs/{id}", patch(update_check))
         .route("/repos/{owner}/{name}/statuses/{sha}", post(create_status))
         .merge(changes::routes())
+        .merge(comments::routes())
         .merge(examined::routes())
         .merge(recall::routes())
         .merge(shown::routes())

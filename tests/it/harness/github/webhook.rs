@@ -160,7 +160,7 @@ impl ModelGithub {
         (pull, head, base)
     }
 
-    fn place(&self, body: &mut Value, repository: &str) {
+    pub(super) fn place(&self, body: &mut Value, repository: &str) {
         body["repository"] = self.described(repository);
         body["installation"]["id"] = json!(INSTALLATION);
     }

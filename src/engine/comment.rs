@@ -1,0 +1,268 @@
+//! Comments that tell us to do something: what they mean, who may say it, and the answer.
+//!
+//! An order is carried out in the transaction that handles its delivery, together with the row of the answer that is
+//! owed for it; the forge is told afterwards, until it takes it. Who may only read is not answered at all: nobody can
+//! make us write.
+
+use futures::future::join_all;
+
+use super::{
+    Engine, Result,
+    pause::{Reply, Unanswered, questions},
+    rerun::Unwilling,
+};
+use crate::{
+    forge::ForgeError,
+    model::{
+        Answer, Approver, Comment, Conclusion, DeliveryState, EventKind, FlowChoice, Order, Role, Thread, Verb, Via,
+        What, Wish, backoff,
+    },
+    store::{DeliveryRow, ReplyRow, RunFilter, RunRow, Tx},
+};
+
+/// A pull request whose newest run is older than so many others of its repository is not found.
+const LOOKED_AT: i64 = 1000;
+/// How many answers are given at once.
+const AT_ONCE: i64 = 8;
+/// A forge that does not take an answer for about an hour never gets it.
+const TRIES: i64 = 60;
+/// A word of so many hexadecimal digits names a commit.
+const SHA_LIKE: std::ops::RangeInclusive<usize> = 7..=64;
+
+/// A comment, and what the forge lets its author do.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) comment: Comment,
+    pub(super) role: Option<Role>,
+}
+
+/// What an order came to: what was done, or why not.
+type Outcome = std::result::Result<String, String>;
+
+impl Said {
+    fn may_write(&self) -> bool {
+        self.role >= Some(Role::Writer)
+    }
+
+    fn by(&self) -> String {
+        self.approver().to_string()
+    }
+
+    fn approver(&self) -> Approver {
+        Approver { name: self.comment.author.clone(), via: Via::Comment(self.role) }
+    }
+}
+
+impl Engine {
+    /// Does what a comment says.
+    pub(super) async fn obey(&self, tx: &mut Tx, delivery: &DeliveryRow, said: &Said) -> Result<DeliveryState> {
+        let runs = spoken_of(tx, &said.comment).await?;
+        let (mut done, mut refused) = (Vec::new(), Vec::new());
+        for order in &said.comment.orders {
+            match self.carry_out(tx, delivery, said, order, &runs).await? {
+                Ok(what) => done.push(what),
+                Err(why) => refused.push(format!("`/{}`: {why}", order.verb.as_str())),
+            }
+        }
+        if !done.is_empty() || said.may_write() {
+            tx.insert_reply(delivery.id, &said.comment.place, &refused.join("\n"), self.now()).await?;
+        }
+        Ok(match done.is_empty() {
+            true => DeliveryState::Nothing { reason: refused.join("; ") },
+            false => DeliveryState::Obeyed { what: done.into_iter().chain(refused).collect::<Vec<_>>().join("; ") },
+        })
+    }
+
+    async fn carry_out(
+        &self,
+        tx: &mut Tx,
+        delivery: &DeliveryRow,
+        said: &Said,
+        order: &Order,
+        runs: &[RunRow],
+    ) -> Result<Outcome> {
+        if runs.is_empty() {
+            return Ok(Err("there is no run of ours here".to_owned()));
+        }
+        match order.verb {
+            Verb::Approve => self.answer_comment(tx, said, (order, Answer::Approved), runs).await,
+            Verb::Reject => self.answer_comment(tx, said, (order, Answer::Rejected), runs).await,
+            Verb::Retest | Verb::Cancel if !said.may_write() => {
+                Ok(Err(format!("{} may not write to this repository", said.comment.author)))
+            }
+            Verb::Retest => self.retest(tx, delivery, said, runs).await,
+            Verb::Cancel => self.cancel_in(tx, said, runs).await,
+        }
+    }
+
+    async fn answer_comment(
+        &self,
+        tx: &mut Tx,
+        said: &Said,
+        (order, answer): (&Order, Answer),
+        runs: &[RunRow],
+    ) -> Result<Outcome> {
+        let meant = match Meant::of(order, runs) {
+            Ok(meant) => meant,
+            Err(why) => return Ok(Err(why)),
+        };
+        let asking = match asking(tx, runs, meant.stage).await? {
+            several if several.len() > 1 && meant.stage.is_none() => {
+                let names: Vec<String> = several.iter().map(|run| format!("{} #{}", run.flow, run.number)).collect();
+                return Ok(Err(format!("{} wait for approval: name the stage", names.join(" and "))));
+            }
+            none if none.is_empty() => runs.iter().take(1).collect(),
+            some => some,
+        };
+        let reply = Reply {
+            stage: meant.stage.map(str::to_owned),
+            answer,
+            approver: said.approver(),
+            note: meant.note.to_owned(),
+        };
+        let mut done = Vec::new();
+        for run in asking {
+            match self.answer_in(tx, run, &reply).await {
+                Ok(stage) => {
+                    done.push(format!("{} {} `{stage}` of #{}", said.comment.author, answer.as_str(), run.number))
+                }
+                Err(Unanswered::Engine(error)) => return Err(error),
+                Err(why) => return Ok(Err(why.to_string())),
+            }
+        }
+        Ok(Ok(done.join("; ")))
+    }
+
+    async fn retest(&self, tx: &mut Tx, delivery: &DeliveryRow, said: &Said, runs: &[RunRow]) -> Result<Outcome> {
+        let wish = Wish { what: What::Failed, flow: FlowChoice::Same, by: said.by() };
+        let good = |run: &&RunRow| !matches!(run.state.conclusion(), Some(Conclusion::Success | Conclusion::Skipped));
+        let (mut done, mut refused) = (Vec::new(), Vec::new());
+        for run in runs.iter().filter(good) {
+            match self.repeat_same(tx, run, &wish, Some(delivery.id)).await {
+                Ok(_) => done.push(format!("what failed in #{} runs again", run.number)),
+                Err(Unwilling::Refused(why)) => refused.push(why.to_string()),
+                Err(Unwilling::Engine(error)) => return Err(error),
+            }
+        }
+        Ok(match (done.is_empty(), refused.is_empty()) {
+            (false, _) => Ok(done.join("; ")),
+            (true, false) => Err(refused.join("; ")),
+            (true, true) => Err("nothing has failed here".to_owned()),
+        })
+    }
+
+    async fn cancel_in(&self, tx: &mut Tx, said: &Said, runs: &[RunRow]) -> Result<Outcome> {
+        let mut done = Vec::new();
+        for run in runs {
+            if tx.cancel_run(run.id, &said.by()).await? {
+                self.settle(tx, run.id, self.now()).await?;
+                done.push(format!("#{} was cancelled", run.number));
+            }
+        }
+        Ok(if done.is_empty() { Err("nothing runs here".to_owned()) } else { Ok(done.join("; ")) })
+    }
+
+    /// Gives the answers that are due. How many there were.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn reply_to_comments(&self) -> Result<usize> {
+        let due = self.store.read().await?.due_replies(self.now(), AT_ONCE).await?;
+        let given = join_all(due.iter().map(async |reply| (reply, self.give(reply).await))).await;
+        for (reply, given) in given {
+            let mut tx = self.store.write().await?;
+            match given {
+                Err(error) if reply.tries < TRIES && may_be_mended(&error) => {
+                    tracing::warn!(delivery.id = %reply.delivery_id, %error, "comment not answered yet");
+                    let pause =
+                        if let ForgeError::Limited { after, .. } = error { after } else { backoff(reply.tries) };
+                    tx.reply_later(reply.delivery_id, self.now().after(pause)).await?;
+                }
+                Err(error) => {
+                    tracing::error!(delivery.id = %reply.delivery_id, %error, "comment never answered");
+                    tx.reply_done(reply.delivery_id).await?;
+                }
+                Ok(()) => tx.reply_done(reply.delivery_id).await?,
+            }
+            tx.commit().await?;
+        }
+        Ok(due.len())
+    }
+
+    async fn give(&self, reply: &ReplyRow) -> std::result::Result<(), ForgeError> {
+        let place = &reply.place.0;
+        // a forge that is no longer configured needs no answer
+        let Some(forge) = self.forges.get(&place.repository.forge) else { return Ok(()) };
+        let mark = format!("<!-- containerops reply {} -->", reply.delivery_id);
+        forge.reply(place, (&reply.words, &mark), reply.tries > 0).await
+    }
+}
+
+/// A forge's no is final; whoever is away, or limits us, may come round.
+const fn may_be_mended(error: &ForgeError) -> bool {
+    match error {
+        ForgeError::Away { .. } | ForgeError::Limited { .. } => true,
+        ForgeError::Refused { .. } => false,
+    }
+}
+
+/// The newest run of each flow for what a comment is about.
+async fn spoken_of(tx: &mut Tx, comment: &Comment) -> Result<Vec<RunRow>> {
+    let place = &comment.place;
+    let Some(known) = tx.repository_named(place.repository.forge, &place.repository.name).await? else {
+        return Ok(Vec::new());
+    };
+    let number = match &place.thread {
+        Thread::Commit(sha) => return Ok(tx.newest_runs_of(known.id, sha).await?),
+        Thread::PullRequest(number) => *number,
+    };
+    let is_its = |kind: &EventKind| matches!(kind, EventKind::PullRequest(pull) if pull.number == number);
+    let filter = RunFilter { repository: Some(known.id), before: None, limit: LOOKED_AT };
+    let Some(newest) = tx.runs(&filter).await?.into_iter().find(|run| is_its(&run.event.kind)) else {
+        return Ok(Vec::new());
+    };
+    let runs = tx.newest_runs_of(known.id, &newest.sha).await?;
+    Ok(runs.into_iter().filter(|run| is_its(&run.event.kind)).collect())
+}
+
+/// What the words behind `/approve` and `/reject` mean.
+struct Meant<'a> {
+    stage: Option<&'a str>,
+    note: &'a str,
+}
+
+impl<'a> Meant<'a> {
+    /// The first word may name a stage, or the commit that was looked at; the rest is a note.
+    fn of(order: &'a Order, runs: &[RunRow]) -> std::result::Result<Self, String> {
+        let words = order.words.as_str();
+        let (first, rest) = words.split_once(char::is_whitespace).unwrap_or((words, ""));
+        let mut plans = runs.iter().filter_map(|run| run.plan.0.as_ref());
+        if plans.any(|plan| plan.stages.iter().any(|stage| stage.name == first)) {
+            return Ok(Self { stage: Some(first), note: rest.trim() });
+        }
+        if !is_sha_like(first) {
+            return Ok(Self { stage: None, note: words });
+        }
+        let first_lower = first.to_ascii_lowercase();
+        match runs.iter().find(|run| !run.sha.as_str().starts_with(&first_lower)) {
+            Some(run) => Err(format!("the newest code here is {}, not {first}: look at it first", run.sha.short())),
+            None => Ok(Self { stage: None, note: rest.trim() }),
+        }
+    }
+}
+
+fn is_sha_like(word: &str) -> bool {
+    SHA_LIKE.contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The runs that ask people something, or something about this stage.
+async fn asking<'a>(tx: &mut Tx, runs: &'a [RunRow], stage: Option<&str>) -> Result<Vec<&'a RunRow>> {
+    let mut asking = Vec::new();
+    for run in runs {
+        let asked = questions(tx, run).await?;
+        if asked.iter().any(|question| stage.is_none_or(|stage| question.stage == stage)) {
+            asking.push(run);
+        }
+    }
+    Ok(asking)
+}
