@@ -2,7 +2,7 @@
 
 use super::{Engine, Result, checkout::Ready, service, settle::Place, turn::Denied};
 use crate::{
-    agent::protocol::{self, ClaimAnswer, ClaimRequest},
+    agent::protocol::{self, ClaimAnswer, ClaimRequest, Work},
     model::{AttemptState, Infrastructure, JobState, Time, Verdict},
     store::{Change, JobRow, Tx},
 };
@@ -49,7 +49,7 @@ impl Engine {
         {
             // it never began
             drop(tx);
-            return self.refuse(self.store.write().await?, &job, too_old(request.protocol), now).await;
+            return self.refuse(self.store.write().await?, &job, too_old(work, request.protocol), now).await;
         }
         tx.commit().await?;
         Ok((job, answer))
@@ -100,8 +100,9 @@ fn stranger(protocol: u32) -> String {
 }
 
 /// An agent that would leave out a part of its job's work.
-fn too_old(protocol: u32) -> String {
-    format!("the agent speaks protocol {protocol}, and does not know all that this job is to do: {REMEDY}")
+fn too_old(work: &Work, protocol: u32) -> String {
+    let what = if work.ready.is_some() { "services" } else { "artifacts, caches or shells" };
+    format!("the agent speaks protocol {protocol}, which knows no {what}: {REMEDY}")
 }
 
 const REMEDY: &str = "let CONTAINEROPS_KUBERNETES_AGENT_IMAGE name the image of the server's own release";

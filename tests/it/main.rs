@@ -15,6 +15,7 @@ mod doctor;
 mod engine;
 mod executors;
 mod flow;
+mod fuzz;
 mod git;
 mod github;
 mod harness;

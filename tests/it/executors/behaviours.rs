@@ -228,6 +228,98 @@ stages:
     assert!(made.contains("cache home: it is the one of this key already"), "{made}");
 }
 
+/// A component as the original's were written: it takes `CO_DATA` apart, tells by HTTP what it does, and says in its
+/// output how it went.
+const COMPONENT: &str = r#"#!/bin/sh
+set -e
+tell() {
+  body="{\"EVENT\": \"$1\", \"EVENT_ID\": 1, \"RUN_ID\": \"1-2-3\", \"INFO\": {\"status\": $2, \"result\": \"$3\", \"output\": \"$4\"}}"
+  eval "url=\$$1"
+  wget -q -O /dev/null --header 'Content-Type: application/json' --post-data "$body" "$url"
+}
+tell CO_COMPONENT_START true started ""
+for pair in $CO_DATA; do
+  case $pair in
+    mode=*) mode=${pair#mode=} ;;
+    *) echo "[COUT] unknown option $pair" ;;
+  esac
+done
+tell CO_TASK_START true "mode $mode" ""
+echo "[COUT] CO_JSON_CONTENT {\"version\": \"1.7\", \"mode\": \"$mode\"}"
+echo "[COUT] TAG = v1=7"
+if [ "$mode" = bad ]; then
+  tell CO_TASK_STATUS false "2 findings" ""
+else
+  echo "[COUT] CO_RESULT = true"
+  tell CO_TASK_STATUS true done ""
+fi
+tell CO_COMPONENT_STOP true stopped ""
+"#;
+
+/// A file with the original's shape, its bare dashes and its pairs as maps.
+const ORIGINAL: &str = r#"
+uri: containerops/suite/component-test
+name: component-test
+title: Test a component
+number: 3
+timeout: 300
+receivers:
+stages:
+  - type: start
+    name: start
+  - type: normal
+    name: analysis
+    sequencing: sequence
+    actions:
+      -
+      - name: check
+        jobs:
+          - type: component
+            name: look
+            endpoint: IMAGE
+            kubectl:
+            resources: {cpu: 0, memory: 0}
+            timeout: 120
+            outputs: [TAG]
+            environments:
+              - CO_DATA: "mode=good extra=1"
+              -
+          - type: component
+            name: use
+            endpoint: IMAGE
+            environments:
+              - CO_DATA: "mode=bad"
+            subscriptions:
+              - analysis.check.look[TAG]: SEEN_TAG
+  - type: end
+    name: end
+"#;
+
+pub(super) async fn a_file_and_components_of_the_original_run_unchanged<P: Place>(server: Server<P>) {
+    let image = Image::with_shell()
+        .link("wget")
+        .file("opt/component", 0o755, COMPONENT.as_bytes())
+        .set("Entrypoint", json!(["/opt/component"]))
+        .set("Env", json!(["PATH=/bin"]));
+    let (image, _) = image.push_to(&server.cluster.registry(), "test/suite-component").await;
+    let story = server.end(server.push(&ORIGINAL.replace("IMAGE", &image)).await).await;
+    let look = server.text(&story, "analysis/check/look").await;
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(story.told(), @r"
+        run: failure
+        analysis/check: failure (job `use`: CO_TASK_STATUS = false: 2 findings)
+          look: success
+          use: CO_TASK_STATUS = false: 2 findings
+        ");
+        insta::assert_snapshot!(look, @r#"
+        [COUT] unknown option extra=1
+        [COUT] CO_JSON_CONTENT {"version": "1.7", "mode": "good"}
+        [COUT] TAG = v1=7
+        [COUT] CO_RESULT = true
+        "#);
+    }
+}
+
 /// All names and ports are this test's own: on an engine without a network of its own they are the machine's.
 pub(super) async fn services_run_beside_jobs_until_the_last_has_ended<P: Place>(server: Server<P>) {
     let flow = r#"

@@ -25,14 +25,20 @@ impl Image {
         let busybox = std::fs::read(BUSYBOX).expect("a static busybox");
         let mut image = Self::empty().file("bin/busybox", 0o755, &busybox);
         for name in ["sh", "cat", "echo", "id", "sleep", "test", "touch", "ls", "pwd", "env"] {
-            let mut header = tar::Header::new_gnu();
-            header.set_entry_type(tar::EntryType::Link);
-            header.set_size(0);
-            // a hard link sets the mode of the file itself
-            header.set_mode(0o755);
-            image.layer.append_link(&mut header, format!("bin/{name}"), "bin/busybox").expect("memory takes all");
+            image = image.link(name);
         }
         image
+    }
+
+    /// One more of the shell's commands.
+    pub(crate) fn link(mut self, name: &str) -> Self {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Link);
+        header.set_size(0);
+        // a hard link sets the mode of the file itself
+        header.set_mode(0o755);
+        self.layer.append_link(&mut header, format!("bin/{name}"), "bin/busybox").expect("memory takes all");
+        self
     }
 
     /// One more file.

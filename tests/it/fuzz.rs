@@ -1,0 +1,36 @@
+//! What fuzzing begins with, and what it has found: every input once more, without the fuzzer.
+
+#[path = "../../fuzz/src/agent_output.rs"]
+#[expect(unreachable_pub, reason = "the fuzzer's crate needs it public")]
+mod agent_output;
+#[path = "../../fuzz/src/flow_text.rs"]
+#[expect(unreachable_pub, reason = "the fuzzer's crate needs it public")]
+mod flow_text;
+
+use std::{fs, path::Path};
+
+/// Every file of a folder of the package.
+fn files(folder: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    files.map(|file| fs::read(file.expect("a file").path()).expect("it can be read")).collect()
+}
+
+#[test]
+fn every_flow_text_is_answered_and_means_the_same_written_out() {
+    let folders = ["fuzz/seeds/flow_text", "fixtures/flows/good", "fixtures/flows/bad", "fixtures/flows/original"];
+    let texts: Vec<_> = folders.into_iter().flat_map(files).collect();
+    assert!(texts.len() > 50, "the fixtures are there");
+    texts.iter().for_each(|text| flow_text::read(text));
+}
+
+#[test]
+fn every_output_is_answered() {
+    let outputs = files("fuzz/seeds/agent_output");
+    assert!(outputs.len() > 1, "the seeds are there");
+    for output in outputs {
+        agent_output::read_output(&output);
+        agent_output::show(&output);
+        agent_output::read_chunk(&output);
+    }
+}
