@@ -27,6 +27,7 @@ mod advance;
 mod append;
 mod bundle;
 pub mod cache;
+mod checkout;
 mod circumstances;
 mod claim;
 mod comment;

@@ -159,6 +159,9 @@ impl Engine {
             let reason = format!("{}; attempt {} of {} follows", cause_of(plan, ends, again), again.number, again.of);
             return Ok(tx.requeue_action(place.action.id, due, &reason).await?);
         }
+        if conclusions(plan, ends).all(Conclusion::lets_go_on) {
+            self.settle_caches(tx, place, now).await?;
+        }
         let (conclusion, reason) = match (conclusion_of(plan, ends), &place.action.cancelled_by) {
             // it was to be stopped, and how it went down is no news
             (Conclusion::Error, Some(by)) => {

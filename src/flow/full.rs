@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{concurrency, condition};
 use crate::model::{
-    ActionPlan, Approval, Artifact, Cache, Cell, Check, Checkout, Concurrency, Download, Input, JobPlan, Kubectl, Plan,
-    Program, Ready, Receiver, Sequencing, Service, StageKind, StagePlan, When,
+    ActionPlan, Approval, Artifact, Cache, Cell, Check, Checkout, CheckoutOptions, Concurrency, Download, Input,
+    JobPlan, Kubectl, Plan, Program, Ready, Receiver, Reference, Sequencing, Service, StageKind, StagePlan, When,
 };
 
 /// The plan as a flow file that means the same.
@@ -107,9 +107,10 @@ impl Page {
             let keys = if key_files.is_empty() { String::new() } else { format!(", key-files: [{}]", list(key_files)) };
             self.line(5, &format!("- {{name: {}{keys}, paths: [{}]}}", scalar(name), list(paths)));
         }
-        match action.checkout {
+        match &action.checkout {
             Checkout::Commit => {}
             Checkout::Nothing => self.line(4, "checkout: false"),
+            Checkout::Of(options) => self.checkout(options),
         }
         self.placing(action);
         self.services(action);
@@ -170,6 +171,17 @@ impl Page {
             }
         };
         self.line(6, &format!("ready: {{{check}, within: {}}}", duration(*within)));
+    }
+
+    fn checkout(&mut self, options: &CheckoutOptions) {
+        let CheckoutOptions { reference, depth, submodules, lfs } = options;
+        let reference = match reference {
+            Reference::Event => String::new(),
+            Reference::Head => "ref: head, ".to_owned(),
+            Reference::Named(name) => format!("ref: {}, ", quote(name)),
+        };
+        let submodules = submodules.as_str();
+        self.line(4, &format!("checkout: {{{reference}depth: {depth}, submodules: {submodules}, lfs: {lfs}}}"));
     }
 
     fn cell(&mut self, action: &ActionPlan) {
