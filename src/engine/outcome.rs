@@ -77,7 +77,7 @@ fn lenient(allow_failure: bool, verdict: &Verdict) -> bool {
 }
 
 /// What each job's end means to its action.
-fn conclusions<'a>(plan: &'a ActionPlan, ends: &'a [Verdict]) -> impl Iterator<Item = Conclusion> + 'a {
+pub(super) fn conclusions<'a>(plan: &'a ActionPlan, ends: &'a [Verdict]) -> impl Iterator<Item = Conclusion> + 'a {
     plan.members().zip(ends).map(|(job, verdict)| {
         let warned = matches!(verdict, Verdict::Success { warning: Some(_) });
         if warned || lenient(job.allow_failure, verdict) { Conclusion::Warning } else { verdict.conclusion() }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Engine, EngineError, Move, Result, Seat, Seen, Stop, Tells, advance, notice,
-    outcome::{cause_of, conclusion_of, failure_before, given_up, reason_of},
+    outcome::{cause_of, conclusion_of, conclusions, failure_before, given_up, reason_of},
     retry::again,
     service, tell,
     turn::find,
