@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Engine, Result, settle::Place, turn::Denied};
 use crate::{
-    agent::protocol::EndRecord,
+    agent::protocol::{EndRecord, JOBS_ENDED},
     model::{ActionPlan, Check, Conclusion, JobState, Ready, Span, Time, Verdict},
     store::{AttemptRow, Change, JobRow},
 };
@@ -74,7 +74,8 @@ pub struct Standing<'a> {
 
 /// What a service's end is called, by what a job's would be.
 pub fn end(found: Verdict, standing: &Standing<'_>) -> Verdict {
-    if standing.jobs_ended {
+    let is_stopped = matches!(&found, Verdict::Cancelled { by } if by != JOBS_ENDED) || found == Verdict::RunTimedOut;
+    if standing.jobs_ended && !is_stopped {
         // nobody needs it any more, however it went down
         return Verdict::success();
     }

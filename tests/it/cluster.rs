@@ -9,5 +9,6 @@ mod logs;
 mod placing;
 mod queue;
 mod secrecy;
+mod services;
 mod survival;
 mod trouble;

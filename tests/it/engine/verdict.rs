@@ -184,6 +184,7 @@ fn a_strict_job_needs_a_result_to_be_green() {
 #[test]
 fn what_an_end_of_a_service_means_depends_on_when_it_comes() {
     use containerops::{
+        agent::protocol::JOBS_ENDED,
         engine::service::{Standing, end},
         model::{Check, Ready, Verdict},
     };
@@ -208,7 +209,9 @@ fn what_an_end_of_a_service_means_depends_on_when_it_comes() {
         (lost(), &ready, true, true, "success"),
         (lost(), &ready, false, false, "infrastructure: evicted: full"),
         (cancelled(), &ready, true, false, "cancelled by ada"),
-        (cancelled(), &ready, true, true, "success"),
+        (cancelled(), &ready, true, true, "cancelled by ada"),
+        (Verdict::Cancelled { by: JOBS_ENDED.to_owned() }, &ready, true, true, "success"),
+        (Verdict::RunTimedOut, &ready, true, true, "timed out: its run was over its time limit"),
         (Verdict::OutOfMemory { limit: None, peak: None }, &ready, false, false, "out of memory"),
     ] {
         let case = format!("{found:?}, ready {was_ready}, all over {jobs_ended}");

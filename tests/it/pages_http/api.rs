@@ -90,3 +90,24 @@ async fn refusals_are_problems() {
         assert_eq!((got.as_u16(), &problem["status"]), (status, &json!(status)), "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_service_is_a_job_that_says_when_it_was_ready() {
+    let t = Tester::start().await;
+    let flow =
+        r#"stages: [{name: test, services: [{name: db, image: "postgres:17"}], image: "rust:1", run: cargo test}]"#;
+    t.push("main", flow).await;
+    let _db = t.claims("test.test.db").await.gets_ready().await;
+    let runs = t.value("/runs").await;
+    let whole = t.value(&format!("/runs/{}", runs["runs"][0]["id"].as_str().expect("an id"))).await;
+    let jobs = &whole["stages"][0]["actions"][0]["jobs"];
+    assert_eq!(
+        (&jobs[0]["name"], &jobs[0]["service"], &jobs[0]["ready"]),
+        (&json!("test"), &json!(false), &json!(null))
+    );
+    assert_eq!(
+        (&jobs[1]["name"], &jobs[1]["image"], &jobs[1]["service"]),
+        (&json!("db"), &json!("postgres:17"), &json!(true))
+    );
+    assert!(jobs[1]["ready"].is_string(), "{}", jobs[1]);
+}

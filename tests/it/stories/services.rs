@@ -338,6 +338,41 @@ async fn an_agent_that_knows_no_services_is_refused_with_words() {
 }
 
 #[tokio::test]
+async fn a_run_again_of_what_failed_has_services_of_its_own() {
+    let t = Tester::start().await;
+    t.push("main", FLOW).await;
+    t.claims(DB).await.exits(2).await;
+    let run = t.newest_run().await.id;
+    t.runs_again(run).await;
+    t.settle().await;
+    let db = t.claims(DB).await.gets_ready().await;
+    t.run_the_job("test", 0).await;
+    db.stops().await;
+    assert_snapshot!(t.attempts().await, @"test/test 1: success (0 bytes) success (0 bytes)");
+    t.read_writes();
+}
+
+#[tokio::test]
+async fn a_job_without_a_container_waits_for_services_too() {
+    let t = Tester::start().await;
+    let flow = r#"
+stages:
+  - name: ship
+    services: [{name: proxy, image: "proxy:1", run: serve, ready: {tcp: 80}}]
+    jobs: [{name: apply, kubectl: app.yaml, namespace: shop}]
+"#;
+    let sha = t.push("main", flow).await;
+    let proxy = t.claims("ship.ship.proxy").await;
+    t.settle().await;
+    assert_eq!(t.check(&sha, RUN).state, "in_progress");
+    let proxy = proxy.gets_ready().await;
+    let attempts = t.attempts().await;
+    assert!(attempts.starts_with("ship/ship 1: not deployed: ") && attempts.contains(" running ("), "{attempts}");
+    proxy.stops().await;
+    assert_eq!(t.check(&sha, RUN).state, "failure");
+}
+
+#[tokio::test]
 async fn where_an_action_runs_is_in_its_placement() {
     let t = Tester::start().await;
     let flow =
