@@ -60,6 +60,19 @@ pub fn unpack(
     links: Links,
     root: impl Fn(&Path) -> Option<(PathBuf, usize)>,
 ) -> Result<Unpacked, UnpackError> {
+    unpack_at_most(ENTRIES_MAX, tar, links, root)
+}
+
+/// The same, of a tar that has no more than so many entries.
+///
+/// # Errors
+/// [`UnpackError`]; what came before is there then.
+pub fn unpack_at_most(
+    most: u64,
+    tar: impl Read,
+    links: Links,
+    root: impl Fn(&Path) -> Option<(PathBuf, usize)>,
+) -> Result<Unpacked, UnpackError> {
     let mut place = Place { links, safe: HashSet::new(), late: Vec::new() };
     let mut unpacked = Unpacked::default();
     let mut archive = Archive::new(tar);
@@ -71,8 +84,8 @@ pub fn unpack(
             continue;
         }
         unpacked.entries += 1;
-        if unpacked.entries > ENTRIES_MAX {
-            return Err(UnpackError::Hostile(format!("more than {ENTRIES_MAX} files")));
+        if unpacked.entries > most {
+            return Err(UnpackError::Hostile(format!("more than {most} files")));
         }
         let Long { name, link } = std::mem::take(&mut long);
         let name = name.map_or_else(|| entry.path().map(Cow::into_owned), Ok)?;
@@ -98,10 +111,12 @@ impl Long {
     /// Whether this is such an entry.
     fn takes(&mut self, entry: &mut tar::Entry<'_, impl Read>) -> Result<bool, UnpackError> {
         let kind = entry.header().entry_type();
-        let text = match kind {
-            EntryType::GNULongName => &mut self.name,
-            EntryType::GNULongLink => &mut self.link,
-            _ => return Ok(false),
+        let text = if kind == EntryType::GNULongName {
+            &mut self.name
+        } else if kind == EntryType::GNULongLink {
+            &mut self.link
+        } else {
+            return Ok(false);
         };
         let mut bytes = Vec::new();
         entry.take(PATH_MAX + 1).read_to_end(&mut bytes)?;
