@@ -43,6 +43,7 @@ pub mod kubectl;
 pub mod log;
 mod matrix;
 mod notice;
+mod outcome;
 mod patience;
 pub mod pause;
 mod pin;

@@ -117,7 +117,7 @@ impl Page {
         self.line(4, "jobs:");
         for (place, job) in action.jobs.iter().enumerate() {
             self.services_among(action, place);
-            self.job(job);
+            self.job(job, action);
         }
         self.services_among(action, action.jobs.len());
     }
@@ -192,9 +192,10 @@ impl Page {
         self.line(4, &format!("cell: {{of: {}, label: {}, values: {{{values}}}}}", scalar(of), scalar(label)));
     }
 
-    fn job(&mut self, job: &JobPlan) {
+    fn job(&mut self, job: &JobPlan, action: &ActionPlan) {
         self.line(5, &format!("- name: {}", scalar(&job.name)));
-        if job.kubectl.is_none() && is_of_the_original(job) {
+        let beside = || action.services.iter().any(|service| is_of_the_original(&service.job));
+        if job.kubectl.is_none() && (is_of_the_original(job) || beside()) {
             self.line(6, "type: component");
         }
         match &job.kubectl {
