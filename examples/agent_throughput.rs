@@ -81,6 +81,7 @@ fn work(file: &Path) -> Work {
         artifact_limit: 1 << 30,
         caches: Vec::new(),
         cache_limit: 1 << 30,
+        strict: false,
     }
 }
 

@@ -9,7 +9,7 @@ use secrecy::{SecretSlice, SecretString};
 use crate::model::AllowedNamespace;
 
 /// Every name that is known.
-const NAMES: [&str; 39] = [
+const NAMES: [&str; 40] = [
     "listen",
     "public_url",
     "agent_url",
@@ -33,6 +33,7 @@ const NAMES: [&str; 39] = [
     "github_token",
     "github_api_url",
     "github_url",
+    "github_submodules",
     "git_root",
     "git_webhook_secret",
     "smtp_url",
@@ -145,6 +146,8 @@ pub struct GithubChoice {
     pub api_url: Option<String>,
     /// The pages.
     pub url: Option<String>,
+    /// Patterns of the repositories that any other one may have as a submodule.
+    pub submodules: Vec<String>,
 }
 
 /// How mail is sent.
@@ -351,7 +354,8 @@ impl Values {
         };
         let token = self.get("github_token").map(SecretString::from);
         let (api_url, url) = (self.url("github_api_url")?, self.url("github_url")?);
-        Ok(Some(GithubChoice { webhook_secrets, app, token, api_url, url }))
+        let submodules = self.words("github_submodules");
+        Ok(Some(GithubChoice { webhook_secrets, app, token, api_url, url, submodules }))
     }
 
     fn smtp(&self) -> Result<Option<SmtpChoice>, SettingsError> {

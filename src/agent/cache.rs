@@ -1,9 +1,9 @@
 //! Caches: what an action finds again of what an earlier run of it has left. A cache that is not there, does not come, or
 //! cannot be kept is a line in the log, and never the end of a job.
 //!
-//! What lies in the workspace is restored before the action's first job, and is there for the others. What lies outside
-//! of it is a container's own, so it is restored before each job. Both are kept at the end of the action's last job, as it
-//! finds them.
+//! What lies in the workspace is restored before the first job of the action that runs, and is there for the others. What
+//! lies outside of it is a container's own, so it is restored before each job. Both are kept at the end of the last job that
+//! runs, as it finds them; the server takes them only if the whole action ends well.
 
 use std::{
     env, fs, io,
@@ -21,7 +21,7 @@ use super::{
         unpack::Links,
     },
     client::{CallError, Client},
-    protocol::{CacheRequest, Cached, Hit, NewCache, Work},
+    protocol::{CacheRequest, Cached, Hit, NO_KEY, NewCache, Work},
 };
 use crate::model::{Size, Span};
 
@@ -49,7 +49,13 @@ impl Caches<'_> {
     pub(super) async fn restore(&self, say: impl Fn(&str)) -> Result<(), CallError> {
         for cache in &self.work.caches {
             let key = match cache.is_first.then(|| key(cache, self.workspace)).transpose() {
-                Ok(key) => key,
+                Ok(key) => {
+                    if key.as_deref() == Some(NO_KEY) && !cache.key_files.is_empty() {
+                        let patterns = cache.key_files.join(", ");
+                        say(&format!("cache {}: no file matches {patterns}, so it has no key", cache.name));
+                    }
+                    key
+                }
                 Err(error) => {
                     say(&format!("cache {}: its key files cannot be read, so there is none: {error}", cache.name));
                     continue;
@@ -91,8 +97,8 @@ impl Caches<'_> {
     pub(super) async fn keep(&self, say: impl Fn(&str)) {
         for cache in self.work.caches.iter().filter(|cache| cache.is_last) {
             match self.client.wants_cache(&cache.name).await {
-                Ok(true) => say(&self.pack(cache).await),
-                Ok(false) => say(&format!("cache {}: it is the one of this key already", cache.name)),
+                Ok(wish) if wish.keep => say(&self.pack(cache).await),
+                Ok(wish) => say(&format!("cache {}: {}", cache.name, wish.why)),
                 Err(error) => say(&format!("cache {}: {error}", cache.name)),
             }
         }

@@ -10,8 +10,8 @@ use rustls::crypto::CryptoProvider;
 use serde::de::DeserializeOwned;
 
 use super::protocol::{
-    CacheAnswer, CacheRequest, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LONG_POLL, LogAnswer,
-    NewArtifact, NewCache, Outputs, VERSION,
+    CacheAnswer, CacheRequest, CacheWish, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LONG_POLL,
+    LogAnswer, NewArtifact, NewCache, Outputs, VERSION,
 };
 
 /// For a call that the server answers at once.
@@ -170,9 +170,15 @@ impl Client {
     }
 
     /// Asks whether a cache is to be kept.
-    pub(super) async fn wants_cache(&self, name: &str) -> Result<bool, CallError> {
+    pub(super) async fn wants_cache(&self, name: &str) -> Result<CacheWish, CallError> {
         let url = self.url(&format!("caches/{name}"));
         self.ask("caches", || self.sign(self.http.get(&url)).timeout(ANSWER_WITHIN)).await
+    }
+
+    /// Asks whether the job has said of itself that it failed.
+    pub(super) async fn has_refused(&self) -> Result<bool, CallError> {
+        let url = self.url("refused");
+        self.ask("refused", || self.sign(self.http.get(&url)).timeout(ANSWER_WITHIN)).await
     }
 
     /// Says of which parts a cache is.

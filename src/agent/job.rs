@@ -202,23 +202,31 @@ impl Job {
         result: Option<&str>,
         stops: &mut mpsc::Receiver<Stop>,
     ) -> Result<(Cause, Option<Stop>), Unrecorded> {
-        let Some(end) = Kept::of(&cause, result) else { return Ok((cause, None)) };
+        let Some(end) = Kept::of(&cause, result, &self.work) else { return Ok((cause, None)) };
         let keep = self.keep();
         let all = async {
-            keep.artifacts(end, |words| self.say(words)).await?;
-            if end == Kept::Well {
+            let end = self.as_the_job_says(end).await;
+            let kept = keep.artifacts(end, |words| self.say(words)).await;
+            if kept.is_ok() && end == Kept::Well {
                 self.caches().keep(|words| self.say(words)).await;
             }
-            Ok::<_, String>(())
+            (kept, end)
         };
         let kept = tokio::select! {
             kept = all => kept,
             Some(stop) = stops.recv() => return self.stopped(&stop, Cause::Terminated).map(|cause| (cause, Some(stop))),
         };
-        Ok(match (kept, end) {
+        Ok(match kept {
             (Ok(()), _) | (Err(_), Kept::Failed) => (cause, None),
             (Err(message), Kept::Well) => (Cause::NotKept { message: short(&message) }, None),
         })
+    }
+
+    /// A good end is none if the job has told the server otherwise. Asked only where it makes a difference.
+    async fn as_the_job_says(&self, end: Kept) -> Kept {
+        let keeps = !self.work.artifacts.is_empty() || self.work.caches.iter().any(|cache| cache.is_last);
+        let refused = end == Kept::Well && keeps && self.client.has_refused().await.unwrap_or(false);
+        if refused { Kept::Failed } else { end }
     }
 
     /// Starts the process, and sees it to its end and all that it leaves.

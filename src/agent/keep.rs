@@ -31,11 +31,13 @@ pub(super) enum Kept {
 
 impl Kept {
     /// `None`: nobody has time to keep anything.
-    pub(super) fn of(cause: &Cause, result: Option<&str>) -> Option<Self> {
+    pub(super) fn of(cause: &Cause, result: Option<&str>, work: &Work) -> Option<Self> {
+        let is_well = match result {
+            Some(result) => result.trim().eq_ignore_ascii_case("true"),
+            None => !work.strict,
+        };
         match cause {
-            Cause::Exit { code: 0 } if result.is_none_or(|result| result.trim().eq_ignore_ascii_case("true")) => {
-                Some(Self::Well)
-            }
+            Cause::Exit { code: 0 } if is_well => Some(Self::Well),
             Cause::Exit { .. } | Cause::Signal { .. } | Cause::TimedOut => Some(Self::Failed),
             Cause::CannotStart { .. }
             | Cause::NotKept { .. }

@@ -12,9 +12,10 @@
 //! | `GET blobs/{digest}` | | the bytes: `tar` in `zstd`, or a part of a bundle |
 //! | `PUT blobs/{digest}` | a part of a [`Bundle`] | 204 |
 //! | `POST caches` | [`CacheRequest`] | [`CacheAnswer`] |
-//! | `GET caches/{name}` | | `true`: it should be kept |
+//! | `GET caches/{name}` | | [`CacheWish`] |
 //! | `POST caches/kept` | [`NewCache`], whose parts are there | 204 |
 //! | `POST artifacts` | [`NewArtifact`], whose parts are there | 204 |
+//! | `GET refused` | | `true`: by an event of its own the job has said that it failed, whatever its exit code says |
 //!
 //! The first claim carries a session secret of the agent's own making. From then on the job's token is worth nothing
 //! without it: all other calls, and repeated claims, are good for this session alone. 401 ends an agent: it was
@@ -28,6 +29,10 @@
 //! - Whatever else changes, such as a new answer or another meaning, makes a new [`VERSION`], and the server goes on
 //!   answering older agents as they know it.
 //! - [`OLDEST`] moves when no pod of that release can live any more.
+//! - What an older agent would silently leave out is not given to it: [`Work::needs`] says which version does all of a
+//!   job's work, and the attempt of an older one ends with words that say so.
+//!
+//! Version 2 brings artifacts and caches, and shells other than `/bin/sh`.
 //!
 //! `fixtures/agent/v1` holds a conversation as the first release has it; a test replays it against this server.
 
@@ -40,8 +45,8 @@ use crate::model::{JobId, KeepOn, Ready, Time};
 
 /// The protocol's version: an agent says it in its claim.
 pub const VERSION: u32 = 2;
-/// From this version on an agent knows services.
-pub const WITH_SERVICES: u32 = 2;
+/// The first version whose agents know artifacts, caches, services and shells.
+const SECOND: u32 = 2;
 /// The oldest version that a server still speaks. A server that takes over meets the pods of the releases before it,
 /// and jobs may last for days.
 pub const OLDEST: u32 = 1;
@@ -57,6 +62,8 @@ pub const LOG_LIMIT: u64 = 200_000_000;
 pub const OUTPUT_VALUE_MAX: usize = 1 << 20;
 /// The most bytes in all of a job's outputs.
 pub const OUTPUTS_MAX: usize = 8 << 20;
+/// A cache's key if there are no key files: the SHA-256 of nothing.
+pub const NO_KEY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 /// The most files, directories and links in one artifact.
 pub const ARTIFACT_ENTRIES_MAX: u64 = 100_000;
 
@@ -131,9 +138,20 @@ pub struct Work {
     /// The most bytes of a cache, as a tar.
     #[serde(default)]
     pub cache_limit: u64,
+    /// Whether an end without a `CO_RESULT` is a failure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
     /// Of a service: when it counts as ready. It is a job without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<Ready>,
+}
+
+impl Work {
+    /// The oldest version whose agents do all of it.
+    pub const fn needs(&self) -> u32 {
+        let has_bundles = !self.downloads.is_empty() || !self.artifacts.is_empty() || !self.caches.is_empty();
+        if has_bundles || !self.shell.is_empty() || self.ready.is_some() { SECOND } else { OLDEST }
+    }
 }
 
 /// A cache of the job's action.
@@ -145,9 +163,10 @@ pub struct Cached {
     pub key_files: Vec<String>,
     /// In the workspace; or elsewhere, if they begin with `/` or `~/`.
     pub paths: Vec<String>,
-    /// The job is the action's first: it makes the key, and restores what lies in the workspace.
+    /// The job is the first of the action that runs: it makes the key, and restores what lies in the workspace.
     pub is_first: bool,
-    /// The job is the action's last: it keeps the cache.
+    /// The job may be the last of the action that runs: it keeps the cache. If another one runs after it, that one's
+    /// counts.
     pub is_last: bool,
 }
 
@@ -165,6 +184,15 @@ pub struct CacheRequest {
 pub struct CacheAnswer {
     /// `None`: nothing.
     pub hit: Option<Hit>,
+}
+
+/// `GET caches/{name}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheWish {
+    /// Whether it should be kept.
+    pub keep: bool,
+    /// Why not, for the log.
+    pub why: String,
 }
 
 /// A cache that was found.

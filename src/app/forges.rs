@@ -49,6 +49,7 @@ pub fn github(settings: &Settings) -> Option<Result<Github>> {
 
 fn github_settings(choice: &GithubChoice) -> Result<GithubSettings> {
     let mut settings = GithubSettings { webhook_secrets: choice.webhook_secrets.clone(), ..GithubSettings::default() };
+    settings.submodules.clone_from(&choice.submodules);
     if let Some(url) = &choice.api_url {
         settings.api_url.clone_from(url);
     }

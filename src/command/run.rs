@@ -53,7 +53,7 @@ pub struct Args {
     file: Option<PathBuf>,
     #[command(flatten)]
     event: EventArgs,
-    /// Run this part alone, and what it takes outputs from; whatever else it needs counts as done. May be repeated
+    /// Run this part alone, and what it takes outputs or artifacts from; whatever else it needs counts as done. May be repeated
     #[arg(long, value_name = "STAGE[/ACTION]")]
     only: Vec<flow::Part>,
     /// A value for one of the flow's own `variables`. May be repeated

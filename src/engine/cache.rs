@@ -4,11 +4,16 @@
 //! scope first, then the branches that its code is to be merged into; it writes its own alone. So a pull request's cache
 //! is seen by that pull request only, and what untrusted code has left by untrusted code only.
 
-use super::{Engine, EngineError, Result, bundle::check_bundle, settle::Place, turn::Denied};
+use super::{
+    Engine, EngineError, Result,
+    bundle::check_bundle,
+    settle::Place,
+    turn::{Denied, Turn},
+};
 use crate::{
-    agent::protocol::{CacheAnswer, CacheRequest, Cached, Hit, NewCache},
-    model::{BundleId, Cache, CacheHit, CacheId, Event, EventKind, JobId, Time, Trust},
-    store::{CacheRow, CacheUseRow, JobRow, Tx},
+    agent::protocol::{CacheAnswer, CacheRequest, CacheWish, Cached, Hit, NO_KEY, NewCache},
+    model::{BundleId, Cache, CacheHit, CacheId, Event, EventKind, JobId, JobPlan, Time, Trust},
+    store::{CacheRow, CacheUseRow, JobRow, KeptCacheRow, Tx},
 };
 
 /// All caches of one repository together may have so many times what one may.
@@ -39,24 +44,27 @@ pub fn scopes(event: &Event) -> Vec<String> {
     all
 }
 
-impl Engine {
-    /// The caches that a job is to restore and to keep.
-    pub(super) fn caches(&self, place: &Place, job: &JobRow) -> Result<Vec<Cached>> {
-        let action = place.plan()?;
-        if job.is_service() {
-            return Ok(Vec::new());
-        }
-        let last = action.jobs.len().saturating_sub(1) as i64;
-        let cached = |cache: &Cache| Cached {
-            name: cache.name.clone(),
-            key_files: cache.key_files.clone(),
-            paths: cache.paths.clone(),
-            is_first: job.place == 0,
-            is_last: job.place == last,
-        };
-        Ok(action.caches.iter().map(cached).collect())
+/// The caches that a job is to restore and to keep: the first that runs makes their keys, and whoever may be the last
+/// keeps them. Whether a job with a condition runs is decided when its turn has come.
+pub(super) fn caches(place: &Place, job: &JobRow, turn: Turn) -> Result<Vec<Cached>> {
+    let action = place.plan()?;
+    if job.is_service() {
+        return Ok(Vec::new());
     }
+    let after = usize::try_from(job.place).unwrap_or(usize::MAX).saturating_add(1);
+    let surely_runs = |later: &JobPlan| later.when.is_none() && !later.is_podless();
+    let is_last = !action.jobs.iter().skip(after).any(surely_runs);
+    let cached = |cache: &Cache| Cached {
+        name: cache.name.clone(),
+        key_files: cache.key_files.clone(),
+        paths: cache.paths.clone(),
+        is_first: turn == Turn::First,
+        is_last,
+    };
+    Ok(action.caches.iter().map(cached).collect())
+}
 
+impl Engine {
     /// Looks for a cache: of this key, else the newest of the nearest scope.
     ///
     /// # Errors
@@ -126,16 +134,22 @@ impl Engine {
     ///
     /// # Errors
     /// [`Denied`].
-    pub async fn wants_cache(&self, session: &str, name: &str) -> Result<bool, Denied> {
+    pub async fn wants_cache(&self, session: &str, name: &str) -> Result<CacheWish, Denied> {
         let job = self.job_of_session(session).await?;
         let mut tx = self.store.read().await?;
         let place = Place::of(&mut tx, job.attempt_id).await?;
-        let cache = planned(&place, name)?;
-        let used = tx.cache_use_of_attempt(job.attempt_id, name).await?;
-        Ok(used.is_some_and(|used| used.hit != CacheHit::Exact.as_str() || cache.key_files.is_empty()))
+        planned(&place, name)?;
+        let why = match tx.cache_use_of_attempt(job.attempt_id, name).await? {
+            None => "not kept, for nobody has looked for it",
+            Some(used) if used.hit == CacheHit::Exact.as_str() && used.key != NO_KEY => {
+                "it is the one of this key already"
+            }
+            Some(_) => "",
+        };
+        Ok(CacheWish { keep: why.is_empty(), why: why.to_owned() })
     }
 
-    /// Keeps a cache in the run's own scope.
+    /// Takes a cache, for the run's own scope. It becomes one when its action has ended well.
     ///
     /// # Errors
     /// [`Denied`].
@@ -150,10 +164,9 @@ impl Engine {
         let Some(used) = used.filter(|_| job.state.verdict().is_none()) else {
             return Err(Denied::Bundle("nobody has asked for it".to_owned()));
         };
-        let (scope, flow) = (scopes(&place.run.event).swap_remove(0), place.flow()?.uri.clone());
         let digest = new.bundle.digest();
-        let there = tx.cache(place.run.repository_id, &flow, &scope, &new.name, Some(&used.key)).await?;
-        if there.is_some_and(|there| there.digest == digest) {
+        let there = tx.kept_caches(job.attempt_id).await?;
+        if there.iter().any(|there| there.job_id == job.id && there.name == new.name && there.digest == digest) {
             return Ok(());
         }
         let bundle_id = BundleId::mint(now);
@@ -161,11 +174,8 @@ impl Engine {
             return Err(Denied::Bundle("it has parts that this job did not put".to_owned()));
         }
         let took = place.action.started.map(|started| now.since(started).as_millis() as i64);
-        let row = CacheRow {
-            id: CacheId::mint(now),
-            repository_id: place.run.repository_id,
-            flow,
-            scope,
+        let row = KeptCacheRow {
+            job_id: job.id,
             name: new.name.clone(),
             key: used.key,
             digest,
@@ -173,12 +183,38 @@ impl Engine {
             length: new.bundle.length.cast_signed(),
             miss_ms: if used.hit == CacheHit::Miss.as_str() { took } else { used.miss_ms },
             created: now,
-            used: now,
         };
-        tx.keep_cache(&row).await?;
+        tx.take_cache(&row).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Makes caches of what an attempt's jobs have left, now that all of them have ended well: of each name the last one.
+    pub(super) async fn settle_caches(&self, tx: &mut Tx, place: &Place, now: Time) -> Result<()> {
+        let kept = tx.kept_caches(place.attempt.id).await?;
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let (scope, flow) = (scopes(&place.run.event).swap_remove(0), place.flow()?.uri.clone());
+        for row in kept {
+            let row = CacheRow {
+                id: CacheId::mint(now),
+                repository_id: place.run.repository_id,
+                flow: flow.clone(),
+                scope: scope.clone(),
+                name: row.name,
+                key: row.key,
+                digest: row.digest,
+                bundle_id: row.bundle_id,
+                length: row.length,
+                miss_ms: row.miss_ms,
+                created: row.created,
+                used: now,
+            };
+            tx.keep_cache(&row).await?;
+        }
         let most = self.settings.cache_limit.saturating_mul(CACHES_OF_REPOSITORY);
         tx.forget_caches_over(place.run.repository_id, most.cast_signed()).await?;
-        Ok(tx.commit().await?)
+        Ok(())
     }
 }
 

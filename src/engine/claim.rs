@@ -1,8 +1,8 @@
 //! Claims: an agent asks for its job's turn. Most are answered "not yet", and then nothing is written.
 
-use super::{Engine, Result, service, settle::Place, turn::Denied};
+use super::{Engine, Result, checkout::Ready, service, settle::Place, turn::Denied};
 use crate::{
-    agent::protocol::{self, ClaimAnswer, ClaimRequest},
+    agent::protocol::{self, ClaimAnswer, ClaimRequest, Work},
     model::{AttemptState, Infrastructure, JobState, Time, Verdict},
     store::{Change, JobRow, Tx},
 };
@@ -40,11 +40,17 @@ impl Engine {
         if !tx.bind_session(job.id, &session, now).await? {
             return Err(Denied::Unknown);
         }
-        let is_too_old = job.is_service() && request.protocol < protocol::WITH_SERVICES;
-        if is_too_old || !protocol::is_spoken(request.protocol) {
-            return self.refuse(tx, &job, request.protocol, now).await;
+        if !protocol::is_spoken(request.protocol) {
+            return self.refuse(tx, &job, stranger(request.protocol), now).await;
         }
         let answer = self.answer(&mut tx, &job, now).await?;
+        if let ClaimAnswer::Run(work) = &answer
+            && work.needs() > request.protocol
+        {
+            // it never began
+            drop(tx);
+            return self.refuse(self.store.write().await?, &job, too_old(work, request.protocol), now).await;
+        }
         tx.commit().await?;
         Ok((job, answer))
     }
@@ -68,15 +74,15 @@ impl Engine {
         &self,
         mut tx: Tx,
         job: &JobRow,
-        protocol: u32,
+        message: String,
         now: Time,
     ) -> Result<(JobRow, ClaimAnswer), Denied> {
         if job.state.verdict().is_none() {
-            let verdict = Verdict::Infrastructure { kind: Infrastructure::Executor, message: stranger(protocol) };
+            let verdict = Verdict::Infrastructure { kind: Infrastructure::Executor, message: message.clone() };
             self.end_attempt(&mut tx, job.attempt_id, |_| Some(verdict.clone()), now).await?;
             tx.commit().await?;
         }
-        Err(Denied::Protocol(protocol))
+        Err(Denied::Protocol(message))
     }
 }
 
@@ -84,18 +90,19 @@ impl Engine {
 pub(super) async fn may_start(tx: &mut Tx, place: &Place, job: &JobRow) -> Result<bool> {
     let is_its_turn = service::is_its_turn(&tx.jobs(job.attempt_id).await?, job);
     // a service starts on an empty workspace, or on one that a job has laid out
-    Ok(is_its_turn && (job.is_service() || place.run.source.is_some()))
+    Ok(is_its_turn && (job.is_service() || super::checkout::ready(tx, place).await? != Ready::NotYet))
 }
 
 /// What is wrong with an agent of this protocol, and what to do about it.
-pub(super) fn stranger(protocol: u32) -> String {
-    let (oldest, newest) = (protocol::OLDEST, protocol::VERSION);
-    let why = match protocol::is_spoken(protocol) {
-        true => "which knows no services".to_owned(),
-        false => format!("and this server speaks {oldest} to {newest}"),
-    };
-    format!(
-        "the agent speaks protocol {protocol}, {why}: let CONTAINEROPS_KUBERNETES_AGENT_IMAGE name the image of the \
-         server's own release"
-    )
+fn stranger(protocol: u32) -> String {
+    let spoken = format!("this server speaks {} to {}", protocol::OLDEST, protocol::VERSION);
+    format!("the agent speaks protocol {protocol}, and {spoken}: {REMEDY}")
 }
+
+/// An agent that would leave out a part of its job's work.
+fn too_old(work: &Work, protocol: u32) -> String {
+    let what = if work.ready.is_some() { "services" } else { "artifacts, caches or shells" };
+    format!("the agent speaks protocol {protocol}, which knows no {what}: {REMEDY}")
+}
+
+const REMEDY: &str = "let CONTAINEROPS_KUBERNETES_AGENT_IMAGE name the image of the server's own release";

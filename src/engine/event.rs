@@ -120,6 +120,15 @@ impl Engine {
         tx.ring(Change::Log(row.id));
         Ok(tx.commit().await?)
     }
+
+    /// Whether the session's job has said by an event that it failed.
+    ///
+    /// # Errors
+    /// [`Denied::Unknown`].
+    pub async fn has_refused(&self, session: &str) -> Result<bool, Denied> {
+        let job = self.job_of_session(session).await?;
+        Ok(refusal(&mut self.store.read().await?, job.id).await?.is_some())
+    }
 }
 
 /// How long it is until a job is ended because it has said that it is done: it has told its status, and to stop.

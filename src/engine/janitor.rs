@@ -56,6 +56,7 @@ impl Engine {
     pub async fn tidy(&self) -> Result<()> {
         let mut tx = self.store.write().await?;
         tx.forget_sources(self.now().before(SOURCE_KEPT)).await?;
+        tx.forget_checkouts(self.now().before(SOURCE_KEPT)).await?;
         tx.expire_artifacts(self.now()).await?;
         tx.forget_caches(self.now().before(CACHE_KEPT)).await?;
         tx.forget_bundles().await?;

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use tempfile::TempPath;
 
-use super::{Engine, Result};
+use super::{Engine, Result, checkout::note};
 use crate::{
     forge::{
         ForgeError, Source,
-        mirror::{Checkout, MirrorError, Snapshot},
+        mirror::{MirrorError, Snapshot},
     },
-    model::backoff,
+    model::{CheckoutOptions, backoff},
     store::RunRow,
 };
 
@@ -24,18 +24,23 @@ impl Engine {
         let due = self.store.read().await?.runs_without_source(self.now()).await?;
         let count = due.len();
         futures::future::try_join_all(due.iter().map(|run| self.make_source(run))).await?;
-        Ok(count)
+        Ok(count + self.make_checkouts().await?)
     }
 
     async fn make_source(&self, run: &RunRow) -> Result<()> {
-        match self.snapshot(run).await {
-            Ok((file, note)) => self.keep_source(run, &file, &note).await,
+        match self.snapshot(run, &CheckoutOptions::default()).await {
+            Ok((file, snapshot)) => self.keep_source(run, &file, &note(&snapshot, run)).await,
             Err(Trouble::Later(reason)) => self.postpone_source(run, &reason).await,
             Err(Trouble::Never(reason)) => self.give_up(run, &reason).await,
         }
     }
 
-    async fn snapshot(&self, run: &RunRow) -> Result<(TempPath, String), Trouble> {
+    /// Makes a snapshot of a run's commit, or of what the options want instead.
+    pub(super) async fn snapshot(
+        &self,
+        run: &RunRow,
+        options: &CheckoutOptions,
+    ) -> Result<(TempPath, Snapshot), Trouble> {
         let event = &run.event.0;
         let forge = self.forges.get(&event.repository.forge);
         let forge = forge.ok_or_else(|| Trouble::Later(format!("{} is not configured", event.repository.forge)))?;
@@ -43,8 +48,8 @@ impl Engine {
         let later = |error: &dyn std::fmt::Display| Trouble::Later(error.to_string());
         let file = tempfile::Builder::new().suffix(".tar.zst").tempfile_in(&self.settings.scratch);
         let file = file.map_err(|error| later(&error))?.into_temp_path();
-        let snapshot = self.mirrors.snapshot(&event.repository, &event.sha, &source, &file).await?;
-        Ok((file, note(&snapshot, run)))
+        let snapshot = self.mirrors.snapshot(&event.repository, &event.sha, &source, options, &file).await?;
+        Ok((file, snapshot))
     }
 
     async fn keep_source(&self, run: &RunRow, file: &Path, note: &str) -> Result<()> {
@@ -83,7 +88,7 @@ impl Engine {
     }
 
     /// First jobs may have been waiting for the source.
-    async fn wake_agents(&self, tx: &mut crate::store::Tx, run: &RunRow) -> Result<()> {
+    pub(super) async fn wake_agents(&self, tx: &mut crate::store::Tx, run: &RunRow) -> Result<()> {
         for action in tx.actions(run.id).await? {
             if let Some(attempt) = tx.newest_attempt(action.id).await? {
                 tx.ring(crate::store::Change::Attempt(attempt.id));
@@ -93,7 +98,8 @@ impl Engine {
     }
 }
 
-enum Trouble {
+/// A snapshot is not made.
+pub(super) enum Trouble {
     Later(String),
     Never(String),
 }
@@ -107,18 +113,15 @@ impl From<ForgeError> for Trouble {
 impl From<MirrorError> for Trouble {
     fn from(error: MirrorError) -> Self {
         match error {
-            MirrorError::Missing { .. } | MirrorError::TooLarge { .. } => Self::Never(error.to_string()),
+            MirrorError::Missing { .. }
+            | MirrorError::TooLarge { .. }
+            | MirrorError::NoSuchRef { .. }
+            | MirrorError::Submodule { .. }
+            | MirrorError::Lfs { .. } => Self::Never(error.to_string()),
             MirrorError::Away { .. }
             | MirrorError::Refused { .. }
             | MirrorError::Git { .. }
             | MirrorError::Disk { .. } => Self::Later(error.to_string()),
         }
-    }
-}
-
-fn note(snapshot: &Snapshot, run: &RunRow) -> String {
-    match &snapshot.checkout {
-        Checkout::Commit(_) => format!("commit {}", run.sha.short()),
-        Checkout::Merge(_) => format!("commit {} merged into its base", run.sha.short()),
     }
 }

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Engine, EngineError, Result, inputs, service,
+    Engine, EngineError, Result,
+    checkout::{self, Ready},
+    inputs, service,
     settle::{Place, left_out, places},
     verdict::{Evidence, verdict},
 };
@@ -17,7 +19,7 @@ use crate::{
     blob::{Blob, Digest},
     flow::{self, data::MAX_DATA_BYTES},
     model::{
-        ActionState, Artifact, AttemptState, Checkout, EventKind, JobPath, JobPlan, JobState, Program, RunState,
+        ActionState, Artifact, AttemptId, AttemptState, EventKind, JobPath, JobPlan, JobState, Program, RunState,
         Subscription, Time, Verdict,
     },
     store::{Change, JobRow, RunRow, Tx},
@@ -30,8 +32,8 @@ pub enum Denied {
     #[error("this token is good for nothing (any more)")]
     Unknown,
     /// The agent speaks another protocol: 400.
-    #[error("{}", super::claim::stranger(*.0))]
-    Protocol(u32),
+    #[error("{0}")]
+    Protocol(String),
     /// A log chunk that is none: 400.
     #[error(transparent)]
     Chunk(#[from] ChunkError),
@@ -87,7 +89,13 @@ impl Engine {
     /// The job's work; from now on it runs. A subscription to an output that was never written ends it instead.
     async fn work(&self, tx: &mut Tx, place: &Place, job: &JobRow, now: Time) -> Result<ClaimAnswer> {
         let plan = self.job_plan(place, job)?;
-        let checkout = place.plan()?.checkout;
+        // a service takes the workspace as it is
+        let ready = if job.is_service() { Ready::With(None) } else { checkout::ready(tx, place).await? };
+        let source = match ready {
+            Ready::With(source) => source,
+            Ready::Broken(why) => return self.cannot_start(tx, job, why, now).await,
+            Ready::NotYet => return Ok(ClaimAnswer::Wait),
+        };
         let mut environments = plan.environments.clone();
         for subscription in &plan.subscriptions {
             match self.value_of(tx, place, subscription).await? {
@@ -108,7 +116,7 @@ impl Engine {
         let podless = tx.podless(job.attempt_id).await?;
         let has_workspace = |other: &JobRow| podless.iter().all(|row| row.job_id != other.id);
         let mut before = before.iter().filter(|other| other.place < job.place && has_workspace(other));
-        let first = before.all(|other| other.started.is_none());
+        let first = if before.all(|other| other.started.is_none()) { Turn::First } else { Turn::Later };
         let downloads = match self.downloads(tx, place, plan, job.id).await? {
             Ok(downloads) => downloads,
             Err(words) => return self.cannot_start(tx, job, words, now).await,
@@ -121,7 +129,7 @@ impl Engine {
             job: job.id,
             start: start(plan, place),
             environments,
-            source: place.run.source.clone().filter(|_| first && !job.is_service() && checkout == Checkout::Commit),
+            source: source.filter(|_| first == Turn::First),
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
@@ -130,8 +138,9 @@ impl Engine {
             downloads,
             artifacts: uploads(plan),
             artifact_limit: self.settings.artifact_limit,
-            caches: self.caches(place, job)?,
+            caches: super::cache::caches(place, job, first)?,
             cache_limit: self.settings.cache_limit,
+            strict: plan.strict,
             ready: place.service(job.place)?.map(|service| service.ready.clone()),
         })))
     }
@@ -316,6 +325,12 @@ impl Engine {
                 Some(blob) => Ok(Some(blob)),
                 None => Err(self.make_source_again(&run, asked).await?),
             },
+            Some(_) | None if self.is_checkout(job.attempt_id, asked).await? => {
+                match self.blobs.get(digest).await.map_err(EngineError::from)? {
+                    Some(blob) => Ok(Some(blob)),
+                    None => Err(self.make_source_again(&run, asked).await?),
+                }
+            }
             Some(_) | None => match self.part_of(job.id, asked).await? {
                 None if run.source.is_none() => Err(source_is_made_again()),
                 part => Ok(part),
@@ -323,11 +338,19 @@ impl Engine {
         }
     }
 
+    /// Whether this is the snapshot of the attempt's own checkout.
+    async fn is_checkout(&self, attempt: AttemptId, digest: &str) -> Result<bool> {
+        let mut tx = self.store.read().await?;
+        let place = Place::of(&mut tx, attempt).await?;
+        Ok(checkout::ready(&mut tx, &place).await? == Ready::With(Some(digest.to_owned())))
+    }
+
     /// The snapshot is not where its row says, as after the loss of a disk: the agent asks again until it is.
     async fn make_source_again(&self, run: &RunRow, digest: &str) -> Result<Denied> {
         tracing::warn!(run.id = %run.id, digest, "the snapshot is gone, and is made again");
         let mut tx = self.store.write().await?;
         tx.source_lost(run.id, digest, self.now()).await?;
+        tx.checkout_lost(run.id, digest, self.now()).await?;
         tx.commit().await?;
         Ok(source_is_made_again())
     }
@@ -369,6 +392,13 @@ impl Engine {
         tx.hurry_action(place.action.id).await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// Whether a job finds its action's workspace as it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    First,
+    Later,
 }
 
 /// What is wanted of a running job.

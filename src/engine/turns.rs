@@ -71,7 +71,10 @@ pub async fn waiting(tx: &mut Tx, run: &RunRow) -> Result<Option<Waiting>> {
         return Ok(place_of(run, &runs).map(Waiting::Queue));
     }
     let source = Waiting::Source { trouble: run.source_note.clone() };
-    let source = run.source.is_none().then_some(source);
+    let source = match run.source {
+        None => Some(source),
+        Some(_) => tx.checkout_trouble(run.id).await?.map(|trouble| Waiting::Source { trouble }),
+    };
     if source.as_ref().is_some_and(Waiting::is_trouble) {
         return Ok(source);
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{concurrency, condition};
 use crate::model::{
-    ActionPlan, Approval, Artifact, Cache, Cell, Check, Checkout, Concurrency, Download, Input, JobPlan, Kubectl, Plan,
-    Program, Ready, Receiver, Sequencing, Service, StageKind, StagePlan, When,
+    ActionPlan, Approval, Artifact, Cache, Cell, Check, Checkout, CheckoutOptions, Concurrency, Download, Input,
+    JobPlan, Kubectl, Plan, Program, Ready, Receiver, Reference, Sequencing, Service, StageKind, StagePlan, When,
 };
 
 /// The plan as a flow file that means the same.
@@ -107,16 +107,17 @@ impl Page {
             let keys = if key_files.is_empty() { String::new() } else { format!(", key-files: [{}]", list(key_files)) };
             self.line(5, &format!("- {{name: {}{keys}, paths: [{}]}}", scalar(name), list(paths)));
         }
-        match action.checkout {
+        match &action.checkout {
             Checkout::Commit => {}
             Checkout::Nothing => self.line(4, "checkout: false"),
+            Checkout::Of(options) => self.checkout(options),
         }
         self.placing(action);
         self.services(action);
         self.line(4, "jobs:");
         for (place, job) in action.jobs.iter().enumerate() {
             self.services_among(action, place);
-            self.job(job);
+            self.job(job, action);
         }
         self.services_among(action, action.jobs.len());
     }
@@ -172,6 +173,17 @@ impl Page {
         self.line(6, &format!("ready: {{{check}, within: {}}}", duration(*within)));
     }
 
+    fn checkout(&mut self, options: &CheckoutOptions) {
+        let CheckoutOptions { reference, depth, submodules, lfs } = options;
+        let reference = match reference {
+            Reference::Event => String::new(),
+            Reference::Head => "ref: head, ".to_owned(),
+            Reference::Named(name) => format!("ref: {}, ", quote(name)),
+        };
+        let submodules = submodules.as_str();
+        self.line(4, &format!("checkout: {{{reference}depth: {depth}, submodules: {submodules}, lfs: {lfs}}}"));
+    }
+
     fn cell(&mut self, action: &ActionPlan) {
         let Some(Cell { of, label }) = &action.cell else { return };
         let values: Vec<String> =
@@ -180,9 +192,10 @@ impl Page {
         self.line(4, &format!("cell: {{of: {}, label: {}, values: {{{values}}}}}", scalar(of), scalar(label)));
     }
 
-    fn job(&mut self, job: &JobPlan) {
+    fn job(&mut self, job: &JobPlan, action: &ActionPlan) {
         self.line(5, &format!("- name: {}", scalar(&job.name)));
-        if job.kubectl.is_none() && is_of_the_original(job) {
+        let beside = || action.services.iter().any(|service| is_of_the_original(&service.job));
+        if job.kubectl.is_none() && (is_of_the_original(job) || beside()) {
             self.line(6, "type: component");
         }
         match &job.kubectl {

@@ -89,7 +89,7 @@ pub(super) fn parts(plan: &Plan) -> Vec<Part> {
     parts
 }
 
-/// A plan of these parts alone, and of what they take outputs from. Whatever else they need counts as done.
+/// A plan of these parts alone, and of what they take outputs or artifacts from. Whatever else they need counts as done.
 ///
 /// # Errors
 /// The plan has none of them: which parts those were, in words.
@@ -121,7 +121,7 @@ fn chosen(plan: &Plan, only: &[Part]) -> Vec<Vec<bool>> {
         .collect()
 }
 
-/// Keeps every action, too, whose outputs a kept one takes. Links point backwards, so one way back finds all of them.
+/// Keeps every action, too, whose outputs or artifacts a kept one takes. Links point backwards, so one way back finds all of them.
 fn add_sources(plan: &Plan, kept: &mut [Vec<bool>]) {
     for (stage, stage_plan) in plan.stages.iter().enumerate().rev() {
         for (action, action_plan) in stage_plan.actions.iter().enumerate().rev() {
@@ -137,14 +137,15 @@ fn add_sources(plan: &Plan, kept: &mut [Vec<bool>]) {
     }
 }
 
-/// The jobs whose outputs a job takes.
+/// The jobs whose outputs or artifacts a job takes.
 fn sources(job: &JobPlan) -> impl Iterator<Item = &JobPath> {
     let inputs = job.inputs.iter().filter_map(|input| match &input.from {
         Source::Output { output, .. } => Some(&output.job),
         Source::Event { .. } => None,
     });
     let auto = job.auto_inputs.iter().map(|output| &output.job);
-    job.subscriptions.iter().map(|link| &link.from.job).chain(inputs).chain(auto)
+    let artifacts = job.downloads.iter().map(|download| &download.from);
+    job.subscriptions.iter().map(|link| &link.from.job).chain(inputs).chain(auto).chain(artifacts)
 }
 
 fn place(plan: &Plan, path: &JobPath) -> Option<(usize, usize)> {

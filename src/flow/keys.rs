@@ -154,7 +154,7 @@ pub(super) static CACHE: Level =
 
 /// `checkout`.
 pub(super) static CHECKOUT: Level =
-    Level { name: "`checkout`", keys: &[], later: &["ref", "depth", "submodules", "lfs"], ignored: &[] };
+    Level { name: "`checkout`", keys: &["ref", "depth", "submodules", "lfs"], later: &[], ignored: &[] };
 
 /// One of `artifacts`.
 pub(super) static ARTIFACT: Level = Level {

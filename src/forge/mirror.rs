@@ -5,9 +5,12 @@
 //! forge's credentials are on no disk, in no command line and in no message; nothing that a repository contains is
 //! executed or followed; and every step has a limit of time and size.
 
+mod address;
 mod archive;
 mod checkout;
 mod fetch;
+mod lfs;
+mod submodules;
 
 use std::{
     collections::HashMap,
@@ -18,7 +21,11 @@ use std::{
 };
 
 use super::{GitCommandError, Source};
-use crate::model::{Repository, Sha};
+use crate::model::{CheckoutOptions, Reference, Repository, Sha, Submodules};
+use checkout::Write;
+use fetch::{Fetch, History};
+use lfs::Lfs;
+use submodules::{Modules, Parent};
 
 /// The mirrors under one directory.
 #[derive(Debug)]
@@ -59,6 +66,8 @@ pub enum Checkout {
     Commit(Sha),
     /// The forge's merge of the event's commit into its base.
     Merge(Sha),
+    /// What was named instead of it.
+    Named(Sha),
 }
 
 /// A snapshot could not be made.
@@ -69,6 +78,26 @@ pub enum MirrorError {
     Missing {
         /// Which.
         sha: Sha,
+    },
+    /// There is no branch or tag of this name.
+    #[error("the repository has no branch or tag `{name}`")]
+    NoSuchRef {
+        /// As the flow file has it.
+        name: String,
+    },
+    /// A submodule that cannot be checked out: the author's to change.
+    #[error("submodule `{path}` cannot be checked out: {message}")]
+    Submodule {
+        /// Where it is.
+        path: String,
+        /// Why not.
+        message: String,
+    },
+    /// A file that LFS keeps, and does not give: the author's to change.
+    #[error("a file kept by LFS is not there: {message}")]
+    Lfs {
+        /// Which, and why not.
+        message: String,
     },
     /// The forge cannot be reached: try again later.
     #[error("the repository cannot be fetched now: {message}")]
@@ -116,7 +145,7 @@ impl Checkout {
     /// The commit, whichever it is.
     pub const fn sha(&self) -> &Sha {
         match self {
-            Self::Commit(sha) | Self::Merge(sha) => sha,
+            Self::Commit(sha) | Self::Merge(sha) | Self::Named(sha) => sha,
         }
     }
 }
@@ -134,7 +163,7 @@ impl Mirrors {
 
     /// Writes a commit's files to `into`, as a tar compressed by zstd, with a `.git` of that one commit: its `origin`
     /// is the repository's clone URL, and there are no credentials in it. If the source has a merge ref whose second
-    /// parent is the commit, that merge is taken instead.
+    /// parent is the commit, that merge is taken instead; and `options` may want another one, and more of it.
     ///
     /// The same commit gives the same bytes as long as the mirror packs its objects in the same way, which it does
     /// until it is repacked; so a digest of the bytes is a good name, but not a promise.
@@ -146,27 +175,65 @@ impl Mirrors {
         repository: &Repository,
         event_sha: &Sha,
         source: &Source,
+        options: &CheckoutOptions,
         into: &Path,
     ) -> Result<Snapshot, MirrorError> {
         let directory = made(&self.directory)?;
         let mirror = mirror(&directory, repository);
-        let checkout = self.fetch(&mirror, event_sha, source).await?;
+        let checkout = self.fetch(&mirror, event_sha, source, options).await?;
         let place = workplace(&directory.join("checkouts"))?;
-        let time = checkout::write(&mirror, checkout.sha(), &repository.clone_url, place.path(), self.limits).await?;
-        let (unpacked, packed) = archive::write(place, into.to_owned(), time, self.limits.bytes).await?;
+        let (sha, origin) = (checkout.sha(), repository.clone_url.as_str());
+        let write = Write { mirror: &mirror, sha, origin, place: place.path(), depth: options.depth };
+        let written = write.all(self.limits).await?;
+        let mut left = Limits {
+            bytes: self.limits.bytes.saturating_sub(written.bytes),
+            files: self.limits.files.saturating_sub(written.files),
+            time: self.limits.time,
+        };
+        if options.lfs {
+            let lfs = Lfs { source, sha, place: place.path(), left };
+            left.bytes -= in_time(self.limits.time, lfs.all()).await?;
+        }
+        let wanted = options.submodules;
+        if wanted != Submodules::None {
+            let modules = Modules { mirrors: self, directory: &directory, source, place: place.path(), wanted, left };
+            let base = source.url.clone();
+            let top = Parent { mirror: mirror.clone(), sha: sha.clone(), base, at: PathBuf::new(), depth: 0 };
+            in_time(self.limits.time, modules.all(top)).await?;
+        }
+        let (unpacked, packed) = archive::write(place, into.to_owned(), written.time, self.limits.bytes).await?;
         Ok(Snapshot { checkout, unpacked, packed })
     }
 
     /// Brings the commit into the mirror, with the mirror's lock. Reading from a mirror needs none.
-    async fn fetch(&self, mirror: &Path, event_sha: &Sha, source: &Source) -> Result<Checkout, MirrorError> {
+    async fn fetch(
+        &self,
+        mirror: &Path,
+        event_sha: &Sha,
+        source: &Source,
+        options: &CheckoutOptions,
+    ) -> Result<Checkout, MirrorError> {
         let lock = self.lock(mirror);
         let _alone = lock.lock().await;
-        let fetch = fetch::Fetch { mirror, source, time: self.limits.time };
-        fetch.commit(event_sha).await?;
-        Ok(match fetch.merge(event_sha).await? {
-            Some(merge) => Checkout::Merge(merge),
-            None => Checkout::Commit(event_sha.clone()),
-        })
+        let fetch = Fetch { mirror, source, time: self.limits.time, history: History::All, pin: None };
+        let checkout = match &options.reference {
+            Reference::Named(name) => Checkout::Named(fetch.named(name, event_sha).await?),
+            Reference::Head => {
+                fetch.commit(event_sha).await?;
+                Checkout::Commit(event_sha.clone())
+            }
+            Reference::Event => {
+                fetch.commit(event_sha).await?;
+                match fetch.merge(event_sha).await? {
+                    Some(merge) => Checkout::Merge(merge),
+                    None => Checkout::Commit(event_sha.clone()),
+                }
+            }
+        };
+        if options.depth == 0 {
+            fetch.tags().await?;
+        }
+        Ok(checkout)
     }
 
     fn lock(&self, mirror: &Path) -> Arc<tokio::sync::Mutex<()>> {
@@ -174,6 +241,12 @@ impl Mirrors {
         let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(fetching.entry(mirror.to_owned()).or_default())
     }
+}
+
+/// All of many steps, each of which has a limit of its own.
+async fn in_time<T>(limit: Duration, steps: impl Future<Output = Result<T, MirrorError>>) -> Result<T, MirrorError> {
+    let done = tokio::time::timeout(limit, steps).await;
+    done.unwrap_or_else(|_| Err(MirrorError::Away { message: format!("it took longer than {} s", limit.as_secs()) }))
 }
 
 /// A directory that is there after the call, by its real path.

@@ -151,6 +151,23 @@ pub struct Source {
     pub refs: Vec<String>,
     /// A ref that holds the merge of the commit into its base; used if its second parent is the commit.
     pub merge_ref: Option<String>,
+    /// Where its submodules may be.
+    pub realm: Realm,
+}
+
+/// Where a repository's submodules may be, besides what everybody can fetch. A flow's author may name any address, so
+/// whatever the server could read for itself is not to be had in this way, unless somebody has allowed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Realm {
+    /// On the same host: what everybody can read there, and these repositories with the source's own header.
+    Host {
+        /// Patterns of `owner/name`.
+        shared: Vec<String>,
+    },
+    /// Bare repositories below this directory.
+    Below(std::path::PathBuf),
+    /// At their places in this working tree.
+    Tree(std::path::PathBuf),
 }
 
 /// A forge did not do what we asked.

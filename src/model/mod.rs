@@ -5,6 +5,7 @@
 
 mod address;
 mod approval;
+mod checkout;
 mod comment;
 mod concurrency;
 mod event;
@@ -30,6 +31,7 @@ mod verdict;
 
 pub use address::is_public;
 pub use approval::{Answer, Approval, Approver, Question, Via};
+pub use checkout::{Checkout, CheckoutOptions, Reference, Submodules};
 pub use comment::{Comment, CommentPlace, Order, Role, Thread, Verb, orders};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
@@ -45,8 +47,8 @@ pub use late::Late;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
 pub use plan::{
-    ActionPlan, Artifact, Cache, CacheHit, Cell, Checkout, Diagnostic, Download, JobPlan, KeepOn, Output, Plan,
-    PlanDigest, Program, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,
+    ActionPlan, Artifact, Cache, CacheHit, Cell, Diagnostic, Download, JobPlan, KeepOn, Output, Plan, PlanDigest,
+    Program, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,
 };
 pub use receiver::{Good, News, Receiver, Way};
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};

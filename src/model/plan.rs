@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Approval, Concurrency, Input, JobPath, Kubectl, Receiver, Retry, Service};
+use super::{Approval, Checkout, Concurrency, Input, JobPath, Kubectl, Receiver, Retry, Service};
 
 /// A longer condition is cut where it is shown.
 const MOST_SHOWN: usize = 200;
@@ -185,24 +185,6 @@ pub struct Cache {
     pub key_files: Vec<String>,
     /// In the workspace; or elsewhere, if they begin with `/` or `~/`.
     pub paths: Vec<String>,
-}
-
-/// What is in a workspace at the beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Checkout {
-    /// The commit that is built.
-    #[default]
-    Commit,
-    /// Nothing.
-    Nothing,
-}
-
-impl Checkout {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// How a cache was found.

@@ -48,6 +48,7 @@ impl Tx {
             self,
             (i64,),
             "SELECT 1 WHERE EXISTS (SELECT 1 FROM runs WHERE source = $1) \
+             OR EXISTS (SELECT 1 FROM checkouts WHERE source = $1) \
              OR EXISTS (SELECT 1 FROM jobs WHERE log_blob = $1) \
              OR EXISTS (SELECT 1 FROM bundle_parts WHERE digest = $1) \
              OR EXISTS (SELECT 1 FROM put_parts WHERE digest = $1) \

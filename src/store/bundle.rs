@@ -136,11 +136,18 @@ impl Tx {
              JOIN jobs j ON j.id = g.job_id WHERE j.phase = 'ended' LIMIT $1)",
             AT_ONCE,
         )?;
+        execute!(
+            self,
+            "DELETE FROM kept_caches WHERE job_id IN (SELECT k.job_id FROM kept_caches k JOIN jobs j ON j.id = k.job_id \
+             JOIN attempts t ON t.id = j.attempt_id WHERE t.phase IN ('ended', 'removed') LIMIT $1)",
+            AT_ONCE,
+        )?;
         let nobodys: Vec<(BundleId,)> = rows!(
             self,
             (BundleId,),
             "SELECT b.id FROM bundles b WHERE NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.bundle_id = b.id) \
              AND NOT EXISTS (SELECT 1 FROM caches c WHERE c.bundle_id = b.id) \
+             AND NOT EXISTS (SELECT 1 FROM kept_caches k WHERE k.bundle_id = b.id) \
              AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.bundle_id = b.id) LIMIT $1",
             AT_ONCE,
         )?;

@@ -35,6 +35,27 @@ pub struct CacheRow {
     pub used: Time,
 }
 
+/// What a job has left for a cache, which it becomes when its action has ended well.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct KeptCacheRow {
+    /// Who.
+    pub job_id: JobId,
+    /// As the flow file calls it.
+    pub name: String,
+    /// What its key files said.
+    pub key: String,
+    /// Of its parts together.
+    pub digest: String,
+    /// Its bytes.
+    pub bundle_id: BundleId,
+    /// Bytes of its tar.
+    pub length: i64,
+    /// How long the action took that had none.
+    pub miss_ms: Option<i64>,
+    /// When it came.
+    pub created: Time,
+}
+
 /// What a job found of a cache.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct CacheUseRow {
@@ -115,6 +136,43 @@ impl Tx {
         meant("a cache is used", 1, met)
     }
 
+    /// Takes what a job has left for a cache; what it leaves again replaces it.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn take_cache(&mut self, kept: &KeptCacheRow) -> Result<()> {
+        let met = execute!(
+            self,
+            "INSERT INTO kept_caches (job_id, name, key, digest, bundle_id, length, miss_ms, created) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (job_id, name) DO UPDATE SET key = excluded.key, \
+             digest = excluded.digest, bundle_id = excluded.bundle_id, length = excluded.length, \
+             miss_ms = excluded.miss_ms, created = excluded.created",
+            kept.job_id,
+            &kept.name,
+            &kept.key,
+            &kept.digest,
+            kept.bundle_id,
+            kept.length,
+            kept.miss_ms,
+            kept.created,
+        )?;
+        meant("what is left for a cache", 1, met)
+    }
+
+    /// What an attempt's jobs have left for caches, in their order.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn kept_caches(&mut self, attempt: AttemptId) -> Result<Vec<KeptCacheRow>> {
+        rows!(
+            self,
+            KeptCacheRow,
+            "SELECT k.* FROM kept_caches k JOIN jobs j ON j.id = k.job_id WHERE j.attempt_id = $1 \
+             ORDER BY j.place, k.name",
+            attempt,
+        )
+    }
+
     /// Keeps what a job found; what it asks again it hears again, or better.
     ///
     /// # Errors
@@ -150,7 +208,7 @@ impl Tx {
         )
     }
 
-    /// What the first job of an action's newest attempt found, by name.
+    /// What the first job that ran of an action's newest attempt found, by name.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
@@ -158,8 +216,10 @@ impl Tx {
         rows!(
             self,
             CacheUseRow,
-            "SELECT u.* FROM cache_uses u JOIN jobs j ON j.id = u.job_id WHERE j.place = 0 AND j.attempt_id = \
-             (SELECT id FROM attempts WHERE action_id = $1 ORDER BY number DESC LIMIT 1) ORDER BY u.name",
+            "SELECT u.* FROM cache_uses u JOIN jobs j ON j.id = u.job_id WHERE j.attempt_id = \
+             (SELECT id FROM attempts WHERE action_id = $1 ORDER BY number DESC LIMIT 1) AND NOT EXISTS \
+             (SELECT 1 FROM cache_uses v JOIN jobs k ON k.id = v.job_id WHERE v.name = u.name \
+             AND k.attempt_id = j.attempt_id AND k.place < j.place) ORDER BY u.name",
             action,
         )
     }

@@ -209,6 +209,7 @@ impl Tx {
         )?;
         if new.state.conclusion().is_none() {
             self.insert_actions(id, new.plan, new.now).await?;
+            self.want_checkouts(id, new).await?;
         }
         self.ring(Change::Run(id));
         Ok(id)

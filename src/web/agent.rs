@@ -12,11 +12,11 @@ use axum::{
 };
 use futures::TryStreamExt as _;
 
-use super::Web;
+use super::{Web, upload::Upload};
 use crate::{
     agent::protocol::{
-        self, CacheAnswer, CacheRequest, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LogAnswer,
-        NewArtifact, NewCache, Outputs, PART_SIZE_MAX,
+        self, CacheAnswer, CacheRequest, CacheWish, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer,
+        LogAnswer, NewArtifact, NewCache, Outputs, PART_SIZE_MAX,
     },
     engine::turn::Denied,
     model::JobId,
@@ -39,16 +39,17 @@ pub(super) fn routes() -> Router<Web> {
         .route("/heartbeat", post(heartbeat))
         .route("/ready", post(ready))
         .route("/end", post(end).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
-        .route("/blobs/{digest}", get(blob).put(put_part).layer(DefaultBodyLimit::max(PART_SIZE_MAX)))
+        .route("/blobs/{digest}", get(blob).put(put_part))
         .route("/caches", post(find_cache).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
-        .route("/caches/kept", post(keep_cache).layer(DefaultBodyLimit::max(ARTIFACT_BODY_MAX)))
+        .route("/caches/kept", post(keep_cache))
         .route("/caches/{name}", get(wants_cache))
-        .route("/artifacts", post(artifact).layer(DefaultBodyLimit::max(ARTIFACT_BODY_MAX)))
+        .route("/artifacts", post(artifact))
+        .route("/refused", get(refused))
         .route("/events/{name}", post(event).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
 }
 
 /// The bearer token of a call.
-pub(super) struct Bearer(String);
+pub(super) struct Bearer(pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Bearer {
     type Rejection = Response;
@@ -152,22 +153,22 @@ async fn event(
     web.engine.take_event(&name, by.job, &by.token, &body).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-/// Takes a part of a bundle, which may be an artifact's in the end. Some megabytes are in memory for each call.
+/// Takes a part of a bundle, which may be an artifact's in the end.
 async fn put_part(
     State(web): State<Web>,
-    Bearer(session): Bearer,
     Path(digest): Path<String>,
-    body: Bytes,
+    upload: Upload<PART_SIZE_MAX>,
 ) -> Result<StatusCode, Denied> {
-    web.engine.put_part(&session, &digest, body).await.map(|()| StatusCode::NO_CONTENT)
+    web.engine.put_part(&upload.session, &digest, upload.body.clone()).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-async fn artifact(
-    State(web): State<Web>,
-    Bearer(session): Bearer,
-    Json(new): Json<NewArtifact>,
-) -> Result<StatusCode, Denied> {
-    web.engine.keep_artifact(&session, &new).await.map(|()| StatusCode::NO_CONTENT)
+async fn artifact(State(web): State<Web>, upload: Upload<ARTIFACT_BODY_MAX>) -> Result<StatusCode, Denied> {
+    let new: NewArtifact = read(&upload.body)?;
+    web.engine.keep_artifact(&upload.session, &new).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Denied> {
+    serde_json::from_slice(body).map_err(|error| Denied::Bundle(error.to_string()))
 }
 
 async fn find_cache(
@@ -182,16 +183,17 @@ async fn wants_cache(
     State(web): State<Web>,
     Bearer(session): Bearer,
     Path(name): Path<String>,
-) -> Result<Json<bool>, Denied> {
+) -> Result<Json<CacheWish>, Denied> {
     web.engine.wants_cache(&session, &name).await.map(Json)
 }
 
-async fn keep_cache(
-    State(web): State<Web>,
-    Bearer(session): Bearer,
-    Json(new): Json<NewCache>,
-) -> Result<StatusCode, Denied> {
-    web.engine.keep_cache(&session, &new).await.map(|()| StatusCode::NO_CONTENT)
+async fn refused(State(web): State<Web>, Bearer(session): Bearer) -> Result<Json<bool>, Denied> {
+    web.engine.has_refused(&session).await.map(Json)
+}
+
+async fn keep_cache(State(web): State<Web>, upload: Upload<ARTIFACT_BODY_MAX>) -> Result<StatusCode, Denied> {
+    let new: NewCache = read(&upload.body)?;
+    web.engine.keep_cache(&upload.session, &new).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// Streams the snapshot of the session's own run, or what its job was told to bring, and nothing else.

@@ -10,6 +10,7 @@ pub mod log;
 pub mod pages;
 mod schema;
 mod start;
+mod upload;
 
 use std::sync::Arc;
 
@@ -35,11 +36,14 @@ pub struct Web {
     pub engine: Engine,
     /// Who may ask a forge, which nobody else may because of a request.
     dry_runs: Arc<Semaphore>,
+    /// What agents upload at once.
+    uploads: upload::Uploads,
 }
 
 /// All routes.
 pub fn router(engine: Engine) -> Router {
-    let web = Web { engine, dry_runs: Arc::new(Semaphore::new(delivery::DRY_RUNS)) };
+    let dry_runs = Arc::new(Semaphore::new(delivery::DRY_RUNS));
+    let web = Web { engine, dry_runs, uploads: upload::Uploads::new() };
     let dress = middleware::from_fn_with_state(web.clone(), pages::dress);
     Router::new()
         .route("/hooks/{forge}", post(hooks::take).layer(DefaultBodyLimit::max(hooks::BODY_MAX)))

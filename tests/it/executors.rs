@@ -47,6 +47,7 @@ at!(
     [
         a_job_sees_its_environment_and_no_other,
         jobs_share_files_and_what_follows_a_failure_is_skipped,
+        artifacts_and_caches_outlive_their_actions,
         every_byte_of_a_log_arrives,
         much_output_arrives_as_it_was,
         a_job_over_its_time_is_ended_and_its_log_is_kept,
@@ -67,6 +68,7 @@ at!(
     [
         a_job_sees_its_environment_and_no_other,
         jobs_share_files_and_what_follows_a_failure_is_skipped,
+        artifacts_and_caches_outlive_their_actions,
         every_byte_of_a_log_arrives,
         much_output_arrives_as_it_was,
         a_job_over_its_time_is_ended_and_its_log_is_kept,
@@ -87,6 +89,7 @@ at!(
     [
         a_job_sees_its_environment_and_no_other,
         jobs_share_files_and_what_follows_a_failure_is_skipped,
+        artifacts_and_caches_outlive_their_actions,
         every_byte_of_a_log_arrives,
         much_output_arrives_as_it_was,
         a_job_over_its_time_is_ended_and_its_log_is_kept,

@@ -1,5 +1,7 @@
 //! Snapshots: what pods unpack, without a forge's credentials.
 
+mod options;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -10,10 +12,10 @@ use std::{
 
 use containerops::{
     forge::{
-        Source,
+        Realm, Source,
         mirror::{Checkout, Limits, MirrorError, Mirrors, Snapshot},
     },
-    model::{ForgeKind, Repository, Sha},
+    model::{CheckoutOptions, ForgeKind, Repository, Sha},
 };
 use tempfile::TempDir;
 
@@ -45,7 +47,8 @@ impl Scene {
 
     fn source(&self) -> Source {
         let url = self.origin.path().display().to_string();
-        Source { url, header: None, refs: vec!["refs/heads/main".to_owned()], merge_ref: None }
+        let realm = Realm::Below(self.directory.path().to_owned());
+        Source { url, header: None, refs: vec!["refs/heads/main".to_owned()], merge_ref: None, realm }
     }
 
     fn archive(&self) -> PathBuf {
@@ -53,6 +56,15 @@ impl Scene {
     }
 
     async fn snapshot_from(&self, sha: &Sha, source: &Source) -> Result<Snapshot, MirrorError> {
+        self.snapshot_of(sha, source, &CheckoutOptions::default()).await
+    }
+
+    async fn snapshot_of(
+        &self,
+        sha: &Sha,
+        source: &Source,
+        options: &CheckoutOptions,
+    ) -> Result<Snapshot, MirrorError> {
         let repository = Repository {
             forge: ForgeKind::Github,
             name: "demo/app".parse().expect("a good name"),
@@ -61,7 +73,7 @@ impl Scene {
             web_url: String::new(),
             installation: None,
         };
-        self.mirrors.snapshot(&repository, sha, source, &self.archive()).await
+        self.mirrors.snapshot(&repository, sha, source, options, &self.archive()).await
     }
 
     async fn snapshot(&self, sha: &Sha) -> Result<Snapshot, MirrorError> {
@@ -225,6 +237,7 @@ async fn each_failure_has_its_name() {
             MirrorError::Away { .. } => "away",
             MirrorError::Refused { .. } => "refused",
             MirrorError::TooLarge { .. } => "too large",
+            MirrorError::NoSuchRef { .. } | MirrorError::Submodule { .. } | MirrorError::Lfs { .. } => "the author's",
             MirrorError::Git { .. } | MirrorError::Disk { .. } => "ours",
         };
         said.insert(name, kind);

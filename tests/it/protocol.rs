@@ -134,6 +134,33 @@ async fn an_agent_of_another_time_is_refused_in_words_that_say_what_to_do() {
 }
 
 #[tokio::test]
+async fn an_older_agent_is_not_given_what_it_would_silently_leave_out() {
+    for (does, is_given) in [
+        ("run: make", true),
+        ("run: make\n    shell: python", false),
+        ("run: make\n    cache: {paths: [target]}", false),
+        ("run: make\n    artifacts: {paths: out}", false),
+    ] {
+        let t = Tester::start().await;
+        t.push("main", &format!("stages:\n  - name: test\n    image: cc:1\n    {does}\n")).await;
+        let names = names(&t).await;
+        let claim = json!({"protocol": 1, "version": "0.0.1", "session": SESSION});
+        let call = t.http.post(format!("{}/agent/v1/claim", t.url())).bearer_auth(&names.token).json(&claim);
+        let answer = call.send().await.expect("an answer");
+        assert_eq!(answer.status() == StatusCode::OK, is_given, "{does}");
+        if !is_given {
+            let (words, attempts) = (answer.text().await.expect("words"), t.attempts().await);
+            assert!(words.contains("CONTAINEROPS_KUBERNETES_AGENT_IMAGE"), "{words}");
+            assert!(
+                attempts.starts_with(&format!("test/test 1: infrastructure: executor failed: {}", words.trim())),
+                "{attempts}"
+            );
+        }
+        t.read_writes();
+    }
+}
+
+#[tokio::test]
 async fn a_found_token_ends_nothing() {
     let t = Tester::start().await;
     t.push("main", FLOW).await;

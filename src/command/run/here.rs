@@ -14,7 +14,8 @@ use crate::command::event::fitting;
 use crate::{
     flow::{self, Flow, Given},
     forge::{
-        Allowance, Authentic, FlowFile, Forge, ForgeError, GitCommand, Reading, Shown, Source, Told, Unreadable, Wanted,
+        Allowance, Authentic, FlowFile, Forge, ForgeError, GitCommand, Reading, Realm, Shown, Source, Told, Unreadable,
+        Wanted,
     },
     model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Severity, Sha, Trust},
 };
@@ -28,6 +29,8 @@ pub(in crate::command) struct Here {
     files: Vec<FlowFile>,
     /// A bare repository that holds a commit of the files as they lie here.
     bare: PathBuf,
+    /// The files.
+    tree: PathBuf,
 }
 
 /// What is asked of it.
@@ -59,7 +62,7 @@ impl Here {
         let (files, flows) = flow_files(asked, &name)?;
         let kind = fitting(asked.event.kind(&name, &branch), &flows);
         let event = Event { base_sha: base, ..event(repository(name, &bare), kind, sha, "The files as they are") };
-        Ok(Self { event, files, bare })
+        Ok(Self { event, files, bare, tree: top })
     }
 
     /// A flow's text, and no files at all.
@@ -71,7 +74,8 @@ impl Here {
         let (sha, _) = commit(&empty, &bare, None).await?;
         let files = vec![component(flow, &name)?];
         let kind = EventKind::Push { branch: "main".to_owned() };
-        Ok(Self { event: event(repository(name, &bare), kind, sha, "A component alone"), files, bare })
+        let event = event(repository(name, &bare), kind, sha, "A component alone");
+        Ok(Self { event, files, bare, tree: empty })
     }
 }
 
@@ -203,7 +207,13 @@ impl Forge for Here {
 
     async fn source(&self, _: &Event) -> Result<Source, ForgeError> {
         let url = self.bare.to_string_lossy().into_owned();
-        Ok(Source { url, header: None, refs: vec!["refs/heads/main".to_owned()], merge_ref: None })
+        Ok(Source {
+            url,
+            header: None,
+            refs: vec!["refs/heads/main".to_owned()],
+            merge_ref: None,
+            realm: Realm::Tree(self.tree.clone()),
+        })
     }
 
     fn allowance(&self, _: &Repository) -> Allowance {

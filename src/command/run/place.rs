@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// An executor that is there answers sooner.
 const THERE_WITHIN: Duration = Duration::from_secs(10);
 /// The settings of the service that say how an executor is reached; the rest is about a service that stays.
-const OURS: [&str; 8] = [
+const OURS: [&str; 10] = [
     "CONTAINEROPS_LISTEN",
     "CONTAINEROPS_AGENT_",
     "CONTAINEROPS_DOCKER_",
@@ -30,6 +30,8 @@ const OURS: [&str; 8] = [
     "CONTAINEROPS_JOB_TIMEOUT",
     "CONTAINEROPS_RUN_TIMEOUT",
     "CONTAINEROPS_LOG_LIMIT",
+    "CONTAINEROPS_ARTIFACT_LIMIT",
+    "CONTAINEROPS_CACHE_LIMIT",
 ];
 
 /// An executor by name.

@@ -249,9 +249,13 @@ pub(super) static TABLES: &[Table] = &[
         name: "checkout",
         level: &keys::CHECKOUT,
         keys: &[
-            key("ref", Kind::Words(&["head"]), "A pull request's head instead of its merge."),
-            key("depth", Kind::Count, "How many commits of history there are."),
-            key("submodules", Kind::Toggle, "Whether submodules are checked out, too."),
+            key("ref", Kind::Text, "`head`: a pull request's head instead of its merge; or a branch, a tag or a sha."),
+            key("depth", Kind::Count, "How many commits of history there are; 1 if it is missing, 0 for all of them."),
+            key(
+                "submodules",
+                Kind::OneOf(&[Kind::Toggle, Kind::Words(&["recursive"])]),
+                "Whether submodules are checked out, too, and theirs.",
+            ),
             key("lfs", Kind::Toggle, "Whether files kept by LFS are fetched."),
         ],
     },

@@ -24,7 +24,7 @@ use secrecy::SecretString;
 use self::delivery::{Commit, DELIVERY_HEADER, Delivery, EVENT_HEADER, SIGNATURE_HEADER};
 use super::{
     Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, GitCommand, GitCommandError, Head, Heads, Hooks,
-    Moved, Reading, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
+    Moved, Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
 };
 use crate::model::{ChangedFiles, Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust};
 
@@ -130,7 +130,7 @@ impl Forge for Git {
             EventKind::Tag { tag } => vec![format!("refs/tags/{tag}")],
             EventKind::PullRequest(pull) => vec![format!("refs/heads/{}", pull.branch)],
         };
-        Ok(Source { url, header: None, refs, merge_ref: None })
+        Ok(Source { url, header: None, refs, merge_ref: None, realm: Realm::Below(self.root.clone()) })
     }
 
     fn allowance(&self, repository: &Repository) -> Allowance {

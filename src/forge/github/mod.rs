@@ -38,8 +38,8 @@ use self::{
     call::{Call, refused},
 };
 use super::{
-    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hooks, Moved, Reading, Recall, Shown,
-    Source, Told, Unreadable, Wanted, Webhook, Writes,
+    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hooks, Moved, Reading, Realm, Recall,
+    Shown, Source, Told, Unreadable, Wanted, Webhook, Writes,
 };
 use crate::model::{ChangedFiles, CommentPlace, Event, EventKind, ForgeKind, Repository, Role, Sha, Time};
 
@@ -60,6 +60,8 @@ pub struct GithubSettings {
     pub url: String,
     /// For each call to the API; what takes longer is tried again later.
     pub time_limit: Duration,
+    /// Patterns of the repositories that any other one may have as a submodule though not everybody can read them.
+    pub submodules: Vec<String>,
 }
 
 impl Default for GithubSettings {
@@ -70,6 +72,7 @@ impl Default for GithubSettings {
             api_url: "https://api.github.com".to_owned(),
             url: "https://github.com".to_owned(),
             time_limit: Duration::from_secs(10),
+            submodules: Vec::new(),
         }
     }
 }
@@ -79,6 +82,7 @@ impl Default for GithubSettings {
 pub struct Github {
     webhook_secrets: Vec<SecretString>,
     url: String,
+    submodules: Vec<String>,
     api: Api,
 }
 
@@ -92,6 +96,7 @@ impl Github {
         Ok(Self {
             webhook_secrets: settings.webhook_secrets.clone(),
             url: settings.url.trim_end_matches('/').to_owned(),
+            submodules: settings.submodules.clone(),
             api: Api::new(settings)?,
         })
     }
@@ -158,7 +163,8 @@ impl Forge for Github {
     async fn source(&self, event: &Event) -> Result<Source, ForgeError> {
         let url = self.trusted_clone_url(&event.repository)?;
         let header = if url.starts_with("http") { self.api.git_header(&event.repository).await? } else { None };
-        Ok(Source { url, header, refs: refs(&event.kind), merge_ref: merge_ref(&event.kind) })
+        let realm = Realm::Host { shared: self.submodules.clone() };
+        Ok(Source { url, header, refs: refs(&event.kind), merge_ref: merge_ref(&event.kind), realm })
     }
 
     /// An installation is the App's at one owner, so all repositories of that owner share a budget; a token's budget is

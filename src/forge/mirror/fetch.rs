@@ -13,7 +13,21 @@ pub(super) struct Fetch<'a> {
     pub(super) mirror: &'a Path,
     pub(super) source: &'a Source,
     pub(super) time: Duration,
+    pub(super) history: History,
+    /// Where the URL's host is, if it was looked at.
+    pub(super) pin: Option<&'a str>,
 }
+
+/// How much of the history comes with a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum History {
+    All,
+    /// The commit alone.
+    One,
+}
+
+/// Where a mirror keeps the repository's tags.
+pub(super) const TAGS: &str = "refs/containerops/tags";
 
 #[derive(PartialEq, Eq)]
 enum Fetched {
@@ -38,6 +52,39 @@ impl Fetch<'_> {
             }
         }
         Err(MirrorError::Missing { sha: sha.clone() })
+    }
+
+    /// Makes sure that the mirror has what a name stands for: a branch, else a tag, or a commit.
+    pub(super) async fn named(&self, name: &str, like: &Sha) -> Result<Sha, MirrorError> {
+        if let Ok(sha) = name.parse::<Sha>() {
+            self.commit(&sha).await?;
+            return Ok(sha);
+        }
+        self.make(like).await?;
+        let whole = |kind: &str| format!("refs/{kind}/{name}");
+        let candidates =
+            if name.starts_with("refs/") { vec![name.to_owned()] } else { vec![whole("heads"), whole("tags")] };
+        for reference in candidates.iter().filter(|reference| is_plain(reference)) {
+            if self.fetch(reference, "refs/containerops/named").await? == Fetched::NotThere {
+                continue;
+            }
+            let Some(sha) = self.resolve("refs/containerops/named^{commit}").await? else { continue };
+            let kept = format!("refs/containerops/commits/{sha}");
+            let update = GitCommand::new("update-ref").git_dir(self.mirror).args([kept.as_str(), sha.as_str()]);
+            update.run(0).await.map_err(failed)?;
+            return Ok(sha);
+        }
+        Err(MirrorError::NoSuchRef { name: name.to_owned() })
+    }
+
+    /// Brings all tags as they are now.
+    pub(super) async fn tags(&self) -> Result<(), MirrorError> {
+        let there = GitCommand::new("for-each-ref").git_dir(self.mirror).args(["--format=%(refname)", TAGS]);
+        let old = there.run(16 << 20).await.map_err(failed)?;
+        let delete: String = String::from_utf8_lossy(&old).lines().map(|name| format!("delete {name}\n")).collect();
+        let update = GitCommand::new("update-ref").git_dir(self.mirror).arg("--stdin").input(delete);
+        update.run(0).await.map_err(failed)?;
+        self.fetch("refs/tags/*", &format!("{TAGS}/*")).await.map(drop)
     }
 
     /// The source's merge, if it is a merge of this commit: the ref may be older or newer than the event.
@@ -78,6 +125,12 @@ impl Fetch<'_> {
             .config("http.lowSpeedLimit", "1000")
             .config("http.lowSpeedTime", "60")
             .limit(self.time);
+        if self.history == History::One {
+            fetch = fetch.arg("--depth=1");
+        }
+        if let Some(pin) = self.pin {
+            fetch = fetch.config("http.curloptResolve", pin).config("http.followRedirects", "false");
+        }
         if protocol == "file" {
             fetch = fetch.args(["--upload-pack", checkout::UPLOAD_PACK]);
         }

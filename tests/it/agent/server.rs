@@ -97,6 +97,7 @@ pub(crate) fn work(start: Start) -> Work {
         artifact_limit: 1 << 30,
         caches: Vec::new(),
         cache_limit: 1 << 30,
+        strict: false,
     }
 }
 

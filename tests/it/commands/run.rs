@@ -251,6 +251,29 @@ fn an_artifact_goes_from_action_to_action() {
     assert!(text.contains("artifact bin: 4 files, 9 MB"), "{text}");
 }
 
+#[test]
+fn a_part_that_takes_an_artifact_runs_with_what_leaves_it() {
+    let flow = r"stages:
+  - {name: lint, image: busybox, run: exit 1}
+  - {name: build, image: busybox, run: echo tool > tool, artifacts: {paths: tool}}
+  - {name: use, image: busybox, run: cat tool, artifacts: {from: build}}
+";
+    let folder = repository(&[(".containerops.yml", flow)]);
+    let run = call(&folder, &["run", "--only", "use"]);
+    assert_eq!(code(&run), Some(0), "{}{}", out(&run), err(&run));
+    assert!(out(&run).contains("use | tool\n") && !out(&run).contains("lint"), "{}", out(&run));
+}
+
+#[test]
+fn the_services_limits_hold_here_as_well() {
+    let flow = "stages: [{name: make, image: b, run: head -c 3000000 /dev/urandom > x, artifacts: {paths: x}}]";
+    let folder = repository(&[(".containerops.yml", flow)]);
+    let mut command = containerops(folder.path(), &["run"]);
+    let run = command.env("CONTAINEROPS_ARTIFACT_LIMIT", "1 MB").output().expect("containerops starts");
+    assert_eq!(code(&run), Some(1));
+    assert!(out(&run).contains("it has more than 1000000 bytes, which is the most"), "{}", out(&run));
+}
+
 const THREE: &str = "\
 variables: {WORD: default}
 stages:

@@ -192,6 +192,42 @@ pub(super) async fn an_image_that_does_not_exist_is_the_authors_mistake<P: Place
     server.until_no_attempt_is_left().await;
 }
 
+pub(super) async fn artifacts_and_caches_outlive_their_actions<P: Place>(server: Server<P>) {
+    let flow = r#"
+stages:
+  - name: make
+    image: busybox
+    cache: [{name: here, paths: [kept]}, {name: home, key-files: [README], paths: [/tmp/containerops-suite/home]}]
+    artifacts: [{name: bin, paths: [out]}]
+    run: |
+      cat kept/lines /tmp/containerops-suite/home/lines 2>/dev/null || true
+      mkdir -p kept out/deep /tmp/containerops-suite/home
+      echo here >> kept/lines; echo home > /tmp/containerops-suite/home/lines
+      head -c 5000000 /dev/urandom > out/deep/large; chmod 750 out/deep/large; ln -s deep/large out/link
+      sha256sum out/deep/large > out/sum
+  - name: take
+    image: busybox
+    run: "test ! -e out; cd got; sha256sum -c out/sum; stat -c %a out/deep/large; readlink out/link; rm -rf /tmp/containerops-suite"
+    artifacts: {from: make, to: got}
+"#;
+    let story = server.end(server.push(flow).await).await;
+    assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Success), "{}", story.told());
+    let took = server.text(&story, "take/take/take").await;
+    assert!(took.ends_with("out/deep/large: OK\n750\ndeep/large\n"), "{took}");
+    let made = server.text(&story, "make/make/make").await;
+    assert!(made.contains("cache here: missed") && made.contains("cache home: missed"), "{made}");
+    assert!(made.contains("artifact bin: 3 files, 5 MB"), "{made}");
+    let again = server.end(server.push(flow).await).await;
+    assert_eq!(again.run.state.0.conclusion(), Some(Conclusion::Success), "{}", again.told());
+    let made = server.text(&again, "make/make/make").await;
+    for words in
+        ["cache here: hit by its key of branch main", "cache home: hit by its key of branch main", "here\nhome\n"]
+    {
+        assert!(made.contains(words), "{words} in {made}");
+    }
+    assert!(made.contains("cache home: it is the one of this key already"), "{made}");
+}
+
 /// A component as the original's were written: it takes `CO_DATA` apart, tells by HTTP what it does, and says in its
 /// output how it went.
 const COMPONENT: &str = r#"#!/bin/sh

@@ -190,3 +190,26 @@ stages:
     let told = flow::habits(without.as_bytes());
     assert!(told.iter().any(|(_, told)| told.message.starts_with("this job has no `timeout`")), "{told:?}");
 }
+
+#[test]
+fn a_service_of_the_original_is_written_out_as_one() {
+    let text = "\
+uri: acme/shop/ci
+stages:
+  - {type: start, name: start}
+  - type: normal
+    name: test
+    actions:
+      - name: test
+        jobs:
+          - {type: service, endpoint: \"db:1\", name: db, outputs: [], environments: [{CO_PORT: 5432}], timeout: \"\"}
+          - {type: component, endpoint: \"go:1\", name: test, environments: [{A: b}]}
+";
+    let repository = super::repository();
+    let read =
+        |text: &str| flow::read("ci.yml", &repository, text.as_bytes()).map_err(|wrong| flow::render("ci.yml", &wrong));
+    let plan = plan_for(&read(text).expect("a flow"), push("main"));
+    assert_eq!(plan.stages[1].actions[0].services[0].job.environments["CO_PORT"], "5432");
+    let again = plan_for(&read(&flow::full_form(&plan)).expect("a flow"), push("main"));
+    assert_eq!(again, plan);
+}

@@ -4,7 +4,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use containerops::{
     forge::{Forge, ForgeError, Wanted, git::Git, mirror::Mirrors},
-    model::{Conclusion, Context, Event, Progress, Report},
+    model::{CheckoutOptions, Conclusion, Context, Event, Progress, Report},
 };
 
 use super::{Scene, pushed};
@@ -33,7 +33,10 @@ async fn a_repository_may_belong_to_another_user() {
     let source = scene.forge.source(&event).await.expect("it is there");
     let mirrors = Mirrors::new(scene.directory.path().join("mirrors"));
     let into = scene.directory.path().join("snapshot");
-    mirrors.snapshot(&event.repository, &event.sha, &source, &into).await.expect("it can be fetched");
+    mirrors
+        .snapshot(&event.repository, &event.sha, &source, &CheckoutOptions::default(), &into)
+        .await
+        .expect("it can be fetched");
 }
 
 /// Tells the forge a state of one context.

@@ -78,6 +78,7 @@ impl Agents {
             artifact_limit: 1 << 30,
             caches: Vec::new(),
             cache_limit: 1 << 30,
+            strict: false,
         };
         self.state.work.lock().expect("no test panics with it").insert(token.to_owned(), work);
     }

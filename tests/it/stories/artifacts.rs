@@ -6,8 +6,11 @@ use containerops::agent::{
     bundle::{Bundle, Entry, EntryKind, Part},
     protocol::NewArtifact,
 };
+use containerops::model::{FlowChoice, What, Wish};
+use futures::StreamExt as _;
 use insta::assert_snapshot;
 use reqwest::{Method, StatusCode, header};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::{agent::Agent, app::Tester};
 
@@ -162,4 +165,172 @@ async fn an_artifact_that_cannot_be_kept_is_no_success() {
         "{log}"
     );
     assert_snapshot!(t.check(&sha, "containerops/ci/push/test/test").title, @"failure: not kept: artifact test could not be kept: it has more than 1000000 bytes, which is the most");
+}
+
+/// A connection to the server that breaks in the middle of a part.
+async fn puts_a_half(t: &Tester, agent: &Agent<'_>, digest: &str, data: &[u8]) {
+    let call = agent.call(Method::PUT, &format!("blobs/{digest}")).build().expect("a call");
+    let session = call.headers()["authorization"].to_str().expect("text").to_owned();
+    let address = t.url().trim_start_matches("http://").to_owned();
+    let mut connection = tokio::net::TcpStream::connect(&address).await.expect("the server listens");
+    let head = format!(
+        "PUT /agent/v1/blobs/{digest} HTTP/1.1\r\nHost: x\r\nAuthorization: {session}\r\nContent-Length: {}\r\n\r\n",
+        data.len()
+    );
+    connection.write_all(head.as_bytes()).await.expect("it is sent");
+    connection.write_all(&data[..data.len() / 2]).await.expect("a half is sent");
+    connection.shutdown().await.expect("and no more");
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).await.expect("the server ends it, too");
+    assert!(!answer.starts_with(b"HTTP/1.1 204"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn a_part_that_was_cut_off_is_none_until_it_comes_whole() {
+    let t = Tester::start().await;
+    t.push("main", FLOW).await;
+    let build = t.claims("build").await;
+    let (artifact, data) = bundle("out/tool", &"0123456789".repeat(1000));
+    let digest = artifact.bundle.parts[0].digest.clone();
+    for _ in 0..10 {
+        puts_a_half(&t, &build, &digest, &data).await;
+    }
+    assert_eq!(says(&build, &artifact).await, StatusCode::BAD_REQUEST, "a half is no part");
+    assert!(page(&t, PAGE).await.contains("404") || !page(&t, PAGE).await.contains("out/tool"));
+    assert_eq!(puts(&build, &digest, &data).await, StatusCode::NO_CONTENT);
+    assert_eq!(says(&build, &artifact).await, StatusCode::NO_CONTENT);
+    build.exits(0).await;
+    let user = t.claims("use").await;
+    assert_eq!(fetches(&user, &digest).await, (StatusCode::OK, data));
+    t.read_writes();
+}
+
+/// Between agent and server: each of the first connections breaks after so many bytes in either direction.
+async fn a_bad_line(t: &Tester, breaks: usize, after: u64) -> String {
+    let server = t.url().trim_start_matches("http://").to_owned();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback is there");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    tokio::spawn(async move {
+        let mut left = breaks;
+        while let Ok((agent, _)) = listener.accept().await {
+            let most = if left > 0 { after } else { u64::MAX };
+            left = left.saturating_sub(1);
+            let server = tokio::net::TcpStream::connect(&server).await.expect("the server listens");
+            tokio::spawn(async move {
+                let ((from_agent, mut to_agent), (from_server, mut to_server)) =
+                    (agent.into_split(), server.into_split());
+                let (mut up, mut down) = (from_agent.take(most), from_server.take(most));
+                tokio::select! {
+                    _ = tokio::io::copy(&mut up, &mut to_server) => {}
+                    _ = tokio::io::copy(&mut down, &mut to_agent) => {}
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn artifacts_come_through_a_line_that_breaks_in_the_middle_of_parts() {
+    let t = Tester::start().await;
+    let flow = "stages:
+  - name: build
+    image: i:1
+    run: head -c 9000000 /dev/urandom > large && sha256sum large > sum
+    artifacts: {paths: [large, sum]}
+  - {name: use, image: i:1, run: sha256sum -c sum, artifacts: {from: build}}
+";
+    t.push("main", flow).await;
+    for (action, says) in [("build.build", "artifact build: 2 files, 9 MB"), ("use.use", "large: OK")] {
+        let url = a_bad_line(&t, 6, 1_500_000).await;
+        let (code, log) = super::caches::agent_runs_at(&t, action, 0, &url).await;
+        assert!(code == Some(0) && log.contains(says), "{log}");
+    }
+    t.read_writes();
+}
+
+#[tokio::test]
+async fn a_job_has_no_more_than_a_few_uploads_at_once() {
+    let t = Tester::start().await;
+    t.push("main", FLOW).await;
+    let build = t.claims("build").await;
+    let (artifact, data) = bundle("out/tool", "0123456789");
+    let digest = &artifact.bundle.parts[0].digest;
+    // bodies that never end
+    let endless = || {
+        let body = futures::stream::once(async { Ok::<_, std::io::Error>(vec![0_u8; 10]) });
+        let body = reqwest::Body::wrap_stream(body.chain(futures::stream::pending()));
+        tokio::spawn(build.call(Method::PUT, &format!("blobs/{digest}")).body(body).send())
+    };
+    let mut held = vec![endless()];
+    let crowded = async {
+        while puts(&build, digest, &data).await != StatusCode::TOO_MANY_REQUESTS {
+            held.push(endless());
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), crowded).await.expect("another one is told to ask again");
+    held.iter().for_each(tokio::task::JoinHandle::abort);
+    let free = async {
+        while puts(&build, digest, &data).await != StatusCode::NO_CONTENT {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), free).await.expect("those that are gone take no room");
+    t.read_writes();
+}
+
+#[tokio::test]
+async fn the_api_lists_artifacts_with_their_digests_and_gives_their_bytes() {
+    let t = Tester::start().await;
+    t.push("main", FLOW).await;
+    let build = t.claims("build").await;
+    let (artifact, data) = bundle("out/tool", "0123456789");
+    puts(&build, &artifact.bundle.parts[0].digest, &data).await;
+    says(&build, &artifact).await;
+    let base = format!("{}/api/v1/jobs/{}/artifacts", t.url(), build.work.job);
+    build.exits(0).await;
+    let json = async |url: &str| {
+        let answer = t.http.get(url).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK, "{url}");
+        answer.json::<serde_json::Value>().await.expect("JSON")
+    };
+    let list = json(&base).await;
+    assert_eq!(list["artifacts"][0]["digest"], artifact.bundle.digest());
+    assert_eq!((&list["artifacts"][0]["name"], &list["artifacts"][0]["files"]), (&"bin".into(), &1.into()));
+    let one = json(&format!("{base}/bin")).await;
+    assert_eq!(
+        one["entries"],
+        serde_json::json!([{"path": "out/tool", "kind": "file", "size": 10, "mode": 420, "at": 512}])
+    );
+    let file = t.http.get(format!("{base}/bin?file=out%2Ftool")).send().await.expect("an answer");
+    assert_eq!(file.text().await.expect("text"), "0123456789");
+    let tar = t.http.get(format!("{base}/bin?as=tar")).send().await.expect("an answer").bytes().await.expect("bytes");
+    assert_eq!(tar.to_vec(), zstd::decode_all(data.as_slice()).expect("the part"));
+    for missing in ["none", "bin?file=none", "bin?file=..%2F..%2Fetc%2Fpasswd"] {
+        let answer = t.http.get(format!("{base}/{missing}")).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{missing}");
+    }
+    t.read_writes();
+}
+
+#[tokio::test]
+async fn what_a_re_run_does_not_run_again_left_its_artifacts_for_it() {
+    let t = Tester::start().await;
+    t.push("main", FLOW).await;
+    let build = t.claims("build").await;
+    let (artifact, data) = bundle("out/tool", "0123456789");
+    let digest = artifact.bundle.parts[0].digest.clone();
+    puts(&build, &digest, &data).await;
+    says(&build, &artifact).await;
+    build.exits(0).await;
+    t.run_the_job("use", 1).await;
+    let wish = Wish { what: What::Failed, flow: FlowChoice::Same, by: "Ada".to_owned() };
+    t.app().engine.rerun(t.newest_run().await.id, &wish).await.expect("it can be run again");
+    t.settle().await;
+    let user = t.claims("use").await;
+    assert_eq!(user.work.downloads[0].bundle, artifact.bundle);
+    assert_eq!(fetches(&user, &digest).await, (StatusCode::OK, data));
+    user.exits(0).await;
+    assert!(page(&t, &PAGE.replace("/1/", "/2/")).await.contains("out/tool"), "they are shown with the new run, too");
+    t.read_writes();
 }

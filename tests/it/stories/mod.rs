@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod caches;
+mod checkouts;
 mod comments;
 mod component_events;
 mod conditions;

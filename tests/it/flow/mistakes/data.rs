@@ -272,45 +272,44 @@ error: a cache is a map of keys and values; this is a text
 10 |       - text
    |         ^^^^
 
-error: `ref` is not supported yet
-   --> cache.yml:11:16
+error: `a..b` is no branch, tag or commit
+   --> cache.yml:11:21
    |
-11 |     checkout: {ref: head, depth: 5, submodules: true, lfs: true, deep: 1}
-   |                ^^^
-   = hint: remove it
+11 |     checkout: {ref: "a..b", depth: -1, submodules: all, lfs: maybe, deep: 1}
+   |                     ^^^^^^
+   = hint: `head` is a pull request's head; or name a branch, a tag or a whole sha
 
-error: `depth` is not supported yet
-   --> cache.yml:11:27
+error: `-1` is no depth: 0 to 100000
+   --> cache.yml:11:36
    |
-11 |     checkout: {ref: head, depth: 5, submodules: true, lfs: true, deep: 1}
-   |                           ^^^^^
-   = hint: remove it
+11 |     checkout: {ref: "a..b", depth: -1, submodules: all, lfs: maybe, deep: 1}
+   |                                    ^^
+   = hint: a number of commits; `0` means all of the history, with tags
 
-error: `submodules` is not supported yet
-   --> cache.yml:11:37
+error: `submodules` is true or false or recursive; `all` is none of them
+   --> cache.yml:11:52
    |
-11 |     checkout: {ref: head, depth: 5, submodules: true, lfs: true, deep: 1}
-   |                                     ^^^^^^^^^^
-   = hint: remove it
+11 |     checkout: {ref: "a..b", depth: -1, submodules: all, lfs: maybe, deep: 1}
+   |                                                    ^^^
 
-error: `lfs` is not supported yet
-   --> cache.yml:11:55
+error: `lfs` is true or false; `maybe` is none of them
+   --> cache.yml:11:62
    |
-11 |     checkout: {ref: head, depth: 5, submodules: true, lfs: true, deep: 1}
-   |                                                       ^^^
-   = hint: remove it
+11 |     checkout: {ref: "a..b", depth: -1, submodules: all, lfs: maybe, deep: 1}
+   |                                                              ^^^^^
 
 error: unknown key `deep` in `checkout`
-   --> cache.yml:11:66
+   --> cache.yml:11:69
    |
-11 |     checkout: {ref: head, depth: 5, submodules: true, lfs: true, deep: 1}
-   |                                                                  ^^^^
+11 |     checkout: {ref: "a..b", depth: -1, submodules: all, lfs: maybe, deep: 1}
+   |                                                                     ^^^^
 
-error: `checkout` is true or false; `maybe` is neither
+error: `checkout` is true, false or a map; `maybe` is none of them
    --> cache.yml:12:53
    |
 12 |   - {name: more, image: busybox, run: ls, checkout: maybe}
    |                                                     ^^^^^
+   = hint: for example `checkout: {depth: 0}`
 
 error: a cache is a map of keys and values; this is a text
    --> cache.yml:13:50
