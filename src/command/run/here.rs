@@ -62,7 +62,7 @@ impl Here {
         let (files, flows) = flow_files(asked, &name)?;
         let kind = fitting(asked.event.kind(&name, &branch), &flows);
         let event = Event { base_sha: base, ..event(repository(name, &bare), kind, sha, "The files as they are") };
-        Ok(Self { event, files, bare, tree: top })
+        Ok(Self { event, files, bare, tree: PathBuf::from(top) })
     }
 
     /// A flow's text, and no files at all.
