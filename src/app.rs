@@ -99,7 +99,7 @@ impl App {
         let engine = Engine::new(Parts {
             blobs: Blobs::open(&settings.blob_url).context("opening the place for logs and snapshots")?,
             mirrors: Mirrors::new(settings.data.join("mirrors")),
-            registry: Registry::new(settings.insecure_registries.clone())?,
+            registry: Registry::new(settings.insecure_registries.clone()),
             deploys: deploys(settings).await?,
             key: key(&settings.secret_key_file)?,
             store: store.clone(),
@@ -267,7 +267,7 @@ async fn deploys(settings: &Settings) -> Result<Deploys> {
     for allowed in &settings.kubectl_namespaces {
         tracing::info!(%allowed, "kubectl jobs may change a namespace");
     }
-    Ok(Deploys::new(cluster, settings.kubectl_namespaces.clone(), settings.kubectl_private_urls.clone())?)
+    Ok(Deploys::new(cluster, settings.kubectl_namespaces.clone(), settings.kubectl_private_urls.clone()))
 }
 
 fn kubernetes(settings: &Settings) -> KubernetesSettings {

@@ -16,6 +16,8 @@ pub mod model;
 #[cfg(feature = "server")]
 pub mod blob;
 #[cfg(feature = "server")]
+pub mod client;
+#[cfg(feature = "server")]
 pub mod command;
 #[cfg(feature = "server")]
 pub mod engine;

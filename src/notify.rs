@@ -82,7 +82,7 @@ impl Notifier {
     /// # Errors
     /// If a setting is none that can be used.
     pub fn new(store: Store, clock: Clock, settings: Settings) -> anyhow::Result<Self> {
-        Ok(Self { store, clock, mailer: Mailer::new(&settings)?, webhooks: Webhooks::new(settings)? })
+        Ok(Self { store, clock, mailer: Mailer::new(&settings)?, webhooks: Webhooks::new(settings) })
     }
 
     /// Claims what is due, at most so many. Each is to be [sent](Self::send), at its own pace.

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::{LIMIT, Settings, Trouble, name_of, seconds};
 use crate::{
+    client::LateClient,
     model::Time,
     reach::{self, is_listed, refusal},
     store::NoticeRow,
@@ -20,36 +21,37 @@ use crate::{
 /// Posts notices.
 #[derive(Clone)]
 pub(super) struct Webhooks {
-    public: reqwest::Client,
+    public: Arc<LateClient>,
     /// For what the operator has listed.
-    listed: reqwest::Client,
+    listed: Arc<LateClient>,
     keys: Arc<[SecretSlice<u8>]>,
     prefixes: Arc<[String]>,
 }
 
 impl Webhooks {
-    pub(super) fn new(settings: Settings) -> anyhow::Result<Self> {
+    pub(super) fn new(settings: Settings) -> Self {
         let agent = concat!("containerops/", env!("CARGO_PKG_VERSION"));
         // a redirect could lead inside, and nobody who means to be told needs one
         let builder =
-            || reqwest::Client::builder().user_agent(agent).timeout(LIMIT).no_proxy().redirect(Policy::none());
-        Ok(Self {
-            public: reach::public_only(builder()).build()?,
-            listed: builder().build()?,
+            move || reqwest::Client::builder().user_agent(agent).timeout(LIMIT).no_proxy().redirect(Policy::none());
+        Self {
+            public: Arc::new(LateClient::new(move || reach::public_only(builder()))),
+            listed: Arc::new(LateClient::new(builder)),
             keys: settings.signing_keys.into(),
             prefixes: settings.private_urls.into(),
-        })
+        }
     }
 
     pub(super) async fn send(&self, notice: &NoticeRow, now: Time) -> Result<(), Trouble> {
         let url = Url::parse(&notice.address).map_err(|error| Trouble::Never(error.to_string()))?;
         let request = match is_listed(&url, &self.prefixes) {
-            true => self.listed.post(url),
+            true => self.listed.get(),
             false => match refusal(&url) {
                 Some(why) => return Err(Trouble::Never(why.to_owned())),
-                None => self.public.post(url),
+                None => self.public.get(),
             },
         };
+        let request = request.map_err(|error| unsent(&error))?.post(url);
         // nothing of the answer's body is read
         let answer = self.signed(request, notice, now).send().await.map_err(|error| unsent(&error))?;
         match answer.status() {

@@ -177,14 +177,20 @@ fn meant(what: &'static str, meant: u64, met: u64) -> Result<()> {
 }
 
 impl Store {
-    /// Opens the database of `sqlite:PATH`, makes it if it is not there, and brings its schema up to date.
+    /// Opens the database of `sqlite:PATH`, makes it if it is not there, and brings its schema up to date. One of
+    /// `sqlite-scratch:PATH` is not flushed to the disk: it is for what need not outlive the machine's crash.
     ///
     /// # Errors
     /// [`StoreError`], if the URL is unknown, the file cannot be opened, or it is of a newer release.
     pub async fn open(url: &str) -> Result<Self> {
-        let path = url.strip_prefix("sqlite:").ok_or_else(|| StoreError::UnknownDatabase(scheme(url)))?;
+        let (path, flushes) = match (url.strip_prefix("sqlite:"), url.strip_prefix(SCRATCH)) {
+            // with NORMAL a commit is not on the disk when we answer
+            (Some(path), _) => (path, SqliteSynchronous::Full),
+            (None, Some(path)) => (path, SqliteSynchronous::Off),
+            (None, None) => return Err(StoreError::UnknownDatabase(scheme(url))),
+        };
         let bell = Bell::new();
-        let db = open_sqlite(Path::new(path.trim_start_matches("//"))).await?;
+        let db = open_sqlite(Path::new(path.trim_start_matches("//")), flushes).await?;
         let inbox = Inbox::open(&db, bell.clone());
         Ok(Self { db, inbox, bell })
     }
@@ -269,6 +275,9 @@ impl Tx {
     }
 }
 
+/// How the URL of a database begins that is not flushed to the disk.
+const SCRATCH: &str = "sqlite-scratch:";
+
 /// What stands before the colon, which is all of a database URL that a message may show: the rest may be a password.
 fn scheme(url: &str) -> String {
     url.split_once(':').map_or("(no scheme)", |(scheme, _)| scheme).chars().take(20).collect()
@@ -283,13 +292,12 @@ async fn forget_leases(options: &SqliteConnectOptions) -> Result<()> {
     Ok(alone.close().await?)
 }
 
-async fn open_sqlite(path: &Path) -> Result<Db> {
+async fn open_sqlite(path: &Path, flushes: SqliteSynchronous) -> Result<Db> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        // with NORMAL a commit is not on the disk when we answer
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(flushes)
         .foreign_keys(true)
         .busy_timeout(SQLITE_BUSY);
     let one = || SqlitePoolOptions::new().max_connections(1);

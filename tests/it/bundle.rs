@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, Permissions},
-    io::Cursor,
+    io::{Cursor, Read},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -12,7 +12,7 @@ use containerops::agent::bundle::{
     Bundle, Entry, EntryKind, PART_LENGTH,
     find::{below, matching},
     pack::{PackError, Packer},
-    unpack::{Links, UnpackError, unpack},
+    unpack::{Links, UnpackError, unpack, unpack_at_most},
 };
 use tar::{Builder, EntryType, Header};
 
@@ -176,4 +176,46 @@ fn a_part_that_is_another_or_a_bomb_does_not_open() {
     let part = containerops::agent::bundle::Part::of(&bomb);
     assert!(part.open(&bomb).is_err(), "it has more than a part may");
     assert!(part.open(&bomb[1..]).is_err(), "it is another");
+}
+
+#[test]
+fn names_and_links_may_be_as_long_as_paths_and_no_longer() {
+    let deep = format!("{}name", "directory/".repeat(40));
+    let from = folder(&[(deep.as_str(), "deep")]);
+    symlink(&deep, from.path().join("link")).expect("a link");
+    let (_, _, tar) = packed(from.path(), 1 << 30).expect("it is packed");
+    let to = tempfile::tempdir().expect("a directory");
+    unpack(Cursor::new(&tar), Links::Inside, into(to.path())).expect("it is unpacked");
+    assert_eq!(fs::read(to.path().join("link")).expect("a file"), b"deep");
+    // a name of a gigabyte, which packs to nothing
+    for kind in [EntryType::GNULongName, EntryType::GNULongLink] {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(1 << 30);
+        header.set_path("././@LongLink").expect("a name");
+        header.set_cksum();
+        let endless = Cursor::new(header.as_bytes().to_vec()).chain(std::io::repeat(b'x'));
+        let unpacked = unpack(endless, Links::Any, into(to.path()));
+        assert!(matches!(unpacked, Err(UnpackError::Hostile(_))), "{unpacked:?}");
+    }
+    let pax = unpack(Cursor::new(tar_of(EntryType::XHeader, "0/x", "")), Links::Any, into(to.path()));
+    assert!(matches!(pax, Err(UnpackError::Hostile(_))), "{pax:?}");
+}
+
+#[test]
+fn a_bundle_has_no_more_entries_than_it_may() {
+    let entry = tar_of(EntryType::Directory, "0/same", "");
+    let header = Cursor::new(entry[..512].to_vec());
+    /// The same header again and again.
+    struct Again(Cursor<Vec<u8>>);
+    impl Read for Again {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            if self.0.position() == 512 {
+                self.0.set_position(0);
+            }
+            self.0.read(buffer)
+        }
+    }
+    let unpacked = unpack_at_most(1000, Again(header), Links::Any, |_| None);
+    assert!(matches!(&unpacked, Err(UnpackError::Hostile(words)) if words == "more than 1000 files"), "{unpacked:?}");
 }

@@ -1,7 +1,7 @@
 //! Imports point one way: read from the sources themselves.
 //!
 //! ```text
-//! main → command → app → { web, engine, report, notify } → { forge, executor, store, blob, flow, reach, agent } → model
+//! main → command → app → { web, engine, report, notify } → { forge, executor, store, blob, flow, reach, agent } → { model, client }
 //! bin/containerops-agent → agent → model
 //! ```
 //! Siblings do not import each other, but for: the engine uses flow; web uses the engine, because a request that changes
@@ -15,18 +15,22 @@ use std::{
 };
 
 /// What each part may import besides itself: parts, or modules of a part.
-const MAY_IMPORT: [(&str, &[&str]); 17] = [
+const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("model", &[]),
     ("flow", &["model"]),
     ("forge", &["model"]),
-    ("executor", &["model", "agent::protocol", "agent::chunk"]),
+    ("client", &[]),
+    ("executor", &["model", "client", "agent::protocol", "agent::chunk"]),
     ("store", &["model", "agent::protocol", "agent::chunk"]),
     ("blob", &["model"]),
     ("agent", &["model"]),
     ("reach", &["model"]),
-    ("engine", &["model", "flow", "forge", "executor", "store", "blob", "reach", "agent::protocol", "agent::chunk"]),
+    (
+        "engine",
+        &["model", "flow", "forge", "executor", "store", "blob", "client", "reach", "agent::protocol", "agent::chunk"],
+    ),
     ("report", &["model", "forge", "store"]),
-    ("notify", &["model", "store", "reach"]),
+    ("notify", &["model", "store", "client", "reach"]),
     ("web", &["model", "flow", "forge", "executor", "store", "blob", "engine", "agent::protocol", "agent::chunk"]),
     ("settings", &["model"]),
     (

@@ -4,10 +4,15 @@
 //! symbolic links, and no other kind. Permissions and times are kept, but for bits that lend a user's rights.
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
+    ffi::OsString,
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::{
+        ffi::OsStringExt,
+        fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    },
     path::{Component, Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -55,22 +60,75 @@ pub fn unpack(
     links: Links,
     root: impl Fn(&Path) -> Option<(PathBuf, usize)>,
 ) -> Result<Unpacked, UnpackError> {
+    unpack_at_most(ENTRIES_MAX, tar, links, root)
+}
+
+/// The same, of a tar that has no more than so many entries.
+///
+/// # Errors
+/// [`UnpackError`]; what came before is there then.
+pub fn unpack_at_most(
+    most: u64,
+    tar: impl Read,
+    links: Links,
+    root: impl Fn(&Path) -> Option<(PathBuf, usize)>,
+) -> Result<Unpacked, UnpackError> {
     let mut place = Place { links, safe: HashSet::new(), late: Vec::new() };
     let mut unpacked = Unpacked::default();
     let mut archive = Archive::new(tar);
-    for entry in archive.entries()? {
-        let entry = entry?;
-        unpacked.entries += 1;
-        if unpacked.entries > ENTRIES_MAX {
-            return Err(UnpackError::Hostile(format!("more than {ENTRIES_MAX} files")));
+    let mut long = Long::default();
+    // raw: of a name that is too long for its header the library would keep as much as it claims to have
+    for entry in archive.entries()?.raw(true) {
+        let mut entry = entry?;
+        if long.takes(&mut entry)? {
+            continue;
         }
-        let name = entry.path()?.into_owned();
+        unpacked.entries += 1;
+        if unpacked.entries > most {
+            return Err(UnpackError::Hostile(format!("more than {most} files")));
+        }
+        let Long { name, link } = std::mem::take(&mut long);
+        let name = name.map_or_else(|| entry.path().map(Cow::into_owned), Ok)?;
         check(&name)?;
         let Some((root, skip)) = root(&name) else { continue };
-        unpacked.bytes += place.put(entry, &root, &name, skip)?;
+        unpacked.bytes += place.put(entry, link, (&root, skip), &name)?;
     }
     place.finish()?;
     Ok(unpacked)
+}
+
+/// A path on Linux has no more bytes.
+const PATH_MAX: u64 = 4096;
+
+/// The name and the link of the next entry, if they are too long for its header: entries of their own, before it.
+#[derive(Debug, Default)]
+struct Long {
+    name: Option<PathBuf>,
+    link: Option<PathBuf>,
+}
+
+impl Long {
+    /// Whether this is such an entry.
+    fn takes(&mut self, entry: &mut tar::Entry<'_, impl Read>) -> Result<bool, UnpackError> {
+        let kind = entry.header().entry_type();
+        let text = if kind == EntryType::GNULongName {
+            &mut self.name
+        } else if kind == EntryType::GNULongLink {
+            &mut self.link
+        } else {
+            return Ok(false);
+        };
+        let mut bytes = Vec::new();
+        entry.take(PATH_MAX + 1).read_to_end(&mut bytes)?;
+        while bytes.last() == Some(&0) {
+            bytes.pop();
+        }
+        if bytes.len() as u64 > PATH_MAX {
+            return Err(UnpackError::Hostile("a name that is longer than any path".to_owned()));
+        }
+        *text = Some(PathBuf::from(OsString::from_vec(bytes)));
+        Ok(true)
+    }
 }
 
 fn check(name: &Path) -> Result<(), UnpackError> {
@@ -94,9 +152,9 @@ impl Place {
     fn put<R: Read>(
         &mut self,
         mut entry: tar::Entry<'_, R>,
-        root: &Path,
+        long_link: Option<PathBuf>,
+        (root, skip): (&Path, usize),
         name: &Path,
-        skip: usize,
     ) -> Result<u64, UnpackError> {
         let inner: PathBuf = name.components().skip(skip).collect();
         let path = if inner.as_os_str().is_empty() { root.to_owned() } else { root.join(&inner) };
@@ -111,7 +169,10 @@ impl Place {
             write(&mut entry, &path, mode, time).map_err(|error| at(&path, &error).into())
         } else if kind == EntryType::Symlink {
             self.parent(root, &inner, name)?;
-            let to = entry.link_name()?.ok_or_else(|| hostile(name))?;
+            let to = match long_link {
+                Some(to) => to,
+                None => entry.link_name()?.ok_or_else(|| hostile(name))?.into_owned(),
+            };
             if self.links == Links::Inside && !stays(&inner, &to) {
                 return Err(UnpackError::Hostile(format!("{}, a link to {}", name.display(), to.display())));
             }

@@ -44,18 +44,25 @@ impl Here {
     /// Makes a commit of the files below `tree`, in a repository of its own below `data`: what is here is not touched.
     pub(super) async fn of(tree: &Path, asked: &Asked<'_>, data: &Path) -> Result<Self> {
         let name = local::repository_name(tree).map_or_else(|| "local/repository".parse(), Ok)?;
-        let top = git_text(GitCommand::new("rev-parse").arg("--show-toplevel")).await;
-        let top = PathBuf::from(top.context("this is no Git repository: go to one, or make one with `git init`")?);
-        let objects =
-            git_text(GitCommand::new("rev-parse").arg("--path-format=absolute").args(["--git-path", "objects"]));
         let bare = data.join("here.git");
-        let (sha, base) = commit(&top, &bare, Some(Path::new(&objects.await?))).await?;
-        let branch = git_text(GitCommand::new("branch").arg("--show-current")).await.unwrap_or_default();
-        let branch = if branch.is_empty() { "main".to_owned() } else { branch };
+        let places = ["--path-format=absolute", "--show-toplevel", "--git-path", "objects"];
+        // at once: starting each of them takes longer than what it does
+        let (places, head, branch, made) = tokio::join!(
+            git_text(GitCommand::new("rev-parse").args(places)),
+            git_text(GitCommand::new("rev-parse").args(["--verify", "--quiet", "HEAD"])),
+            git_text(GitCommand::new("branch").arg("--show-current")),
+            make(&bare),
+        );
+        made?;
+        let places = places.context("this is no Git repository: go to one, or make one with `git init`")?;
+        let (top, objects) = places.split_once('\n').context("git did not say where its objects are")?;
+        borrow(&bare, objects)?;
+        let (sha, base) = commit(Path::new(top), &bare, head.ok()).await?;
+        let branch = branch.ok().filter(|branch| !branch.is_empty()).unwrap_or_else(|| "main".to_owned());
         let (files, flows) = flow_files(asked, &name)?;
         let kind = fitting(asked.event.kind(&name, &branch), &flows);
         let event = Event { base_sha: base, ..event(repository(name, &bare), kind, sha, "The files as they are") };
-        Ok(Self { event, files, bare, tree: top })
+        Ok(Self { event, files, bare, tree: PathBuf::from(top) })
     }
 
     /// A flow's text, and no files at all.
@@ -63,6 +70,7 @@ impl Here {
         let name: RepositoryName = "local/component".parse()?;
         let (empty, bare) = (data.join("empty"), data.join("here.git"));
         std::fs::create_dir_all(&empty).context("making a directory")?;
+        make(&bare).await?;
         let (sha, _) = commit(&empty, &bare, None).await?;
         let files = vec![component(flow, &name)?];
         let kind = EventKind::Push { branch: "main".to_owned() };
@@ -120,24 +128,24 @@ async fn git_text(command: GitCommand) -> Result<String> {
     Ok(String::from_utf8_lossy(&printed).trim().to_owned())
 }
 
-/// The files of a tree as a commit, without touching the repository's index, refs or objects: those are borrowed.
-async fn commit(top: &Path, bare: &Path, objects: Option<&Path>) -> Result<(Sha, Option<Sha>)> {
-    // no samples of hooks, and nothing that must outlive a crash
+/// A repository of our own, with no samples of hooks, and nothing that must outlive a crash.
+async fn make(bare: &Path) -> Result<()> {
     let init = GitCommand::new("init").args(["--quiet", "--bare", "--template=", "--initial-branch=main"]);
     git_text(init.arg(bare)).await?;
     let config = std::fs::OpenOptions::new().append(true).open(bare.join("config"));
-    config.and_then(|mut config| config.write_all(b"[core]\n\tfsync = none\n")).context("setting up a repository")?;
-    if let Some(objects) = objects {
-        let borrowed = format!("{}\n", objects.display());
-        std::fs::write(bare.join("objects/info/alternates"), borrowed).context("borrowing objects")?;
-    }
+    config.and_then(|mut config| config.write_all(b"[core]\n\tfsync = none\n")).context("setting up a repository")
+}
+
+/// Lets it have the objects of another.
+fn borrow(bare: &Path, objects: &str) -> Result<()> {
+    std::fs::write(bare.join("objects/info/alternates"), format!("{objects}\n")).context("borrowing objects")
+}
+
+/// The files of a tree as a commit on top of `head`, without touching the repository that they are of.
+async fn commit(top: &Path, bare: &Path, head: Option<String>) -> Result<(Sha, Option<Sha>)> {
     let within = |name: &str| GitCommand::new(name).git_dir(bare).work_tree(top);
     git_text(within("add").args(["--all", "--", "."])).await.context("reading the files")?;
     let tree = git_text(within("write-tree")).await?;
-    let head = match objects {
-        Some(_) => git_text(GitCommand::new("rev-parse").args(["--verify", "--quiet", "HEAD"])).await.ok(),
-        None => None,
-    };
     let parent = head.as_ref().map(|head| vec!["-p".to_owned(), head.clone()]).unwrap_or_default();
     let words = [vec![tree], parent, vec!["-m".to_owned(), "The files as they are".to_owned()]].concat();
     let sha = git_text(within("commit-tree").args(words)).await?;

@@ -60,7 +60,12 @@ impl Name {
         let inherited = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(name, _)| OURS.iter().any(|ours| name.starts_with(ours)));
-        let fixed = [own("DATA", data.to_string_lossy().into_owned()), own("EXECUTOR", self.as_str().to_owned())];
+        let fixed = [
+            own("DATA", data.to_string_lossy().into_owned()),
+            // it goes with its directory, and nobody reads it after a crash
+            own("DATABASE_URL", format!("sqlite-scratch:{}", data.join("containerops.db").display())),
+            own("EXECUTOR", self.as_str().to_owned()),
+        ];
         Ok(Settings::read(inherited.chain(fixed), None)?)
     }
 }

@@ -10,7 +10,10 @@ use super::{
     Trouble,
     manifest::{BYTES_MAX, File},
 };
-use crate::reach::{self, is_listed, refusal};
+use crate::{
+    client::LateClient,
+    reach::{self, is_listed, refusal},
+};
 
 /// All of it: names, connections, redirects, bytes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -19,48 +22,36 @@ const REDIRECTS: usize = 5;
 
 /// Reads manifests from addresses.
 pub(super) struct Addresses {
-    http: reqwest::Client,
+    http: LateClient,
     /// For what the administrator has listed.
-    listed: reqwest::Client,
+    listed: LateClient,
     prefixes: Arc<Vec<String>>,
 }
 
 impl Addresses {
-    pub(super) fn new(prefixes: Vec<String>) -> reqwest::Result<Self> {
+    pub(super) fn new(prefixes: Vec<String>) -> Self {
         let prefixes = Arc::new(prefixes);
         let agent = concat!("containerops/", env!("CARGO_PKG_VERSION"));
-        let builder = || reqwest::Client::builder().user_agent(agent).timeout(LIMIT).no_proxy();
-        let public = reach::public_only(builder()).redirect(Policy::custom(|attempt| {
-            if attempt.previous().len() > REDIRECTS {
-                return attempt.error("too many redirects");
-            }
-            match refusal(attempt.url()) {
-                Some(why) => attempt.error(why),
-                None => attempt.follow(),
-            }
-        }));
+        let builder = move || reqwest::Client::builder().user_agent(agent).timeout(LIMIT).no_proxy();
         let known = Arc::clone(&prefixes);
-        let listed = builder().redirect(Policy::custom(move |attempt| {
-            let is_listed = is_listed(attempt.url(), &known);
-            match attempt.previous().len() {
-                ..=REDIRECTS if is_listed => attempt.follow(),
-                ..=REDIRECTS => attempt.error("it redirects to an address that is not listed"),
-                _ => attempt.error("too many redirects"),
-            }
-        }));
-        Ok(Self { http: public.build()?, listed: listed.build()?, prefixes })
+        Self {
+            http: LateClient::new(move || reach::public_only(builder()).redirect(public_redirects())),
+            listed: LateClient::new(move || builder().redirect(listed_redirects(Arc::clone(&known)))),
+            prefixes,
+        }
     }
 
     /// The one file at this address.
     pub(super) async fn read(&self, url: &str) -> Result<File, Trouble> {
         let parsed = Url::parse(url).map_err(|error| Trouble::Never(format!("{url}: {error}")))?;
         let client = match is_listed(&parsed, &self.prefixes) {
-            true => &self.listed,
+            true => self.listed.get(),
             false => match refusal(&parsed) {
                 Some(why) => return Err(Trouble::Never(format!("{url}: {why}"))),
-                None => &self.http,
+                None => self.http.get(),
             },
         };
+        let client = client.map_err(|error| unread(url, &error))?;
         let answer = client.get(parsed).send().await.map_err(|error| unread(url, &error))?;
         let status = answer.status();
         if !status.is_success() {
@@ -69,6 +60,25 @@ impl Addresses {
         }
         Ok(File { name: url.to_owned(), text: body(url, answer).await? })
     }
+}
+
+fn public_redirects() -> Policy {
+    Policy::custom(|attempt| match refusal(attempt.url()) {
+        _ if attempt.previous().len() > REDIRECTS => attempt.error("too many redirects"),
+        Some(why) => attempt.error(why),
+        None => attempt.follow(),
+    })
+}
+
+fn listed_redirects(prefixes: Arc<Vec<String>>) -> Policy {
+    Policy::custom(move |attempt| {
+        let is_listed = is_listed(attempt.url(), &prefixes);
+        match attempt.previous().len() {
+            ..=REDIRECTS if is_listed => attempt.follow(),
+            ..=REDIRECTS => attempt.error("it redirects to an address that is not listed"),
+            _ => attempt.error("too many redirects"),
+        }
+    })
 }
 
 async fn body(url: &str, mut answer: reqwest::Response) -> Result<Vec<u8>, Trouble> {

@@ -5,7 +5,7 @@
 
 mod transport;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use oci_client::{
     ParseError, Reference,
@@ -17,6 +17,7 @@ use oci_client::{
 use serde::{Deserialize, Serialize};
 
 use self::transport::{Body, Fault, Session};
+use crate::client::LateClient;
 
 /// The most time for all questions about one image.
 const PIN_MAX: Duration = Duration::from_secs(10);
@@ -24,7 +25,7 @@ const PIN_MAX: Duration = Duration::from_secs(10);
 /// Asks registries about images.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    http: reqwest::Client,
+    http: Arc<LateClient>,
     insecure: Vec<String>,
 }
 
@@ -93,13 +94,10 @@ struct Start {
 
 impl Registry {
     /// A client for all registries. Those in `insecure_registries` (`host` or `host:port`) are spoken to without TLS.
-    ///
-    /// # Errors
-    /// If TLS cannot be set up, such as on a machine without certificates.
-    pub fn new(insecure_registries: Vec<String>) -> Result<Self, reqwest::Error> {
+    pub fn new(insecure_registries: Vec<String>) -> Self {
         let agent = concat!("containerops/", env!("CARGO_PKG_VERSION"));
-        let http = reqwest::Client::builder().user_agent(agent).connect_timeout(PIN_MAX / 2).build()?;
-        Ok(Self { http, insecure: insecure_registries })
+        let make = move || reqwest::Client::builder().user_agent(agent).connect_timeout(PIN_MAX / 2);
+        Self { http: Arc::new(LateClient::new(make)), insecure: insecure_registries }
     }
 
     /// What `image` is now. Short names are Docker Hub's, as everywhere; no tag means `latest`; a digest stays.
@@ -112,7 +110,8 @@ impl Registry {
         if name.repository().contains(|c: char| c.is_ascii_uppercase()) {
             return Err(wrong("a repository's name is in lower case".to_owned()));
         }
-        let session = Session::new(&self.http, self.scheme(name.resolve_registry()), &name);
+        let http = self.http.get().map_err(|error| Fault::Away(format!("setting up TLS: {error}")).about(image))?;
+        let session = Session::new(http, self.scheme(name.resolve_registry()), &name);
         match tokio::time::timeout(PIN_MAX, ask(session, &name)).await {
             Ok(answer) => answer.map_err(|fault| fault.about(image)),
             Err(_) => Err(Fault::Away(format!("no answer within {} s", PIN_MAX.as_secs())).about(image)),
