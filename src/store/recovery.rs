@@ -112,16 +112,17 @@ impl Tx {
         )
     }
 
-    /// A delivery was asked for; if it does not come, it is asked for again at `due`.
+    /// A delivery is asked for, so many times by now; if it does not come, it is asked for again at `due`.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn recovery_asked(&mut self, recovery: &RecoveryRow, due: Time) -> Result<()> {
+    pub async fn recovery_asked(&mut self, recovery: &RecoveryRow, asks: i64, due: Time) -> Result<()> {
         let met = execute!(
             self,
-            "UPDATE recoveries SET asks = asks + 1, due = $3 WHERE forge = $1 AND delivery = $2",
+            "UPDATE recoveries SET asks = $3, due = $4 WHERE forge = $1 AND delivery = $2",
             recovery.forge,
             &recovery.delivery,
+            asks,
             due,
         )?;
         meant("a recovery is asked for", 1, met)

@@ -96,28 +96,30 @@ impl Engine {
         Ok(tx.due_recoveries(now, now.before(KEPT), ASKS_MOST, room.clamp(0, ASKS)).await?)
     }
 
-    /// Asks, and writes down that it did. If it dies between the two, it asks twice, and the delivery comes twice under
-    /// one id.
+    /// Writes down that it asks, and asks: what comes is known for what it is, whenever it comes. If it dies between the
+    /// two, it asks when the pause is over.
     async fn ask(&self, recovery: &RecoveryRow) -> Result<(), Trouble> {
         let Some(recall) = self.recall(recovery.forge) else { return Ok(()) };
         let repository = match recovery.hook_of.parse() {
             Ok(name) => self.store.read().await?.repository_named(recovery.forge, &name).await?,
             Err(_) => None,
         };
-        self.pay().await?;
+        let pause = ASK_PAUSE * 4_u32.saturating_pow(u32::try_from(recovery.asks).unwrap_or(0).min(4));
+        self.pay(recovery, recovery.asks + 1, self.now().after(pause)).await?;
         let answer = recall.deliver_again(repository.as_ref().map(|row| &row.facts.0), &recovery.attempt).await;
-        if !matches!(answer, Err(ForgeError::Limited { .. })) {
+        if let Err(ForgeError::Limited { .. }) = answer {
+            // it was not heard
             let mut tx = self.store.write().await?;
-            let pause = ASK_PAUSE * 4_u32.saturating_pow(u32::try_from(recovery.asks).unwrap_or(0).min(4));
-            tx.recovery_asked(recovery, self.now().after(pause)).await?;
+            tx.recovery_asked(recovery, recovery.asks, self.now()).await?;
             tx.commit().await?;
         }
         Ok(answer?)
     }
 
-    async fn pay(&self) -> Result<()> {
+    async fn pay(&self, recovery: &RecoveryRow, asks: i64, due: Time) -> Result<()> {
         let mut tx = self.store.write().await?;
         tx.spend(ACCOUNT, self.now()).await?;
+        tx.recovery_asked(recovery, asks, due).await?;
         Ok(tx.commit().await?)
     }
 }

@@ -141,8 +141,14 @@ fn of_the_forge(source: &Source, url: &Url) -> Option<Source> {
     };
     let is_shared = |pattern: &String| fast_glob::glob_match(pattern.to_ascii_lowercase(), name(&there));
     let may = name(&there) == name(&own) || shared.iter().any(is_shared);
-    let header = source.header.clone().filter(|_| may && !name(&there).split('/').any(|part| part == ".."));
+    let header = source.header.clone().filter(|_| may && is_plain(&name(&there)));
     Some(Source { header, ..at(&source.realm, there.to_string()) })
+}
+
+/// Whether a repository's path says what it names: nothing encoded, and no way up.
+fn is_plain(path: &str) -> bool {
+    let is_known = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    path.chars().all(is_known) && !path.split('/').any(|part| matches!(part, "" | "." | ".."))
 }
 
 /// Anywhere else: what everybody could fetch.
