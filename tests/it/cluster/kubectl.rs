@@ -1,5 +1,11 @@
 //! Manifests that the server applies itself, to a namespace of a real cluster, as a service account of that namespace.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{Router, http::StatusCode, response::Redirect, routing::get};
 use containerops::model::Conclusion;
 use k8s_openapi::api::{
     apps::v1::Deployment,
@@ -116,6 +122,44 @@ async fn what_rolls_out_is_a_success_and_what_does_not_is_rolled_back() {
     assert!(left.is_none(), "it was new");
     let secret = server.cluster.api::<Secret>().get("login").await.expect("it is there");
     assert_eq!(secret.metadata.managed_fields.unwrap_or_default()[0].manager.as_deref(), Some("containerops"));
+    server.until_nothing_is_left().await;
+}
+
+/// Serves a manifest at `/app.yaml`, and at `/moved.yaml` a redirect to it. The first answer is no answer.
+async fn manifests() -> String {
+    let times = Arc::new(AtomicUsize::new(0));
+    let app = get(async move || match times.fetch_add(1, Ordering::Relaxed) {
+        0 => Err(StatusCode::SERVICE_UNAVAILABLE),
+        _ => Ok("{apiVersion: v1, kind: ConfigMap, metadata: {name: from-afar}, data: {of: '@RELEASE@'}}\n"),
+    });
+    let router = Router::new()
+        .route("/manifests/app.yaml", app)
+        .route("/manifests/moved.yaml", get(async || Redirect::temporary("/manifests/app.yaml")))
+        .route("/manifests/away.yaml", get(async || Redirect::temporary("/secret")));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+    format!("http://{address}/manifests/")
+}
+
+#[tokio::test]
+async fn a_manifest_may_come_from_an_address_that_the_administrator_has_listed() {
+    let Some(mut server) = deploying("afar").await else { return };
+    let (url, namespace) = (manifests().await, server.cluster.namespace.clone());
+    let settings = "kubectl_namespaces = \"acme/shop=NAMESPACE\"\nkubectl_private_urls = \"URL\"\n";
+    server.set_up(&settings.replace("NAMESPACE", &namespace).replace("URL", &url)).await;
+    let flow =
+        |file: &str, more: &str| flow(&server, "busybox", more).replace("deploy/app.yaml", &format!("\"{url}{file}\""));
+    let story = server.end(server.push(&flow("moved.yaml", ", when: branch == \"main\"")).await).await;
+    let log = server.text(&story, "ship/ship/ship").await;
+    assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Success), "{}\n{log}", story.told());
+    let made = server.cluster.api::<ConfigMap>().get("from-afar").await.expect("it was applied");
+    assert_eq!(made.data.unwrap_or_default()["of"], "one");
+
+    let story = server.end(server.push(&flow("away.yaml", "")).await).await;
+    assert!(story.told().contains("it redirects to an address that is not listed"), "{}", story.told());
+    let story = server.end(server.push(&flow("app.yaml", ", when: branch == \"other\"")).await).await;
+    assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Skipped), "{}", story.told());
     server.until_nothing_is_left().await;
 }
 

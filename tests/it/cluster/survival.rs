@@ -42,10 +42,11 @@ impl Scene {
     }
 
     /// A job that writes a line about twice a second until it is over, and one after it, whose pod must be placed while
-    /// or after things are broken.
+    /// or after things are broken. Where pods come and go, a connection may hang: it is given up, and said to nobody.
     async fn push(&self) -> RunId {
         let url = self.counter.url();
-        let started = format!("wget -q -O /dev/null {url}/started-$CO_RUN_NUMBER-$CO_ACTION || echo not counted");
+        let started =
+            format!("timeout 20 wget -q -O /dev/null {url}/started-$CO_RUN_NUMBER-$CO_ACTION || echo not counted");
         let flow = format!(
             r#"
 stages:
@@ -55,7 +56,7 @@ stages:
     run: |
       {started}
       i=0
-      while heard=$(wget -q -O - {url}/{BEAT}$CO_RUN_NUMBER || true); [ "$heard" != over ]; do
+      while heard=$(timeout 5 wget -q -O - "{url}/{BEAT}$CO_RUN_NUMBER?line=$((i + 1))" 2> /dev/null || true); [ "$heard" != over ]; do
         if [ "$heard" = go ]; then i=$((i + 1)); echo line $i; fi
         sleep 0.4
       done

@@ -8,9 +8,10 @@ use std::{
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     routing::get,
 };
+use serde::Deserialize;
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -50,8 +51,8 @@ pub(crate) struct Cut {
 /// How the names of what goes on until it is over begin.
 pub(crate) const BEAT: &str = "beat-";
 
-/// Counts what pods do, on a port that no fault touches: whoever gets `/NAME` adds one to it, and hears `go`, or, once
-/// that is so, that it is `over`, which counts no more.
+/// Counts what pods do, on a port that no fault touches: whoever gets `/NAME` adds one to it. Whoever gets
+/// `/NAME?line=N` for the line that comes next hears `go`, or, once that is so, that it is `over`, and no more lines count.
 pub(crate) struct Counter {
     tally: Tally,
     address: SocketAddr,
@@ -153,13 +154,24 @@ fn total(counts: &BTreeMap<String, usize>, beginning: &str) -> usize {
     counts.iter().filter(|(name, _)| name.starts_with(beginning)).map(|(_, count)| count).sum()
 }
 
-async fn count(State(tally): State<Tally>, Path(name): Path<String>) -> &'static str {
-    let beats = name.starts_with(BEAT);
-    if beats && *tally.over.borrow() {
-        return "over";
-    }
-    tally.counts.send_modify(|counts| *counts.entry(name).or_default() += 1);
-    "go"
+#[derive(Deserialize)]
+struct Asked {
+    line: Option<usize>,
+}
+
+/// Who names a line may ask for it again: it is counted once, and an answer that was lost is given again.
+async fn count(State(tally): State<Tally>, Path(name): Path<String>, Query(asked): Query<Asked>) -> &'static str {
+    let (is_over, mut answer) = (*tally.over.borrow(), "go");
+    tally.counts.send_modify(|counts| {
+        let counted = counts.entry(name).or_default();
+        match asked.line {
+            None => *counted += 1,
+            Some(line) if line <= *counted => {}
+            Some(_) if is_over => answer = "over",
+            Some(line) => *counted = line,
+        }
+    });
+    answer
 }
 
 fn run(program: &str, words: &[&str]) {

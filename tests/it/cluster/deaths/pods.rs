@@ -29,7 +29,10 @@ async fn a_pod_that_is_torn_out_by_force_has_its_name() {
         pods.patch(&name, &PatchParams::default(), &release).await.expect("someone takes our finalizer");
         pods.delete(&name, &at_once).await.expect("someone deletes it by force");
     });
-    assert_eq!(said.await, "pod deleted: nothing is left of it on the executor");
+    // between the order and the end the pod may be seen once more
+    let told = ["nothing is left of it on the executor", "the pod was deleted, but not by ContainerOps"];
+    let said = said.await;
+    assert!(told.iter().any(|told| said == format!("pod deleted: {told}")), "{said}");
 }
 
 #[tokio::test]
