@@ -70,7 +70,8 @@ impl From<Error> for Fault {
         match error {
             Error::DockerResponseServerError { status_code, message } => match status_code {
                 404 => Self::Missing(message),
-                409 if message.contains("already in use") => Self::Exists,
+                // Podman says so with 500
+                409 | 500 if message.contains("already in use") => Self::Exists,
                 // it is being removed just now, or is paused
                 409 => Self::Failed(message),
                 400..500 => Self::Refused(message),
@@ -176,4 +177,26 @@ pub fn hosts() -> Vec<String> {
     let [docker, podman] = usual;
     let sockets = [Some(docker), of_user, Some(podman)].into_iter().flatten();
     sockets.filter(|path| Path::new(path).exists()).map(|path| format!("unix://{path}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_taken_is_known_by_the_words_of_both_engines() {
+        let taken = [
+            (409, "Conflict. The container name \"/co-1-job-0\" is already in use by container \"8860\"."),
+            (
+                500,
+                "container create: creating container storage: the container name \"co-1-job-0\" is already in use by 8860",
+            ),
+        ];
+        for (status_code, message) in taken {
+            let error = Error::DockerResponseServerError { status_code, message: message.to_owned() };
+            assert!(matches!(Fault::from(error), Fault::Exists), "{message}");
+        }
+        let other = Error::DockerResponseServerError { status_code: 500, message: "no space left".to_owned() };
+        assert!(matches!(Fault::from(other), Fault::Failed(_)));
+    }
 }
