@@ -3,13 +3,22 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::PathBuf};
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use secrecy::{SecretSlice, SecretString};
 
 use crate::model::{AllowedNamespace, AllowedTrigger};
 
+mod forges;
+mod people;
+mod place;
+mod values;
+
+pub use forges::GithubChoice;
+pub use people::SmtpChoice;
+pub use place::ExecutorChoice;
+use values::Values;
+
 /// Every name that is known.
-const NAMES: [&str; 41] = [
+const NAMES: &[&str] = &[
     "listen",
     "public_url",
     "agent_url",
@@ -125,45 +134,6 @@ pub struct Settings {
     pub sweep_interval: std::time::Duration,
 }
 
-/// An executor by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExecutorChoice {
-    /// Pods.
-    Kubernetes,
-    /// Containers of Docker or Podman.
-    Docker,
-    /// Processes of this machine.
-    Process,
-}
-
-/// How GitHub is set up.
-#[derive(Debug)]
-pub struct GithubChoice {
-    /// All are valid at once.
-    pub webhook_secrets: Vec<SecretString>,
-    /// The App's id and its key's file.
-    pub app: Option<(u64, PathBuf)>,
-    /// A token, where there is no App.
-    pub token: Option<SecretString>,
-    /// The API.
-    pub api_url: Option<String>,
-    /// The pages.
-    pub url: Option<String>,
-    /// Patterns of the repositories that any other one may have as a submodule.
-    pub submodules: Vec<String>,
-}
-
-/// How mail is sent.
-#[derive(Debug)]
-pub struct SmtpChoice {
-    /// `smtp://…` or `smtps://…`, with user and password.
-    pub url: SecretString,
-    /// Whom it is from.
-    pub from: String,
-    /// The domains that it may go to; empty: any.
-    pub domains: Vec<String>,
-}
-
 /// Settings that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
@@ -217,11 +187,12 @@ fn known(name: &str) -> Result<&'static str, SettingsError> {
         "insecure_registries" => "kubernetes_insecure_registries",
         other => other,
     };
-    if let Some(known) = NAMES.into_iter().find(|known| *known == whole) {
+    if let Some(known) = NAMES.iter().copied().find(|known| *known == whole) {
         return Ok(known);
     }
     let nearest = NAMES
-        .into_iter()
+        .iter()
+        .copied()
         .map(|known| (strsim::damerau_levenshtein(known, name), known))
         .min()
         .filter(|(far, _)| *far <= 3);
@@ -249,141 +220,9 @@ fn from_toml(text: &str) -> Result<BTreeMap<&'static str, String>, SettingsError
         .collect()
 }
 
-struct Values(BTreeMap<&'static str, String>);
-
 impl Values {
-    fn get(&self, name: &'static str) -> Option<&str> {
-        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
-    }
-
-    fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
-        &self,
-        name: &'static str,
-    ) -> Result<Option<T>, SettingsError> {
-        let wrong = |error: T::Err| SettingsError::Value { name, message: error.to_string() };
-        self.get(name).map(|value| value.parse().map_err(wrong)).transpose()
-    }
-
-    fn url(&self, name: &'static str) -> Result<Option<String>, SettingsError> {
-        let Some(url) = self.parse::<url::Url>(name)? else { return Ok(None) };
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(SettingsError::Value { name, message: "an http or https URL is expected".to_owned() });
-        }
-        Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
-    }
-
-    fn secrets(&self, name: &'static str) -> Vec<SecretString> {
-        self.get(name).map(|all| all.split_whitespace().map(SecretString::from).collect()).unwrap_or_default()
-    }
-
-    /// Between blanks, commas or lines.
-    fn words(&self, name: &'static str) -> Vec<String> {
-        let all = self.get(name).unwrap_or_default();
-        all.split([' ', ',', '\n', '\t']).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
-    }
-
-    /// Words that are each something.
-    fn list<T: std::str::FromStr<Err = String>>(&self, name: &'static str) -> Result<Vec<T>, SettingsError> {
-        let read = |word: String| word.parse().map_err(|message| SettingsError::Value { name, message });
-        self.words(name).into_iter().map(read).collect()
-    }
-
-    fn hours(&self, name: &'static str, default: u64) -> Result<std::time::Duration, SettingsError> {
-        Ok(std::time::Duration::from_secs(self.parse::<u32>(name)?.map_or(default, u64::from) * 3600))
-    }
-
     fn log_limit(&self) -> Result<u64, SettingsError> {
         self.size("log_limit", LOG_LIMIT, "from 1 kB to 1 GB", LOG_LIMITS)
-    }
-
-    fn size(
-        &self,
-        name: &'static str,
-        default: u64,
-        within: &str,
-        range: RangeInclusive<u64>,
-    ) -> Result<u64, SettingsError> {
-        let Some(text) = self.get(name) else { return Ok(default) };
-        let wrong = || SettingsError::Value {
-            name,
-            message: format!("a size {within} is expected, such as `200 MB` or `200000000`, and not `{text}`"),
-        };
-        bytes(text).filter(|size| range.contains(size)).ok_or_else(wrong)
-    }
-
-    fn minutes(&self, name: &'static str, default: u64) -> Result<std::time::Duration, SettingsError> {
-        Ok(std::time::Duration::from_secs(self.parse::<u32>(name)?.map_or(default, u64::from) * 60))
-    }
-
-    fn executor(&self) -> Result<Option<ExecutorChoice>, SettingsError> {
-        match self.get("executor") {
-            None => Ok(None),
-            Some("kubernetes") => Ok(Some(ExecutorChoice::Kubernetes)),
-            Some("docker") => Ok(Some(ExecutorChoice::Docker)),
-            Some("process") => Ok(Some(ExecutorChoice::Process)),
-            Some(other) => Err(SettingsError::Value {
-                name: "executor",
-                message: format!("`{other}` is none that there is; `kubernetes`, `docker` and `process` are"),
-            }),
-        }
-    }
-
-    /// A path is a socket's.
-    fn docker_host(&self) -> Result<Option<String>, SettingsError> {
-        let Some(host) = self.get("docker_host") else { return Ok(None) };
-        match host.split_once("://") {
-            None if host.starts_with('/') => Ok(Some(format!("unix://{host}"))),
-            Some(("unix" | "tcp" | "http", _)) => Ok(Some(host.to_owned())),
-            Some(_) | None => Err(SettingsError::Value {
-                name: "docker_host",
-                message: format!("`unix:///path` or `tcp://host:port` is expected, and not `{host}`"),
-            }),
-        }
-    }
-
-    fn github(&self) -> Result<Option<GithubChoice>, SettingsError> {
-        let webhook_secrets = self.secrets("github_webhook_secret");
-        if webhook_secrets.is_empty() {
-            return Ok(None);
-        }
-        let key = self.get("github_private_key_file").map(PathBuf::from);
-        let app = match (self.parse::<u64>("github_app_id")?, key) {
-            (Some(id), Some(key)) => Some((id, key)),
-            (None, None) => None,
-            (Some(_), None) | (None, Some(_)) => {
-                let message = "an App needs both github_app_id and github_private_key_file".to_owned();
-                return Err(SettingsError::Value { name: "github_app_id", message });
-            }
-        };
-        let token = self.get("github_token").map(SecretString::from);
-        let (api_url, url) = (self.url("github_api_url")?, self.url("github_url")?);
-        let submodules = self.words("github_submodules");
-        Ok(Some(GithubChoice { webhook_secrets, app, token, api_url, url, submodules }))
-    }
-
-    fn smtp(&self) -> Result<Option<SmtpChoice>, SettingsError> {
-        let domains = self.words("smtp_domains");
-        match (self.get("smtp_url"), self.get("smtp_from")) {
-            (Some(url), Some(from)) => Ok(Some(SmtpChoice { url: url.into(), from: from.to_owned(), domains })),
-            (None, None) => Ok(None),
-            (Some(_), None) | (None, Some(_)) => {
-                let message = "mail needs both smtp_url and smtp_from".to_owned();
-                Err(SettingsError::Value { name: "smtp_url", message })
-            }
-        }
-    }
-
-    /// As <https://www.standardwebhooks.com> has them: `whsec_` and base64 of 24 to 64 bytes.
-    fn webhook_secrets(&self) -> Result<Vec<SecretSlice<u8>>, SettingsError> {
-        let name = "webhook_secret";
-        let message = "`whsec_` and base64 of 24 to 64 bytes is expected: `openssl rand -base64 32` makes one";
-        let wrong = || SettingsError::Value { name, message: message.to_owned() };
-        let read = |text: &str| {
-            let key = BASE64_STANDARD.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok()?;
-            (24..=64).contains(&key.len()).then(|| SecretSlice::from(key))
-        };
-        let all = self.get(name).unwrap_or_default();
-        all.split_whitespace().map(|text| read(text).ok_or_else(wrong)).collect()
     }
 
     fn settings(&self) -> Result<Settings, SettingsError> {
@@ -428,23 +267,6 @@ impl Values {
             data,
         })
     }
-}
-
-/// A size: bytes, or a number with a unit.
-fn bytes(text: &str) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let unit = match unit.trim() {
-        "" | "B" => 1,
-        "k" | "kB" | "KB" => 1_000,
-        "M" | "MB" => 1_000_000,
-        "G" | "GB" => 1_000_000_000,
-        "Ki" | "KiB" => 1 << 10,
-        "Mi" | "MiB" => 1 << 20,
-        "Gi" | "GiB" => 1 << 30,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// Bytes of a log that are kept, if nobody says otherwise.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{
     Engine, Result,
-    intake::{Drafted, Drafts, Outcome, Unasked},
+    draft::{Drafted, Drafts, Unasked},
+    intake::Outcome,
     rerun::{Newest, meant_by},
 };
 use crate::{

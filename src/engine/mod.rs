@@ -4,7 +4,7 @@
 //! wakes it early. What is decided is decided by pure functions ([`advance()`], [`verdict()`]), and written in one
 //! transaction with all that follows from it ([`settle`]).
 //!
-//! - [`intake`]: a delivery becomes events, an event runs;
+//! - [`intake`]: a delivery becomes events, an event runs; [`draft`] (pure) says which;
 //! - [`recover`]: what webhooks did not bring becomes deliveries, late;
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
 //! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
@@ -34,6 +34,7 @@ mod claim;
 mod comment;
 mod contact;
 pub mod control;
+pub mod draft;
 pub mod drive;
 pub mod dry_run;
 pub mod event;

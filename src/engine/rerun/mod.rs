@@ -16,7 +16,7 @@ mod pressed;
 use std::collections::BTreeMap;
 
 use self::carry::{Carried, Past, Places, ended_well};
-use super::{Engine, EngineError, Result, intake::Drafted, settle::places};
+use super::{Engine, EngineError, Result, draft::Drafted, settle::places};
 use crate::{
     model::{ActionPath, Conclusion, DeliveryId, FlowChoice, Plan, Repeats, RunId, RunState, What, Wish},
     store::{ActionRow, NewRun, RunRow, StoreError, Tx},

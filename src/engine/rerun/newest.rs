@@ -9,7 +9,7 @@ use crate::{
     engine::{
         Engine, EngineError, Result,
         circumstances::circumstances,
-        intake::{Drafted, draft_one},
+        draft::{Drafted, draft_one},
         tell,
     },
     executor::Executor,
