@@ -29,6 +29,7 @@ mod start;
 mod state;
 mod time;
 mod trigger;
+mod trust;
 mod verdict;
 
 pub use access::{Login, Right, Scope, Scopes, Visibility};
@@ -37,7 +38,7 @@ pub use approval::{Answer, Approval, Approver, Question, Via};
 pub use checkout::{Checkout, CheckoutOptions, Reference, Submodules};
 pub use comment::{Comment, CommentPlace, Order, Role, Thread, Verb, orders};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
-pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
+pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository};
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
 pub use id::{
@@ -62,4 +63,5 @@ pub use start::{ManualInput, Schedule, Start, Starter, Wanted};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
 pub use trigger::{AllowedTrigger, Trigger, Wait};
+pub use trust::{Granted, Trust, TrustedEvent, UntrustedReason};
 pub use verdict::{RUN_TIME_LIMIT, Span, Verdict};
