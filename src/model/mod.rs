@@ -11,6 +11,7 @@ mod concurrency;
 mod event;
 mod finding;
 mod header;
+mod hook;
 mod id;
 mod infrastructure;
 mod input;
@@ -38,6 +39,7 @@ pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
+pub use hook::{HookFault, HookFaultKind, HookState};
 pub use id::{
     ActionId, ArtifactId, AttemptId, BundleId, CacheId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId,
 };

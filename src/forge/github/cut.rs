@@ -14,7 +14,7 @@ pub(super) fn summary(report: &Report) -> String {
 }
 
 /// The title; it names a conclusion that GitHub's own words do not show.
-pub(super) fn said(progress: Progress, title: &str) -> String {
+pub(in crate::forge) fn said(progress: Progress, title: &str) -> String {
     match progress {
         Progress::Queued | Progress::Running | Progress::Done(Conclusion::Success | Conclusion::Failure) => {
             title.to_owned()
@@ -33,7 +33,7 @@ pub(super) fn said(progress: Progress, title: &str) -> String {
 }
 
 /// At most so many characters; the last one is `…` if something is missing.
-pub(super) fn start(text: &str, characters: usize) -> String {
+pub(in crate::forge) fn start(text: &str, characters: usize) -> String {
     if text.chars().count() <= characters {
         return text.to_owned();
     }

@@ -12,7 +12,7 @@ mod changes;
 mod check;
 mod comment;
 mod credentials;
-mod cut;
+pub(super) mod cut;
 mod deliveries;
 mod examine;
 mod files;
