@@ -131,6 +131,7 @@ fn event_line(event: &Event) -> String {
         Trust::Trusted => "trusted".to_owned(),
         Trust::Untrusted(UntrustedReason::Fork(head)) => format!("fork {head}"),
         Trust::Untrusted(UntrustedReason::HeadRepositoryGone) => "head gone".to_owned(),
+        Trust::Untrusted(UntrustedReason::FlowFile(by)) => format!("flow file by {by}"),
     };
     format!("{what} {} on {base} by {} ({trust}): {}", event.sha.short(), event.actor, event.title)
 }
