@@ -164,7 +164,7 @@ impl Forge for Gitea {
         status::expected(wanted)
     }
 
-    async fn shown(&self, repository: &Repository, sha: &Sha) -> Result<Option<Vec<Shown>>, ForgeError> {
+    async fn shown(&self, repository: &Repository, sha: &Sha, _: &[Event]) -> Result<Option<Vec<Shown>>, ForgeError> {
         self.must_be_known()?;
         status::shown(&self.api, repository, sha).await.map(Some)
     }

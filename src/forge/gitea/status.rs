@@ -7,7 +7,7 @@ use super::call::{Api, Call};
 use crate::{
     forge::{
         ForgeError, Shown, Told, Wanted,
-        github::cut::{said, start},
+        words::{said, start},
     },
     model::{Conclusion, Context, Progress, Repository, Sha},
 };

@@ -12,7 +12,7 @@ mod changes;
 mod check;
 mod comment;
 mod credentials;
-pub(super) mod cut;
+mod cut;
 mod deliveries;
 mod examine;
 mod files;
@@ -196,7 +196,7 @@ impl Forge for Github {
         }
     }
 
-    async fn shown(&self, repository: &Repository, sha: &Sha) -> Result<Option<Vec<Shown>>, ForgeError> {
+    async fn shown(&self, repository: &Repository, sha: &Sha, _: &[Event]) -> Result<Option<Vec<Shown>>, ForgeError> {
         match self.api.identity() {
             Identity::App { id, .. } => check::shown(&self.api, *id, repository, sha).await.map(Some),
             Identity::Token(_) => status::shown(&self.api, repository, sha).await.map(Some),

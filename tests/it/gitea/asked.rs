@@ -107,10 +107,16 @@ async fn a_renamed_repository_is_told_and_not_looked_at_instead() {
         annotations: Vec::new(),
     };
     let context = Context("containerops/ci/push".to_owned());
-    let wanted = containerops::forge::Wanted { repository: &repository, sha: &sha, context: &context, report: &report };
+    let wanted = containerops::forge::Wanted {
+        repository: &repository,
+        sha: &sha,
+        event: None,
+        context: &context,
+        report: &report,
+    };
     gitea.report(&wanted, None).await.expect("it follows");
     assert_eq!(model.writes().len(), 1);
-    let shown = gitea.shown(&repository, &sha).await.expect("it follows").expect("statuses are shown");
+    let shown = gitea.shown(&repository, &sha, &[]).await.expect("it follows").expect("statuses are shown");
     assert!(shown[0].is(&gitea.expected(&wanted)));
     // but a hook is for what the name names
     let error = gitea.hooks(&WIDGET.parse().expect("a name"), "https://ci.example.com/hooks/gitea").await;
@@ -135,7 +141,7 @@ async fn what_goes_wrong_is_said_in_our_words() {
     let nobody = Gitea::new(GiteaSettings { token: None, ..model.settings() }).expect("good settings");
     assert!(
         nobody
-            .shown(&repository, &sha)
+            .shown(&repository, &sha, &[])
             .await
             .is_err_and(|error| error.to_string().contains("CONTAINEROPS_GITEA_TOKEN"))
     );
