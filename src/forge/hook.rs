@@ -16,16 +16,16 @@ pub trait HookKeeper: Send + Sync {
     ///
     /// # Errors
     /// [`ForgeError::Refused`] if we may not see them; it names the permission that is missing.
-    async fn hooks(&self, of: &RepositoryName, url: &str) -> Result<Vec<Hook>, ForgeError>;
+    async fn hooks_at(&self, of: &RepositoryName, url: &str) -> Result<Vec<Hook>, ForgeError>;
 
     /// Registers a hook of the repository with all that it needs: events, secret, JSON.
     async fn add_hook(&self, of: &RepositoryName, url: &str) -> Result<(), ForgeError>;
 
-    /// Sets all of a hook again that [`hooks`](Self::hooks) has returned, also its secret, which no forge tells, and
+    /// Sets all of a hook again that [`hooks_at`](Self::hooks_at) has returned, also its secret, which no forge tells, and
     /// switches it on.
     async fn set_hook(&self, of: &RepositoryName, url: &str, hook: &Hook) -> Result<(), ForgeError>;
 
-    /// Removes one that [`hooks`](Self::hooks) has returned beside another. One that is gone is no error.
+    /// Removes one that [`hooks_at`](Self::hooks_at) has returned beside another. One that is gone is no error.
     async fn remove_hook(&self, of: &RepositoryName, hook: &Hook) -> Result<(), ForgeError>;
 }
 

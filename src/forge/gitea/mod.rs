@@ -208,7 +208,7 @@ impl Recall for Gitea {
 
 #[async_trait]
 impl HookKeeper for Gitea {
-    async fn hooks(&self, of: &RepositoryName, url: &str) -> Result<Vec<Hook>, ForgeError> {
+    async fn hooks_at(&self, of: &RepositoryName, url: &str) -> Result<Vec<Hook>, ForgeError> {
         hook::hooks(&self.api, of, url).await
     }
 

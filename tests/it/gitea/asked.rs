@@ -119,7 +119,7 @@ async fn a_renamed_repository_is_told_and_not_looked_at_instead() {
     let shown = gitea.shown(&repository, &sha, &[]).await.expect("it follows").expect("statuses are shown");
     assert!(shown[0].is(&gitea.expected(&wanted)));
     // but a hook is for what the name names
-    let error = gitea.hooks(&WIDGET.parse().expect("a name"), "https://ci.example.com/hooks/gitea").await;
+    let error = gitea.hooks_at(&WIDGET.parse().expect("a name"), "https://ci.example.com/hooks/gitea").await;
     assert!(matches!(error, Err(ForgeError::Refused { status: 301, .. })), "{error:?}");
 }
 

@@ -174,7 +174,18 @@ fn everything_else_is_named_and_starts_nothing() {
             other => panic!("{name} reads as {other:?}"),
         }
     }
-    assert_snapshot!(said, @"");
+    assert_snapshot!(said, @r"
+    push_test: it is a test of the webhook: no commit is new
+    push_branch_deleted: refs/heads/old was deleted
+    create_tag: the tag v1.0.0 was made; its `push` event counts
+    create_branch: the branch idea was made; its `push` event counts
+    delete_branch: the branch old was deleted; its `push` event counts
+    pull_request_closed: `pull_request` events with the action `closed` start nothing
+    pull_request_label_updated: `pull_request` events with the action `label_updated` start nothing
+    issue_comment_edited: `issue_comment` events with the action `edited` start nothing
+    issue_comment_of_issue: the comment is not below a pull request
+    push: `release` events start nothing
+    ");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::harness::{
     gitea::GiteaStory,
 };
 
+const LABELLED: &str = r#"stages: [{name: test, image: "rust:1", run: cargo test, when: '"counting" in pr.labels'}]"#;
 const NOTHING: [&str; 0] = [];
 
 #[tokio::test]
@@ -19,17 +20,26 @@ async fn a_push_is_built_and_told_by_statuses() {
         let t = GiteaStory::start().await;
         t.gitea.is(|quirks| quirks.forgejo = forgejo);
         let sha = t.pushes("main", SMALL).await;
-        assert_snapshot!(t.statuses(&sha), @"");
+        assert_snapshot!(t.statuses(&sha), @r"
+        pending containerops/ci/push: Waiting to start
+        pending containerops/ci/push/test/test: Waiting to start
+        ");
         let agent = t.claims("test").await;
         // the source is fetched with the token, which stands in no pod
         assert_eq!(agent.fetches_source().await, StatusCode::OK);
         agent.exits(0).await;
-        assert_snapshot!(t.statuses(&sha), @"");
+        assert_snapshot!(t.statuses(&sha), @r"
+        success containerops/ci/push: 1 action in 5 s
+        success containerops/ci/push/test/test: success in 5 s
+        ");
         let run = t.newest_run().await;
         assert_eq!((run.event.actor.as_str(), run.event.title.as_str()), ("ada", "Change 1 files"));
         let red = t.pushes("main", &format!("{SMALL}\n")).await;
         t.run_the_job("test", 3).await;
-        assert_snapshot!(t.statuses(&red), @"");
+        assert_snapshot!(t.statuses(&red), @r"
+        failure containerops/ci/push: failure in test/test: exit code 3
+        failure containerops/ci/push/test/test: failure: exit code 3
+        ");
         // nothing is told twice
         assert_eq!(t.read_statuses(), 0);
     }
@@ -62,7 +72,11 @@ async fn a_tag_runs_once_though_two_events_tell_of_it() {
     let [push, create] = t.gitea.tag(WIDGET, "main", "v1.0.0");
     t.delivers(create).await;
     t.delivers(push).await;
-    assert_snapshot!(t.deliveries().await, @"");
+    assert_snapshot!(t.deliveries().await, @r"
+    push: started 1
+    create: nothing: the tag v1.0.0 was made; its `push` event counts
+    push: started 1
+    ");
     assert_eq!(t.newest_run().await.sha, sha, "the commit, and not the tag's own object");
     t.read_statuses();
 }
@@ -71,7 +85,7 @@ async fn a_tag_runs_once_though_two_events_tell_of_it() {
 async fn a_pull_request_of_ours_runs_and_its_branch_does_not_run_beside_it() {
     let t = GiteaStory::start().await;
     t.commits("main", SMALL);
-    let sha = t.commits("twice", &format!("on: {{pull_request: {{labels: [counting]}}}}\n{SMALL}"));
+    let sha = t.commits("twice", LABELLED);
     let number = t.gitea.open_pull_request(WIDGET, "main", WIDGET, "twice");
     t.delivers(t.gitea.pull_request(WIDGET, number, "opened")).await;
     t.delivers(t.gitea.push(WIDGET, "twice")).await;
@@ -115,7 +129,7 @@ async fn comments_and_reviews_are_obeyed_and_answered() {
     // a review has nothing to put a thumb up to
     t.delivers(t.gitea.review(WIDGET, number, "ada", "/retest")).await;
     let answers = t.gitea.answers().join("\n");
-    assert_snapshot!(answers.replace(&format!("{number}: "), "N: "), @"");
+    assert_snapshot!(answers.replace(&format!("{number}: "), "N: "), @"N: `/retest`: nothing has failed here");
     // the forge is away when it is to be answered: it is answered later, and once
     t.delivers(t.gitea.review(WIDGET, number, "ada", "/approve")).await;
     assert_eq!(t.gitea.answers().len(), 1);
@@ -134,7 +148,10 @@ async fn a_forge_that_is_away_or_busy_is_told_later() {
     t.gitea.limit_next(Duration::from_secs(30));
     agent.exits(0).await;
     t.passes(Duration::from_secs(300)).await;
-    assert_snapshot!(t.statuses(&sha), @"");
+    assert_snapshot!(t.statuses(&sha), @r"
+    success containerops/ci/push: 1 action in 7 s
+    success containerops/ci/push/test/test: success in 7 s
+    ");
     let run = "containerops/ci/push";
     t.gitea.somebody_posts(&sha, run, "failure");
     assert!(t.gitea.calls(&format!("/commits/{sha}/status")).len() > 0, "what it shows is read back");
@@ -155,6 +172,7 @@ async fn what_no_webhook_brought_is_found_by_heads() {
     t.gitea.open_pull_request(WIDGET, "main", WIDGET, "twice");
     t.gitea.commit("mallory/widget", "main", &[(".containerops.yml", SMALL.as_bytes())]);
     t.gitea.open_pull_request(WIDGET, "main", "mallory/widget", "main");
+    let late = t.gitea.push(WIDGET, "main");
     assert_eq!(t.sweep_after(INTERVAL).await, 0, "webhooks may be under way");
     // main, three branches, twice and its pull request, the fork's, the tag
     assert_eq!(t.sweep_after(GRACE).await, 8);
@@ -163,7 +181,7 @@ async fn what_no_webhook_brought_is_found_by_heads() {
     assert!(all.contains("the fork mallory/widget"), "{all}");
     assert!(t.runs().await.matches(" queued").count() >= 3, "{}", t.runs().await);
     // the webhook comes after all
-    t.delivers(t.gitea.push(WIDGET, "main")).await;
+    t.delivers(late).await;
     assert!(t.deliveries().await.contains("it came late: the sweep has found this head before"));
     assert_eq!(t.sweep_after(INTERVAL).await, 0);
     assert!(t.statuses(&sha).contains("containerops/ci/push"));
