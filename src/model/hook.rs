@@ -41,6 +41,8 @@ pub enum HookFaultKind {
     Wrong,
     /// Its last delivery has failed.
     Failing,
+    /// It must be mended on the forge's own pages; the words say how.
+    ByHand,
 }
 
 impl HookFault {
@@ -58,9 +60,23 @@ impl HookFault {
     pub fn failing(words: impl Into<String>) -> Self {
         Self { kind: HookFaultKind::Failing, words: words.into() }
     }
+
+    /// It must be mended by hand.
+    pub fn by_hand(words: impl Into<String>) -> Self {
+        Self { kind: HookFaultKind::ByHand, words: words.into() }
+    }
 }
 
 impl HookState {
+    /// Whether a repair would change anything.
+    pub fn may_be_repaired(&self) -> bool {
+        match self {
+            Self::Good | Self::Unseen { .. } => false,
+            Self::Missing => true,
+            Self::Faulty { faults } => faults.iter().any(|fault| fault.kind != HookFaultKind::ByHand),
+        }
+    }
+
     /// What is wrong, in sentences; none if nothing is, or nothing is known.
     pub fn troubles(&self) -> Vec<String> {
         match self {

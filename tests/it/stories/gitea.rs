@@ -14,35 +14,38 @@ use crate::harness::{
 const LABELLED: &str = r#"stages: [{name: test, image: "rust:1", run: cargo test, when: '"counting" in pr.labels'}]"#;
 const NOTHING: [&str; 0] = [];
 
+/// What one or the other is told of a green push and a red one.
+async fn told(forgejo: bool) -> String {
+    let t = GiteaStory::start().await;
+    t.gitea.is(|quirks| quirks.forgejo = forgejo);
+    let sha = t.pushes("main", SMALL).await;
+    let mut told = t.statuses(&sha);
+    let agent = t.claims("test").await;
+    // the source is fetched with the token, which stands in no pod
+    assert_eq!(agent.fetches_source().await, StatusCode::OK);
+    agent.exits(0).await;
+    told += &t.statuses(&sha);
+    let run = t.newest_run().await;
+    assert_eq!((run.event.actor.as_str(), run.event.title.as_str()), ("ada", "Change 1 files"));
+    let red = t.pushes("main", &format!("{SMALL}\n")).await;
+    t.run_the_job("test", 3).await;
+    told += &t.statuses(&red);
+    assert_eq!(t.read_statuses(), 0, "nothing is told twice");
+    told
+}
+
 #[tokio::test]
 async fn a_push_is_built_and_told_by_statuses() {
-    for forgejo in [false, true] {
-        let t = GiteaStory::start().await;
-        t.gitea.is(|quirks| quirks.forgejo = forgejo);
-        let sha = t.pushes("main", SMALL).await;
-        assert_snapshot!(t.statuses(&sha), @r"
-        pending containerops/ci/push: Waiting to start
-        pending containerops/ci/push/test/test: Waiting to start
-        ");
-        let agent = t.claims("test").await;
-        // the source is fetched with the token, which stands in no pod
-        assert_eq!(agent.fetches_source().await, StatusCode::OK);
-        agent.exits(0).await;
-        assert_snapshot!(t.statuses(&sha), @r"
-        success containerops/ci/push: 1 action in 5 s
-        success containerops/ci/push/test/test: success in 5 s
-        ");
-        let run = t.newest_run().await;
-        assert_eq!((run.event.actor.as_str(), run.event.title.as_str()), ("ada", "Change 1 files"));
-        let red = t.pushes("main", &format!("{SMALL}\n")).await;
-        t.run_the_job("test", 3).await;
-        assert_snapshot!(t.statuses(&red), @r"
-        failure containerops/ci/push: failure in test/test: exit code 3
-        failure containerops/ci/push/test/test: failure: exit code 3
-        ");
-        // nothing is told twice
-        assert_eq!(t.read_statuses(), 0);
-    }
+    let gitea = told(false).await;
+    assert_snapshot!(gitea, @r"
+    pending containerops/ci/push: Waiting to start
+    pending containerops/ci/push/test/test: Waiting to start
+    success containerops/ci/push: 1 action in 5 s
+    success containerops/ci/push/test/test: success in 5 s
+    failure containerops/ci/push: failure in test/test: exit code 3
+    failure containerops/ci/push/test/test: failure: exit code 3
+    ");
+    assert_eq!(told(true).await, gitea, "Forgejo");
 }
 
 #[tokio::test]
@@ -92,11 +95,19 @@ async fn a_pull_request_of_ours_runs_and_its_branch_does_not_run_beside_it() {
     let agent = t.claims("test").await;
     assert_eq!(agent.fetches_source().await, StatusCode::OK);
     agent.exits(0).await;
-    assert_snapshot!(t.statuses(&sha), @"");
+    assert_snapshot!(t.statuses(&sha), @r"
+    success containerops/ci/pr: 1 action in 5 s
+    success containerops/ci/pr/test/test: success in 5 s
+    ");
     t.commits("twice", &format!("{SMALL}\n\n"));
     t.delivers(t.gitea.pull_request(WIDGET, number, "synchronized")).await;
     t.delivers(t.gitea.pull_request(WIDGET, number, "label_updated")).await;
-    assert_snapshot!(t.deliveries().await.replace(&format!("#{number}"), "#N"), @"");
+    assert_snapshot!(t.deliveries().await.replace(&format!("#{number}"), "#N"), @r"
+    pull_request: started 1
+    push: nothing: pull request #N is open from this branch: its run is the one
+    pull_request: started 1
+    pull_request: nothing: `pull_request` events with the action `label_updated` start nothing
+    ");
     t.read_statuses();
 }
 
@@ -117,7 +128,7 @@ async fn comments_and_reviews_are_obeyed_and_answered() {
     t.gitea.allows("ada", "admin");
     t.gitea.allows("eve", "read");
     t.commits("main", SMALL);
-    t.commits("twice", SMALL);
+    t.commits("twice", &format!("{SMALL}\n"));
     let number = t.gitea.open_pull_request(WIDGET, "main", WIDGET, "twice");
     t.delivers(t.gitea.pull_request(WIDGET, number, "opened")).await;
     t.run_the_job("test", 1).await;
@@ -130,7 +141,6 @@ async fn comments_and_reviews_are_obeyed_and_answered() {
     t.delivers(t.gitea.review(WIDGET, number, "ada", "/retest")).await;
     let answers = t.gitea.answers().join("\n");
     assert_snapshot!(answers.replace(&format!("{number}: "), "N: "), @"N: `/retest`: nothing has failed here");
-    // the forge is away when it is to be answered: it is answered later, and once
     t.delivers(t.gitea.review(WIDGET, number, "ada", "/approve")).await;
     assert_eq!(t.gitea.answers().len(), 1);
     t.read_statuses();
@@ -154,7 +164,7 @@ async fn a_forge_that_is_away_or_busy_is_told_later() {
     ");
     let run = "containerops/ci/push";
     t.gitea.somebody_posts(&sha, run, "failure");
-    assert!(t.gitea.calls(&format!("/commits/{sha}/status")).len() > 0, "what it shows is read back");
+    assert!(!t.gitea.calls(&format!("/commits/{sha}/status")).is_empty(), "what it shows is read back");
 }
 
 #[tokio::test]
@@ -168,7 +178,7 @@ async fn what_no_webhook_brought_is_found_by_heads() {
     for branch in ["a", "b", "c"] {
         t.gitea.commit(WIDGET, branch, &[("x", branch.as_bytes())]);
     }
-    t.commits("twice", SMALL);
+    t.commits("twice", &format!("{SMALL}\n\n"));
     t.gitea.open_pull_request(WIDGET, "main", WIDGET, "twice");
     t.gitea.commit("mallory/widget", "main", &[(".containerops.yml", SMALL.as_bytes())]);
     t.gitea.open_pull_request(WIDGET, "main", "mallory/widget", "main");

@@ -36,6 +36,7 @@ mod stages;
 mod starts;
 mod token;
 mod triggers;
+mod webhooks;
 
 /// The smallest flow.
 const SMALL: &str = r#"stages: [{name: test, image: "rust:1", run: cargo test}]"#;

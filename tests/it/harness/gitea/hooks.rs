@@ -70,11 +70,6 @@ impl ModelGitea {
     pub(crate) fn change_hooks(&self, repository: &str, change: impl Fn(&mut ModelHook)) {
         self.state().hooks.values_mut().filter(|hook| hook.repository == repository).for_each(change);
     }
-
-    /// Somebody removes all hooks of a repository.
-    pub(crate) fn remove_hooks(&self, repository: &str) {
-        self.state().hooks.retain(|_, hook| hook.repository != repository);
-    }
 }
 
 fn shown((id, hook): (&u64, &ModelHook)) -> Value {

@@ -42,14 +42,6 @@ impl ModelGitea {
         state.tags.insert((repository.to_owned(), tag.to_owned()), (object.clone(), sha));
         object
     }
-
-    /// Has a branch's newest commit say this.
-    pub(crate) fn says(&self, repository: &str, branch: &str, message: &str) {
-        let mut state = self.state();
-        let repository = state.repositories.get_mut(repository).expect("a repository");
-        let tip = repository.tip(branch);
-        repository.messages.insert(tip, message.to_owned());
-    }
 }
 
 impl World_ {

@@ -1,6 +1,5 @@
 //! Deliveries as Gitea and Forgejo send them: the fixtures' shapes, with the model's names and commits in them.
 
-use containerops::model::Sha;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderValue, header::HeaderName};
 use serde_json::{Value, json};
@@ -114,11 +113,6 @@ impl ModelGitea {
         body["sender"]["login"] = json!(login);
         self.place(&mut body, repository);
         self.signed("pull_request_comment", &body)
-    }
-
-    /// Where a branch is.
-    pub(crate) fn tip(&self, repository: &str, branch: &str) -> Sha {
-        self.state().repositories[repository].tip(branch)
     }
 
     fn place(&self, body: &mut Value, repository: &str) {
