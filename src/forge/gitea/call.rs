@@ -100,6 +100,12 @@ impl Api {
         }
     }
 
+    /// Makes the call as somebody without an account does.
+    pub(super) async fn send_as_a_stranger(&self, path: String) -> Result<Answer, ForgeError> {
+        let url = format!("{}{API}{path}", self.url);
+        self.once_by(None, &Call::get(path), &url).await
+    }
+
     /// What is at `path`.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, ForgeError> {
         self.send(&Call::get(path)).await?.json()
@@ -145,9 +151,13 @@ impl Api {
     }
 
     async fn once(&self, call: &Call, url: &str) -> Result<Answer, ForgeError> {
+        self.once_by(self.token.as_ref(), call, url).await
+    }
+
+    async fn once_by(&self, token: Option<&SecretString>, call: &Call, url: &str) -> Result<Answer, ForgeError> {
         let client = self.client.get().map_err(|error| away(cause(error)))?;
         let mut request = client.request(call.method.clone(), url).header(header::ACCEPT, "application/json");
-        if let Some(token) = &self.token {
+        if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("token {}", token.expose_secret()));
         }
         if let Some(body) = &call.body {

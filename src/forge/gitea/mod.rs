@@ -29,7 +29,7 @@ use super::{
     Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
 };
 use crate::model::{
-    ChangedFiles, CommentPlace, Event, EventKind, ForgeKind, Repository, RepositoryName, Role, Sha, Time,
+    ChangedFiles, CommentPlace, Event, EventKind, ForgeKind, Repository, RepositoryName, Role, Sha, Time, Visibility,
 };
 
 /// What is needed to talk with a Gitea or a Forgejo.
@@ -138,6 +138,10 @@ impl Forge for Gitea {
         }
     }
 
+    async fn visibility(&self, repository: &Repository) -> Result<Visibility, ForgeError> {
+        visibility(&self.api, repository).await
+    }
+
     async fn reply(&self, place: &CommentPlace, answer: (&str, &str), again: bool) -> Result<(), ForgeError> {
         comment::reply(&self.api, place, answer, again).await
     }
@@ -237,6 +241,26 @@ impl Gitea {
 /// A moment as the forge writes it.
 fn time(moment: jiff::Timestamp) -> Time {
     Time::from_millis(moment.as_millisecond())
+}
+
+/// A whole forge may be closed to strangers, which no repository says of itself: one is public if a stranger sees it.
+async fn visibility(api: &Api, repository: &Repository) -> Result<Visibility, ForgeError> {
+    let path = format!("/repos/{}", repository.name);
+    let answer = api.send(&Call::get(path.clone()).without_redirects()).await?;
+    // what we may not see is nobody's to see through us, and what is called otherwise now has its own row
+    if answer.status == StatusCode::NOT_FOUND || answer.status.is_redirection() {
+        return Ok(Visibility::Private);
+    }
+    let seen: payload::Seen = answer.json()?;
+    match seen.visibility() {
+        Visibility::Public => {}
+        hidden @ (Visibility::Private | Visibility::Unknown) => return Ok(hidden),
+    }
+    let answer = api.send_as_a_stranger(path).await?;
+    match answer.status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Ok(Visibility::Private),
+        _ => answer.checked().map(|_| Visibility::Public),
+    }
 }
 
 async fn branch_head(api: &Api, repository: &Repository, branch: &str) -> Result<Option<Sha>, ForgeError> {

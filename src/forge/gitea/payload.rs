@@ -10,7 +10,7 @@ use crate::{
     forge::{Reading, Unreadable},
     model::{
         Comment, CommentPlace, Event, EventKind, ForgeKind, NameError, PullRequest, Repository, RepositoryName, Sha,
-        Thread, Trust, UntrustedReason, orders,
+        Thread, Trust, UntrustedReason, Visibility, orders,
     },
 };
 
@@ -47,6 +47,21 @@ struct RepositoryPayload {
     default_branch: Ref,
     clone_url: String,
     html_url: String,
+    #[serde(flatten)]
+    seen: Seen,
+}
+
+/// Who may see a repository: it may be private itself, or its owner hidden from everybody or from strangers.
+#[derive(Deserialize)]
+pub(super) struct Seen {
+    private: Option<bool>,
+    internal: Option<bool>,
+    owner: Option<Owner>,
+}
+
+#[derive(Deserialize)]
+struct Owner {
+    visibility: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -327,6 +342,7 @@ impl Common {
     fn taken_apart(self) -> (Repository, String) {
         let repository = Repository {
             forge: ForgeKind::Gitea,
+            visibility: self.repository.seen.visibility(),
             name: self.repository.full_name.0,
             default_branch: self.repository.default_branch.0,
             clone_url: self.repository.clone_url,
@@ -334,6 +350,18 @@ impl Common {
             installation: None,
         };
         (repository, login(self.sender))
+    }
+}
+
+impl Seen {
+    /// What says nothing of it is no word at all.
+    pub(super) fn visibility(&self) -> Visibility {
+        let owner = self.owner.as_ref().and_then(|owner| owner.visibility.as_deref()).unwrap_or("public");
+        match (self.private, self.internal.unwrap_or(false), owner) {
+            (Some(false), false, "public") => Visibility::Public,
+            (None, false, "public") => Visibility::Unknown,
+            (Some(_) | None, _, _) => Visibility::Private,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     forge::{ForgeError, Hook, hook::is_same_url},
-    model::{ForgeKind, HookFault, Repository, RepositoryName},
+    model::{ForgeKind, HookFault, Repository, RepositoryName, Visibility},
 };
 
 /// The App's own hook, by our word.
@@ -194,7 +194,9 @@ async fn send(api: &Api, of: &RepositoryName, call: &Call) -> Result<Answer, For
 /// A repository of which nothing but its name is known.
 fn named(name: &RepositoryName) -> Repository {
     let (default_branch, clone_url, web_url) = (String::new(), String::new(), String::new());
-    Repository { forge: ForgeKind::Github, name: name.clone(), default_branch, clone_url, web_url, installation: None }
+    let (installation, visibility) = (None, Visibility::Unknown);
+    let (forge, name) = (ForgeKind::Github, name.clone());
+    Repository { forge, name, default_branch, clone_url, web_url, installation, visibility }
 }
 
 fn no_secret() -> ForgeError {

@@ -7,7 +7,7 @@ use containerops::{
         Forge as _, ForgeError, HookKeeper as _, Recall as _,
         gitea::{Gitea, GiteaSettings},
     },
-    model::{Conclusion, Context, Progress, Report, Role},
+    model::{Conclusion, Context, Progress, Report, Role, Visibility},
 };
 
 use super::{WIDGET, gitea, pushed, widget};
@@ -153,6 +153,22 @@ async fn what_goes_wrong_is_said_in_our_words() {
     for url in ["ftp://gitea.example.com", "gitea.example.com", "https://gitea.example.com?x=y"] {
         assert!(Gitea::new(GiteaSettings { url: url.to_owned(), ..model.settings() }).is_err(), "{url}");
     }
+}
+
+#[tokio::test]
+async fn a_repository_is_public_if_a_stranger_sees_it() {
+    let model = ModelGitea::start().await;
+    let gitea = gitea(&model);
+    let (repository, _) = widget(&gitea, &model, &[("a", b"1")]);
+    assert_eq!(repository.visibility, Visibility::Public, "the delivery says so");
+    assert_eq!(gitea.visibility(&repository).await.expect("no trouble"), Visibility::Public);
+    model.is(|quirks| quirks.open = false);
+    assert_eq!(gitea.visibility(&repository).await.expect("no trouble"), Visibility::Private, "the forge is closed");
+    model.is(|quirks| quirks.open = true);
+    model.hide(WIDGET);
+    assert_eq!(gitea.visibility(&repository).await.expect("no trouble"), Visibility::Private);
+    model.rename(WIDGET, "acme/gadget");
+    assert_eq!(gitea.visibility(&repository).await.expect("no trouble"), Visibility::Private);
 }
 
 #[tokio::test]

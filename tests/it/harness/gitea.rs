@@ -1,5 +1,5 @@
 //! A model of Gitea and Forgejo: repositories, statuses, comments and webhooks, as strict as the real ones where that
-//! matters, and able to fail. It stands below a path of its host, and shows nothing to strangers. What is written to it
+//! matters, and able to fail. It stands below a path of its host, and lets nobody fetch without a token. What is written to it
 //! and not looked at fails the test.
 //!
 //! ```ignore
@@ -90,13 +90,15 @@ pub(crate) struct Quirks {
     pub(crate) null: bool,
     /// Which scope the token lacks.
     pub(crate) lacks: Option<&'static str>,
+    /// Whether strangers see what is public.
+    pub(crate) open: bool,
     /// Whether the token's owner is an administrator of the repositories.
     pub(crate) admin: bool,
 }
 
 impl Default for Quirks {
     fn default() -> Self {
-        Self { forgejo: false, page: 50, counts: true, null: true, lacks: None, admin: true }
+        Self { forgejo: false, page: 50, counts: true, null: true, lacks: None, open: true, admin: true }
     }
 }
 
@@ -181,6 +183,11 @@ impl ModelGitea {
         let (head_repository, branch, base) = (head.to_owned(), branch.to_owned(), base.to_owned());
         here.pulls.push(Pull { number, head_repository, branch, base });
         number
+    }
+
+    /// From now on only those see a repository who may.
+    pub(crate) fn hide(&self, repository: &str) {
+        self.state().repositories.get_mut(repository).expect("a repository").private = true;
     }
 
     /// The next `n` calls are answered with this status.

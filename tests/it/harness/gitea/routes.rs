@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use axum::{
     Json, Router,
     extract::{Path, Query, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -37,6 +37,7 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/user", get(async || Json(json!({"id": 1, "login": "containerops"}))))
         .route("/repos/search", get(async || Json(json!({"ok": true, "data": []}))))
         .route("/repos/issues/search", get(async || Json(json!([]))))
+        .route("/repos/{owner}/{name}", get(repository))
         .route("/repos/{owner}/{name}/contents/{*path}", get(contents))
         .route("/repos/{owner}/{name}/statuses/{sha}", post(create_status))
         .route("/repos/{owner}/{name}/commits/{sha}/status", get(status))
@@ -62,7 +63,8 @@ async fn gate(State(world): Model, request: Request, next: Next) -> Response {
     }
     let path = request.uri().path().to_owned();
     let credentials = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if path != "/version" && credentials != Some(&format!("token {TOKEN}")) {
+    let is_open = world.state().quirks.open && request.method() == Method::GET && credentials.is_none();
+    if path != "/version" && !is_open && credentials != Some(&format!("token {TOKEN}")) {
         return refuse(401, "invalid username, password or token").into_response();
     }
     let wants = if path.contains("/issues/") { "write:issue" } else { "write:repository" };
@@ -96,6 +98,15 @@ pub(super) async fn only_by_token(request: Request, next: Next) -> Response {
         true => next.run(request).await,
         false => (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic realm=\"Gitea\"")]).into_response(),
     }
+}
+
+async fn repository(State(world): Model, Path(name): Name) -> Result<Json<Value>, Refusal> {
+    let state = world.state();
+    let name = full(name);
+    let here = state.repositories.get(&name).ok_or_else(not_found)?;
+    Ok(Json(
+        json!({"id": here.id, "full_name": name, "private": here.private, "internal": false, "owner": {"visibility": "public"}}),
+    ))
 }
 
 #[derive(Deserialize)]
