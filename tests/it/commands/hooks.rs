@@ -170,7 +170,15 @@ async fn an_apps_own_hook_counts_if_it_delivers_to_us() {
     model.app_may_keep_hooks();
     story += &o.says(&["add", repo]).await;
     assert_eq!(model.hooks_of(WIDGET).len(), 1);
-    assert_snapshot!(story, @"");
+    assert_snapshot!(story, @r"
+    0: github/acme/widget: its webhook delivers to https://ci.example.com/hooks/github
+    1: github/acme/gadget: the App is not installed on acme/gadget; install it there
+    1: github/acme/widget: the App does not hear of: check_run, check_suite, merge_group; subscribe to it on the App's page
+    1: github/acme/widget: its webhook was set again
+    github/acme/widget: the App does not hear of: check_run, check_suite, merge_group; subscribe to it on the App's page
+    1: containerops: github refused (403): Resource not accessible by integration; to look after webhooks, we need the permission `Webhooks: read and write` of acme/widget
+    0: github/acme/widget: a webhook was added; it delivers to https://ci.example.com/hooks/github
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
