@@ -58,6 +58,11 @@ pub trait Forge: Send + Sync {
         Ok(None)
     }
 
+    /// Whether the repository has commits of someone, by this login; false as well where this forge does not tell.
+    async fn has_contributed(&self, _: &Repository, _: &str) -> Result<bool, ForgeError> {
+        Ok(false)
+    }
+
     /// Answers a comment with words, or, if there are none, with a sign that all of it was done. A mark goes with the
     /// words, and finds them `again` if they may have arrived before.
     async fn reply(&self, _: &CommentPlace, _: (&str, &str), _again: bool) -> Result<(), ForgeError> {

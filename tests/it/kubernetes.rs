@@ -32,6 +32,7 @@ fn attempt(cluster: &Cluster, jobs: &[(&str, &str)]) -> Placement {
         }
     };
     Placement {
+        isolation: containerops::executor::Isolation::Usual,
         runtime: None,
         node: Default::default(),
         attempt: AttemptId::mint(now),

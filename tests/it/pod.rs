@@ -21,6 +21,7 @@ pub(crate) fn placement() -> Placement {
         token: format!("secret-token-{place}").into(),
     };
     Placement {
+        isolation: containerops::executor::Isolation::Usual,
         runtime: None,
         node: Default::default(),
         attempt: AttemptId::from_i64(1),

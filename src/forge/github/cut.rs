@@ -16,7 +16,10 @@ pub(super) fn summary(report: &Report) -> String {
 /// The title; it names a conclusion that GitHub's own words do not show.
 pub(super) fn said(progress: Progress, title: &str) -> String {
     match progress {
-        Progress::Queued | Progress::Running | Progress::Done(Conclusion::Success | Conclusion::Failure) => {
+        Progress::Queued
+        | Progress::Asks
+        | Progress::Running
+        | Progress::Done(Conclusion::Success | Conclusion::Failure) => {
             title.to_owned()
         }
         Progress::Done(

@@ -156,6 +156,10 @@ impl Forge for Github {
         }
     }
 
+    async fn has_contributed(&self, repository: &Repository, login: &str) -> Result<bool, ForgeError> {
+        comment::has_contributed(&self.api, repository, login).await
+    }
+
     async fn reply(&self, place: &CommentPlace, answer: (&str, &str), again: bool) -> Result<(), ForgeError> {
         comment::reply(&self.api, place, answer, again).await
     }
