@@ -23,9 +23,9 @@ use crate::{
     blob::Blobs,
     engine::{self, Engine, Key, Parts, Tells, kubectl::Deploys},
     executor::{
-        Executor,
+        Executor, UntrustedCode,
         docker::{self, Docker, DockerSettings},
-        kubernetes::{Kubernetes, KubernetesSettings, deploy::Deployer},
+        kubernetes::{Kubernetes, KubernetesSettings, Untrusted, Users, deploy::Deployer},
         process::Process,
         registry::Registry,
     },
@@ -34,7 +34,7 @@ use crate::{
     model::{Clock, ForgeKind},
     notify::{self, Notifier},
     report::Reporter,
-    settings::{ExecutorChoice, Settings},
+    settings::{self, ExecutorChoice, Settings},
     store::Store,
     web,
 };

@@ -411,10 +411,7 @@ impl Engine {
                 .map(container)
                 .collect(),
             deadline: self.time_for(plan) + PLACING,
-            isolation: match run.event.trusted() {
-                Some(_) => Isolation::Usual,
-                None => Isolation::Strict,
-            },
+            isolation: Isolation::from(&run.event.0),
             runtime: plan.runtime.clone(),
             node: plan.node.clone(),
             agent_url: self.settings.agent_url.clone(),

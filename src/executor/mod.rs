@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::model::{AttemptId, Infrastructure, JobId, Plan, Resources, RunId};
+use crate::model::{AttemptId, Event, Infrastructure, JobId, Plan, Resources, RunId};
 
 pub use ability::{Unable, UntrustedCode};
 pub use news::{Changed, News};
@@ -117,6 +117,15 @@ pub enum Isolation {
     Usual,
     /// From trusted code, from the cluster and from the server: nobody vouches for what it does.
     Strict,
+}
+
+impl From<&Event> for Isolation {
+    fn from(event: &Event) -> Self {
+        match event.trusted() {
+            Some(_) => Self::Usual,
+            None => Self::Strict,
+        }
+    }
 }
 
 impl Placement {

@@ -6,6 +6,7 @@ pub mod github;
 pub mod mirror;
 mod recall;
 mod report;
+mod words;
 
 use async_trait::async_trait;
 use std::time::Duration;
@@ -86,8 +87,20 @@ pub trait Forge: Send + Sync {
     fn expected(&self, wanted: &Wanted<'_>) -> Shown;
 
     /// What the forge shows of a commit, at most one for each context: ours, and what others have written under names
-    /// of their own. `None`: this forge shows nothing that could be read, and its word is all there is.
-    async fn shown(&self, repository: &Repository, sha: &Sha) -> Result<Option<Vec<Shown>>, ForgeError>;
+    /// of their own. `None`: this forge shows nothing that could be read, and its word is all there is. `events` are
+    /// those of the runs that speak.
+    async fn shown(
+        &self,
+        repository: &Repository,
+        sha: &Sha,
+        events: &[Event],
+    ) -> Result<Option<Vec<Shown>>, ForgeError>;
+
+    /// Where the states that `known` is of are shown, and why there, if that is not where people look first: a
+    /// sentence for the run's page. Pure.
+    fn way(&self, _known: &str) -> Option<String> {
+        None
+    }
 
     /// How to find what its webhooks did not bring. None: it cannot be asked afterwards.
     fn recall(&self) -> Option<&dyn Recall> {

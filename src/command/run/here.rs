@@ -237,7 +237,7 @@ impl Forge for Here {
         }
     }
 
-    async fn shown(&self, _: &Repository, _: &Sha) -> Result<Option<Vec<Shown>>, ForgeError> {
+    async fn shown(&self, _: &Repository, _: &Sha, _: &[Event]) -> Result<Option<Vec<Shown>>, ForgeError> {
         Ok(None)
     }
 }

@@ -15,7 +15,7 @@ use secrecy::ExposeSecret as _;
 
 use super::DockerSettings;
 use crate::{
-    executor::{Container, Hopeless, Placement, amount::amount, label},
+    executor::{Container, Hopeless, Isolation, Placement, amount::amount, label},
     model::AttemptId,
 };
 

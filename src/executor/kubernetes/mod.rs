@@ -141,6 +141,16 @@ impl KubernetesSettings {
     }
 }
 
+impl KubernetesSettings {
+    /// The namespace of an attempt; `None`: it has none here.
+    pub fn namespace_of(&self, isolation: Isolation) -> Option<&str> {
+        match isolation {
+            Isolation::Usual => Some(&self.namespace),
+            Isolation::Strict => self.untrusted.as_ref().map(|untrusted| untrusted.namespace.as_str()),
+        }
+    }
+}
+
 /// A cluster: the namespace of trusted code, and that of untrusted.
 pub struct Kubernetes {
     settings: KubernetesSettings,
@@ -186,11 +196,9 @@ impl Kubernetes {
 
     /// Where an attempt goes.
     fn namespace(&self, isolation: Isolation) -> Result<&Namespace, ExecutorError> {
-        match (isolation, &self.strict) {
-            (Isolation::Usual, _) => Ok(&self.usual),
-            (Isolation::Strict, Some(strict)) => Ok(strict),
-            (Isolation::Strict, None) => Err(refused("there is no namespace for untrusted code")),
-        }
+        let name = self.settings.namespace_of(isolation);
+        let found = self.namespaces().find(|namespace| Some(namespace.name.as_str()) == name);
+        found.ok_or_else(|| refused("there is no namespace for untrusted code"))
     }
 
     fn namespaces(&self) -> impl Iterator<Item = &Namespace> {

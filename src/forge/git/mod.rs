@@ -149,7 +149,7 @@ impl Forge for Git {
         notes::expected(wanted)
     }
 
-    async fn shown(&self, repository: &Repository, sha: &Sha) -> Result<Option<Vec<Shown>>, ForgeError> {
+    async fn shown(&self, repository: &Repository, sha: &Sha, _: &[Event]) -> Result<Option<Vec<Shown>>, ForgeError> {
         notes::shown(&self.directory(&repository.name)?, sha).await.map(Some)
     }
 

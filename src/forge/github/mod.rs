@@ -200,7 +200,7 @@ impl Forge for Github {
         }
     }
 
-    async fn shown(&self, repository: &Repository, sha: &Sha) -> Result<Option<Vec<Shown>>, ForgeError> {
+    async fn shown(&self, repository: &Repository, sha: &Sha, _: &[Event]) -> Result<Option<Vec<Shown>>, ForgeError> {
         match self.api.identity() {
             Identity::App { id, .. } => check::shown(&self.api, *id, repository, sha).await.map(Some),
             Identity::Token(_) => status::shown(&self.api, repository, sha).await.map(Some),

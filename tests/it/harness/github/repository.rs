@@ -30,6 +30,8 @@ pub(super) struct Repository {
 pub(super) struct Pull {
     pub(super) number: u64,
     pub(super) head_repository: String,
+    /// Who has opened it; `None`: the fork's owner, or whoever the fixtures are of.
+    pub(super) author: Option<String>,
     pub(super) branch: String,
     pub(super) base: String,
 }
