@@ -146,9 +146,7 @@ pub(super) fn draft_one(
     };
     match flow.plan_in(event, circumstances) {
         Decision::Run(plan) => match unable(executor, &plan, event) {
-            unable if unable.is_empty() => {
-                Ok(draft(Some(apart(plan, event)), RunState::Queued, String::new()))
-            }
+            unable if unable.is_empty() => Ok(draft(Some(apart(plan, event)), RunState::Queued, String::new())),
             unable => Ok(refused(draft(None, RunState::Ended(Conclusion::Failure), String::new()), executor, &unable)),
         },
         Decision::Broken(diagnostic) => {

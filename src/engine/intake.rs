@@ -43,15 +43,22 @@ pub(super) struct Foreseen {
 
 /// The ways that a delivery may go.
 pub(super) enum Outcome {
-    Nothing { reason: String },
-    Unreadable { reason: String },
+    Nothing {
+        reason: String,
+    },
+    Unreadable {
+        reason: String,
+    },
     Runs(Box<Event>, Drafts),
     Rerun(crate::model::Rerun),
     Newest(Box<Newest>),
     Said(Box<Said>),
     /// Somebody has pressed a forge's button "Approve", and may do that there.
     Vouched(Box<crate::model::Rerun>, Option<Role>),
-    Postponed { after: Duration, trouble: String },
+    Postponed {
+        after: Duration,
+        trouble: String,
+    },
 }
 
 impl Outcome {
@@ -121,7 +128,8 @@ impl Engine {
     async fn write(&self, outcomes: &[(Foreseen, DeliveryRow)]) -> Result<()> {
         let moved: Vec<_> = outcomes.iter().map(|(_, delivery)| self.moved(delivery)).collect();
         let mut tx = self.store.write().await?;
-        for ((Foreseen { repository, outcome, kept, moved: new_code }, delivery), moved) in outcomes.iter().zip(&moved) {
+        for ((Foreseen { repository, outcome, kept, moved: new_code }, delivery), moved) in outcomes.iter().zip(&moved)
+        {
             if let Some(repository) = repository {
                 tx.delivery_is_about(delivery.id, repository).await?;
             }
@@ -129,8 +137,7 @@ impl Engine {
             let outcome = repeated.as_ref().unwrap_or(outcome);
             self.write_one(&mut tx, outcome, delivery).await?;
             // of a repeated delivery, and of a replay, nothing is new
-            if let (Some(event), None, Outcome::Nothing { .. }, None) =
-                (new_code, &repeated, outcome, delivery.replays)
+            if let (Some(event), None, Outcome::Nothing { .. }, None) = (new_code, &repeated, outcome, delivery.replays)
                 && !self.is_outdated(&mut tx, event).await?
             {
                 self.outdate(&mut tx, event, &[], self.now()).await?;
@@ -252,9 +259,12 @@ impl Engine {
                 let outcome = newest(delivery, found, &rerun::unknown(&rerun));
                 Foreseen { repository: Some(rerun.repository.name), outcome, kept: None, moved: None }
             }
-            Ok(Reading::Rerun(rerun)) => {
-                Foreseen { repository: Some(rerun.repository.name.clone()), outcome: Outcome::Rerun(rerun), kept: None, moved: None }
-            }
+            Ok(Reading::Rerun(rerun)) => Foreseen {
+                repository: Some(rerun.repository.name.clone()),
+                outcome: Outcome::Rerun(rerun),
+                kept: None,
+                moved: None,
+            },
             Ok(Reading::Comment(comment)) => {
                 let repository = Some(comment.place.repository.name.clone());
                 let outcome = match forge.role(&comment.place.repository, &comment.author).await {

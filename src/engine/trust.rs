@@ -104,7 +104,9 @@ impl Engine {
         let (head, base) = futures::try_join!(head_files(forge, event), base_files(forge, event))?;
         let (files, whose) = match policy.flow {
             FlowFrom::Head => (head.clone(), event.sha.short().to_owned()),
-            FlowFrom::Base => (base.clone(), event.base_sha.as_ref().map(|sha| sha.short()).unwrap_or_default().to_owned()),
+            FlowFrom::Base => {
+                (base.clone(), event.base_sha.as_ref().map(|sha| sha.short()).unwrap_or_default().to_owned())
+            }
         };
         if files.is_empty() {
             let why = "by whose flow file untrusted code is run";

@@ -337,8 +337,7 @@ fn names(word: &str, run: &RunRow, others: &[Sha], verb: &str) -> std::result::R
 /// The run that speaks at a check of ours.
 async fn of_check(tx: &mut Tx, rerun: &Rerun) -> Result<Option<RunRow>> {
     let id = rerun.external_id.as_ref().and_then(|id| id.parse::<ExternalId>().ok());
-    let (Some(id), Some(known)) =
-        (id, tx.repository_named(rerun.repository.forge, &rerun.repository.name).await?)
+    let (Some(id), Some(known)) = (id, tx.repository_named(rerun.repository.forge, &rerun.repository.name).await?)
     else {
         return Ok(None);
     };
@@ -350,7 +349,9 @@ async fn of_check(tx: &mut Tx, rerun: &Rerun) -> Result<Option<RunRow>> {
 pub(super) fn whose(row: &VettingRow) -> &'static str {
     let changed = row.base_text != row.head_text;
     match (row.flow_from(), changed) {
-        (FlowFrom::Base, true) => "The flow file is the base branch's; the pull request changes it, without effect here.",
+        (FlowFrom::Base, true) => {
+            "The flow file is the base branch's; the pull request changes it, without effect here."
+        }
         (FlowFrom::Base, false) => "The flow file is the base branch's.",
         (FlowFrom::Head, true) => "The flow file is the pull request's own, and **not** that of the base branch.",
         (FlowFrom::Head, false) => "The flow file is as in the base branch.",

@@ -30,7 +30,8 @@ use tokio::process::Child;
 
 use self::attempt::{Agent, Attempt};
 use super::{
-    Changed, Container, Executor, ExecutorError, ExecutorKind, News, Observation, Placement, Unable, UntrustedCode, ability,
+    Changed, Container, Executor, ExecutorError, ExecutorKind, News, Observation, Placement, Unable, UntrustedCode,
+    ability,
 };
 use crate::model::{AttemptId, Plan};
 

@@ -227,9 +227,10 @@ mod tests {
 
     #[test]
     fn the_last_rule_that_is_a_repositorys_counts() {
-        let rules: Vec<UntrustedRule> = ["contributors", "acme/*=never", "github:acme/*-demo=always+head", "*/open=always"]
-            .map(|text| text.parse().expect("a rule"))
-            .to_vec();
+        let rules: Vec<UntrustedRule> =
+            ["contributors", "acme/*=never", "github:acme/*-demo=always+head", "*/open=always"]
+                .map(|text| text.parse().expect("a rule"))
+                .to_vec();
         let of = |forge, name: &str| UntrustedPolicy::of(&rules, forge, &name.parse().expect("a name")).to_string();
         assert_eq!(of(ForgeKind::Github, "other/shop"), "contributors");
         assert_eq!(of(ForgeKind::Github, "Acme/shop"), "never");

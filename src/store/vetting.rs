@@ -74,8 +74,7 @@ impl VettingRow {
 
     /// What a run of this commit is granted, if it was approved.
     pub fn granted(&self, sha: &Sha) -> Option<Granted> {
-        let vouched =
-            Vouched { sha: sha.clone(), flow: self.flow_digest.clone(), secrets: self.secrets.0.clone() };
+        let vouched = Vouched { sha: sha.clone(), flow: self.flow_digest.clone(), secrets: self.secrets.0.clone() };
         (self.standing() == Vetting::Approved).then(|| vouched.for_run(sha, &self.flow_digest)).flatten()
     }
 }

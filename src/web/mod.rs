@@ -60,10 +60,7 @@ pub fn router(engine: Engine) -> Router {
 pub fn agent_router(engine: Engine) -> Router {
     let dry_runs = Arc::new(Semaphore::new(0));
     let web = Web { engine, dry_runs, uploads: upload::Uploads::new() };
-    Router::new()
-        .nest("/agent/v1", agent::routes())
-        .route("/healthz", get(async || "ok\n"))
-        .with_state(web)
+    Router::new().nest("/agent/v1", agent::routes()).route("/healthz", get(async || "ok\n")).with_state(web)
 }
 
 /// Ready if the database answers. Says which release it is.

@@ -40,8 +40,8 @@ use self::{
 };
 pub use self::{connection::hosts, examine::examine};
 use super::{
-    Changed, Container, Executor, ExecutorError, ExecutorKind, Hopeless, News, Observation, Placement, Unable, UntrustedCode,
-    ability, label,
+    Changed, Container, Executor, ExecutorError, ExecutorKind, Hopeless, News, Observation, Placement, Unable,
+    UntrustedCode, ability, label,
 };
 use crate::model::{AttemptId, Plan, Resources};
 

@@ -35,6 +35,7 @@ mod stages;
 mod starts;
 mod token;
 mod triggers;
+mod untrusted;
 
 /// The smallest flow.
 const SMALL: &str = r#"stages: [{name: test, image: "rust:1", run: cargo test}]"#;
