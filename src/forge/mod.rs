@@ -11,7 +11,7 @@ mod words;
 use async_trait::async_trait;
 use std::time::Duration;
 
-use crate::model::{ChangedFiles, Comment, CommentPlace, Event, ForgeKind, Repository, Rerun, Role, Sha};
+use crate::model::{ChangedFiles, Comment, CommentPlace, Event, ForgeKind, Repository, Rerun, Role, Sha, Visibility};
 
 pub use git_command::{GitCommand, GitCommandError};
 pub use recall::{AttemptsPage, DeliveryAttempt, Head, Heads, Hooks, Moved, Recall, Webhook};
@@ -62,6 +62,11 @@ pub trait Forge: Send + Sync {
     /// Whether the repository has commits of someone, by this login; false as well where this forge does not tell.
     async fn has_contributed(&self, _: &Repository, _: &str) -> Result<bool, ForgeError> {
         Ok(false)
+    }
+
+    /// Who may see a repository, as this forge says now; `Unknown`: it does not say.
+    async fn visibility(&self, _: &Repository) -> Result<Visibility, ForgeError> {
+        Ok(Visibility::Unknown)
     }
 
     /// Answers a comment with words, or, if there are none, with a sign that all of it was done. A mark goes with the
