@@ -11,7 +11,7 @@ use super::{
 use crate::{
     forge::{FlowFile, Forge, ForgeError},
     model::{
-        Admission, Author, Behind, Event, FlowFrom, PullRequest, Repository, Role, RunUntrusted, Trust,
+        Admission, Author, Behind, Event, FlowFrom, ForgeKind, PullRequest, Repository, Role, RunUntrusted, Trust,
         UntrustedPolicy, UntrustedReason,
     },
 };
@@ -22,7 +22,8 @@ const SHOWN: usize = 256 << 10;
 /// The event, with a trust for which the forge was asked where its payload alone does not decide it.
 pub(super) async fn judged(forge: &dyn Forge, event: Event) -> Result<Event, ForgeError> {
     let Some(pull) = event.pull_request().cloned() else { return Ok(event) };
-    if event.trust == Trust::Untrusted(UntrustedReason::HeadRepositoryGone) {
+    // whoever reaches a plain repository can change all of it
+    if event.trust == Trust::Untrusted(UntrustedReason::HeadRepositoryGone) || forge.kind() == ForgeKind::Git {
         return Ok(event);
     }
     let behind = behind(forge, &event, &pull).await?;

@@ -122,7 +122,7 @@ impl Engine {
             return Err(EngineError::Broken(format!("run {} is untrusted, and nothing is known of it", of.id)));
         };
         let digest = again.vet.map_or(row.flow_digest.as_str(), |vet| vet.digest.as_str());
-        let newest = tx.shas_of_line(of.repository_id, &of.event.line()).await?.into_iter().next();
+        let newest = tx.newest_sha_of_line(of.repository_id, &of.event.line()).await?;
         let is_same = digest == row.flow_digest && newest.is_none_or(|sha| sha == of.sha);
         let standing = match row.standing() {
             standing @ (Vetting::Approved | Vetting::Admitted) if is_same => standing,

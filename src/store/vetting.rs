@@ -204,6 +204,23 @@ impl Tx {
         Ok(found.into_iter().map(|(sha,)| sha).collect())
     }
 
+    /// The commit of the newest event of a line: what people wanted once more is no news.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn newest_sha_of_line(&mut self, repository: RepositoryId, line: &str) -> Result<Option<Sha>> {
+        let found: Option<(Sha,)> = row!(
+            self,
+            (Sha,),
+            "SELECT r.sha FROM runs r LEFT JOIN deliveries d ON d.id = r.delivery_id \
+             WHERE r.repository_id = $1 AND r.line = $2 AND r.rerun_of IS NULL AND d.replays IS NULL \
+             ORDER BY r.id DESC LIMIT 1",
+            repository,
+            line,
+        )?;
+        Ok(found.map(|(sha,)| sha))
+    }
+
     /// The rule of a repository's own, and who has set it.
     ///
     /// # Errors

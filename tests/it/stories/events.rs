@@ -204,7 +204,7 @@ async fn whatever_else_happens_starts_nothing_and_says_why() {
     pull_request: nothing: the code comes from a repository that was deleted, and such code is never run here
     push: nothing: refs/heads/old-idea was deleted
     merge_group: nothing: `merge_group` events with the action `destroyed` start nothing
-    check_run: nothing: the button `approve` is none of ours
+    check_run: nothing: there is no run of ours at commit f95f852b to approve
     push: nothing: commit f95f852b has neither .containerops.yml nor .containerops/*.yml
     push: unreadable: the `push` payload is not of the expected shape: .: missing field `repository` at line 1 column 9
     ");

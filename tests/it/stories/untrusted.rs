@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
-use containerops::{executor::Isolation, model::Sha};
+use containerops::{
+    agent::protocol::{Cause, HeartbeatAnswer},
+    executor::Isolation,
+    model::Sha,
+};
 use insta::assert_snapshot;
 
 use super::SMALL;
@@ -74,8 +78,11 @@ async fn the_code_of_a_fork_waits_until_somebody_has_looked_at_the_commit() {
         t.github.allows(login, role);
     }
     let (number, sha) = t.fork_opens(EVIL).await;
-    assert_snapshot!(t.runs().await, @"");
-    assert_snapshot!(t.checks(&sha), @"");
+    assert_snapshot!(t.runs().await, @"#1 pull_request queued: waits for approval: the code comes from the fork mallory/widget");
+    assert_snapshot!(t.checks(&sha), @r"
+    action_required containerops/ci/pr: Waits for approval: the code comes from the fork mallory/widget
+    queued containerops/ci/pr/test/test: Waits for approval: the code comes from the fork mallory/widget
+    ");
     let check = t.check(&sha, RUN);
     assert_eq!(check.buttons, ["approve"]);
     assert!(check.summary.contains(&format!("/approve {sha}")), "{}", check.summary);
@@ -104,7 +111,7 @@ async fn the_code_of_a_fork_waits_until_somebody_has_looked_at_the_commit() {
     assert_eq!(t.says(number, "ada", &format!("/approve {} looks fine", sha.short())).await, DONE.join("\n"));
     let (isolation, work) = t.placed_job().await;
     assert_eq!(isolation, Isolation::Strict);
-    assert!(work.contains("./test.sh") && !work.contains("mine-coins"), "the base branch's flow file: {work}");
+    assert!(work.contains("cargo test") && !work.contains("mine-coins"), "the base branch's flow file: {work}");
     assert!(t.runs().await.starts_with("#1 pull_request success"), "{}", t.runs().await);
     let summary = t.check(&sha, RUN).summary;
     assert!(summary.contains("approved by ada (by a comment): looks fine"), "{summary}");
@@ -119,7 +126,10 @@ async fn an_approval_dies_with_a_push_and_refuses_what_the_approver_has_not_seen
     let t = Tester::start().await;
     let (number, first) = t.fork_opens(SMALL).await;
     let second = t.fork_pushes(number, b"b").await;
-    assert_snapshot!(t.runs().await, @"");
+    assert_snapshot!(t.runs().await, @r"
+    #1 pull_request cancelled: superseded by run #2
+    #2 pull_request queued: waits for approval: the code comes from the fork mallory/widget
+    ");
     let late = t.says(number, "ada", &format!("/approve {first}")).await;
     assert!(late.contains(&format!("the newest code here is {}", second.short())), "{late}");
     assert!(t.pods.placed().is_empty());
@@ -130,13 +140,21 @@ async fn an_approval_dies_with_a_push_and_refuses_what_the_approver_has_not_seen
 
     // what was approved is stopped by newer code, which waits anew; the old approval is good for nothing
     let third = t.fork_pushes(number, b"c").await;
-    agent.exits(0).await;
-    assert_snapshot!(t.runs().await, @"");
+    let HeartbeatAnswer::Cancel { by } = agent.hears().await else { panic!("it goes on") };
+    agent.ends(Cause::Cancelled { by }).await;
+    assert_snapshot!(t.runs().await, @r"
+    #1 pull_request cancelled: superseded by run #2
+    #2 pull_request cancelled: superseded by run #3
+    #3 pull_request queued: waits for approval: the code comes from the fork mallory/widget
+    ");
     let (old, new) = (t.run_numbered(2).await, t.run_numbered(3).await);
     let again = t.runs_again(old).await;
     t.settle().await;
     let (again, new) = (t.run(again).await, t.run(new).await);
     assert!(again.reason.starts_with("waits for approval"), "a re-run of older code waits: {}", again.reason);
+    let once_more = t.runs_again(again.id).await;
+    t.settle().await;
+    assert!(t.run(once_more).await.reason.starts_with("waits"), "and so does a re-run of that one");
     assert_eq!(new.sha, third);
     for sha in [&first, &second, &third] {
         t.checks(sha);
@@ -165,14 +183,17 @@ async fn the_button_approves_for_those_who_may_write_and_for_nobody_else() {
     let press = t.github.pressed(WIDGET, RUN, "approve");
     t.deliver(press).await;
     t.settle().await;
-    assert_snapshot!(t.last().await, @"");
+    assert_snapshot!(t.last().await, @"check_run: nothing: ada may not write to acme/widget");
     assert!(t.pods.placed().is_empty());
     t.github.allows("ada", "maintain");
     t.deliver(t.github.pressed(WIDGET, RUN, "approve")).await;
     t.settle().await;
     assert!(t.last().await.starts_with("check_run: obeyed: ada approved #1 at "), "{}", t.last().await);
     t.run_the_job("test", 0).await;
-    assert_snapshot!(t.checks(&sha), @"");
+    assert_snapshot!(t.checks(&sha), @r"
+    success containerops/ci/pr: 1 action in 5 s
+    success containerops/ci/pr/test/test: success in 5 s
+    ");
 }
 
 #[tokio::test]
@@ -180,7 +201,7 @@ async fn what_is_rejected_never_runs() {
     let t = Tester::start().await;
     let (number, sha) = t.fork_opens(SMALL).await;
     assert_eq!(t.says(number, "ada", &format!("/reject {sha} mines coins")).await, DONE.join("\n"));
-    assert_snapshot!(t.runs().await, @"");
+    assert_snapshot!(t.runs().await, @"#1 pull_request cancelled: cancelled by ada (by a comment)");
     t.runs_again(t.newest_run().await.id).await;
     t.settle().await;
     assert!(t.pods.placed().is_empty(), "a re-run of it waits anew");
@@ -217,7 +238,16 @@ async fn each_rule_does_what_it_says() {
         let _ = writeln!(told, "{rule}, {}: {what}", if contributes { "contributor" } else { "stranger" });
         t.checks(&sha);
     }
-    assert_snapshot!(told, @"");
+    assert_snapshot!(told, @r"
+    never, contributor: nothing
+    approval, contributor: waits
+    contributors, stranger: waits
+    contributors, contributor: runs the base's file
+    always, stranger: runs the base's file
+    always+head, stranger: runs its own file
+    always acme/*=never, stranger: nothing
+    never github:acme/widget=always+head, stranger: runs its own file
+    ");
 }
 
 #[tokio::test]
