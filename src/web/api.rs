@@ -26,7 +26,8 @@ use crate::{
     engine::{self, EngineError, rerun::Begun, whole::Whole},
     model::{FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time, Waiting, Way, What, Wish},
     store::{
-        ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RepositoryRow, RunFilter, RunRow, RunSummary, Tx, VettingRow,
+        ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RepositoryRow, RunFilter, RunRow, RunSummary, Tx,
+        VettingRow,
     },
 };
 
