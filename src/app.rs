@@ -303,7 +303,7 @@ fn kubernetes(settings: &Settings) -> KubernetesSettings {
         users: if settings.untrusted.own_users { Users::Own } else { Users::Shared },
         ..Untrusted::new(&settings.untrusted.namespace)
     };
-    KubernetesSettings { kubeconfig: settings.kubeconfig.clone(), untrusted: Some(untrusted), ..with }
+    KubernetesSettings { kubeconfig: settings.kubeconfig.clone(), untrusted: Some(Box::new(untrusted)), ..with }
 }
 
 /// The engine at this address, as the settings would have it. A server that only this machine reaches is reached by

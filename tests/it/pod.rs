@@ -292,7 +292,7 @@ fn services_run_beside_jobs_and_are_hosts_for_them() {
 #[test]
 fn a_pod_of_untrusted_code_has_no_capability_and_less_of_everything() {
     let untrusted = Untrusted { runtime: Some("kata".to_owned()), users: Users::Own, ..Untrusted::new("strangers") };
-    let settings = KubernetesSettings { untrusted: Some(untrusted), ..settings() };
+    let settings = KubernetesSettings { untrusted: Some(Box::new(untrusted)), ..settings() };
     let mut placement = Placement { isolation: Isolation::Strict, ..placement() };
     placement.runtime = Some("whatever-the-flow-says".to_owned());
     let pod = serde_json::to_value(pod(&placement, &settings)).expect("a pod is JSON");
@@ -352,7 +352,7 @@ proptest! {
         if by_payload != Trust::Trusted && is_trusted {
             prop_assert!(author >= Some(Role::Writer) && actor >= Some(Role::Writer));
         }
-        let settings = KubernetesSettings { untrusted: Some(Untrusted::new("strangers")), ..settings() };
+        let settings = KubernetesSettings { untrusted: Some(Box::new(Untrusted::new("strangers"))), ..settings() };
         let namespace = settings.namespace_of(Isolation::from(&event));
         prop_assert_eq!(namespace == Some(settings.namespace.as_str()), is_trusted);
         let author = if known { Author::Contributor } else { Author::Stranger };

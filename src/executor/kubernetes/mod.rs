@@ -69,7 +69,7 @@ pub struct KubernetesSettings {
     /// How long the cluster is waited for.
     pub patience: Patience,
     /// Where untrusted code runs; `None`: it does not.
-    pub untrusted: Option<Untrusted>,
+    pub untrusted: Option<Box<Untrusted>>,
 }
 
 /// Where untrusted code runs, and how.
@@ -341,13 +341,15 @@ impl Executor for Kubernetes {
     }
 
     async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
-        match &self.strict {
-            Some(strict) if !self.usual.knows(attempt).await => match strict.observe(attempt).await? {
-                Observation::Absent => self.usual.observe(attempt).await,
-                there => Ok(there),
-            },
-            Some(_) | None => self.usual.observe(attempt).await,
+        if let Some(strict) = &self.strict
+            && !self.usual.knows(attempt).await
+        {
+            let seen = strict.observe(attempt).await?;
+            if seen != Observation::Absent {
+                return Ok(seen);
+            }
         }
+        self.usual.observe(attempt).await
     }
 
     async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {

@@ -86,7 +86,7 @@ impl Cluster {
     /// The same, with another namespace for untrusted code.
     pub(crate) async fn executor_beside(&self, untrusted: &str) -> Kubernetes {
         let settings = KubernetesSettings::new(&self.namespace, &self.agent_image);
-        let (kubeconfig, untrusted) = (Some(self.kubeconfig.clone()), Some(Untrusted::new(untrusted)));
+        let (kubeconfig, untrusted) = (Some(self.kubeconfig.clone()), Some(Box::new(Untrusted::new(untrusted))));
         let settings = KubernetesSettings { kubeconfig, untrusted, ..settings };
         Kubernetes::connect(settings).await.expect("the kubeconfig can be read")
     }

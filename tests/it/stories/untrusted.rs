@@ -382,3 +382,50 @@ async fn an_agents_token_is_good_for_its_own_job_on_every_route() {
     t.checks(&main);
     assert_eq!(NOTHING.len(), t.github.answers().len());
 }
+
+#[tokio::test]
+async fn whoever_has_the_servers_machine_approves_and_sets_rules_there() {
+    let t = Tester::start().await;
+    let (_, sha) = t.fork_opens(SMALL).await;
+    let call = async |words: &[&str]| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_containerops"));
+        let command = command.args(words).current_dir(t.data()).env("CONTAINEROPS_DATA", t.data());
+        let output = command.env_remove("CONTAINEROPS_CONFIG").output().await.expect("containerops starts");
+        let said = |text: Vec<u8>| String::from_utf8(text).expect("text").trim().to_owned();
+        (output.status.success(), said(output.stdout), said(output.stderr))
+    };
+    let other = "0123456789".repeat(4);
+    let (good, _, said) = call(&["approve", WIDGET, "1", "--sha", &other, "--as", "ada"]).await;
+    assert!(!good && said.contains("and not of 01234567: look at it first"), "{said}");
+    let (good, _, said) = call(&["approve", WIDGET, "1", "--sha", sha.as_str(), "--flow", "f00", "--as", "ada"]).await;
+    assert!(!good && said.contains("is another one than you have looked at"), "{said}");
+    t.settle().await;
+    assert!(t.pods.placed().is_empty());
+    let approve = ["approve", WIDGET, "1", "--sha", sha.as_str(), "--as", "ada", "--secret", "NPM_READ"];
+    let (good, said, trouble) = call(&approve).await;
+    assert!(good && said.ends_with("approved"), "{said} {trouble}");
+    t.settle().await;
+    t.run_the_job("test", 0).await;
+    let granted = {
+        let (run, mut tx) = (t.newest_run().await, t.app().engine.store.read().await.expect("the database is there"));
+        let row = tx.vetting(run.id).await.expect("the database is there").expect("it was vetted");
+        row.granted(&run.sha).expect("it was approved")
+    };
+    assert_eq!(granted.secrets().iter().collect::<Vec<_>>(), ["NPM_READ"]);
+    let (good, _, said) = call(&approve).await;
+    assert!(!good && said.contains("ada (on the server's machine) has approved it"), "{said}");
+
+    assert_eq!(call(&["policy", WIDGET]).await.1, "approval (by the setting)");
+    assert_eq!(call(&["policy", WIDGET, "never", "--as", "ada"]).await.1, "never (by ada)");
+    t.deliver(t.github.pull_request(WIDGET, t.number_of_pull().await, "reopened")).await;
+    t.settle().await;
+    assert!(t.last().await.contains("such code is never run here"), "{}", t.last().await);
+    assert_eq!(call(&["policy", WIDGET, "--reset"]).await.1, "approval (by the setting)");
+    t.checks(&sha);
+}
+
+impl Tester {
+    async fn number_of_pull(&self) -> u64 {
+        self.newest_run().await.event.pull_request().expect("a pull request").number
+    }
+}
