@@ -201,10 +201,10 @@ async fn whatever_else_happens_starts_nothing_and_says_why() {
     ping: nothing: GitHub asks whether we are there
     installation: nothing: `installation` events start nothing
     pull_request: nothing: `pull_request` events with the action `closed` start nothing
-    pull_request: nothing: the code comes from a repository that was deleted, and such code is never run here
+    pull_request: nothing: commit 6113728f, by whose flow file untrusted code is run, has neither .containerops.yml nor .containerops/*.yml
     push: nothing: refs/heads/old-idea was deleted
     merge_group: nothing: `merge_group` events with the action `destroyed` start nothing
-    check_run: nothing: there is no run of ours at commit f95f852b to approve
+    check_run: nothing: ada may not write to acme/widget
     push: nothing: commit f95f852b has neither .containerops.yml nor .containerops/*.yml
     push: unreadable: the `push` payload is not of the expected shape: .: missing field `repository` at line 1 column 9
     ");
