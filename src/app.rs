@@ -23,9 +23,9 @@ use crate::{
     blob::Blobs,
     engine::{self, Engine, Key, Parts, Tells, kubectl::Deploys},
     executor::{
-        Executor,
+        Executor, UntrustedCode,
         docker::{self, Docker, DockerSettings},
-        kubernetes::{Kubernetes, KubernetesSettings, deploy::Deployer},
+        kubernetes::{Kubernetes, KubernetesSettings, Untrusted, Users, deploy::Deployer},
         process::Process,
         registry::Registry,
     },
@@ -34,7 +34,7 @@ use crate::{
     model::{Clock, ForgeKind},
     notify::{self, Notifier},
     report::Reporter,
-    settings::{ExecutorChoice, Settings},
+    settings::{self, ExecutorChoice, Settings},
     store::Store,
     web,
 };
@@ -116,9 +116,33 @@ impl App {
     /// # Errors
     /// If the listener breaks.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        self.serve_with(listener, None, stop).await
+    }
+
+    /// The same, with an address more for agents alone.
+    ///
+    /// # Errors
+    /// As [`App::serve`].
+    pub async fn serve_with(
+        self,
+        listener: TcpListener,
+        agents: Option<TcpListener>,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
         let (stopping, stopped) = watch::channel(false);
         let loops = self.start_loops(&stopped);
         let router = web::router(self.engine.clone());
+        if let Some(agents) = agents {
+            let (router, mut heard) = (web::agent_router(self.engine.clone()), stopped.clone());
+            let serving = axum::serve(agents, router).with_graceful_shutdown(async move {
+                let _ = heard.wait_for(|stopped| *stopped).await;
+            });
+            tokio::spawn(async move {
+                if let Err(error) = serving.await {
+                    tracing::error!(%error, "nobody listens for agents any more");
+                }
+            });
+        }
         let mut heard = stopped.clone();
         let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
             let _ = heard.wait_for(|stopped| *stopped).await;
@@ -181,6 +205,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         cache_limit: settings.cache_limit,
         contact_timeout: settings.contact_timeout,
         triggers: settings.trigger_repositories.clone(),
+        untrusted: settings.untrusted.rules.clone(),
         tells: if settings.smtp.is_some() { Tells::All } else { Tells::Webhooks },
         sweep_interval: settings.sweep_interval,
         patience: engine::Patience::default(),
@@ -203,7 +228,8 @@ async fn executor(settings: &Settings, key: &Key) -> Result<Arc<dyn Executor>> {
             tracing::warn!(executor = "process", why, "executor chosen: it isolates nothing; for trying out only");
             let program = std::env::current_exe().context("finding our own program")?;
             let directory = absolute(&settings.data)?.join("attempts");
-            Ok(Arc::new(Process::new(directory, vec![program.into(), "agent".into()])))
+            let process = Process::new(directory, vec![program.into(), "agent".into()]);
+            Ok(Arc::new(process.with(untrusted_code(settings))))
         }
     }
 }
@@ -272,7 +298,12 @@ async fn deploys(settings: &Settings) -> Result<Deploys> {
 
 fn kubernetes(settings: &Settings) -> KubernetesSettings {
     let with = KubernetesSettings::new(&settings.kubernetes_namespace, &settings.kubernetes_agent_image);
-    KubernetesSettings { kubeconfig: settings.kubeconfig.clone(), ..with }
+    let untrusted = Untrusted {
+        runtime: settings.untrusted.runtime.clone(),
+        users: if settings.untrusted.own_users { Users::Own } else { Users::Shared },
+        ..Untrusted::new(&settings.untrusted.namespace)
+    };
+    KubernetesSettings { kubeconfig: settings.kubeconfig.clone(), untrusted: Some(Box::new(untrusted)), ..with }
 }
 
 /// The engine at this address, as the settings would have it. A server that only this machine reaches is reached by
@@ -283,7 +314,15 @@ pub fn docker(settings: &Settings, host: String) -> DockerSettings {
     DockerSettings {
         network: settings.docker_network.clone().unwrap_or_else(|| found.to_owned()),
         agent: settings.docker_agent.clone(),
+        untrusted: untrusted_code(settings),
         ..DockerSettings::new(host, &settings.kubernetes_agent_image)
+    }
+}
+
+const fn untrusted_code(settings: &Settings) -> UntrustedCode {
+    match settings.untrusted.isolation {
+        settings::Isolation::Required => UntrustedCode::Refused,
+        settings::Isolation::None => UntrustedCode::Taken,
     }
 }
 

@@ -10,11 +10,13 @@ use crate::model::{AllowedNamespace, AllowedTrigger};
 mod forges;
 mod people;
 mod place;
+mod untrusted;
 mod values;
 
 pub use forges::{GiteaChoice, GithubChoice};
 pub use people::SmtpChoice;
 pub use place::ExecutorChoice;
+pub use untrusted::{Isolation, UntrustedChoice};
 use values::Values;
 
 /// Every name that is known.
@@ -22,11 +24,13 @@ const NAMES: &[&str] = &[
     "listen",
     "public_url",
     "agent_url",
+    "agent_listen",
     "data",
     "database_url",
     "blob_url",
     "executor",
     "kubernetes_namespace",
+    "kubernetes_untrusted_namespace",
     "kubernetes_agent_image",
     "kubernetes_insecure_registries",
     "kubernetes_kubeconfig",
@@ -50,6 +54,10 @@ const NAMES: &[&str] = &[
     "git_root",
     "git_webhook_secret",
     "trigger_repositories",
+    "untrusted",
+    "untrusted_runtime",
+    "untrusted_isolation",
+    "untrusted_user_namespaces",
     "smtp_url",
     "smtp_from",
     "smtp_domains",
@@ -78,6 +86,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// What pods can reach; `None`: the public URL.
     pub agent_url: Option<String>,
+    /// Where it listens for agents alone; `None`: nowhere else.
+    pub agent_listen: Option<SocketAddr>,
     /// The data directory.
     pub data: PathBuf,
     /// `sqlite:PATH`.
@@ -114,6 +124,8 @@ pub struct Settings {
     pub git_root: PathBuf,
     /// What proves a plain repository's deliveries; empty: the one in the data directory.
     pub git_webhook_secrets: Vec<SecretString>,
+    /// What becomes of untrusted code.
+    pub untrusted: UntrustedChoice,
     /// Which repositories' jobs may start flows of which others.
     pub trigger_repositories: Vec<AllowedTrigger>,
     /// By what server mail is sent, if it is.
@@ -239,6 +251,7 @@ impl Values {
             listen: self.parse("listen")?.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             public_url: self.url("public_url")?,
             agent_url: self.url("agent_url")?,
+            agent_listen: self.parse("agent_listen")?,
             database_url: self.get("database_url").map_or_else(|| in_data("sqlite", "containerops.db"), str::to_owned),
             blob_url: self.get("blob_url").map_or_else(|| in_data("file", "blobs"), str::to_owned),
             executor: self.executor()?,
@@ -259,6 +272,7 @@ impl Values {
             gitea: self.gitea()?,
             git_root: path("git_root", "git"),
             git_webhook_secrets: self.secrets("git_webhook_secret"),
+            untrusted: self.untrusted()?,
             trigger_repositories: self.list("trigger_repositories")?,
             smtp: self.smtp()?,
             webhook_secrets: self.webhook_secrets()?,

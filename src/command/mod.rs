@@ -14,6 +14,7 @@ pub mod run;
 pub mod schema;
 pub mod serve;
 pub mod start;
+pub mod trust;
 
 mod event;
 mod local;

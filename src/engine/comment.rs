@@ -37,14 +37,14 @@ pub(super) struct Said {
 }
 
 /// What an order came to: what was done, or why not.
-type Outcome = std::result::Result<String, String>;
+pub(super) type Outcome = std::result::Result<String, String>;
 
 impl Said {
-    fn may_write(&self) -> bool {
+    pub(super) fn may_write(&self) -> bool {
         self.role >= Some(Role::Writer)
     }
 
-    fn by(&self) -> String {
+    pub(super) fn by(&self) -> String {
         self.approver().to_string()
     }
 
@@ -102,6 +102,9 @@ impl Engine {
         (order, answer): (&Order, Answer),
         runs: &[RunRow],
     ) -> Result<Outcome> {
+        if let Some(vetted) = self.vet_by_comment(tx, said, (order, answer), runs).await? {
+            return Ok(vetted);
+        }
         let meant = match Meant::of(order, runs) {
             Ok(meant) => meant,
             Err(why) => return Ok(Err(why)),
@@ -251,7 +254,7 @@ impl<'a> Meant<'a> {
     }
 }
 
-fn is_sha_like(word: &str) -> bool {
+pub(super) fn is_sha_like(word: &str) -> bool {
     SHA_LIKE.contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

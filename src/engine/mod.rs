@@ -5,6 +5,7 @@
 //! transaction with all that follows from it ([`settle`]).
 //!
 //! - [`intake`]: a delivery becomes events, an event runs; [`draft`] (pure) says which;
+//! - `trust`: whose code an event brings; [`vetting`]: runs of untrusted code wait for somebody;
 //! - [`recover`]: what webhooks did not bring becomes deliveries, late;
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
 //! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
@@ -65,9 +66,11 @@ pub mod tell;
 pub mod title;
 mod token;
 mod trigger;
+mod trust;
 pub mod turn;
 mod turns;
 mod verdict;
+pub mod vetting;
 mod watch;
 pub mod whole;
 
@@ -78,7 +81,7 @@ use crate::{
     executor::{Executor, registry::Registry},
     flow::Given,
     forge::{Forge, mirror::Mirrors},
-    model::{AllowedTrigger, Clock, ForgeKind, Time},
+    model::{AllowedTrigger, Clock, ForgeKind, Time, UntrustedRule},
     store::{Store, StoreError},
 };
 
@@ -147,6 +150,8 @@ pub struct Settings {
     pub artifact_keep: Duration,
     /// Which repositories' jobs may start flows of which others.
     pub triggers: Vec<AllowedTrigger>,
+    /// What becomes of untrusted code, in which repositories.
+    pub untrusted: Vec<UntrustedRule>,
     /// Which receivers can be told.
     pub tells: Tells,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.

@@ -17,7 +17,7 @@ use crate::{
         DeliveryId, Diagnostic, ExternalId, JobState, Late, Progress, Question, Rank, Report, Repository, RunId,
         RunState, Severity, Span, Time, Verdict,
     },
-    store::{ActionRow, ApprovalRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
+    store::{ActionRow, ApprovalRow, AttemptRow, JobRow, NewReport, RunRow, Tx, Vetting, VettingRow},
 };
 
 /// A run with all that a report says of it.
@@ -41,6 +41,16 @@ pub struct Story {
     pub questions: Vec<Question>,
     /// What people answered, or did not, by stages.
     pub answers: Vec<(String, ApprovalRow)>,
+    /// How it stands if its code is untrusted.
+    pub vetting: Option<VettingRow>,
+}
+
+impl Story {
+    /// Whether nothing of it starts before somebody with write access has said so.
+    pub fn asks(&self) -> bool {
+        let waits = self.vetting.as_ref().is_some_and(|row| row.standing() == Vetting::Waits);
+        waits && self.run.state.conclusion().is_none()
+    }
 }
 
 /// One action of a [`Story`].
@@ -109,7 +119,11 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
     let late = tx.late(run.delivery_id).await?;
     let questions = questions(tx, &run).await?;
     let answers = answers(tx, &run).await?;
-    Ok(Story { run, repository, actions, url, repeats, replay_of, late, questions, answers })
+    let vetting = match run.event.trusted() {
+        Some(_) => None,
+        None => tx.vetting(run.id).await?,
+    };
+    Ok(Story { run, repository, actions, url, repeats, replay_of, late, questions, answers, vetting })
 }
 
 /// The attempts at each action of a run, first to last, with their jobs. Two queries, however many actions there are:
@@ -173,7 +187,10 @@ pub fn reports(story: &Story) -> Vec<(Context, Report)> {
     let mut all = vec![(Context::of_run(&story.run.flow, suffix), of_run(story))];
     for row in rows(story) {
         let context = Context::of_action(&story.run.flow, suffix, &row[0].stage, row[0].row_name());
-        let report = if row[0].cell.is_some() { matrix::report(story, row) } else { of_action(story, &row[0]) };
+        let mut report = if row[0].cell.is_some() { matrix::report(story, row) } else { of_action(story, &row[0]) };
+        if story.asks() {
+            report.title = title::of_run(story);
+        }
         all.push((context, report));
     }
     all
@@ -182,6 +199,7 @@ pub fn reports(story: &Story) -> Vec<(Context, Report)> {
 fn of_run(story: &Story) -> Report {
     let run = &story.run;
     let progress = match run.state.0 {
+        RunState::Queued if story.asks() => Progress::Asks,
         RunState::Queued => Progress::Queued,
         RunState::Running => Progress::Running,
         RunState::Ended(conclusion) => Progress::Done(conclusion),
@@ -236,6 +254,9 @@ fn of_action(story: &Story, chapter: &Chapter) -> Report {
 
 /// What can be asked of a run that is over, at its check.
 fn buttons(story: &Story) -> Vec<Button> {
+    if story.asks() {
+        return vec![Button::Approve];
+    }
     match (&story.run.state.0, &story.run.plan.0) {
         (RunState::Queued | RunState::Running | RunState::Ended(Conclusion::Skipped), _) => Vec::new(),
         (RunState::Ended(Conclusion::Success | Conclusion::Warning), _) => vec![Button::Everything],
@@ -258,6 +279,7 @@ fn run_summary(story: &Story) -> String {
     if let Some((words, url)) = &story.repeats {
         let _ = write!(out, "Repeats [{}]({url}).\n\n", cell(words));
     }
+    out += &vetted(story);
     if !story.run.diagnostics.is_empty() {
         out += &crate::flow::markdown(&story.run.path, &story.run.diagnostics);
         out.push('\n');
@@ -272,6 +294,29 @@ fn run_summary(story: &Story) -> String {
     }
     out += &replay(story);
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
+    out
+}
+
+/// What becomes of untrusted code, and how it comes to run.
+fn vetted(story: &Story) -> String {
+    let Some(row) = &story.vetting else { return String::new() };
+    let mut out = String::new();
+    let note = if row.note.is_empty() { String::new() } else { format!(": {}", row.note) };
+    let when = row.answered.map(minute).unwrap_or_default();
+    let _ = match row.standing() {
+        Vetting::Waits if story.asks() => write!(
+            out,
+            "Nothing of this runs before somebody who may write to the repository has looked at it. Then press \
+             *Approve*, or write in a comment:\n\n```text\n/approve {}\n```\n\n",
+            story.run.sha
+        ),
+        Vetting::Waits | Vetting::Admitted => Ok(()),
+        standing @ (Vetting::Approved | Vetting::Rejected) => {
+            let by = cell(&format!("{} by {}{note}", standing.as_str(), row.answered_by));
+            write!(out, "Untrusted code, {by}, {when}\n\n")
+        }
+    };
+    let _ = write!(out, "{}\n\n", super::vetting::whose(row));
     out
 }
 

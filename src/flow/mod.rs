@@ -68,6 +68,7 @@ use std::{
 use crate::model::{Diagnostic, Event, EventKind, Plan, RepositoryName, Severity, Starter};
 
 pub use circumstances::{Circumstances, heeds_message, skip_of};
+pub use concurrency::shortened;
 pub use condition::Before;
 pub use full::full_form;
 pub use given::{Given, NoPart, Part};

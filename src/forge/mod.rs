@@ -62,6 +62,11 @@ pub trait Forge: Send + Sync {
         Ok(None)
     }
 
+    /// Whether the repository has commits of someone, by this login; false as well where this forge does not tell.
+    async fn has_contributed(&self, _: &Repository, _: &str) -> Result<bool, ForgeError> {
+        Ok(false)
+    }
+
     /// Who may see a repository, as this forge says now; `Unknown`: it does not say.
     async fn visibility(&self, _: &Repository) -> Result<Visibility, ForgeError> {
         Ok(Visibility::Unknown)

@@ -31,6 +31,7 @@ mod state;
 mod time;
 mod trigger;
 mod trust;
+mod untrusted;
 mod verdict;
 
 pub use access::{Login, Right, Scope, Scopes, Visibility};
@@ -66,4 +67,5 @@ pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobStat
 pub use time::{Clock, Time, backoff};
 pub use trigger::{AllowedTrigger, Trigger, Wait};
 pub use trust::{Granted, Trust, TrustedEvent, UntrustedReason};
+pub use untrusted::{Admission, Author, Behind, FlowFrom, RunUntrusted, UntrustedPolicy, UntrustedRule, Vouched};
 pub use verdict::{RUN_TIME_LIMIT, Span, Verdict};

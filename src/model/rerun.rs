@@ -89,6 +89,8 @@ pub enum Button {
     Everything,
     /// What did not succeed, by the newest flow file.
     Newest,
+    /// What waits because its code is untrusted.
+    Approve,
 }
 
 /// Someone asked the forge to run something again.

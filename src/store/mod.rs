@@ -36,6 +36,7 @@ mod sweep;
 mod telling;
 mod trigger;
 mod types;
+mod vetting;
 
 use std::{path::Path, time::Duration};
 
@@ -73,6 +74,7 @@ pub use sweep::{HeadRow, SweepRow};
 pub use telling::{Acknowledgement, Doubt};
 pub use trigger::TriggerPlace;
 pub use types::Json;
+pub use vetting::{NewVetting, Vetting, VettingRow, Vote};
 
 /// The schema's history; it only grows.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

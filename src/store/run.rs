@@ -311,7 +311,8 @@ impl Tx {
         rows!(
             self,
             RunRow,
-            "SELECT * FROM runs WHERE phase <> 'ended' AND source IS NULL AND source_due <= $1 ORDER BY id LIMIT 16",
+            "SELECT * FROM runs WHERE phase <> 'ended' AND source IS NULL AND source_due <= $1 \
+             AND id NOT IN (SELECT run_id FROM vettings WHERE standing = 'waits') ORDER BY id LIMIT 16",
             now,
         )
     }

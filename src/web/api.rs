@@ -25,7 +25,10 @@ use super::{
 use crate::{
     engine::{self, EngineError, rerun::Begun, whole::Whole},
     model::{FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time, Waiting, Way, What, Wish},
-    store::{ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RepositoryRow, RunFilter, RunRow, RunSummary, Tx},
+    store::{
+        ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RepositoryRow, RunFilter, RunRow, RunSummary, Tx,
+        VettingRow,
+    },
 };
 
 /// Items in one answer, unless fewer are asked for.
@@ -248,6 +251,7 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
     let replay_of = tx.replay_of(run).await?;
     let late = tx.late(run.delivery_id).await?;
     let reports = reports(tx, run).await?;
+    let untrusted = tx.vetting(run.id).await?.as_ref().map(vetting);
     let receivers: Vec<Value> = tx.notices(run.id).await?.iter().map(receiver).collect();
     Ok(json!({
         "id": run.id, "forge": route.forge, "repository": route.repository, "number": run.number,
@@ -258,8 +262,15 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
         "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
         "url": route.to_string(), "created": time(run.created), "started": run.started.map(time),
         "ended": run.ended.map(time), "stages": stages, "reports": reports,
-        "receivers": receivers,
+        "receivers": receivers, "untrusted": untrusted,
     }))
+}
+
+/// How a run of untrusted code stands, and what an approval of it names.
+fn vetting(row: &VettingRow) -> Value {
+    json!({"standing": row.standing().as_str(), "flow_file": row.flow_from(), "flow_sha256": row.flow_digest,
+           "secrets": row.secrets.0, "answered_by": row.answered_by, "note": row.note,
+           "answered": row.answered.map(time)})
 }
 
 /// Why a run has not started, or does not go on: `for` one of `queue`, `source`, `approval` and `executor`, and the words for it.

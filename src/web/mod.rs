@@ -56,6 +56,13 @@ pub fn router(engine: Engine) -> Router {
         .with_state(web)
 }
 
+/// What agents ask, and nothing else: for an address that untrusted code may reach.
+pub fn agent_router(engine: Engine) -> Router {
+    let dry_runs = Arc::new(Semaphore::new(0));
+    let web = Web { engine, dry_runs, uploads: upload::Uploads::new() };
+    Router::new().nest("/agent/v1", agent::routes()).route("/healthz", get(async || "ok\n")).with_state(web)
+}
+
 /// Ready if the database answers. Says which release it is.
 async fn ready(State(web): State<Web>) -> Result<([(&'static str, &'static str); 1], &'static str), StatusCode> {
     match web.engine.store.read().await {

@@ -16,10 +16,15 @@ mod pressed;
 use std::collections::BTreeMap;
 
 use self::carry::{Carried, Past, Places, ended_well};
-use super::{Engine, EngineError, Result, draft::Drafted, settle::places};
+use super::{
+    Engine, EngineError, Result,
+    draft::Drafted,
+    settle::places,
+    vetting::{self, Again},
+};
 use crate::{
     model::{ActionPath, Conclusion, DeliveryId, FlowChoice, Plan, Repeats, RunId, RunState, What, Wish},
-    store::{ActionRow, NewRun, RunRow, StoreError, Tx},
+    store::{ActionRow, NewRun, RunRow, StoreError, Tx, Vetting},
 };
 
 pub use newest::EVENT;
@@ -161,6 +166,13 @@ impl Engine {
                 tx.carry_action(id, to, row).await?;
             }
         }
+        if run.event.trusted().is_none() {
+            let again = Again { of: run, vet: draft.vet.as_deref() };
+            if self.vet_again(tx, id, again).await? == Vetting::Waits {
+                tx.set_run_reason(id, &vetting::why(&run.event).unwrap_or_default()).await?;
+                self.outdate(tx, &run.event, &[id], now).await?;
+            }
+        }
         tracing::info!(run.id = %id, rerun_of = %run.id, what = ?new.repeats.what, by = new.repeats.by, "run repeated");
         self.settle(tx, id, now).await?;
         Ok(id)
@@ -211,5 +223,6 @@ fn as_it_was(run: &RunRow) -> Drafted {
         diagnostics: run.diagnostics.0.clone(),
         reason: if state == RunState::Queued { String::new() } else { run.reason.clone() },
         state,
+        vet: None,
     }
 }

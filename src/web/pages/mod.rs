@@ -18,6 +18,7 @@ mod run;
 mod runs;
 mod start;
 mod trigger;
+mod vetting;
 
 use askama::Template;
 use axum::{

@@ -15,6 +15,7 @@ use super::{
     run_url,
     runs::{event_words, first_line, web_link},
     trigger::{self, LinkView},
+    vetting::VettingView,
 };
 use crate::{
     engine::{self, rerun::carry::ended_well, title::carried_words, worst},
@@ -50,6 +51,7 @@ struct RunPage {
     commit_url: Option<String>,
     actor: String,
     trust: String,
+    vetting: Option<VettingView>,
     created: Moment,
     took: Option<Took>,
     source_note: String,
@@ -199,6 +201,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
     let ended = run.state.conclusion().is_some();
     let making = Making { route, run: number, now: web.engine.clock.now(), ended, carried };
     let stages = making.stages(&mut tx, &run).await?;
+    let vetting = tx.vetting(run.id).await?.map(|row| VettingView::new(&run, &row));
     let repeats = repeats(&mut tx, route, &run).await?;
     let facts = &repository.facts.0;
     let url = run_url(route, number);
@@ -222,6 +225,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         commit_url: commit_path(route.forge, run.sha.as_str()).and_then(|path| web_link(facts, &path)),
         actor: run.event.actor.clone(),
         trust: trust_words(&run.event.trust),
+        vetting,
         created: Moment(run.created),
         took: Took::of(run.started, run.ended, making.now),
         digest: run.digest.to_string(),

@@ -36,6 +36,7 @@ mod stages;
 mod starts;
 mod token;
 mod triggers;
+mod untrusted;
 mod webhooks;
 
 /// The smallest flow.
