@@ -12,7 +12,7 @@ mod people;
 mod place;
 mod values;
 
-pub use forges::GithubChoice;
+pub use forges::{GithubChoice, GitlabChoice};
 pub use people::SmtpChoice;
 pub use place::ExecutorChoice;
 use values::Values;
@@ -43,6 +43,11 @@ const NAMES: &[&str] = &[
     "github_api_url",
     "github_url",
     "github_submodules",
+    "gitlab_webhook_secret",
+    "gitlab_signing_token",
+    "gitlab_token",
+    "gitlab_url",
+    "gitlab_submodules",
     "git_root",
     "git_webhook_secret",
     "trigger_repositories",
@@ -104,6 +109,8 @@ pub struct Settings {
     pub secret_key_file: PathBuf,
     /// GitHub, if it is set up.
     pub github: Option<GithubChoice>,
+    /// GitLab, if it is set up.
+    pub gitlab: Option<GitlabChoice>,
     /// Where bare repositories are.
     pub git_root: PathBuf,
     /// What proves a plain repository's deliveries; empty: the one in the data directory.
@@ -250,11 +257,12 @@ impl Values {
             docker_agent: self.get("docker_agent").map(PathBuf::from),
             secret_key_file: path("secret_key_file", "secret-key"),
             github: self.github()?,
+            gitlab: self.gitlab()?,
             git_root: path("git_root", "git"),
             git_webhook_secrets: self.secrets("git_webhook_secret"),
             trigger_repositories: self.list("trigger_repositories")?,
             smtp: self.smtp()?,
-            webhook_secrets: self.webhook_secrets()?,
+            webhook_secrets: self.signing_keys("webhook_secret")?,
             webhook_private_urls: self.words("webhook_private_urls"),
             job_timeout: self.hours("job_timeout", 24)?,
             run_timeout: self.hours("run_timeout", 24 * 7)?,

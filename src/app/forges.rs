@@ -11,9 +11,10 @@ use crate::{
         Forge,
         git::{self, Git},
         github::{Credentials, Github, GithubSettings},
+        gitlab::{Gitlab, GitlabSettings},
     },
     model::ForgeKind,
-    settings::{GithubChoice, Settings},
+    settings::{GithubChoice, GitlabChoice, Settings},
 };
 
 /// All of them.
@@ -25,7 +26,9 @@ pub(super) fn forges(settings: &Settings) -> Result<BTreeMap<ForgeKind, Arc<dyn 
     };
     make_dir(&settings.git_root)?;
     forges.insert(ForgeKind::Git, Arc::new(Git::new(absolute(&settings.git_root)?, secrets)));
-    forges.extend(forge(settings, ForgeKind::Github)?.map(|github| (ForgeKind::Github, github)));
+    for kind in [ForgeKind::Github, ForgeKind::Gitlab] {
+        forges.extend(forge(settings, kind)?.map(|forge| (kind, forge)));
+    }
     Ok(forges)
 }
 
@@ -34,10 +37,11 @@ pub(super) fn forges(settings: &Settings) -> Result<BTreeMap<ForgeKind, Arc<dyn 
 /// # Errors
 /// If its settings cannot work.
 pub fn forge(settings: &Settings, kind: ForgeKind) -> Result<Option<Arc<dyn Forge>>> {
-    Ok(match (kind, &settings.github) {
-        (ForgeKind::Git, _) => Some(Arc::new(Git::new(absolute(&settings.git_root)?, Vec::new()))),
-        (ForgeKind::Github, Some(choice)) => Some(Arc::new(Github::new(github_settings(choice)?)?)),
-        (ForgeKind::Github | ForgeKind::Gitlab | ForgeKind::Gitea, _) => None,
+    Ok(match kind {
+        ForgeKind::Git => Some(Arc::new(Git::new(absolute(&settings.git_root)?, Vec::new()))),
+        ForgeKind::Github => github(settings).transpose()?.map(|github| Arc::new(github) as Arc<dyn Forge>),
+        ForgeKind::Gitlab => gitlab(settings).transpose()?.map(|gitlab| Arc::new(gitlab) as Arc<dyn Forge>),
+        ForgeKind::Gitea => None,
     })
 }
 
@@ -45,6 +49,24 @@ pub fn forge(settings: &Settings, kind: ForgeKind) -> Result<Option<Arc<dyn Forg
 pub fn github(settings: &Settings) -> Option<Result<Github>> {
     let choice = settings.github.as_ref()?;
     Some(github_settings(choice).and_then(|with| Ok(Github::new(with)?)))
+}
+
+/// GitLab itself, likewise.
+pub fn gitlab(settings: &Settings) -> Option<Result<Gitlab>> {
+    let choice = settings.gitlab.as_ref()?;
+    Some(Gitlab::new(gitlab_settings(choice)).map_err(anyhow::Error::from))
+}
+
+fn gitlab_settings(choice: &GitlabChoice) -> GitlabSettings {
+    let default = GitlabSettings::default();
+    GitlabSettings {
+        webhook_secrets: choice.webhook_secrets.clone(),
+        signing_keys: choice.signing_keys.clone(),
+        token: choice.token.clone(),
+        url: choice.url.clone().unwrap_or(default.url),
+        submodules: choice.submodules.clone(),
+        ..GitlabSettings::default()
+    }
 }
 
 fn github_settings(choice: &GithubChoice) -> Result<GithubSettings> {

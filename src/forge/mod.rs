@@ -3,6 +3,7 @@
 pub mod git;
 mod git_command;
 pub mod github;
+pub mod gitlab;
 pub mod mirror;
 mod recall;
 mod report;

@@ -27,8 +27,9 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
         let message = format!("{who} are told to reach us at {agent}, which is themselves");
         findings.push(Finding::error(ABOUT, message, advice));
     }
-    if settings.github.is_some() && is_here_alone(&public) {
-        let message = format!("GitHub is told that we are at {public}, which nobody else reaches");
+    let forges = [("GitHub", settings.github.is_some()), ("GitLab", settings.gitlab.is_some())];
+    for (forge, _) in forges.into_iter().filter(|(_, is_set_up)| *is_set_up && is_here_alone(&public)) {
+        let message = format!("{forge} is told that we are at {public}, which nobody else reaches");
         findings.push(Finding::error(ABOUT, message, "set CONTAINEROPS_PUBLIC_URL"));
     }
     let here = format!("http://{}", reachable(settings));
