@@ -18,6 +18,7 @@ mod flow;
 mod fuzz;
 mod git;
 mod github;
+mod gitlab;
 mod harness;
 mod killed;
 mod kubernetes;

@@ -14,6 +14,7 @@ mod dry_runs;
 mod events;
 mod filters;
 mod forge_away;
+mod gitlab;
 mod green;
 mod hooks;
 mod infrastructure;
