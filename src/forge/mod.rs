@@ -12,7 +12,7 @@ mod words;
 use async_trait::async_trait;
 use std::time::Duration;
 
-use crate::model::{ChangedFiles, Comment, CommentPlace, Event, ForgeKind, Repository, Rerun, Role, Sha};
+use crate::model::{ChangedFiles, Comment, CommentPlace, Event, ForgeKind, Repository, Rerun, Role, Sha, Visibility};
 
 pub use git_command::{GitCommand, GitCommandError};
 pub use recall::{AttemptsPage, DeliveryAttempt, Head, Heads, Hooks, Moved, Recall, Webhook};
@@ -58,6 +58,11 @@ pub trait Forge: Send + Sync {
     /// What someone may do in a repository; `None`: nothing, as far as this forge tells.
     async fn role(&self, _: &Repository, _: &str) -> Result<Option<Role>, ForgeError> {
         Ok(None)
+    }
+
+    /// Who may see a repository, as this forge says now; `Unknown`: it does not say.
+    async fn visibility(&self, _: &Repository) -> Result<Visibility, ForgeError> {
+        Ok(Visibility::Unknown)
     }
 
     /// Answers a comment with words, or, if there are none, with a sign that all of it was done. A mark goes with the

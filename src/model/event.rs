@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ForgeKind, RepositoryName, Sha, Trust};
+use super::{ForgeKind, RepositoryName, Sha, Trust, Visibility};
 
 /// A repository as its forge describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct Repository {
     pub web_url: String,
     /// The GitHub App's installation that sees it.
     pub installation: Option<u64>,
+    /// Who may see it, as far as this was told.
+    #[serde(default, skip_serializing_if = "Visibility::is_unknown")]
+    pub visibility: Visibility,
 }
 
 /// Something that may start runs.

@@ -3,6 +3,7 @@
 //! A *flow* has *stages*, a stage has *actions*, an action has *jobs*; a *run* is one execution of a flow for one
 //! [`Event`] at one commit. What a run will do is its [`Plan`], fixed when the run is made.
 
+mod access;
 mod address;
 mod approval;
 mod checkout;
@@ -31,6 +32,7 @@ mod trigger;
 mod trust;
 mod verdict;
 
+pub use access::{Login, Right, Scope, Scopes, Visibility};
 pub use address::is_public;
 pub use approval::{Answer, Approval, Approver, Question, Via};
 pub use checkout::{Checkout, CheckoutOptions, Reference, Submodules};

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     forge::{ForgeError, Head, Heads, Webhook},
-    model::{Repository, Sha},
+    model::{Repository, Sha, Visibility},
 };
 
 /// So many of each kind are read.
@@ -185,6 +185,11 @@ fn described(repository: &Repository) -> Value {
         "default_branch": repository.default_branch,
         "git_http_url": repository.clone_url,
         "web_url": repository.web_url,
+        "visibility_level": match repository.visibility {
+            Visibility::Public => Some(20),
+            Visibility::Private => Some(0),
+            Visibility::Unknown => None,
+        },
     })
 }
 

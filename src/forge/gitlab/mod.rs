@@ -22,6 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use gitlab::api::projects::{
+    Project,
     merge_requests::{MergeRequestState, MergeRequests},
     repository::branches::Branch,
 };
@@ -40,7 +41,9 @@ use super::{
     Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hooks, Moved, Reading, Realm, Recall,
     Shown, Source, Told, Unreadable, Wanted, Webhook, Writes,
 };
-use crate::model::{ChangedFiles, Clock, CommentPlace, Event, EventKind, ForgeKind, Repository, Role, Sha, Time};
+use crate::model::{
+    ChangedFiles, Clock, CommentPlace, Event, EventKind, ForgeKind, Repository, Role, Sha, Time, Visibility,
+};
 
 /// gitlab.com takes 2,000 calls a minute of one account. A write may need a read or two.
 const WRITES: Writes = Writes { per_minute: 600, per_hour: 20_000 };
@@ -200,6 +203,10 @@ impl Forge for Gitlab {
         if self.api.has_token() { comment::role(&self.api, repository, login).await } else { Ok(None) }
     }
 
+    async fn visibility(&self, repository: &Repository) -> Result<Visibility, ForgeError> {
+        visibility(&self.api, repository).await
+    }
+
     async fn reply(&self, place: &CommentPlace, answer: (&str, &str), again: bool) -> Result<(), ForgeError> {
         comment::reply(&self.api, place, answer, again).await
     }
@@ -279,6 +286,21 @@ impl Recall for Gitlab {
 /// A moment as GitLab writes it.
 fn time(moment: jiff::Timestamp) -> Time {
     Time::from_millis(moment.as_millisecond())
+}
+
+/// What we may not see is nobody's to see through us. `internal` is for all who sign in there.
+async fn visibility(api: &Api, repository: &Repository) -> Result<Visibility, ForgeError> {
+    #[derive(Deserialize)]
+    struct Seen {
+        visibility: Option<String>,
+    }
+    let call = Project::builder().project(repository.name.as_str()).build();
+    let seen: Option<Seen> = api.find(call).await?;
+    Ok(match seen.map(|seen| seen.visibility) {
+        Some(None) => Visibility::Unknown,
+        Some(Some(word)) if word == "public" => Visibility::Public,
+        Some(Some(_)) | None => Visibility::Private,
+    })
 }
 
 fn nobody() -> ForgeError {

@@ -13,7 +13,7 @@ use crate::{
     forge::{Reading, Unreadable},
     model::{
         Comment, CommentPlace, Event, EventKind, ForgeKind, NameError, PullRequest, Repository, RepositoryName, Sha,
-        Thread, Trust, UntrustedReason, orders,
+        Thread, Trust, UntrustedReason, Visibility, orders,
     },
 };
 
@@ -55,6 +55,7 @@ struct Project {
     git_http_url: String,
     #[serde(alias = "homepage")]
     web_url: String,
+    visibility_level: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -358,6 +359,16 @@ fn repository(project: Project) -> Repository {
         clone_url: project.git_http_url,
         web_url: project.web_url,
         installation: None,
+        visibility: visibility(project.visibility_level),
+    }
+}
+
+/// What GitLab shows to all who sign in there is not for everybody.
+const fn visibility(level: Option<u64>) -> Visibility {
+    match level {
+        Some(20) => Visibility::Public,
+        Some(_) => Visibility::Private,
+        None => Visibility::Unknown,
     }
 }
 

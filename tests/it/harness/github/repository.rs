@@ -23,6 +23,8 @@ pub(in crate::harness) struct Repository {
     /// What commits say, if a test cares.
     pub(in crate::harness) messages: BTreeMap<Sha, String>,
     pub(in crate::harness) pulls: Vec<Pull>,
+    /// Whether only those see it who may.
+    pub(in crate::harness) private: bool,
 }
 
 /// An open pull request.

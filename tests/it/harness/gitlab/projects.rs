@@ -132,7 +132,7 @@ async fn token(State(world): Model) -> Result<Json<Value>, Refusal> {
 async fn project(State(world): Model, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
     let state = world.state();
     let (path, project) = state.project(&id).ok_or_else(no_project)?;
-    Ok(Json(json!({"id": project.id, "path_with_namespace": path, "default_branch": "main"})))
+    Ok(Json(json!({"id": project.id, "path_with_namespace": path, "default_branch": "main", "visibility": "public"})))
 }
 
 async fn member(State(world): Model, Path((id, user)): Path<(String, u64)>) -> Result<Json<Value>, Refusal> {
