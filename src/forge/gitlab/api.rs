@@ -65,10 +65,11 @@ impl Api {
     pub(super) fn new(settings: &GitlabSettings) -> Result<Self, SettingsError> {
         let url = settings.url.trim_end_matches('/');
         let wrong = || SettingsError::Url(settings.url.clone());
-        let base: Url = format!("{url}/api/v4/").parse().map_err(|_| wrong())?;
-        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
+        let given: Url = settings.url.parse().map_err(|_| wrong())?;
+        if !matches!(given.scheme(), "http" | "https") || given.host_str().is_none() {
             return Err(wrong());
         }
+        let base: Url = format!("{url}/api/v4/").parse().map_err(|_| wrong())?;
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("containerops/", env!("CARGO_PKG_VERSION")))

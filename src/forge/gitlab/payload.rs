@@ -51,9 +51,7 @@ struct Project {
     path_with_namespace: FullName,
     /// Of a project without a commit there is none.
     default_branch: Option<Ref>,
-    #[serde(alias = "http_url")]
     git_http_url: String,
-    #[serde(alias = "homepage")]
     web_url: String,
     visibility_level: Option<u64>,
 }
@@ -114,8 +112,9 @@ struct MergeRequest {
     #[serde(default)]
     title: String,
     state: Option<String>,
-    #[serde(alias = "work_in_progress")]
     draft: Option<bool>,
+    /// What old instances call a draft.
+    work_in_progress: Option<bool>,
     author_id: Option<u64>,
     source_branch: Ref,
     target_branch: Ref,
@@ -262,7 +261,7 @@ fn merge_request(payload: MergeRequestPayload) -> Reading {
         base: request.target_branch.0,
         head_repository: request.source.map(|source| source.path_with_namespace.0),
         author,
-        draft: request.draft.unwrap_or(false),
+        draft: request.draft.or(request.work_in_progress).unwrap_or(false),
         before: request.oldrev,
         labels: payload
             .labels

@@ -31,7 +31,7 @@ fn gitlab(with: With) -> Gitlab {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let tokens = || vec!["the next secret".into(), TOKEN_SECRET.into()];
     let keys = || {
-        let text = format!("whsec_{} {SIGNING_TOKEN}", "B".repeat(43) + "=");
+        let text = format!("whsec_{} {SIGNING_TOKEN}", "A".repeat(43) + "=");
         let given = [("CONTAINEROPS_GITLAB_SIGNING_TOKEN".to_owned(), text)];
         let settings = containerops::settings::Settings::read(given, None).expect("good settings");
         settings.gitlab.expect("GitLab is set up").signing_keys
