@@ -12,7 +12,7 @@ mod people;
 mod place;
 mod values;
 
-pub use forges::{GithubChoice, GitlabChoice};
+pub use forges::{GiteaChoice, GithubChoice, GitlabChoice};
 pub use people::SmtpChoice;
 pub use place::ExecutorChoice;
 use values::Values;
@@ -48,6 +48,10 @@ const NAMES: &[&str] = &[
     "gitlab_token",
     "gitlab_url",
     "gitlab_submodules",
+    "gitea_webhook_secret",
+    "gitea_token",
+    "gitea_url",
+    "gitea_submodules",
     "git_root",
     "git_webhook_secret",
     "trigger_repositories",
@@ -111,6 +115,8 @@ pub struct Settings {
     pub github: Option<GithubChoice>,
     /// GitLab, if it is set up.
     pub gitlab: Option<GitlabChoice>,
+    /// Gitea or Forgejo, if it is set up.
+    pub gitea: Option<GiteaChoice>,
     /// Where bare repositories are.
     pub git_root: PathBuf,
     /// What proves a plain repository's deliveries; empty: the one in the data directory.
@@ -258,6 +264,7 @@ impl Values {
             secret_key_file: path("secret_key_file", "secret-key"),
             github: self.github()?,
             gitlab: self.gitlab()?,
+            gitea: self.gitea()?,
             git_root: path("git_root", "git"),
             git_webhook_secrets: self.secrets("git_webhook_secret"),
             trigger_repositories: self.list("trigger_repositories")?,

@@ -10,11 +10,12 @@ use crate::{
     forge::{
         Forge,
         git::{self, Git},
+        gitea::{Gitea, GiteaSettings},
         github::{Credentials, Github, GithubSettings},
         gitlab::{Gitlab, GitlabSettings},
     },
     model::ForgeKind,
-    settings::{GithubChoice, GitlabChoice, Settings},
+    settings::{GiteaChoice, GithubChoice, GitlabChoice, Settings},
 };
 
 /// All of them.
@@ -26,7 +27,7 @@ pub(super) fn forges(settings: &Settings) -> Result<BTreeMap<ForgeKind, Arc<dyn 
     };
     make_dir(&settings.git_root)?;
     forges.insert(ForgeKind::Git, Arc::new(Git::new(absolute(&settings.git_root)?, secrets)));
-    for kind in [ForgeKind::Github, ForgeKind::Gitlab] {
+    for kind in [ForgeKind::Github, ForgeKind::Gitlab, ForgeKind::Gitea] {
         forges.extend(forge(settings, kind)?.map(|forge| (kind, forge)));
     }
     Ok(forges)
@@ -41,8 +42,21 @@ pub fn forge(settings: &Settings, kind: ForgeKind) -> Result<Option<Arc<dyn Forg
         ForgeKind::Git => Some(Arc::new(Git::new(absolute(&settings.git_root)?, Vec::new()))),
         ForgeKind::Github => github(settings).transpose()?.map(|github| Arc::new(github) as Arc<dyn Forge>),
         ForgeKind::Gitlab => gitlab(settings).transpose()?.map(|gitlab| Arc::new(gitlab) as Arc<dyn Forge>),
-        ForgeKind::Gitea => None,
+        ForgeKind::Gitea => gitea(settings).transpose()?.map(|gitea| Arc::new(gitea) as Arc<dyn Forge>),
     })
+}
+
+/// Gitea or Forgejo itself, for whoever asks it about us; `None` if it is not configured.
+pub fn gitea(settings: &Settings) -> Option<Result<Gitea>> {
+    let GiteaChoice { webhook_secrets, token, url, submodules } = settings.gitea.as_ref()?;
+    let with = GiteaSettings {
+        webhook_secrets: webhook_secrets.clone(),
+        token: token.clone(),
+        url: url.clone(),
+        submodules: submodules.clone(),
+        ..GiteaSettings::default()
+    };
+    Some(Gitea::new(with).map_err(Into::into))
 }
 
 /// GitHub itself, for whoever asks it about us; `None` if it is not configured.

@@ -72,6 +72,7 @@ pub async fn examine(settings: &Settings) -> Vec<Finding> {
         ("cluster", cluster(settings).boxed()),
         ("GitHub", github(settings).boxed()),
         ("GitLab", gitlab(settings).boxed()),
+        ("Gitea", gitea(settings).boxed()),
         ("addresses", urls::examine(settings).map(|found| (found, None)).boxed()),
     ];
     let limited = examinations.into_iter().map(|(about, examination)| async move {
@@ -134,6 +135,17 @@ async fn gitlab(settings: &Settings) -> Examined {
             (vec![Finding::error("GitLab", format!("{error:#}"), advice)], None)
         }
         Some(Ok(gitlab)) => gitlab.examine(&format!("{}/hooks/gitlab", urls::public(settings))).await,
+    }
+}
+
+async fn gitea(settings: &Settings) -> Examined {
+    match app::gitea(settings) {
+        None => (Vec::new(), None),
+        Some(Err(error)) => {
+            let advice = "correct the CONTAINEROPS_GITEA_* settings";
+            (vec![Finding::error("Gitea", format!("{error:#}"), advice)], None)
+        }
+        Some(Ok(gitea)) => gitea.examine().await,
     }
 }
 

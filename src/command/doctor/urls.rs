@@ -27,8 +27,12 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
         let message = format!("{who} are told to reach us at {agent}, which is themselves");
         findings.push(Finding::error(ABOUT, message, advice));
     }
-    let forges = [("GitHub", settings.github.is_some()), ("GitLab", settings.gitlab.is_some())];
-    for (forge, _) in forges.into_iter().filter(|(_, is_set_up)| *is_set_up && is_here_alone(&public)) {
+    // a forge of this very machine reaches us here
+    let gitea = settings.gitea.as_ref().is_some_and(|gitea| !is_here_alone(&gitea.url));
+    let url_of_gitlab = |url: &Option<String>| url.as_deref().is_some_and(is_here_alone);
+    let gitlab = settings.gitlab.as_ref().is_some_and(|gitlab| !url_of_gitlab(&gitlab.url));
+    let told = [("GitHub", settings.github.is_some()), ("GitLab", gitlab), ("Gitea", gitea)];
+    for (forge, _) in told.into_iter().filter(|(_, is_told)| *is_told && is_here_alone(&public)) {
         let message = format!("{forge} is told that we are at {public}, which nobody else reaches");
         findings.push(Finding::error(ABOUT, message, "set CONTAINEROPS_PUBLIC_URL"));
     }

@@ -9,6 +9,7 @@ mod comment;
 mod examine;
 mod files;
 mod heads;
+mod hook;
 mod moved;
 mod note;
 mod payload;
@@ -38,8 +39,8 @@ use self::{
     way::Known,
 };
 use super::{
-    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hooks, Moved, Reading, Realm, Recall,
-    Shown, Source, Told, Unreadable, Wanted, Webhook, Writes,
+    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, HookKeeper, Hooks, Moved, Reading,
+    Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook, Writes,
 };
 use crate::model::{
     ChangedFiles, Clock, CommentPlace, Event, EventKind, ForgeKind, Repository, Role, Sha, Time, Visibility,
@@ -252,6 +253,10 @@ impl Forge for Gitlab {
 
     fn recall(&self) -> Option<&dyn Recall> {
         self.api.has_token().then_some(self as &dyn Recall)
+    }
+
+    fn hook_keeper(&self) -> Option<&dyn HookKeeper> {
+        self.api.has_token().then_some(self as &dyn HookKeeper)
     }
 }
 

@@ -15,6 +15,7 @@ mod changes;
 mod comments;
 mod examined;
 pub(super) mod git_http;
+mod hooks;
 mod limits;
 mod recall;
 pub(super) mod repository;
@@ -77,6 +78,7 @@ struct State {
     about_app: Option<serde_json::Value>,
     hook_url: Option<String>,
     comments: comments::Comments,
+    hooks: hooks::Hooks,
     scopes: Option<String>,
     token_life: Option<SignedDuration>,
     /// Repositories that were renamed, and the URLs to which calls are sent.

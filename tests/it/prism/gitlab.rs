@@ -62,7 +62,11 @@ async fn gitlabs_own_description_takes_every_call() {
     let own = model.open(WIDGET, "main", WIDGET, "main");
     model.commit("mallory/widget", "fix", &[("a", b"3")]);
     let fork = model.open(WIDGET, "main", "mallory/widget", "fix");
-    let told = [model.push(WIDGET, "main"), model.merge_request(WIDGET, own, "open"), model.merge_request(WIDGET, fork, "open")];
+    let told = [
+        model.push(WIDGET, "main"),
+        model.merge_request(WIDGET, own, "open"),
+        model.merge_request(WIDGET, fork, "open"),
+    ];
     let mut settings = model.settings(&Clock::System);
     settings.url.clone_from(&url);
     let gitlab = Gitlab::new(settings).expect("good settings");
@@ -74,7 +78,12 @@ async fn gitlabs_own_description_takes_every_call() {
         let call = parts.collect::<Vec<_>>().join("/");
         // what the description does not have is answered so; what it has and does not take is not
         let unknown = seen.status == 404 && seen.answer.contains("NO_PATH_MATCHED_ERROR");
-        assert!((200..300).contains(&seen.status) || unknown, "{call} was answered with {}: {}", seen.status, seen.answer);
+        assert!(
+            (200..300).contains(&seen.status) || unknown,
+            "{call} was answered with {}: {}",
+            seen.status,
+            seen.answer
+        );
         calls.push(format!("{call}{}", if unknown { " (not described)" } else { "" }));
     }
     assert!(calls.iter().any(|call| call.contains("statuses/SHA")), "{sha} was told of");
