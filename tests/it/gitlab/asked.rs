@@ -1,6 +1,6 @@
 use containerops::{
-    forge::{Forge as _, ForgeError, Recall as _},
-    model::{CommentPlace, Role, Thread},
+    forge::{Forge as _, ForgeError, Hook, HookKeeper as _, Recall as _},
+    model::{CommentPlace, HookFault, Role, Thread},
 };
 use insta::assert_snapshot;
 use secrecy::ExposeSecret as _;
@@ -136,4 +136,55 @@ async fn heads_are_listed_and_become_webhooks_of_gitlabs_shape() {
         assert_eq!((&event.repository, &event.sha), (&request.repository, &head.sha));
         assert_eq!(event.trust == request.trust, event.pull_request().is_some(), "a fork stays one");
     }
+}
+
+#[tokio::test]
+async fn a_webhook_is_registered_seen_and_set_right() {
+    let model = ModelGitlab::start().await;
+    let gitlab = model.forge();
+    let project = pushed(&model, &gitlab).repository.name;
+    const URL: &str = "https://ci.example.com/hooks/gitlab";
+    let seen = async || gitlab.hooks_at(&project, URL).await.expect("we may see them");
+    let faults =
+        |hooks: &[Hook]| hooks[0].faults.iter().map(|fault: &HookFault| fault.words.clone()).collect::<Vec<_>>();
+    assert!(seen().await.is_empty());
+    gitlab.add_hook(&project, URL).await.expect("taken");
+    gitlab.add_hook(&project, "https://elsewhere.example/hooks").await.expect("taken");
+    assert_snapshot!(model.hooks().join("\n"), @"");
+    assert_eq!(seen().await.iter().map(|hook| hook.faults.len()).collect::<Vec<_>>(), [0], "the other is not ours");
+    model.hooks_are("note_events", false.into());
+    model.hooks_are("push_events_branch_filter", "main".into());
+    let hooks = seen().await;
+    assert_eq!(faults(&hooks), ["it does not tell of these events: comment", "it tells of some branches alone"]);
+    gitlab.set_hook(&project, URL, &hooks[0]).await.expect("taken");
+    let mended = seen().await;
+    assert_eq!((mended[0].id.as_str(), mended[0].faults.len()), (hooks[0].id.as_str(), 0));
+    // one that GitLab has switched off would be switched on by a delivery alone: another takes its place
+    model.hooks_are("alert_status", "temporarily_disabled".into());
+    let hooks = seen().await;
+    assert_eq!(faults(&hooks), ["GitLab has switched it off (temporarily disabled)"]);
+    gitlab.set_hook(&project, URL, &hooks[0]).await.expect("taken");
+    let mended = seen().await;
+    assert_eq!((mended.len(), mended[0].faults.len()), (1, 0));
+    assert_ne!(mended[0].id, hooks[0].id);
+    gitlab.remove_hook(&project, &hooks[0]).await.expect("it is gone already");
+}
+
+#[tokio::test]
+async fn the_doctor_sees_what_is_wrong_with_the_token() {
+    let model = ModelGitlab::start().await;
+    let said = async || {
+        let (findings, time) = model.forge().examine("https://ci.example.com/hooks/gitlab").await;
+        assert!(time.is_some(), "its clock is seen");
+        findings.iter().map(|finding| format!("{:?} {}", finding.health, finding.message)).collect::<Vec<_>>()
+    };
+    let good =
+        ["Ok it takes our token for containerops", "Ok its webhooks are to go to https://ci.example.com/hooks/gitlab"];
+    assert_eq!(said().await, good, "an old instance does not tell of tokens");
+    model.token_is(serde_json::json!({"scopes": ["read_api"], "expires_at": "2026-01-01"}));
+    let said_now = said().await;
+    assert_eq!(said_now[1], "Error the token's scopes (read_api) do not let it write commit statuses");
+    assert!(said_now[2].starts_with("Warning the token ends in "), "{said_now:?}");
+    model.fail_next(1, 401);
+    assert_eq!(said().await, ["Error it does not take our token: it has expired, or was revoked"]);
 }

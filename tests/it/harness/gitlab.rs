@@ -9,6 +9,7 @@
 //! assert_snapshot!(gitlab.story());
 //! ```
 
+mod hooks;
 mod projects;
 mod requests;
 mod routes;
@@ -65,6 +66,7 @@ struct State {
     last_id: u64,
     clock: Option<Clock>,
     jobs: Vec<Job>,
+    hooks: Vec<hooks::Hook>,
     pipelines: Vec<Pipeline>,
     /// Who is somebody: id by login.
     people: BTreeMap<String, u64>,

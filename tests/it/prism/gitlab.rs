@@ -1,7 +1,7 @@
 //! The same with GitLab's description, which is older than some of what we use of GitLab, and has a part of the rest.
 
 use containerops::{
-    forge::{Forge, Head, Recall as _, Wanted, gitlab::Gitlab},
+    forge::{Forge, Head, Hook, HookKeeper as _, Recall as _, Wanted, gitlab::Gitlab},
     model::{Clock, CommentPlace, Conclusion, Context, Event, Progress, Repository, Sha, Thread},
 };
 use insta::assert_snapshot;
@@ -48,6 +48,12 @@ async fn make_other_calls(gitlab: &Gitlab, repository: &Repository, sha: &Sha) {
     let before: Sha = "0".repeat(40).parse().expect("a sha");
     let head = Head { name: "refs/heads/fix/#1".to_owned(), sha: sha.clone(), told: serde_json::Value::Null };
     let _ = gitlab.webhook(repository, &head, &before).await;
+    let (name, url) = (&repository.name, "https://ci.example.com/hooks/gitlab");
+    let hook = Hook { id: "7".to_owned(), faults: Vec::new(), told: serde_json::Value::Null };
+    let _ = gitlab.hooks_at(name, url).await;
+    let _ = gitlab.add_hook(name, url).await;
+    let _ = gitlab.set_hook(name, url, &hook).await;
+    let _ = gitlab.remove_hook(name, &hook).await;
     let _ = gitlab.examine("https://ci.example.com/hooks/gitlab").await;
 }
 

@@ -12,7 +12,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Fault, World, projects, requests, statuses};
+use super::{Fault, World, hooks, projects, requests, statuses};
 
 /// A refusal, in GitLab's shape.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ impl IntoResponse for Refusal {
 
 pub(super) fn router(world: Arc<World>) -> Router {
     Router::new()
+        .merge(hooks::routes())
         .merge(projects::routes())
         .merge(requests::routes())
         .merge(statuses::routes())
