@@ -2,7 +2,11 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{StreamExt, TryStreamExt, stream};
-use gitlab::api::projects::repository::{Tree, files::File};
+use gitlab::api::{
+    common::NameOrId,
+    endpoint_prelude::{Cow, Endpoint, Method, Pageable, QueryParams},
+    projects::repository::files::File,
+};
 use serde::Deserialize;
 
 use super::api::{Api, away};
@@ -37,6 +41,31 @@ struct Content {
     content: String,
 }
 
+/// A folder's entries. The crate's own sends what it asks for as the body of a `GET`, which not every proxy lets pass.
+struct Tree<'a> {
+    project: NameOrId<'a>,
+    path: &'a str,
+    sha: &'a Sha,
+}
+
+impl Endpoint for Tree<'_> {
+    fn method(&self) -> Method {
+        Method::GET
+    }
+
+    fn endpoint(&self) -> Cow<'static, str> {
+        format!("projects/{}/repository/tree", self.project).into()
+    }
+
+    fn parameters(&self) -> QueryParams<'_> {
+        let mut parameters = QueryParams::default();
+        parameters.push("path", self.path).push("ref", self.sha.as_str());
+        parameters
+    }
+}
+
+impl Pageable for Tree<'_> {}
+
 /// The commit's flow files; see the trait.
 pub(super) async fn flow_files(api: &Api, repository: &Repository, sha: &Sha) -> Result<Vec<FlowFile>, ForgeError> {
     let (one, folder) = futures::join!(file(api, repository, sha, FILE), folder(api, repository, sha));
@@ -61,8 +90,8 @@ fn flows_of(entries: Vec<Entry>) -> Vec<String> {
 }
 
 async fn folder(api: &Api, repository: &Repository, sha: &Sha) -> Result<Vec<Entry>, ForgeError> {
-    let tree = Tree::builder().project(repository.name.as_str()).path(FOLDER).ref_(sha.as_str()).build();
-    match api.list(tree, MOST_ENTRIES).await {
+    let tree = Tree { project: repository.name.as_str().into(), path: FOLDER, sha };
+    match api.list(Ok::<_, String>(tree), MOST_ENTRIES).await {
         Ok((entries, _)) => Ok(entries),
         // that there is a commit is known by the file that is asked for at the same time
         Err(ForgeError::Refused { status: 404, .. }) => Ok(Vec::new()),

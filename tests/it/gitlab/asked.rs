@@ -113,7 +113,12 @@ async fn answers_are_given_once() {
             gitlab.reply(&place(thread.clone()), (words, answer.1), again).await.expect("taken");
         }
     }
-    assert_snapshot!(model.answers().join("\n"), @"");
+    assert_snapshot!(model.answers().join("\n"), @r"
+    note 1244: :thumbsup:
+    merge request 1: `/retest`: nothing has failed here
+    commit aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: 👍
+    commit aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: `/retest`: nothing has failed here
+    ");
 }
 
 #[tokio::test]
@@ -150,7 +155,10 @@ async fn a_webhook_is_registered_seen_and_set_right() {
     assert!(seen().await.is_empty());
     gitlab.add_hook(&project, URL).await.expect("taken");
     gitlab.add_hook(&project, "https://elsewhere.example/hooks").await.expect("taken");
-    assert_snapshot!(model.hooks().join("\n"), @"");
+    assert_snapshot!(model.hooks().join("\n"), @r#"
+    https://ci.example.com/hooks/gitlab merge_requests,note,push,tag_push Some("the next secret") Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=")
+    https://elsewhere.example/hooks merge_requests,note,push,tag_push Some("the next secret") Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=")
+    "#);
     assert_eq!(seen().await.iter().map(|hook| hook.faults.len()).collect::<Vec<_>>(), [0], "the other is not ours");
     model.hooks_are("note_events", false.into());
     model.hooks_are("push_events_branch_filter", "main".into());

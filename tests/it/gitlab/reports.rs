@@ -17,10 +17,17 @@ async fn what_ends_has_run_before_and_a_rerun_is_a_new_job() {
     assert_eq!(told.tell(Progress::Queued, "again").await.expect("taken"), 1);
     assert_eq!(told.tell(Progress::Running, "1 of 3").await.expect("taken"), 1);
     assert_eq!(told.tell(DONE, "3 of 3").await.expect("taken"), 1);
-    assert_snapshot!(model.story(), @"");
+    assert_snapshot!(model.story(), @r"
+    pending containerops/ci/push of acme/tools/widget: waiting (main)
+    running containerops/ci/push of acme/tools/widget: unit: exit code 1 (main)
+    failed containerops/ci/push of acme/tools/widget: unit: exit code 1 (main)
+    pending containerops/ci/push of acme/tools/widget: again (main)
+    running containerops/ci/push of acme/tools/widget: 1 of 3 (main)
+    success containerops/ci/push of acme/tools/widget: 3 of 3 (main)
+    ");
     assert!(told.is_shown(DONE, "3 of 3").await);
     assert_eq!(told.way(), None, "it is where people look first");
-    assert_snapshot!(model.statuses(WIDGET, &told.event.sha), @"");
+    assert_snapshot!(model.statuses(WIDGET, &told.event.sha), @"success containerops/ci/push: 3 of 3 (main)");
     assert_eq!(model.pipelines_of(&told.event.sha), 1);
 }
 
@@ -46,7 +53,16 @@ async fn every_conclusion_has_its_word_also_where_skipped_is_none() {
     let mut told = Place::new(&gitlab, &pushed, "containerops/old/push");
     told.tell(Progress::Done(Conclusion::Skipped), "no files changed").await.expect("it is taken");
     assert!(told.is_shown(Progress::Done(Conclusion::Skipped), "no files changed").await);
-    assert_snapshot!(model.statuses(WIDGET, &pushed.sha), @"");
+    assert_snapshot!(model.statuses(WIDGET, &pushed.sha), @r"
+    canceled containerops/ci/push/cancelled: cancelled: lint and test (main)
+    failed containerops/ci/push/error: infrastructure: lint and test (main)
+    failed containerops/ci/push/failure: lint and test (main)
+    failed containerops/ci/push/timed_out: timed out: lint and test (main)
+    skipped containerops/ci/push/skipped: skipped: lint and test (main)
+    success containerops/ci/push/success: lint and test (main)
+    success containerops/ci/push/warning: warning: lint and test (main)
+    success containerops/old/push: skipped: no files changed (main)
+    ");
 }
 
 #[tokio::test]
@@ -148,5 +164,9 @@ async fn the_ref_is_what_is_built() {
         let mut told = Place::new(&gitlab, &event(&gitlab, &delivery), context);
         told.tell(Progress::Running, "running").await.expect("taken");
     }
-    assert_snapshot!(model.story(), @"");
+    assert_snapshot!(model.story(), @r"
+    running containerops/ci/push of acme/tools/widget: running (feature/a&b)
+    running containerops/ci/pr of acme/tools/widget: running (feature/a&b)
+    running containerops/ci/tag of acme/tools/widget: running (v1/rc)
+    ");
 }

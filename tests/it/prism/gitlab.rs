@@ -95,5 +95,37 @@ async fn gitlabs_own_description_takes_every_call() {
     assert!(calls.iter().any(|call| call.contains("statuses/SHA")), "{sha} was told of");
     calls.sort_unstable();
     calls.dedup();
-    assert_snapshot!(calls.join("\n"), @"");
+    assert_snapshot!(calls.join("\n"), @r"
+    DELETE /api/v4/projects/acme%2Ftools%2Fwidget/hooks/7
+    GET /api/v4/personal_access_tokens/self (not described)
+    GET /api/v4/projects/acme%2Ftools%2Fwidget
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/hooks
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/members/all/7 (not described)
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/merge_requests
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/merge_requests/1/changes
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/merge_requests/1/diffs (not described)
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/merge_requests/17/notes
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/merge_requests/2/changes
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/merge_requests/2/diffs (not described)
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/merge_requests/2/notes
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/pipelines (not described)
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/repository/branches
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/repository/branches/fix%2F%231&more
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/repository/commits/SHA
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/repository/commits/SHA/comments
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/repository/commits/SHA/statuses
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/repository/compare
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/repository/files/.containerops.yml
+    GET /api/v4/projects/acme%2Ftools%2Fwidget/repository/tree (not described)
+    GET /api/v4/projects/mallory%2Fwidget/pipelines (not described)
+    GET /api/v4/projects/mallory%2Fwidget/repository/commits/SHA/statuses
+    GET /api/v4/user
+    POST /api/v4/projects/acme%2Ftools%2Fwidget/hooks
+    POST /api/v4/projects/acme%2Ftools%2Fwidget/merge_requests/17/notes
+    POST /api/v4/projects/acme%2Ftools%2Fwidget/merge_requests/17/notes/1/award_emoji (not described)
+    POST /api/v4/projects/acme%2Ftools%2Fwidget/repository/commits/SHA/comments
+    POST /api/v4/projects/acme%2Ftools%2Fwidget/statuses/SHA
+    POST /api/v4/projects/mallory%2Fwidget/statuses/SHA
+    PUT /api/v4/projects/acme%2Ftools%2Fwidget/hooks/7
+    ");
 }

@@ -67,12 +67,21 @@ impl World {
 async fn a_push_becomes_statuses_that_go_green_and_pages_below_all_its_groups() {
     let w = World::start().await;
     let sha = w.pushes("main", "first").await;
-    assert_snapshot!(w.shows(&sha), @"");
+    assert_snapshot!(w.shows(&sha), @r"
+    pending containerops/ci/push/test/test: Waiting to start (main)
+    pending containerops/ci/push: Waiting to start (main)
+    ");
     let agent = w.t.claims("test").await;
     w.t.settle().await;
-    assert_snapshot!(w.shows(&sha), @"");
+    assert_snapshot!(w.shows(&sha), @r"
+    running containerops/ci/push/test/test: Running (main)
+    running containerops/ci/push: Running: 0 of 1 actions have ended (main)
+    ");
     agent.exits(0).await;
-    assert_snapshot!(w.shows(&sha), @"");
+    assert_snapshot!(w.shows(&sha), @r"
+    success containerops/ci/push/test/test: success in 7 s (main)
+    success containerops/ci/push: 1 action in 7 s (main)
+    ");
     assert_eq!(w.gitlab.pipelines_of(&sha), 1);
     assert_eq!(w.gitlab.met(), 0, "no call met another");
     for path in ["", "/runs/1", "/runs/1/test/test/test", "/runs/1/test/test/test/log.txt"] {
@@ -84,7 +93,10 @@ async fn a_push_becomes_statuses_that_go_green_and_pages_below_all_its_groups() 
     // the same delivery again is no second run, and what nobody can read harms no hook
     let again = w.gitlab.push(WIDGET, "main");
     w.delivers(again.clone()).await;
+    let runs = w.t.runs().await;
     w.delivers(again).await;
+    assert_eq!(w.t.runs().await, runs);
+    w.gitlab.story();
     for body in ["", "no JSON", "[]", "{\"object_kind\": \"push\"}", "{\"object_kind\": \"emoji\"}"] {
         let delivery = with_token("Push Hook", &format!("id of {body}"), body.into());
         assert_eq!(w.delivers(delivery).await, StatusCode::ACCEPTED, "{body}");
@@ -102,33 +114,39 @@ async fn a_merge_request_runs_for_its_branch_and_a_forks_is_not_trusted() {
     let sha = w.commit("feature/a&b", "idea");
     let iid = w.gitlab.open(WIDGET, "main", WIDGET, "feature/a&b");
     w.delivers(w.gitlab.push(WIDGET, "feature/a&b")).await;
-    assert_snapshot!(w.last_delivery().await, @"");
+    assert_snapshot!(w.last_delivery().await, @"Push Hook: nothing: pull request #1 is open from this branch: its run is the one");
     w.delivers(w.gitlab.merge_request(WIDGET, iid, "open")).await;
-    assert_snapshot!(w.last_delivery().await, @"");
+    assert_snapshot!(w.last_delivery().await, @"Merge Request Hook: started 1");
     w.t.run_the_job("test", 3).await;
-    assert_snapshot!(w.shows(&sha), @"");
+    assert_snapshot!(w.shows(&sha), @r"
+    failed containerops/ci/pr/test/test: failure: exit code 3 (feature/a&b)
+    failed containerops/ci/pr: failure in test/test: exit code 3 (feature/a&b)
+    ");
     w.delivers(w.gitlab.merge_request(WIDGET, iid, "approved")).await;
-    assert_snapshot!(w.last_delivery().await, @"");
+    assert_snapshot!(w.last_delivery().await, @"Merge Request Hook: nothing: merge requests with the action `approved` start nothing");
     w.commit("feature/a&b", "better idea");
     w.delivers(w.gitlab.merge_request(WIDGET, iid, "update")).await;
-    assert_snapshot!(w.last_delivery().await, @"");
+    assert_snapshot!(w.last_delivery().await, @"Merge Request Hook: started 1");
 
     w.gitlab.commit("mallory/widget", "fix", &[(".containerops.yml", SMALL.as_bytes())]);
     let iid = w.gitlab.open(WIDGET, "main", "mallory/widget", "fix");
     w.delivers(w.gitlab.merge_request(WIDGET, iid, "open")).await;
-    assert_snapshot!(w.last_delivery().await, @"");
+    assert_snapshot!(w.last_delivery().await, @"Merge Request Hook: nothing: the code comes from the fork mallory/widget, and code that nobody vouches for is not run");
     // a tag's commit is the one that is built
     let tagged = w.gitlab.commit(WIDGET, "main", &[(".containerops.yml", format!("on: [tag]\n{SMALL}").as_bytes())]);
     w.delivers(w.gitlab.tag(WIDGET, "main", "v1")).await;
-    assert_snapshot!(w.shows(&tagged), @"");
+    assert_snapshot!(w.shows(&tagged), @r"
+    pending containerops/ci/push/test/test: Waiting to start (v1)
+    pending containerops/ci/push: Waiting to start (v1)
+    ");
 }
 
 #[tokio::test]
 async fn comments_are_obeyed_by_who_may_write() {
     let w = World::start().await;
+    w.commit("main", "first");
     w.gitlab.has_member(WIDGET, "dev", 30);
     w.gitlab.has_member(WIDGET, "rep", 20);
-    w.commit("main", "first");
     let sha = w.commit("fix", "fix");
     let iid = w.gitlab.open(WIDGET, "main", WIDGET, "fix");
     w.delivers(w.gitlab.merge_request(WIDGET, iid, "open")).await;
@@ -154,7 +172,12 @@ async fn what_no_webhook_told_of_is_found_by_its_head() {
     let iid = w.gitlab.open(WIDGET, "main", WIDGET, "fix");
     w.t.sweep_after(INTERVAL).await;
     assert_eq!(w.t.sweep_after(GRACE).await, 3);
-    assert_snapshot!(w.t.deliveries().await.replace(&format!("#{iid}"), "#N"), @"");
+    assert_snapshot!(w.t.deliveries().await.replace(&format!("#{iid}"), "#N"), @r"
+    Push Hook: started 1
+    Push Hook: nothing: pull request #N is open from this branch: its run is the one
+    Push Hook: started 1
+    Merge Request Hook: started 1
+    ");
     assert_eq!(w.shows(&sha).lines().count(), 2);
     assert_eq!(w.t.sweep_after(INTERVAL).await + w.t.sweep_after(GRACE).await, 0, "once");
     w.gitlab.merge(WIDGET, iid);
@@ -178,7 +201,10 @@ async fn a_gitlab_that_is_away_busy_or_strict_is_told_everything_in_the_end() {
     w.gitlab.limit_next(Duration::from_secs(30));
     agent.exits(0).await;
     w.t.passes(Duration::from_secs(400)).await;
-    assert_snapshot!(w.shows(&sha), @"");
+    assert_snapshot!(w.shows(&sha), @r"
+    success containerops/ci/push/test/test: success in 7 s (main)
+    success containerops/ci/push: 1 action in 7 s (main)
+    ");
     assert_eq!((w.gitlab.met(), w.gitlab.pipelines_of(&sha)), (0, 1));
     let before = w.gitlab.calls("POST").len();
     w.t.passes(Duration::from_secs(700)).await;
