@@ -13,7 +13,7 @@ mod place;
 mod untrusted;
 mod values;
 
-pub use forges::{GiteaChoice, GithubChoice};
+pub use forges::{GiteaChoice, GithubChoice, GitlabChoice};
 pub use people::SmtpChoice;
 pub use place::ExecutorChoice;
 pub use untrusted::{Isolation, UntrustedChoice};
@@ -47,6 +47,11 @@ const NAMES: &[&str] = &[
     "github_api_url",
     "github_url",
     "github_submodules",
+    "gitlab_webhook_secret",
+    "gitlab_signing_token",
+    "gitlab_token",
+    "gitlab_url",
+    "gitlab_submodules",
     "gitea_webhook_secret",
     "gitea_token",
     "gitea_url",
@@ -118,6 +123,8 @@ pub struct Settings {
     pub secret_key_file: PathBuf,
     /// GitHub, if it is set up.
     pub github: Option<GithubChoice>,
+    /// GitLab, if it is set up.
+    pub gitlab: Option<GitlabChoice>,
     /// Gitea or Forgejo, if it is set up.
     pub gitea: Option<GiteaChoice>,
     /// Where bare repositories are.
@@ -269,13 +276,14 @@ impl Values {
             docker_agent: self.get("docker_agent").map(PathBuf::from),
             secret_key_file: path("secret_key_file", "secret-key"),
             github: self.github()?,
+            gitlab: self.gitlab()?,
             gitea: self.gitea()?,
             git_root: path("git_root", "git"),
             git_webhook_secrets: self.secrets("git_webhook_secret"),
             untrusted: self.untrusted()?,
             trigger_repositories: self.list("trigger_repositories")?,
             smtp: self.smtp()?,
-            webhook_secrets: self.webhook_secrets()?,
+            webhook_secrets: self.signing_keys("webhook_secret")?,
             webhook_private_urls: self.words("webhook_private_urls"),
             job_timeout: self.hours("job_timeout", 24)?,
             run_timeout: self.hours("run_timeout", 24 * 7)?,

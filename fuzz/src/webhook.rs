@@ -4,6 +4,7 @@
 use containerops::forge::{
     Forge, Reading,
     gitea::{Gitea, GiteaSettings},
+    gitlab::{Gitlab, GitlabSettings},
 };
 
 /// The events of Gitea and Forgejo that are looked into.
@@ -17,6 +18,14 @@ pub fn read_gitea(body: &[u8]) {
     let Ok(gitea) = Gitea::new(GiteaSettings::default()) else { return };
     for event in GITEA {
         read(&gitea, event, body);
+    }
+}
+
+/// Reads a body as GitLab's, whose bodies say themselves what they are.
+pub fn read_gitlab(body: &[u8]) {
+    let settings = GitlabSettings { token: Some("glpat".into()), ..GitlabSettings::default() };
+    if let Ok(gitlab) = Gitlab::new(settings) {
+        read(&gitlab, "System Hook", body);
     }
 }
 

@@ -4,6 +4,7 @@ pub mod git;
 mod git_command;
 pub mod gitea;
 pub mod github;
+pub mod gitlab;
 mod hook;
 pub mod mirror;
 mod recall;

@@ -19,6 +19,7 @@ mod fuzz;
 mod git;
 mod gitea;
 mod github;
+mod gitlab;
 mod harness;
 mod killed;
 mod kubernetes;

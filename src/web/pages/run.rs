@@ -1,6 +1,9 @@
 //! One run: its head, what is wrong with its file, and its stages.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use askama::Template;
 use axum::response::Response;
@@ -24,7 +27,7 @@ use crate::{
         EventKind, FlowChoice, ForgeKind, JobPath, JobPlan, JobState, Late, Sequencing, Service, Severity, Size, Span,
         StageKind, StagePlan, Time, Trust, What,
     },
-    store::{ActionRow, ApprovalRow, CacheUseRow, JobRow, RunRow, Tx},
+    store::{ActionRow, ApprovalRow, CacheUseRow, JobRow, ReportRow, RunRow, Tx},
     web::{Web, log::ansi::Renderer},
 };
 
@@ -66,6 +69,8 @@ struct RunPage {
     again_newest: Vec<ButtonView>,
     /// What the forge has not taken: under which name, and why.
     untold: Vec<(String, String)>,
+    /// Where the forge shows the states, if not where people look first.
+    ways: Vec<String>,
     receivers: Vec<ReceiverView>,
     /// The job that has started it.
     starter: Option<LinkView>,
@@ -195,7 +200,8 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
     let late = tx.late(run.delivery_id).await?;
     let carried = tx.carried_over(run.id).await?;
     let replay_of = tx.replay_of(&run).await?;
-    let untold = untold(&mut tx, &run).await?;
+    let reports = tx.reports(run.repository_id, &run.sha).await?;
+    let (untold, ways) = (untold(&reports, &run), ways(web, route.forge, &reports, &run));
     let receivers = receivers(&mut tx, run.id).await?;
     let starter = trigger::starter(&mut tx, &run).await?;
     let ended = run.state.conclusion().is_some();
@@ -231,6 +237,7 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         digest: run.digest.to_string(),
         delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
         untold,
+        ways,
         receivers,
         starter,
         replay_of,
@@ -405,10 +412,17 @@ fn cache_words(used: &CacheUseRow, took: Option<Duration>) -> String {
 }
 
 /// What the forge has not taken of this run's reports, and why. A newer run of the commit speaks for itself.
-async fn untold(tx: &mut Tx, run: &RunRow) -> Result<Vec<(String, String)>, Failure> {
-    let rows = tx.reports(run.repository_id, &run.sha).await?;
-    let of_run = rows.into_iter().filter(|row| row.generation == run.id && !row.trouble.is_empty());
-    Ok(of_run.map(|row| (row.context.0, row.trouble)).collect())
+fn untold(reports: &[ReportRow], run: &RunRow) -> Vec<(String, String)> {
+    let of_run = reports.iter().filter(|row| row.generation == run.id && !row.trouble.is_empty());
+    of_run.map(|row| (row.context.0.clone(), row.trouble.clone())).collect()
+}
+
+/// Where the forge shows this run's states, each way once.
+fn ways(web: &Web, forge: ForgeKind, reports: &[ReportRow], run: &RunRow) -> Vec<String> {
+    let Some(forge) = web.engine.forges.get(&forge) else { return Vec::new() };
+    let known = reports.iter().filter(|row| row.generation == run.id).filter_map(|row| row.known.as_deref());
+    let ways: BTreeSet<String> = known.filter_map(|known| forge.way(known)).collect();
+    ways.into_iter().collect()
 }
 
 /// Whatever a job printed, without what it would do to the page.

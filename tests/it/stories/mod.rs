@@ -15,6 +15,7 @@ mod events;
 mod filters;
 mod forge_away;
 mod gitea;
+mod gitlab;
 mod green;
 mod hooks;
 mod infrastructure;
