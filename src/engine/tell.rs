@@ -6,6 +6,7 @@ use super::{
     Result,
     matrix::{self, rows},
     pause::{minute, questions},
+    remarks,
     retry::{Again, again},
     service,
     settle::places,
@@ -14,8 +15,8 @@ use super::{
 use crate::{
     model::{
         ActionId, ActionPlan, ActionState, Annotation, AttemptId, AttemptState, Button, Cell, Conclusion, Context,
-        DeliveryId, Diagnostic, ExternalId, JobState, Late, Progress, Question, Rank, Report, Repository, RunId,
-        RunState, Severity, Span, Time, Verdict,
+        DeliveryId, Diagnostic, ExternalId, JobId, JobState, Late, Level, Problem, Progress, Question, Rank, Report,
+        Repository, RunId, RunState, Severity, Span, Time, Verdict,
     },
     store::{ActionRow, ApprovalRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
 };
@@ -41,6 +42,8 @@ pub struct Story {
     pub questions: Vec<Question>,
     /// What people answered, or did not, by stages.
     pub answers: Vec<(String, ApprovalRow)>,
+    /// What the logs of its jobs say of lines of files, as far as they are read.
+    pub problems: BTreeMap<JobId, Vec<Problem>>,
 }
 
 /// One action of a [`Story`].
@@ -109,7 +112,8 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
     let late = tx.late(run.delivery_id).await?;
     let questions = questions(tx, &run).await?;
     let answers = answers(tx, &run).await?;
-    Ok(Story { run, repository, actions, url, repeats, replay_of, late, questions, answers })
+    let problems = tx.problems_of_run(id).await?;
+    Ok(Story { run, repository, actions, url, repeats, replay_of, late, questions, answers, problems })
 }
 
 /// The attempts at each action of a run, first to last, with their jobs. Two queries, however many actions there are:
@@ -206,9 +210,11 @@ fn annotation(path: &str, diagnostic: &Diagnostic) -> Annotation {
     Annotation {
         path: path.to_owned(),
         line: *line,
+        end_line: 0,
         column: *column,
         length: *length,
-        severity: *severity,
+        severity: Level::from(*severity),
+        title: String::new(),
         message: format!("{message}{hint}"),
     }
 }
@@ -230,7 +236,7 @@ fn of_action(story: &Story, chapter: &Chapter) -> Report {
         buttons: Vec::new(),
         started: action.started,
         ended: action.ended,
-        annotations: Vec::new(),
+        annotations: remarks::annotations(story, std::slice::from_ref(chapter)),
     }
 }
 
@@ -269,6 +275,7 @@ fn run_summary(story: &Story) -> String {
     out += &approvals(story);
     if let Some(bad) = first_bad(story) {
         out += &failed_job(story, bad);
+        out += &remarks::list(story, std::slice::from_ref(bad));
     }
     out += &replay(story);
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
@@ -304,6 +311,7 @@ fn action_summary(story: &Story, chapter: &Chapter) -> String {
     }
     out += &earlier_attempts(story, chapter);
     out += &failed_job(story, chapter);
+    out += &remarks::list(story, std::slice::from_ref(chapter));
     out += &replay(story);
     out
 }
@@ -442,7 +450,7 @@ pub(super) fn chapter_url(story: &Story, chapter: &Chapter) -> String {
     }
 }
 
-fn job_url(story: &Story, chapter: &Chapter, job: &str) -> String {
+pub(super) fn job_url(story: &Story, chapter: &Chapter, job: &str) -> String {
     format!("{}/{}/{}/{job}", story.url, chapter.stage, chapter.name)
 }
 

@@ -22,6 +22,7 @@ mod job;
 mod log;
 mod notice;
 mod podless;
+mod problem;
 mod queue;
 mod recovery;
 mod replay;

@@ -62,6 +62,8 @@ pub(in crate::engine) fn refused(refusal: &Refusal) -> Pressed {
         | Refusal::NothingFailed(_)
         | Refusal::NoPlan(_)
         | Refusal::NoSuchAction(_)
+        | Refusal::NoSuchStage(_)
+        | Refusal::NotHere(_)
         | Refusal::Barred { .. }
         | Refusal::NoFlowFile(_)
         | Refusal::DoneSince(_) => Pressed::Nothing(refusal.to_string()),

@@ -136,6 +136,8 @@ pub(crate) struct Write {
     pub(crate) buttons: Vec<String>,
     /// The messages of all annotations that it has.
     pub(crate) annotations: Vec<String>,
+    /// Where they stand, and how bad they are: `failure src/lib.rs:3-5 [title]`.
+    pub(crate) margins: Vec<String>,
 }
 
 /// `started_at` and `completed_at`.
