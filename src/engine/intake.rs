@@ -356,15 +356,7 @@ fn postponed_or_refused(delivery: &DeliveryRow, error: &ForgeError) -> Outcome {
 }
 
 fn untrusted(reason: &UntrustedReason) -> String {
-    match reason {
-        UntrustedReason::Fork(fork) => {
-            format!("the code comes from the fork {fork}, and code that nobody vouches for is not run")
-        }
-        UntrustedReason::HeadRepositoryGone => {
-            "the repository that the code comes from was deleted, and code that nobody vouches for is not run"
-                .to_owned()
-        }
-    }
+    format!("the code {reason}, and code that nobody vouches for is not run")
 }
 
 /// A push to a branch with an open pull request starts one run, the pull request's.

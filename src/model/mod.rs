@@ -3,6 +3,7 @@
 //! A *flow* has *stages*, a stage has *actions*, an action has *jobs*; a *run* is one execution of a flow for one
 //! [`Event`] at one commit. What a run will do is its [`Plan`], fixed when the run is made.
 
+mod access;
 mod address;
 mod approval;
 mod checkout;
@@ -30,14 +31,16 @@ mod start;
 mod state;
 mod time;
 mod trigger;
+mod trust;
 mod verdict;
 
+pub use access::{Login, Right, Scope, Scopes, Visibility};
 pub use address::is_public;
 pub use approval::{Answer, Approval, Approver, Question, Via};
 pub use checkout::{Checkout, CheckoutOptions, Reference, Submodules};
 pub use comment::{Comment, CommentPlace, Order, Role, Thread, Verb};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
-pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
+pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository};
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
 pub use id::{
@@ -64,4 +67,5 @@ pub use start::{ManualInput, Schedule, Start, Starter, Wanted};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
 pub use trigger::{AllowedTrigger, Trigger, Wait};
+pub use trust::{Granted, Trust, TrustedEvent, UntrustedReason};
 pub use verdict::{RUN_TIME_LIMIT, Span, Verdict};

@@ -4,8 +4,10 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::cut::{bytes, start};
-use crate::model::{Annotation, Level};
+use crate::{
+    forge::words::{bytes, start},
+    model::{Annotation, Level},
+};
 
 /// GitHub refuses more in one call.
 pub(super) const AT_ONCE: usize = 50;

@@ -86,6 +86,8 @@ struct State {
     unread: VecDeque<Write>,
     calls: Vec<String>,
     faults: VecDeque<Fault>,
+    /// The next call whose path ends like this is done, and its answer breaks off.
+    cut_at: Option<&'static str>,
     delay: Duration,
     memory: recall::Memory,
     budget: Option<limits::Budget>,
@@ -214,6 +216,11 @@ impl ModelGithub {
         sha
     }
 
+    /// Makes a repository that is there private, or public.
+    pub(crate) fn is_private(&self, repository: &str, private: bool) {
+        self.state().repositories.get_mut(repository).expect("a repository").private = private;
+    }
+
     /// Lets a branch point to an older commit of its own again.
     pub(crate) fn reset(&self, repository: &str, branch: &str, to: &Sha) {
         let mut state = self.state();
@@ -249,6 +256,11 @@ impl ModelGithub {
     /// The next call is done, but its answer does not arrive.
     pub(crate) fn cut_next(&self) {
         self.state().faults.push_back(Fault::Cut);
+    }
+
+    /// The same of the next call whose path ends like this.
+    pub(crate) fn cut_at(&self, end: &'static str) {
+        self.state().cut_at = Some(end);
     }
 
     /// Calls about this repository are sent to `url` instead.
