@@ -240,10 +240,11 @@ fn of_action(story: &Story, chapter: &Chapter) -> Report {
     }
 }
 
-/// What can be asked of a run that is over, at its check.
+/// What can be asked of a run, at its check.
 fn buttons(story: &Story) -> Vec<Button> {
     match (&story.run.state.0, &story.run.plan.0) {
-        (RunState::Queued | RunState::Running | RunState::Ended(Conclusion::Skipped), _) => Vec::new(),
+        (RunState::Queued | RunState::Running, _) => vec![Button::Cancel],
+        (RunState::Ended(Conclusion::Skipped), _) => Vec::new(),
         (RunState::Ended(Conclusion::Success | Conclusion::Warning), _) => vec![Button::Everything],
         // of a broken file nothing has failed yet
         (RunState::Ended(_), None) => vec![Button::Newest, Button::Everything],

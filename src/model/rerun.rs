@@ -93,6 +93,8 @@ pub enum Button {
     Everything,
     /// What did not succeed, by the newest flow file.
     Newest,
+    /// Nothing: what runs is stopped.
+    Cancel,
 }
 
 /// Someone asked the forge to run something again.

@@ -18,6 +18,7 @@ mod examine;
 mod files;
 mod heads;
 mod installation;
+pub mod manifest;
 mod moved;
 mod pages;
 mod payload;

@@ -221,6 +221,14 @@ impl ModelGithub {
         self.state().repositories.get_mut(repository).expect("a repository").private = private;
     }
 
+    /// Puts a branch's newest commit on another one, too.
+    pub(crate) fn merge(&self, repository: &str, branch: &str, base: &str) {
+        let mut state = self.state();
+        let here = state.repositories.get_mut(repository).expect("a repository");
+        let tip = here.tip(branch);
+        here.branches.entry(base.to_owned()).or_default().push(tip);
+    }
+
     /// Lets a branch point to an older commit of its own again.
     pub(crate) fn reset(&self, repository: &str, branch: &str, to: &Sha) {
         let mut state = self.state();
