@@ -7,6 +7,7 @@ pub mod demo;
 pub mod doctor;
 pub mod git;
 pub mod github;
+pub mod hooks;
 pub mod lint;
 pub mod plan;
 pub mod report;

@@ -2,6 +2,7 @@
 
 mod component;
 mod github;
+mod hooks;
 mod places;
 mod run;
 

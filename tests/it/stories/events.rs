@@ -124,7 +124,12 @@ async fn what_a_merge_queue_wants_no_more_is_stopped_and_nothing_else() {
     ");
     t.deliver(t.github.merge_group_destroyed(WIDGET, queue, "invalidated")).await;
     t.settle().await;
-    assert_snapshot!(t.deliveries().await, @"");
+    assert_snapshot!(t.deliveries().await, @r#"
+    merge_group: started 1
+    push: started 1
+    merge_group: obeyed: #1 was cancelled
+    merge_group: nothing: #1 had ended, or was being cancelled
+    "#);
     assert!(!t.checks(&sha).is_empty());
 }
 

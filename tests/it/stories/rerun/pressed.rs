@@ -53,8 +53,6 @@ async fn our_button_stops_a_run_once() {
     let sha = t.push("main", FLOW).await;
     t.deliver(t.github.pressed(WIDGET, RUN, "cancel")).await;
     t.settle().await;
-    assert_eq!(t.leaves("build").await, "the run was cancelled");
-    t.settle().await;
     assert_eq!(t.check(&sha, RUN).state, "cancelled");
     assert_eq!(t.check(&sha, RUN).buttons, ["rerun-failed", "rerun-all", "rerun-newest"]);
     assert_snapshot!(t.deliveries().await, @"");
