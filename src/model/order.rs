@@ -37,7 +37,8 @@ enum Within<'a> {
 
 /// The orders of a comment.
 pub fn orders(text: &str) -> Vec<Order> {
-    let text = &text[..text.floor_char_boundary(LONGEST)];
+    let end = (0..=text.len().min(LONGEST)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let text = &text[..end];
     let lines: Vec<&str> = text.lines().collect();
     let mut within = Within::Own;
     let mut found = Vec::new();
@@ -98,7 +99,7 @@ fn opening(text: &str, open: &str) -> Option<usize> {
     let at = find(text, open)?;
     let rest = text[at + open.len()..].chars().next();
     let is_tag = open == "<!--" || !rest.is_some_and(|c| c.is_ascii_alphanumeric() || c == '-');
-    (is_tag && text[..at].matches('`').count() % 2 == 0).then_some(at)
+    (is_tag && text[..at].matches('`').count().is_multiple_of(2)).then_some(at)
 }
 
 /// Where a text holds these ASCII characters, in any case.

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use containerops::model::Progress;
+use containerops::{agent::protocol::Cause, model::Progress};
 
 use crate::harness::app::{Tester, WIDGET};
 
@@ -12,6 +12,8 @@ const FLOWS: usize = 4;
 /// Of a flow's matrix, in a usual test run.
 const CELLS: usize = 8;
 const LIMIT: Duration = Duration::from_secs(60);
+/// So long after one job the next one ends.
+const EACH: Duration = Duration::from_millis(500);
 
 /// A flow of its own stage, with a matrix of so many cells.
 fn flow(number: usize, cells: usize) -> String {
@@ -36,10 +38,15 @@ async fn a_wide_matrix_on_one_commit_is_told_within_a_minute_and_github_refuses_
     t.settle().await;
     for cell in 0..cells {
         for flow in 0..FLOWS {
-            // one in ten fails, and says where
+            // one in ten fails, and each says something of a line
             let agent = t.claims(&format!("s{flow}.job-c{cell}.job")).await;
             let agent = agent.says(&format!("src/a.c:{}:1: warning: of {flow}\n", cell + 1)).await;
-            agent.exits(i32::from(cell % 10 == 7)).await;
+            let record = agent.record(Cause::Exit { code: i32::from(cell % 10 == 7) });
+            agent.reports(&record).await;
+            t.clock.advance(EACH);
+        }
+        if cell % 5 == 4 {
+            t.drain().await;
         }
     }
     let ended = t.clock.now();
@@ -48,6 +55,7 @@ async fn a_wide_matrix_on_one_commit_is_told_within_a_minute_and_github_refuses_
         assert_eq!(rows.len(), 2 * FLOWS, "a run and a matrix each");
         rows.iter().all(|row| row.is_acknowledged() && matches!(row.wanted.progress, Progress::Done(_)))
     };
+    t.drain().await;
     while !is_told().await {
         assert!(t.clock.now().since(ended) <= LIMIT, "not all is final");
         t.later(Duration::from_secs(1)).await;
