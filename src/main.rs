@@ -49,6 +49,8 @@ enum Command {
     Agent(agent::command::Args),
     /// Plain Git repositories on this machine.
     Git(command::git::GitArgs),
+    /// Registers a GitHub App.
+    Github(command::github::GithubArgs),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => command::doctor::run(args),
         Command::Agent(args) => return agent::command::run(args),
         Command::Git(args) => command::git::run(args),
+        Command::Github(args) => command::github::run(args),
     };
     done.unwrap_or_else(|error| {
         // the one place where an error meets a person

@@ -211,6 +211,7 @@ impl Engine {
     async fn write_pressed(&self, tx: &mut Tx, delivery: &DeliveryRow, pressed: Pressed) -> Result<()> {
         let state = match pressed {
             Pressed::Runs(runs) => DeliveryState::Started { runs },
+            Pressed::Stopped(what) => DeliveryState::Obeyed { what },
             Pressed::Nothing(reason) => DeliveryState::Nothing { reason },
             Pressed::Later(trouble) => return self.postpone(tx, delivery, backoff(delivery.tries), &trouble).await,
         };

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
+    remarks,
     tell::{Chapter, Story, cell, chapter_url, earlier_attempts, failed_job, mark, replay, state_cell, took},
     title, worst,
 };
@@ -38,7 +39,7 @@ pub(super) fn report(story: &Story, cells: &[Chapter]) -> Report {
         buttons: Vec::new(),
         started: started(cells),
         ended: ended(cells),
-        annotations: Vec::new(),
+        annotations: remarks::annotations(story, cells),
     }
 }
 
@@ -101,6 +102,7 @@ fn summary(story: &Story, cells: &[Chapter]) -> String {
     cells.iter().for_each(|chapter| out += &earlier_attempts(story, chapter));
     let failed = cells.iter().map(|chapter| failed_job(story, chapter)).filter(|told| !told.is_empty());
     failed.take(TOLD).for_each(|told| out += &told);
+    out += &remarks::list(story, cells);
     out += &replay(story);
     out
 }

@@ -9,6 +9,7 @@
 //! - [`recover`]: what webhooks did not bring becomes deliveries, late;
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
 //! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
+//! - [`problem`]: what a log says of lines of files; pure;
 //! - `pin`: what its images are, by digest;
 //! - [`kubectl`]: jobs without a container, whose work the engine does itself;
 //! - [`service`]: what runs beside jobs, and when they may start;
@@ -50,8 +51,10 @@ mod outcome;
 mod patience;
 pub mod pause;
 mod pin;
+pub mod problem;
 pub mod queue;
 pub mod recover;
+mod remarks;
 mod replay;
 pub mod rerun;
 mod retry;

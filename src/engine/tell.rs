@@ -6,6 +6,7 @@ use super::{
     Result,
     matrix::{self, rows},
     pause::{minute, questions},
+    remarks,
     retry::{Again, again},
     service,
     settle::places,
@@ -14,8 +15,8 @@ use super::{
 use crate::{
     model::{
         ActionId, ActionPlan, ActionState, Annotation, AttemptId, AttemptState, Button, Cell, Conclusion, Context,
-        DeliveryId, Diagnostic, ExternalId, JobState, Late, Progress, Question, Rank, Report, Repository, RunId,
-        RunState, Severity, Span, Time, Verdict,
+        DeliveryId, Diagnostic, ExternalId, JobId, JobState, Late, Level, Problem, Progress, Question, Rank, Report,
+        Repository, RunId, RunState, Severity, Span, Time, Verdict,
     },
     store::{ActionRow, ApprovalRow, AttemptRow, JobRow, NewReport, RunRow, Tx, Vetting, VettingRow},
 };
@@ -43,6 +44,8 @@ pub struct Story {
     pub answers: Vec<(String, ApprovalRow)>,
     /// How it stands if its code is untrusted.
     pub vetting: Option<VettingRow>,
+    /// What the logs of its jobs say of lines of files, as far as they are read.
+    pub problems: BTreeMap<JobId, Vec<Problem>>,
 }
 
 impl Story {
@@ -123,7 +126,8 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         Some(_) => None,
         None => tx.vetting(run.id).await?,
     };
-    Ok(Story { run, repository, actions, url, repeats, replay_of, late, questions, answers, vetting })
+    let problems = tx.problems_of_run(id).await?;
+    Ok(Story { run, repository, actions, url, repeats, replay_of, late, questions, answers, vetting, problems })
 }
 
 /// The attempts at each action of a run, first to last, with their jobs. Two queries, however many actions there are:
@@ -224,9 +228,11 @@ fn annotation(path: &str, diagnostic: &Diagnostic) -> Annotation {
     Annotation {
         path: path.to_owned(),
         line: *line,
+        end_line: 0,
         column: *column,
         length: *length,
-        severity: *severity,
+        severity: Level::from(*severity),
+        title: String::new(),
         message: format!("{message}{hint}"),
     }
 }
@@ -248,17 +254,18 @@ fn of_action(story: &Story, chapter: &Chapter) -> Report {
         buttons: Vec::new(),
         started: action.started,
         ended: action.ended,
-        annotations: Vec::new(),
+        annotations: remarks::annotations(story, std::slice::from_ref(chapter)),
     }
 }
 
-/// What can be asked of a run that is over, at its check.
+/// What can be asked of a run, at its check.
 fn buttons(story: &Story) -> Vec<Button> {
     if story.asks() {
         return vec![Button::Approve];
     }
     match (&story.run.state.0, &story.run.plan.0) {
-        (RunState::Queued | RunState::Running | RunState::Ended(Conclusion::Skipped), _) => Vec::new(),
+        (RunState::Queued | RunState::Running, _) => vec![Button::Cancel],
+        (RunState::Ended(Conclusion::Skipped), _) => Vec::new(),
         (RunState::Ended(Conclusion::Success | Conclusion::Warning), _) => vec![Button::Everything],
         // of a broken file nothing has failed yet
         (RunState::Ended(_), None) => vec![Button::Newest, Button::Everything],
@@ -291,6 +298,7 @@ fn run_summary(story: &Story) -> String {
     out += &approvals(story);
     if let Some(bad) = first_bad(story) {
         out += &failed_job(story, bad);
+        out += &remarks::list(story, std::slice::from_ref(bad));
     }
     out += &replay(story);
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
@@ -349,6 +357,7 @@ fn action_summary(story: &Story, chapter: &Chapter) -> String {
     }
     out += &earlier_attempts(story, chapter);
     out += &failed_job(story, chapter);
+    out += &remarks::list(story, std::slice::from_ref(chapter));
     out += &replay(story);
     out
 }
@@ -487,7 +496,7 @@ pub(super) fn chapter_url(story: &Story, chapter: &Chapter) -> String {
     }
 }
 
-fn job_url(story: &Story, chapter: &Chapter, job: &str) -> String {
+pub(super) fn job_url(story: &Story, chapter: &Chapter, job: &str) -> String {
     format!("{}/{}/{}/{job}", story.url, chapter.stage, chapter.name)
 }
 

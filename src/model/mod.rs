@@ -20,7 +20,9 @@ mod kubectl;
 mod late;
 mod name;
 mod number;
+mod order;
 mod plan;
+mod problem;
 mod receiver;
 mod report;
 mod rerun;
@@ -38,7 +40,7 @@ pub use access::{Login, Right, Scope, Scopes, Visibility};
 pub use address::is_public;
 pub use approval::{Answer, Approval, Approver, Question, Via};
 pub use checkout::{Checkout, CheckoutOptions, Reference, Submodules};
-pub use comment::{Comment, CommentPlace, Order, Role, Thread, Verb, orders};
+pub use comment::{Comment, CommentPlace, Order, Role, Thread, Verb};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository};
 pub use finding::{Finding, Health};
@@ -53,10 +55,12 @@ pub use kubectl::{AllowedNamespace, Kubectl, Manifest};
 pub use late::Late;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
+pub use order::orders;
 pub use plan::{
     ActionPlan, Artifact, Cache, CacheHit, Cell, Diagnostic, Download, JobPlan, KeepOn, Output, Plan, PlanDigest,
     Program, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,
 };
+pub use problem::{Level, Problem};
 pub use receiver::{Good, News, Receiver, Way};
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};

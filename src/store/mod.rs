@@ -23,6 +23,7 @@ mod job;
 mod log;
 mod notice;
 mod podless;
+mod problem;
 mod queue;
 mod recovery;
 mod replay;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{Change, Json, Result, Tx, execute, meant, report::millis, row, rows};
 use crate::model::{
     DeliveryId, Diagnostic, Event, ForgeKind, Plan, PlanDigest, Repeats, RepositoryId, RepositoryName, RunId, RunState,
-    Sha, Time,
+    Sha, Time, What,
 };
 
 /// Images of a run as its registries had them: the flow's name for an image, and what it stands for.
@@ -157,6 +157,11 @@ pub struct NewRun<'a> {
 }
 
 impl RunRow {
+    /// Whether it says that what it repeats is not needed.
+    pub fn is_waived(&self) -> bool {
+        self.repeats.as_ref().is_some_and(|repeats| repeats.what == What::Nothing)
+    }
+
     /// Whether other runs of its group keep it from starting.
     pub const fn is_held(&self) -> bool {
         self.queue.is_some() && self.released.is_none() && self.state.0.conclusion().is_none()

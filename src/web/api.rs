@@ -130,7 +130,7 @@ async fn rerun(
     }
 }
 
-/// `{"what": "everything" | "failed" | {"action": "stage.action"}, "flow": "same" | "newest"}`; no body, or a part of
+/// `{"what": "everything" | "failed" | {"action": "stage.action"} | {"stage": "name"}, "flow": "same" | "newest"}`; no body, or a part of
 /// it, is good, too.
 fn wish(body: &[u8]) -> Result<Wish, Failure> {
     #[derive(Default, Deserialize)]
@@ -141,7 +141,7 @@ fn wish(body: &[u8]) -> Result<Wish, Failure> {
     }
     let asked = if body.is_empty() { Ok(Asked::default()) } else { serde_json::from_slice(body) };
     let Asked { what, flow } = asked.map_err(|error| {
-        let form = r#"`{"what": "everything" | "failed" | {"action": "stage.action"}, "flow": "same" | "newest"}`"#;
+        let form = r#"`{"what": "everything" | "failed" | {"action": "stage.action"} | {"stage": "name"}, "flow": "same" | "newest"}`"#;
         Failure::Words(format!("{form} is expected: {error}"))
     })?;
     let (what, flow) = (what.unwrap_or(What::Everything), flow.unwrap_or(FlowChoice::Same));
@@ -161,6 +161,7 @@ async fn job(State(web): State<Web>, Path(id): Path<String>) -> Answer {
     value["run"] = json!(run.id);
     value["attempt"] = json!(attempt.number);
     value["silences"] = silences(&mut tx, job.id).await?;
+    value["problems"] = json!(tx.problems(job.id).await?);
     Ok(Json(value))
 }
 

@@ -30,6 +30,7 @@ mod pages;
 mod pages_http;
 mod pod;
 mod prism;
+mod problems;
 mod process_executor;
 mod protocol;
 mod registry;

@@ -14,7 +14,7 @@ use axum::{
 };
 use containerops::{
     forge::{Forge as _, Head, Hooks, Wanted, github::Github},
-    model::{Annotation, CommentPlace, Conclusion, Context, Progress, Report, Repository, Severity, Sha, Thread, Time},
+    model::{Annotation, CommentPlace, Conclusion, Context, Level, Progress, Report, Repository, Sha, Thread, Time},
 };
 use insta::assert_snapshot;
 
@@ -72,7 +72,10 @@ async fn witness(prism: String) -> (String, Arc<Mutex<Vec<Seen>>>) {
 
 fn annotation(line: usize) -> Annotation {
     let (path, message) = (".containerops.yml".to_owned(), "unknown key".to_owned());
-    Annotation { path, line, column: 3, length: 0, severity: Severity::Warning, message }
+    // one of each kind: a line's place, a line, several lines
+    let (end_line, column) = [(0, 3), (0, 0), (line + 2, 0)][line % 3];
+    let severity = [Level::Notice, Level::Warning, Level::Error][line % 3];
+    Annotation { path, line, end_line, column, length: 0, severity, title: "E0425".to_owned(), message }
 }
 
 fn report(progress: Progress) -> Report {

@@ -7,11 +7,13 @@
 //!
 //! - [`carry`]: what is carried over, pure;
 //! - `newest`: by the newest flow file, which is a forge's to tell and thus intake's work;
-//! - `pressed`: what a forge's button means.
+//! - `pressed`: what a forge's button means;
+//! - `waive`: not once more, because somebody says that it is not needed.
 
 pub mod carry;
 mod newest;
 mod pressed;
+mod waive;
 
 use std::collections::BTreeMap;
 
@@ -57,6 +59,12 @@ pub enum Refusal {
     /// The plan has none of that name.
     #[error("there is no action {0}")]
     NoSuchAction(ActionPath),
+    /// The plan has none of that name.
+    #[error("there is no stage {0} with actions")]
+    NoSuchStage(String),
+    /// Only a person with the right to can say so, where the code is talked about.
+    #[error("run #{0} can be skipped by a comment alone")]
+    NotHere(i64),
     /// It would be skipped at once.
     #[error("action {path} would not start: {reason}; the failed actions can run again together")]
     Barred {
@@ -181,8 +189,10 @@ impl Engine {
 
 /// Refuses what cannot be told from a run's rows, or would make the newest run speak of what it does not know.
 async fn allowed(tx: &mut Tx, run: &RunRow, wish: &Wish) -> Result<(), Unwilling> {
-    if wish.what == What::Everything {
-        return Ok(());
+    match wish.what {
+        What::Everything => return Ok(()),
+        What::Nothing => return Err(Refusal::NotHere(run.number).into()),
+        What::Failed | What::Action(_) | What::Stage(_) => {}
     }
     if run.state.conclusion().is_none() {
         return Err(Refusal::StillRuns(run.number).into());
@@ -212,7 +222,7 @@ fn chosen(run: &RunRow, actions: &[ActionRow], plan: &Plan, what: &What) -> Resu
 /// What the run itself was made of.
 fn as_it_was(run: &RunRow) -> Drafted {
     let state = match &run.plan.0 {
-        Some(_) if run.state.0 != RunState::Ended(Conclusion::Skipped) => RunState::Queued,
+        Some(_) if run.state.0 != RunState::Ended(Conclusion::Skipped) || run.is_waived() => RunState::Queued,
         // a broken file stays broken, and a run that was left out stays so, at the same commit
         Some(_) | None => run.state.0.clone(),
     };

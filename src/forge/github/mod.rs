@@ -19,6 +19,7 @@ mod files;
 mod heads;
 mod hook;
 mod installation;
+pub mod manifest;
 mod moved;
 mod pages;
 mod payload;

@@ -153,7 +153,7 @@ async fn every_fixture_reads_as_it_should() {
     installation_created: `installation` events start nothing
     issue_comment_created: ada says `/approve` below PullRequest(17)
     merge_group_checks_requested: merge group gh-readonly-queue/main/pr-17-6113728f27ae82c7b1a177c8d03f9e96e0adf246 into main ec26c3e5 on 6113728f by ada (trusted): Merge pull request #17 from acme/twice
-    merge_group_destroyed: `merge_group` events with the action `destroyed` start nothing
+    merge_group_destroyed: rerun ec26c3e5 None for the merge queue: merged
     ping: GitHub asks whether we are there
     pull_request_closed: `pull_request` events with the action `closed` start nothing
     pull_request_fork: pull request 17 twice into main f95f852b on 6113728f by bob (fork bob/widget): Count widgets twice

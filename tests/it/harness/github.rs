@@ -140,6 +140,8 @@ pub(crate) struct Write {
     pub(crate) buttons: Vec<String>,
     /// The messages of all annotations that it has.
     pub(crate) annotations: Vec<String>,
+    /// Where they stand, and how bad they are: `failure src/lib.rs:3-5 [title]`.
+    pub(crate) margins: Vec<String>,
 }
 
 /// `started_at` and `completed_at`.
@@ -219,6 +221,14 @@ impl ModelGithub {
     /// Makes a repository that is there private, or public.
     pub(crate) fn is_private(&self, repository: &str, private: bool) {
         self.state().repositories.get_mut(repository).expect("a repository").private = private;
+    }
+
+    /// Puts a branch's newest commit on another one, too.
+    pub(crate) fn merge(&self, repository: &str, branch: &str, base: &str) {
+        let mut state = self.state();
+        let here = state.repositories.get_mut(repository).expect("a repository");
+        let tip = here.tip(branch);
+        here.branches.entry(base.to_owned()).or_default().push(tip);
     }
 
     /// Lets a branch point to an older commit of its own again.

@@ -106,6 +106,35 @@ async fn a_merge_queue_is_answered_on_its_own_commit() {
 }
 
 #[tokio::test]
+async fn what_a_merge_queue_wants_no_more_is_stopped_and_nothing_else() {
+    let t = Tester::start().await;
+    t.commit("main", SMALL);
+    let queue = "gh-readonly-queue/main/pr-17";
+    let sha = t.commit(queue, SMALL);
+    t.deliver(t.github.merge_group(WIDGET, queue, "main")).await;
+    t.settle().await;
+    // merged: the same commit is the branch's now, and that run is none of the queue's
+    t.github.merge(WIDGET, queue, "main");
+    t.deliver(t.github.push(WIDGET, "main")).await;
+    t.settle().await;
+    t.deliver(t.github.merge_group_destroyed(WIDGET, queue, "invalidated")).await;
+    t.settle().await;
+    assert_snapshot!(t.runs().await, @r"
+    #1 merge_group cancelled: cancelled by the merge queue: invalidated
+    #2 push queued
+    ");
+    t.deliver(t.github.merge_group_destroyed(WIDGET, queue, "invalidated")).await;
+    t.settle().await;
+    assert_snapshot!(t.deliveries().await, @r#"
+    merge_group: started 1
+    push: started 1
+    merge_group: obeyed: #1 was cancelled
+    merge_group: nothing: #1 had ended, or was being cancelled
+    "#);
+    assert!(!t.checks(&sha).is_empty());
+}
+
+#[tokio::test]
 async fn a_check_run_again_is_a_new_run_of_the_same_plan_under_the_same_name() {
     let t = Tester::start().await;
     let sha = t.push("main", SMALL).await;
@@ -203,7 +232,7 @@ async fn whatever_else_happens_starts_nothing_and_says_why() {
     pull_request: nothing: `pull_request` events with the action `closed` start nothing
     pull_request: nothing: commit 6113728f, by whose flow file untrusted code is run, has neither .containerops.yml nor .containerops/*.yml
     push: nothing: refs/heads/old-idea was deleted
-    merge_group: nothing: `merge_group` events with the action `destroyed` start nothing
+    merge_group: nothing: there is no run of ours at commit ec26c3e5 to stop
     check_run: nothing: ada may not write to acme/widget
     push: nothing: commit f95f852b has neither .containerops.yml nor .containerops/*.yml
     push: unreadable: the `push` payload is not of the expected shape: .: missing field `repository` at line 1 column 9

@@ -25,6 +25,7 @@ mod kubectl;
 mod lost;
 mod matrix;
 mod pause;
+mod problems;
 mod queue;
 mod receivers;
 mod red;
