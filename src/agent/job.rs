@@ -97,7 +97,8 @@ impl Job {
     pub(super) fn new(args: JobArgs, work: Work, client: Client, token: &str, log: Arc<Log>) -> Self {
         log.limit(work.log_limit);
         let secrets = [client.session(), token];
-        let masks = Masks::new(work.masks.iter().map(String::as_str).chain(secrets));
+        let given = work.masks.iter().chain(&work.secrets).map(String::as_str);
+        let masks = Masks::new(given.chain(secrets));
         Self {
             args,
             work,
@@ -115,6 +116,7 @@ impl Job {
         let before = self.cgroup.memory();
         let heartbeat = tokio::spawn(beat(self.client.clone(), Arc::clone(&self.log), stop));
         let shipper = self.ship();
+        self.work.notes.iter().for_each(|words| self.say(words));
         let code = match self.prepare_and_execute(&mut stops).await {
             Ok(ran) => {
                 let stop = ran.stop.clone();

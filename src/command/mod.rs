@@ -11,6 +11,7 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod schema;
+pub mod secret;
 pub mod serve;
 pub mod start;
 

@@ -17,8 +17,8 @@ use super::{
 use crate::{
     forge::{Forge, ForgeError, Moved, Reading},
     model::{
-        Button, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, RepositoryName, Start, Trust, UntrustedReason,
-        backoff,
+        Button, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Grants, RepositoryName, Start, Trust,
+        TrustedEvent, UntrustedReason, backoff,
     },
     store::{DeliveryRow, NewRun, Tx},
 };
@@ -302,6 +302,7 @@ impl Engine {
         let now = self.now();
         let repository = tx.repository_seen(&event.repository, now).await?;
         for draft in drafts {
+            let grants = TrustedEvent::of(event).map_or_else(Grants::none, |event| Grants::of(event, &draft.wants));
             let mailless = self.settings.tells == Tells::Webhooks;
             let unmailed = draft.plan.as_ref().filter(|_| mailless).and_then(notice::unmailed);
             let diagnostics: Vec<Diagnostic> = draft.diagnostics.iter().cloned().chain(unmailed).collect();
@@ -314,6 +315,8 @@ impl Engine {
                 path: &draft.path,
                 event,
                 plan: draft.plan.as_ref(),
+                wants: &draft.wants,
+                grants: &grants,
                 diagnostics: &diagnostics,
                 state: draft.state.clone(),
                 reason: &draft.reason,

@@ -14,6 +14,7 @@
 //! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
 //! - `contact`: what it means that an agent is silent;
 //! - `bundle`: the artifacts that agents put and fetch; [`cache`]: the caches; [`shelf`]: how people read them;
+//! - `secret`: which secrets a job gets; `vault`: how they are kept;
 //! - [`source`]: snapshots of commits, which pods stream;
 //! - [`control`]: what people ask: cancel;
 //! - [`rerun`]: once more, wholly or in part;
@@ -55,6 +56,7 @@ mod replay;
 pub mod rerun;
 mod retry;
 mod seal;
+mod secret;
 pub mod service;
 mod settle;
 pub mod shelf;
@@ -67,6 +69,7 @@ mod token;
 mod trigger;
 pub mod turn;
 mod turns;
+mod vault;
 mod verdict;
 mod watch;
 pub mod whole;
@@ -87,8 +90,10 @@ use contact::Contact;
 pub use advance::{Move, Pause, Seat, Seen, Standing, Stop, advance, worst};
 pub use patience::Patience;
 pub use retry::{After, Again, again};
+pub use secret::{Asked, Withheld, choose};
 pub use token::{Key, hash};
 pub use turns::waiting;
+pub use vault::{KeyFileError, UnfitValue, Vault, VaultError, add_key, check_value, keys_in};
 pub use verdict::{Evidence, verdict};
 
 /// All that the engine works with. Cheap to clone.
@@ -118,6 +123,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The server's own secret.
     pub key: Key,
+    /// What keeps the secrets of others.
+    pub vault: Vault,
     /// What is allowed, and where things are.
     pub settings: Settings,
 }

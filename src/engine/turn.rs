@@ -97,6 +97,12 @@ impl Engine {
             Ready::NotYet => return Ok(ClaimAnswer::Wait),
         };
         let mut environments = plan.environments.clone();
+        let given = match self.secrets_of(tx, place, plan).await? {
+            Ok(given) => given,
+            Err(words) => return self.cannot_start(tx, job, words, now).await,
+        };
+        let secrets: Vec<String> = given.variables.values().map(|value| value.expose_secret().to_owned()).collect();
+        environments.extend(given.variables.keys().cloned().zip(secrets.iter().cloned()));
         for subscription in &plan.subscriptions {
             match self.value_of(tx, place, subscription).await? {
                 Some(value) if value.len() > MAX_DATA_BYTES => {
@@ -133,6 +139,8 @@ impl Engine {
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
+            secrets,
+            notes: given.notes,
             log_limit,
             shell: plan.shell.clone(),
             downloads,

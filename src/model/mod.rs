@@ -23,6 +23,7 @@ mod receiver;
 mod report;
 mod rerun;
 mod retry;
+mod secret;
 mod service;
 mod start;
 mod state;
@@ -55,6 +56,9 @@ pub use receiver::{Good, News, Receiver, Way};
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
 pub use retry::{Retry, RetryOn};
+pub use secret::{
+    Grants, SecretLevel, SecretLimits, SecretName, SecretScope, TrustedEvent, Wanted as WantedSecrets, Wants,
+};
 pub use service::{Check, Ready, Service};
 pub use start::{ManualInput, Schedule, Start, Starter, Wanted};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};

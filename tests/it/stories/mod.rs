@@ -30,6 +30,7 @@ mod registry;
 mod reports;
 mod rerun;
 mod retry;
+mod secrets;
 mod services;
 mod stages;
 mod starts;
