@@ -90,6 +90,7 @@ fn plan(text: &str) -> Plan {
         clone_url: String::new(),
         web_url: String::new(),
         installation: None,
+        visibility: containerops::model::Visibility::default(),
     };
     let kind = EventKind::Push { branch: "main".to_owned() };
     let sha = "0".repeat(40).parse().expect("a sha");

@@ -2,4 +2,5 @@
 
 pub mod agent_output;
 pub mod flow_text;
+pub mod masker;
 pub mod memory;

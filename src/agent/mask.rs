@@ -11,10 +11,12 @@
 
 mod find;
 mod forms;
+mod live;
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use find::Finder;
+pub use live::LiveMasks;
 
 /// Shorter texts are no secrets, and hiding them would make a log unreadable.
 pub(super) const SHORTEST: usize = 4;
@@ -24,7 +26,7 @@ const STARS: &[u8] = b"***";
 #[derive(Clone, Default)]
 pub struct Masks {
     /// Few bytes are skipped where short ones are looked for, so long ones have a search of their own.
-    finders: Vec<Finder>,
+    finders: Vec<Arc<Finder>>,
     longest: usize,
 }
 
@@ -33,7 +35,13 @@ impl Masks {
     pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let pieces = forms::of_all(texts);
         let longest = pieces.iter().map(Vec::len).max().unwrap_or(0);
-        Self { finders: Finder::several(pieces), longest }
+        Self { finders: Finder::several(pieces).into_iter().map(Arc::new).collect(), longest }
+    }
+
+    /// What both of them hide.
+    pub fn and(&self, other: &Self) -> Self {
+        let finders = self.finders.iter().chain(&other.finders).cloned().collect();
+        Self { finders, longest: self.longest.max(other.longest) }
     }
 
     /// Whether there is nothing to hide.

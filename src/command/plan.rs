@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 
 use crate::{
     flow::{self, Circumstances, Decision, Flow, GraphFormat},
-    model::{ChangedFiles, Event, ForgeKind, Repository, RepositoryName, Sha, Trust, Wants},
+    model::{ChangedFiles, Event, ForgeKind, Repository, RepositoryName, Sha, Trust, Visibility, Wants},
 };
 
 use super::{
@@ -118,6 +118,7 @@ fn event(args: &Args, flow: &Flow, name: RepositoryName) -> anyhow::Result<Event
         clone_url: String::new(),
         web_url: String::new(),
         installation: None,
+        visibility: Visibility::default(),
     };
     let (actor, title) = (String::new(), String::new());
     Ok(Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted, message: None })

@@ -16,9 +16,9 @@ use super::serve;
 use crate::{
     app,
     forge::Forge,
-    model::{Clock, ForgeKind, RepositoryName, Sha},
+    model::{Clock, Event, ForgeKind, RepositoryName, Sha},
     settings::Settings,
-    store::{ReportRow, RepositoryRow, Store, Tx},
+    store::{RepositoryRow, Store, Tx},
 };
 
 /// Fewer digits name too many commits.
@@ -80,29 +80,30 @@ pub fn run(args: Args) -> Result<ExitCode> {
 async fn check(args: &CheckArgs, settings: &Settings) -> Result<ExitCode> {
     let store = Store::open_to_read(&settings.database_url);
     let store = store.await.context("opening the database; is CONTAINEROPS_DATA that of `containerops serve`?")?;
-    let (repository, sha, rows) = {
+    let (repository, sha, rows, events) = {
         let mut tx = store.read().await?;
         let repository = find_repository(&mut tx, &args.repository).await?;
         let sha = find_commit(&mut tx, &repository, &args.sha).await?;
         let rows = tx.reports(repository.id, &sha).await?;
-        (repository, sha, rows)
+        let events = tx.events_of(&rows).await?;
+        (repository, sha, rows, events)
     };
     store.close().await;
     let forge = app::forge(settings, repository.forge)?;
     let forge = forge.with_context(|| format!("{} is not configured here", repository.forge))?;
-    let agreement = compare(&*forge, &repository, &sha, &rows).await;
+    let seen = seen(&*forge, &repository, &sha, &events).await;
+    let agreement = Agreement::of(&*forge, &repository, &sha, &rows, seen, Clock::System.now());
     let text = if args.json { agreement.json() } else { agreement.table() };
     writeln!(io::stdout(), "{}", text.trim_end())?;
     Ok(if agreement.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn compare(forge: &dyn Forge, repository: &RepositoryRow, sha: &Sha, rows: &[ReportRow]) -> Agreement {
-    let seen = match forge.shown(&repository.facts, sha).await {
+async fn seen(forge: &dyn Forge, repository: &RepositoryRow, sha: &Sha, events: &[Event]) -> Seen {
+    match forge.shown(&repository.facts, sha, events).await {
         Ok(Some(shown)) => Seen::Shown(shown),
         Ok(None) => Seen::Unknown(format!("{} shows nothing that could be read", repository.forge)),
         Err(error) => Seen::Unknown(error.to_string()),
-    };
-    Agreement::of(forge, repository, sha, rows, seen, Clock::System.now())
+    }
 }
 
 /// The repository of this name. A forge's name before it is no part of it, unless a repository is called so.

@@ -18,7 +18,7 @@ use crate::{
     forge::{Forge, ForgeError, Moved, Reading},
     model::{
         Button, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Grants, RepositoryName, Start, Trust,
-        TrustedEvent, UntrustedReason, backoff,
+        UntrustedReason, backoff,
     },
     store::{DeliveryRow, NewRun, Tx},
 };
@@ -302,7 +302,7 @@ impl Engine {
         let now = self.now();
         let repository = tx.repository_seen(&event.repository, now).await?;
         for draft in drafts {
-            let grants = TrustedEvent::of(event).map_or_else(Grants::none, |event| Grants::of(event, &draft.wants));
+            let grants = event.trusted().map_or_else(Grants::none, |event| Grants::of(event, &draft.wants));
             let mailless = self.settings.tells == Tells::Webhooks;
             let unmailed = draft.plan.as_ref().filter(|_| mailless).and_then(notice::unmailed);
             let diagnostics: Vec<Diagnostic> = draft.diagnostics.iter().cloned().chain(unmailed).collect();
@@ -359,15 +359,7 @@ fn postponed_or_refused(delivery: &DeliveryRow, error: &ForgeError) -> Outcome {
 }
 
 fn untrusted(reason: &UntrustedReason) -> String {
-    match reason {
-        UntrustedReason::Fork(fork) => {
-            format!("the code comes from the fork {fork}, and code that nobody vouches for is not run")
-        }
-        UntrustedReason::HeadRepositoryGone => {
-            "the repository that the code comes from was deleted, and code that nobody vouches for is not run"
-                .to_owned()
-        }
-    }
+    format!("the code {reason}, and code that nobody vouches for is not run")
 }
 
 /// A push to a branch with an open pull request starts one run, the pull request's.

@@ -14,7 +14,7 @@
 //! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
 //! - `contact`: what it means that an agent is silent;
 //! - `bundle`: the artifacts that agents put and fetch; [`cache`]: the caches; [`shelf`]: how people read them;
-//! - `secret`: which secrets a job gets; `vault`: how they are kept;
+//! - `secret`: which secrets a job gets; `vault`: how they are kept; `hide`: how nobody sees them;
 //! - [`source`]: snapshots of commits, which pods stream;
 //! - [`control`]: what people ask: cancel;
 //! - [`rerun`]: once more, wholly or in part;
@@ -39,6 +39,7 @@ pub mod draft;
 pub mod drive;
 pub mod dry_run;
 pub mod event;
+mod hide;
 mod inputs;
 pub mod intake;
 pub mod janitor;
@@ -86,6 +87,7 @@ use crate::{
 };
 
 use contact::Contact;
+use hide::Hidden;
 
 pub use advance::{Move, Pause, Seat, Seen, Standing, Stop, advance, worst};
 pub use patience::Patience;
@@ -101,6 +103,7 @@ pub use verdict::{Evidence, verdict};
 pub struct Engine {
     inner: Arc<Parts>,
     contact: Arc<Contact>,
+    hidden: Arc<Hidden>,
 }
 
 /// What an [`Engine`] is made of.
@@ -199,7 +202,7 @@ impl Engine {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         let contact = Arc::new(Contact::new(parts.clock.now()));
-        Self { inner: Arc::new(parts), contact }
+        Self { inner: Arc::new(parts), contact, hidden: Arc::default() }
     }
 
     fn now(&self) -> Time {

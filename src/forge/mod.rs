@@ -6,11 +6,12 @@ pub mod github;
 pub mod mirror;
 mod recall;
 mod report;
+mod words;
 
 use async_trait::async_trait;
 use std::time::Duration;
 
-use crate::model::{ChangedFiles, Comment, CommentPlace, Event, ForgeKind, Repository, Rerun, Role, Sha};
+use crate::model::{ChangedFiles, Comment, CommentPlace, Event, ForgeKind, Repository, Rerun, Role, Sha, Visibility};
 
 pub use git_command::{GitCommand, GitCommandError};
 pub use recall::{AttemptsPage, DeliveryAttempt, Head, Heads, Hooks, Moved, Recall, Webhook};
@@ -58,6 +59,11 @@ pub trait Forge: Send + Sync {
         Ok(None)
     }
 
+    /// Who may see a repository, as this forge says now; `Unknown`: it does not say.
+    async fn visibility(&self, _: &Repository) -> Result<Visibility, ForgeError> {
+        Ok(Visibility::Unknown)
+    }
+
     /// Answers a comment with words, or, if there are none, with a sign that all of it was done. A mark goes with the
     /// words, and finds them `again` if they may have arrived before.
     async fn reply(&self, _: &CommentPlace, _: (&str, &str), _again: bool) -> Result<(), ForgeError> {
@@ -81,8 +87,20 @@ pub trait Forge: Send + Sync {
     fn expected(&self, wanted: &Wanted<'_>) -> Shown;
 
     /// What the forge shows of a commit, at most one for each context: ours, and what others have written under names
-    /// of their own. `None`: this forge shows nothing that could be read, and its word is all there is.
-    async fn shown(&self, repository: &Repository, sha: &Sha) -> Result<Option<Vec<Shown>>, ForgeError>;
+    /// of their own. `None`: this forge shows nothing that could be read, and its word is all there is. `events` are
+    /// those of the runs that speak.
+    async fn shown(
+        &self,
+        repository: &Repository,
+        sha: &Sha,
+        events: &[Event],
+    ) -> Result<Option<Vec<Shown>>, ForgeError>;
+
+    /// Where the states that `known` is of are shown, and why there, if that is not where people look first: a
+    /// sentence for the run's page. Pure.
+    fn way(&self, _known: &str) -> Option<String> {
+        None
+    }
 
     /// How to find what its webhooks did not bring. None: it cannot be asked afterwards.
     fn recall(&self) -> Option<&dyn Recall> {

@@ -1,6 +1,6 @@
 //! What forges are told of a commit, and what they show of it.
 
-use crate::model::{Context, Report, Repository, Sha};
+use crate::model::{Context, Event, Report, Repository, Sha};
 
 /// What a forge is to be told.
 #[derive(Debug, Clone, Copy)]
@@ -9,6 +9,8 @@ pub struct Wanted<'a> {
     pub repository: &'a Repository,
     /// On which commit.
     pub sha: &'a Sha,
+    /// Why that commit is built, where a forge must be told whose it is: by the run that speaks.
+    pub event: Option<&'a Event>,
     /// Under which name.
     pub context: &'a Context,
     /// What.

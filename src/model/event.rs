@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ForgeKind, RepositoryName, Sha};
+use super::{ForgeKind, RepositoryName, Sha, Trust, Visibility};
 
 /// A repository as its forge describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct Repository {
     pub web_url: String,
     /// The GitHub App's installation that sees it.
     pub installation: Option<u64>,
+    /// Who may see it, as far as this was told.
+    #[serde(default, skip_serializing_if = "Visibility::is_unknown")]
+    pub visibility: Visibility,
 }
 
 /// Something that may start runs.
@@ -253,24 +256,4 @@ impl EventKind {
             | (Self::Schedule { .. } | Self::Manual { .. } | Self::Flow { .. }, _) => false,
         }
     }
-}
-
-/// Whether the code of an event may be trusted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trust {
-    /// It comes from people with write access.
-    Trusted,
-    /// It does not.
-    Untrusted(UntrustedReason),
-}
-
-/// Why code is not trusted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UntrustedReason {
-    /// The head repository is not the base repository.
-    Fork(String),
-    /// The head repository was deleted, so nobody can say whose code it is.
-    HeadRepositoryGone,
 }

@@ -3,6 +3,7 @@
 //! A *flow* has *stages*, a stage has *actions*, an action has *jobs*; a *run* is one execution of a flow for one
 //! [`Event`] at one commit. What a run will do is its [`Plan`], fixed when the run is made.
 
+mod access;
 mod address;
 mod approval;
 mod checkout;
@@ -29,14 +30,16 @@ mod start;
 mod state;
 mod time;
 mod trigger;
+mod trust;
 mod verdict;
 
+pub use access::{Login, Right, Scope, Scopes, Visibility};
 pub use address::is_public;
 pub use approval::{Answer, Approval, Approver, Question, Via};
 pub use checkout::{Checkout, CheckoutOptions, Reference, Submodules};
 pub use comment::{Comment, CommentPlace, Order, Role, Thread, Verb, orders};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
-pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository, Trust, UntrustedReason};
+pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository};
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
 pub use id::{
@@ -56,12 +59,11 @@ pub use receiver::{Good, News, Receiver, Way};
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
 pub use retry::{Retry, RetryOn};
-pub use secret::{
-    Grants, SecretLevel, SecretLimits, SecretName, SecretScope, TrustedEvent, Wanted as WantedSecrets, Wants,
-};
+pub use secret::{Grants, SecretLevel, SecretLimits, SecretName, SecretScope, Wanted as WantedSecrets, Wants};
 pub use service::{Check, Ready, Service};
 pub use start::{ManualInput, Schedule, Start, Starter, Wanted};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
 pub use trigger::{AllowedTrigger, Trigger, Wait};
+pub use trust::{Granted, Trust, TrustedEvent, UntrustedReason};
 pub use verdict::{RUN_TIME_LIMIT, Span, Verdict};

@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, ForgeKind, JobPath, NameError, RepositoryName, Trust};
+use super::{ForgeKind, Granted, JobPath, NameError, RepositoryName, TrustedEvent};
 
 /// A secret's name is a column on a page.
 const MAX_NAME_BYTES: usize = 100;
@@ -94,25 +94,6 @@ impl Wants {
     }
 }
 
-/// An event whose code may be trusted: the proof that somebody has looked.
-#[derive(Debug, Clone, Copy)]
-pub struct TrustedEvent<'e>(&'e Event);
-
-impl<'e> TrustedEvent<'e> {
-    /// `None`: it may not.
-    pub fn of(event: &'e Event) -> Option<Self> {
-        match &event.trust {
-            Trust::Trusted => Some(Self(event)),
-            Trust::Untrusted(_) => None,
-        }
-    }
-
-    /// The event.
-    pub const fn event(&self) -> &'e Event {
-        self.0
-    }
-}
-
 /// What of their [`Wants`] a run's jobs get, if there is such a secret and it is for them. It is read back from where a
 /// run keeps it, and else made by nothing but [`Grants::of`] and [`Grants::approved`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,9 +112,13 @@ impl Grants {
     }
 
     /// What somebody has granted by name who may, though the event is not trusted.
-    pub fn approved(wants: &Wants, granted: &BTreeSet<SecretName>) -> Self {
+    pub fn approved(wants: &Wants, granted: &Granted) -> Self {
+        Self::named(wants, granted.secrets())
+    }
+
+    fn named(wants: &Wants, granted: &BTreeSet<String>) -> Self {
         let some = |wanted: &Wanted| -> Wanted {
-            let granted = wanted.iter().filter(|(_, name)| granted.contains(name));
+            let granted = wanted.iter().filter(|(_, name)| granted.contains(name.as_str()));
             granted.map(|(variable, name)| (variable.clone(), name.clone())).collect()
         };
         let jobs = wants.0.iter().map(|(job, wanted)| (job.clone(), some(wanted)));
@@ -266,8 +251,8 @@ mod tests {
         let job = JobPath { stage: "s".to_owned(), action: "a".to_owned(), job: "j".to_owned() };
         let mut wants = Wants::default();
         wants.add(&job, [("X".to_owned(), name("ONE")), ("Y".to_owned(), name("TWO"))].into());
-        assert!(Grants::approved(&wants, &BTreeSet::new()).is_empty());
-        let granted = Grants::approved(&wants, &[name("TWO"), name("NEVER_WANTED")].into());
+        assert!(Grants::named(&wants, &BTreeSet::new()).is_empty());
+        let granted = Grants::named(&wants, &["TWO".to_owned(), "NEVER_WANTED".to_owned()].into());
         assert_eq!(granted.to(&job).collect::<Vec<_>>(), [("Y", &name("TWO"))]);
     }
 

@@ -29,8 +29,14 @@ pub(super) struct Call {
 impl Reporter {
     pub(super) async fn call(&self, call: &Call) -> Result<(), StoreError> {
         let Call { forge, repository, row, .. } = call;
-        let wanted =
-            Wanted { repository: &repository.facts, sha: &row.sha, context: &row.context, report: &row.wanted };
+        let event = self.store.read().await?.event_of(row.generation).await?;
+        let wanted = Wanted {
+            repository: &repository.facts,
+            sha: &row.sha,
+            event: event.as_ref(),
+            context: &row.context,
+            report: &row.wanted,
+        };
         let told = forge.report(&wanted, row.known.as_deref()).await;
         let now = self.clock.now();
         let mut tx = self.store.write().await?;

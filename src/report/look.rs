@@ -44,7 +44,8 @@ enum Finding {
 
 impl Reporter {
     pub(super) async fn look(&self, look: &Look) -> Result<(), StoreError> {
-        let shown = look.forge.shown(&look.repository.facts, &look.sha).await;
+        let events = self.store.read().await?.events_of(&look.rows).await?;
+        let shown = look.forge.shown(&look.repository.facts, &look.sha, &events).await;
         let now = self.clock.now();
         let mut tx = self.store.write().await?;
         match shown {
@@ -84,8 +85,13 @@ impl Reporter {
 
 impl Look {
     async fn settle(&self, tx: &mut Tx, row: &ReportRow, shown: Option<&[Shown]>, now: Time) -> Result<(), StoreError> {
-        let wanted =
-            Wanted { repository: &self.repository.facts, sha: &row.sha, context: &row.context, report: &row.wanted };
+        let wanted = Wanted {
+            repository: &self.repository.facts,
+            sha: &row.sha,
+            event: None,
+            context: &row.context,
+            report: &row.wanted,
+        };
         let expected = self.forge.expected(&wanted);
         let found = shown.map(|all| all.iter().find(|shown| shown.context == row.context));
         match judge(row, found, &expected, now) {

@@ -1,10 +1,13 @@
 //! What forges are to be told: one row per (repository, commit, context). The row is wanted state and acknowledged
 //! state; as long as they differ it is due.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use super::{Change, Json, Result, Tx, execute, rows};
-use crate::model::{Context, Headline, Rank, Report, ReportId, RepositoryId, RunId, Sha, Time};
+use super::{Change, Json, Result, Tx, execute, row, rows};
+use crate::model::{Context, Event, Headline, Rank, Report, ReportId, RepositoryId, RunId, Sha, Time};
 
 /// A forge is told of states that are not the last so often at most, for each context; what changes in between becomes
 /// one call.
@@ -172,6 +175,28 @@ impl Tx {
             repository,
             sha,
         )
+    }
+
+    /// What happened that a run is of.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn event_of(&mut self, run: RunId) -> Result<Option<Event>> {
+        let found: Option<(Json<Event>,)> = row!(self, (Json<Event>,), "SELECT event FROM runs WHERE id = $1", run)?;
+        Ok(found.map(|(event,)| event.0))
+    }
+
+    /// The same of the runs that speak by these reports, each once.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn events_of(&mut self, reports: &[ReportRow]) -> Result<Vec<Event>> {
+        let runs: BTreeSet<RunId> = reports.iter().map(|report| report.generation).collect();
+        let mut events = Vec::new();
+        for run in runs {
+            events.extend(self.event_of(run).await?);
+        }
+        Ok(events)
     }
 
     /// The commits of a repository that have reports and whose names begin so; at most `limit`.

@@ -1,7 +1,7 @@
 //! Repositories that have had an event.
 
-use super::{Json, Result, Tx, execute, row, rows};
-use crate::model::{ForgeKind, Repository, RepositoryId, RepositoryName, Time};
+use super::{Json, Result, Tx, execute, meant, row, rows};
+use crate::model::{ForgeKind, Repository, RepositoryId, RepositoryName, Time, Visibility};
 
 /// A repository that has had an event.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -22,6 +22,9 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn repository_seen(&mut self, facts: &Repository, now: Time) -> Result<RepositoryId> {
+        let known = self.repository_named(facts.forge, &facts.name).await?;
+        let visibility = known.map_or_else(Visibility::default, |row| row.facts.visibility);
+        let facts = &Repository { visibility: visibility.after_hearing(facts.visibility), ..facts.clone() };
         execute!(
             self,
             "INSERT INTO repositories (id, forge, name, facts, last_number) VALUES ($1, $2, $3, $4, 0) \
@@ -33,6 +36,17 @@ impl Tx {
         )?;
         let found = self.repository_named(facts.forge, &facts.name).await?;
         found.map(|row| row.id).ok_or_else(|| sqlx::Error::RowNotFound.into())
+    }
+
+    /// The forge has said who may see a repository.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn repository_is(&mut self, id: RepositoryId, visibility: Visibility) -> Result<()> {
+        let row = self.repository(id).await?;
+        let facts = Repository { visibility, ..row.facts.0 };
+        let met = execute!(self, "UPDATE repositories SET facts = $2 WHERE id = $1", id, Json(&facts))?;
+        meant("a repository's visibility", 1, met)
     }
 
     /// One repository, by name.

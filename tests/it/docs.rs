@@ -7,7 +7,7 @@ use std::{
 
 use containerops::{
     flow::{self, Flow},
-    model::{Event, EventKind, ForgeKind, Infrastructure, Repository, RepositoryName, Trust},
+    model::{Event, EventKind, ForgeKind, Infrastructure, Repository, RepositoryName, Trust, Visibility},
 };
 
 fn root() -> PathBuf {
@@ -78,6 +78,7 @@ fn push_to_main(name: RepositoryName) -> Event {
         clone_url: String::new(),
         web_url: String::new(),
         installation: None,
+        visibility: Visibility::default(),
     };
     let kind = EventKind::Push { branch: "main".to_owned() };
     let sha = "0".repeat(40).parse().expect("a sha");

@@ -17,7 +17,9 @@ use std::{fs, path::PathBuf};
 
 use containerops::{
     flow::{self, Decision, Flow},
-    model::{Diagnostic, Event, EventKind, ForgeKind, Plan, PullRequest, Repository, RepositoryName, Sha, Trust},
+    model::{
+        Diagnostic, Event, EventKind, ForgeKind, Plan, PullRequest, Repository, RepositoryName, Sha, Trust, Visibility,
+    },
 };
 
 fn repository() -> RepositoryName {
@@ -101,6 +103,7 @@ fn event(kind: EventKind) -> Event {
         clone_url: "https://forge.example/acme/shop.git".to_owned(),
         web_url: String::new(),
         installation: None,
+        visibility: Visibility::default(),
     };
     let sha: Sha = "0123456789".repeat(4).parse().expect("a sha");
     let (actor, title) = ("ada".to_owned(), "Fix it".to_owned());

@@ -22,6 +22,7 @@ mod harness;
 mod killed;
 mod kubernetes;
 mod layers;
+mod masks;
 mod mirror;
 mod observation;
 mod pages;

@@ -15,7 +15,7 @@ use containerops::{
         Realm, Source,
         mirror::{Checkout, Limits, MirrorError, Mirrors, Snapshot},
     },
-    model::{CheckoutOptions, ForgeKind, Repository, Sha},
+    model::{CheckoutOptions, ForgeKind, Repository, Sha, Visibility},
 };
 use tempfile::TempDir;
 
@@ -72,6 +72,7 @@ impl Scene {
             clone_url: CLONE_URL.to_owned(),
             web_url: String::new(),
             installation: None,
+            visibility: Visibility::default(),
         };
         self.mirrors.snapshot(&repository, sha, source, options, &self.archive()).await
     }

@@ -104,12 +104,12 @@ async fn make_every_call(github: &Github, repository: &Repository, sha: &Sha) {
         Progress::Done(Conclusion::Skipped),
         Progress::Done(Conclusion::Error),
     ] {
-        let wanted = Wanted { repository, sha, context: &context, report: &report(progress) };
+        let wanted = Wanted { repository, sha, event: None, context: &context, report: &report(progress) };
         for known in [None, Some("4"), Some("4/50")] {
             github.report(&wanted, known).await.expect("Prism takes it");
         }
     }
-    github.shown(repository, sha).await.expect("Prism takes it");
+    github.shown(repository, sha, &[]).await.expect("Prism takes it");
 }
 
 /// What comments need: who wrote them, and their answers.

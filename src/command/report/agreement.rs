@@ -56,7 +56,7 @@ impl Agreement {
         let mut lines = Vec::with_capacity(rows.len());
         for row in rows {
             let report = &row.wanted.0;
-            let wanted = Wanted { repository: &repository.facts, sha, context: &row.context, report };
+            let wanted = Wanted { repository: &repository.facts, sha, event: None, context: &row.context, report };
             let found = shown.iter().position(|shown| shown.context == row.context).map(|at| shown.remove(at));
             let is_shown = found.as_ref().is_some_and(|found| found.is(&forge.expected(&wanted)));
             lines.push(Line {

@@ -17,7 +17,7 @@ use crate::{
         Allowance, Authentic, FlowFile, Forge, ForgeError, GitCommand, Reading, Realm, Shown, Source, Told, Unreadable,
         Wanted,
     },
-    model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Severity, Sha, Trust},
+    model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Severity, Sha, Trust, Visibility},
 };
 
 /// A commit's and a tree's ids are short; a branch's name has at most a few hundred bytes.
@@ -175,6 +175,7 @@ fn repository(name: RepositoryName, bare: &Path) -> Repository {
         clone_url: bare.to_string_lossy().into_owned(),
         web_url: String::new(),
         installation: None,
+        visibility: Visibility::default(),
     }
 }
 
@@ -237,7 +238,7 @@ impl Forge for Here {
         }
     }
 
-    async fn shown(&self, _: &Repository, _: &Sha) -> Result<Option<Vec<Shown>>, ForgeError> {
+    async fn shown(&self, _: &Repository, _: &Sha, _: &[Event]) -> Result<Option<Vec<Shown>>, ForgeError> {
         Ok(None)
     }
 }

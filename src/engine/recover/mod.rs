@@ -18,7 +18,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{Engine, EngineError, Result};
 use crate::{
     forge::{ForgeError, Hooks, Recall},
-    model::{ForgeKind, RepositoryName, Time},
+    model::{ForgeKind, RepositoryName, Time, Visibility},
     store::{RepositoryRow, SweepRow},
 };
 
@@ -88,6 +88,7 @@ impl Engine {
             self.look_through(recall, None, sweep).await?;
             return Ok(0);
         };
+        self.look_who_sees(&repository).await?;
         let (made, sweep) = self.look_at_heads(recall, &repository, sweep).await?;
         if recall.hooks() == Hooks::OfEach {
             match self.look_through(recall, Some(&repository.facts), sweep.clone()).await {
@@ -101,6 +102,22 @@ impl Engine {
             }
         }
         Ok(made)
+    }
+
+    /// Asks who may see a repository. What the forge does not know any more, nobody need know of.
+    async fn look_who_sees(&self, repository: &RepositoryRow) -> Result<(), Trouble> {
+        let Some(forge) = self.forges.get(&repository.forge) else { return Ok(()) };
+        let now = match forge.visibility(&repository.facts).await {
+            Err(ForgeError::Refused { status: 404, .. }) => Visibility::Private,
+            other => other?,
+        };
+        if now == repository.facts.visibility || now.is_unknown() {
+            return Ok(());
+        }
+        tracing::info!(forge = %repository.forge, repository = %repository.name, ?now, "other people may see it");
+        let mut tx = self.store.write().await?;
+        tx.repository_is(repository.id, now).await?;
+        Ok(tx.commit().await?)
     }
 
     /// What follows from how a look ended: when the place is looked at again, and what people are told of it.

@@ -17,7 +17,7 @@ use crate::{
     forge::{FlowFile, Forge, ForgeError},
     model::{
         Conclusion, Context, DeliveryId, DeliveryState, Event, EventKind, ExternalId, FlowSource, Grants, Plan,
-        Progress, Rank, Repeats, Report, RunId, TrustedEvent, Wish,
+        Progress, Rank, Repeats, Report, RunId, Wish,
     },
     store::{DeliveryRow, NewDelivery, NewReport, RunRow, Taken, Tx},
 };
@@ -103,8 +103,7 @@ impl Engine {
         let wish = new.wish.clone();
         let repeats = Repeats { what: wish.what, newest: Some(source.clone()), by: wish.by };
         // nobody has granted anything to a file that nobody has seen
-        let event = TrustedEvent::of(&run.event);
-        let grants = event.map_or_else(Grants::none, |event| Grants::of(event, &draft.wants));
+        let grants = run.event.trusted().map_or_else(Grants::none, |event| Grants::of(event, &draft.wants));
         let repeat = Repeat { run: &run, repeats, draft, grants, delivery: Some(delivery) };
         let id = self.write_repeat(tx, &repeat).await?;
         self.close_contexts(tx, &run, id, draft).await?;

@@ -1,7 +1,7 @@
 //! The variables and functions of expressions.
 
 use super::{Before, Kind, Known, Value};
-use crate::model::{Event, EventKind, PullRequest, Trust, UntrustedReason};
+use crate::model::{Event, EventKind, PullRequest, Trust};
 
 /// A variable: its name, its kind, and what it is.
 pub(super) struct Variable {
@@ -114,8 +114,7 @@ fn files(known: &Known<'_>) -> Value {
 }
 
 fn is_from_fork(event: &Event) -> bool {
-    match &event.trust {
-        Trust::Trusted => false,
-        Trust::Untrusted(UntrustedReason::Fork(_) | UntrustedReason::HeadRepositoryGone) => true,
-    }
+    // one of somebody who may write is trusted, and yet it is from there
+    let elsewhere = |pull: &PullRequest| pull.head_repository.as_ref() != Some(&event.repository.name);
+    event.pull_request().is_some_and(elsewhere)
 }

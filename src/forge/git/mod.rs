@@ -26,7 +26,7 @@ use super::{
     Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, GitCommand, GitCommandError, Head, Heads, Hooks,
     Moved, Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
 };
-use crate::model::{ChangedFiles, Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust};
+use crate::model::{ChangedFiles, Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust, Visibility};
 
 pub(crate) use secret::read as read_secret;
 pub use secret::{SecretError, secret, secret_file};
@@ -149,7 +149,7 @@ impl Forge for Git {
         notes::expected(wanted)
     }
 
-    async fn shown(&self, repository: &Repository, sha: &Sha) -> Result<Option<Vec<Shown>>, ForgeError> {
+    async fn shown(&self, repository: &Repository, sha: &Sha, _: &[Event]) -> Result<Option<Vec<Shown>>, ForgeError> {
         notes::shown(&self.directory(&repository.name)?, sha).await.map(Some)
     }
 
@@ -209,6 +209,7 @@ fn reading(root: &Path, delivery: Delivery) -> Reading {
         clone_url: root.join(delivery.directory).to_string_lossy().into_owned(),
         web_url: String::new(),
         installation: None,
+        visibility: Visibility::default(),
     };
     Reading::Event(Event {
         repository,

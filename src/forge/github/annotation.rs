@@ -3,8 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::cut::{bytes, start};
-use crate::model::{Annotation, Severity};
+use crate::{
+    forge::words::{bytes, start},
+    model::{Annotation, Severity},
+};
 
 /// GitHub refuses more in one call.
 pub(super) const AT_ONCE: usize = 50;

@@ -13,11 +13,11 @@ use super::{
     api::Api,
     button,
     call::{Answer, Call},
-    cut::{said, summary},
+    cut::summary,
     pages,
 };
 use crate::{
-    forge::{ForgeError, Shown, Told, Wanted},
+    forge::{ForgeError, Shown, Told, Wanted, words::said},
     model::{Conclusion, Context, Progress, Repository, Sha, Time},
 };
 

@@ -41,7 +41,7 @@ use super::{
     Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hooks, Moved, Reading, Realm, Recall,
     Shown, Source, Told, Unreadable, Wanted, Webhook, Writes,
 };
-use crate::model::{ChangedFiles, CommentPlace, Event, EventKind, ForgeKind, Repository, Role, Sha, Time};
+use crate::model::{ChangedFiles, CommentPlace, Event, EventKind, ForgeKind, Repository, Role, Sha, Time, Visibility};
 
 /// What GitHub takes of one installation, or of one token, before it limits us; carrying on can cost the App its
 /// access.
@@ -156,6 +156,10 @@ impl Forge for Github {
         }
     }
 
+    async fn visibility(&self, repository: &Repository) -> Result<Visibility, ForgeError> {
+        visibility(&self.api, repository).await
+    }
+
     async fn reply(&self, place: &CommentPlace, answer: (&str, &str), again: bool) -> Result<(), ForgeError> {
         comment::reply(&self.api, place, answer, again).await
     }
@@ -196,7 +200,7 @@ impl Forge for Github {
         }
     }
 
-    async fn shown(&self, repository: &Repository, sha: &Sha) -> Result<Option<Vec<Shown>>, ForgeError> {
+    async fn shown(&self, repository: &Repository, sha: &Sha, _: &[Event]) -> Result<Option<Vec<Shown>>, ForgeError> {
         match self.api.identity() {
             Identity::App { id, .. } => check::shown(&self.api, *id, repository, sha).await.map(Some),
             Identity::Token(_) => status::shown(&self.api, repository, sha).await.map(Some),
@@ -252,6 +256,21 @@ impl Recall for Github {
 /// A moment as GitHub writes it.
 fn time(moment: jiff::Timestamp) -> Time {
     Time::from_millis(moment.as_millisecond())
+}
+
+/// What we may not see is nobody's to see through us.
+async fn visibility(api: &Api, repository: &Repository) -> Result<Visibility, ForgeError> {
+    #[derive(Deserialize)]
+    struct Seen {
+        private: Option<bool>,
+        visibility: Option<String>,
+    }
+    let answer = api.send(repository, &Call::get(format!("/repos/{}", repository.name))).await?;
+    if answer.status == StatusCode::NOT_FOUND {
+        return Ok(Visibility::Private);
+    }
+    let Seen { private, visibility } = answer.json()?;
+    Ok(payload::visibility(private, visibility.as_deref()))
 }
 
 fn nobody() -> ForgeError {

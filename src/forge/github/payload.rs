@@ -11,7 +11,7 @@ use crate::{
     forge::{Reading, Unreadable},
     model::{
         Button, Comment, CommentPlace, Event, EventKind, ForgeKind, NameError, PullRequest, Repository, RepositoryName,
-        Rerun, Sha, Thread, Trust, UntrustedReason, orders,
+        Rerun, Sha, Thread, Trust, UntrustedReason, Visibility, orders,
     },
 };
 
@@ -47,6 +47,9 @@ struct RepositoryPayload {
     default_branch: Ref,
     clone_url: String,
     html_url: String,
+    private: Option<bool>,
+    /// `internal` is for all of an enterprise, and `private` then.
+    visibility: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -387,8 +390,10 @@ impl Common {
     }
 
     fn taken_apart(self) -> (Repository, String) {
+        let visibility = visibility(self.repository.private, self.repository.visibility.as_deref());
         let repository = Repository {
             forge: ForgeKind::Github,
+            visibility,
             name: self.repository.full_name.0,
             default_branch: self.repository.default_branch.0,
             clone_url: self.repository.clone_url,
@@ -396,6 +401,15 @@ impl Common {
             installation: self.installation.map(|installation| installation.id),
         };
         (repository, login(self.sender))
+    }
+}
+
+/// Who may see a repository. What says nothing of it is no word at all.
+pub(super) fn visibility(private: Option<bool>, visibility: Option<&str>) -> Visibility {
+    match (private, visibility) {
+        (Some(false), None | Some("public")) => Visibility::Public,
+        (None, None) => Visibility::Unknown,
+        (Some(_) | None, _) => Visibility::Private,
     }
 }
 

@@ -4,14 +4,12 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{
-    api::Api,
-    call::Call,
-    cut::{said, start},
-    pages,
-};
+use super::{api::Api, call::Call, pages};
 use crate::{
-    forge::{ForgeError, Shown, Told, Wanted},
+    forge::{
+        ForgeError, Shown, Told, Wanted,
+        words::{said, start},
+    },
     model::{Conclusion, Context, Progress, Repository, Sha},
 };
 

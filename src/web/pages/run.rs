@@ -21,7 +21,7 @@ use crate::{
     model::{
         ActionId, ActionPath, ActionPlan, ActionState, Answer, CacheHit, Conclusion, DeliveryId, Diagnostic, Event,
         EventKind, FlowChoice, ForgeKind, JobPath, JobPlan, JobState, Late, Sequencing, Service, Severity, Size, Span,
-        StageKind, StagePlan, Time, Trust, UntrustedReason, What,
+        StageKind, StagePlan, Time, Trust, What,
     },
     store::{ActionRow, ApprovalRow, CacheUseRow, JobRow, RunRow, Tx},
     web::{Web, log::ansi::Renderer},
@@ -481,10 +481,7 @@ fn stage_words(stage: &StagePlan) -> &'static str {
 fn trust_words(trust: &Trust) -> String {
     match trust {
         Trust::Trusted => "trusted".to_owned(),
-        Trust::Untrusted(UntrustedReason::Fork(fork)) => format!("untrusted: from the fork {fork}"),
-        Trust::Untrusted(UntrustedReason::HeadRepositoryGone) => {
-            "untrusted: the repository it came from is gone".to_owned()
-        }
+        Trust::Untrusted(reason) => format!("untrusted: the code {reason}"),
     }
 }
 

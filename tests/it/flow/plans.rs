@@ -2,7 +2,7 @@
 
 use containerops::{
     flow::{self, Decision},
-    model::{Event, Grants, Trust, TrustedEvent, UntrustedReason},
+    model::{Event, Grants, Trust, UntrustedReason},
 };
 use insta::assert_snapshot;
 
@@ -210,10 +210,10 @@ fn secrets_are_beside_the_plan_and_an_untrusted_event_gets_none() {
     "#);
 
     let (trusted, wants) = (event(push("main")), flow.wants());
-    let grants = TrustedEvent::of(&trusted).map(|event| Grants::of(event, wants)).expect("it is trusted");
+    let grants = trusted.trusted().map(|event| Grants::of(event, wants)).expect("it is trusted");
     assert_eq!(grants.names(), wants.names());
     let untrusted = Event { trust: Trust::Untrusted(UntrustedReason::HeadRepositoryGone), ..trusted };
-    assert!(TrustedEvent::of(&untrusted).is_none());
+    assert!(untrusted.trusted().is_none());
 
     let written = flow::full_form_with(&plan, wants);
     let again = flow::read("a.yml", &repository(), written.as_bytes()).expect("a flow");

@@ -53,7 +53,8 @@ async fn report(forge: &Git, event: &Event, context: &str, progress: Progress, t
         annotations: Vec::new(),
     };
     let context = Context(context.to_owned());
-    let wanted = Wanted { repository: &event.repository, sha: &event.sha, context: &context, report: &report };
+    let wanted =
+        Wanted { repository: &event.repository, sha: &event.sha, event: None, context: &context, report: &report };
     forge.report(&wanted, None).await.map(drop)
 }
 

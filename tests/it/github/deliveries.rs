@@ -131,6 +131,7 @@ fn event_line(event: &Event) -> String {
         Trust::Trusted => "trusted".to_owned(),
         Trust::Untrusted(UntrustedReason::Fork(head)) => format!("fork {head}"),
         Trust::Untrusted(UntrustedReason::HeadRepositoryGone) => "head gone".to_owned(),
+        Trust::Untrusted(UntrustedReason::FlowFile(by)) => format!("flow file by {by}"),
     };
     format!("{what} {} on {base} by {} ({trust}): {}", event.sha.short(), event.actor, event.title)
 }
@@ -175,6 +176,7 @@ async fn a_repository_is_described_in_our_words() {
         json!({
             "forge": "github", "name": "acme/widget", "default_branch": "main", "installation": 2311213,
             "clone_url": "https://github.com/acme/widget.git", "web_url": "https://github.com/acme/widget",
+            "visibility": "public",
         })
     );
     let Ok(Reading::Event(event)) = read("pull_request_fork") else { panic!("it is an event") };

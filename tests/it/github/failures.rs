@@ -73,7 +73,7 @@ async fn an_answer_cut_in_the_middle_is_away_though_the_write_was_done() {
         annotations: Vec::new(),
     };
     let context = Context::of_run("ci", "push");
-    let wanted = Wanted { repository: &repository, sha: &sha, context: &context, report: &report };
+    let wanted = Wanted { repository: &repository, sha: &sha, event: None, context: &context, report: &report };
     model.cut_next();
     let error = github.report(&wanted, None).await.expect_err("the answer was cut");
     assert!(matches!(error, ForgeError::Away { .. }), "{error}");

@@ -32,7 +32,8 @@ impl<'a> Place<'a> {
     }
 
     async fn tell(&mut self, report: &Report) -> Result<(), ForgeError> {
-        let wanted = Wanted { repository: &self.repository, sha: &self.sha, context: &self.context, report };
+        let wanted =
+            Wanted { repository: &self.repository, sha: &self.sha, event: None, context: &self.context, report };
         match self.github.report(&wanted, self.known.as_deref()).await? {
             Told::Whole { known } => self.known = known,
             part @ (Told::Part { .. } | Told::Full { .. }) => panic!("it was to be told as a whole: {part:?}"),
@@ -217,7 +218,7 @@ async fn annotations_go_in_calls_of_fifty_and_none_goes_twice() {
         let context = Context::of_run(&count.to_string(), "push");
         let broken =
             Report { annotations: annotations(count), ..report(Progress::Done(Conclusion::Failure), "broken") };
-        let wanted = Wanted { repository: &repository, sha: &sha, context: &context, report: &broken };
+        let wanted = Wanted { repository: &repository, sha: &sha, event: None, context: &context, report: &broken };
         let (mut known, mut parts) = (None, 0);
         loop {
             parts += 1;
@@ -233,7 +234,7 @@ async fn annotations_go_in_calls_of_fifty_and_none_goes_twice() {
         let check = model.writes().pop().expect("a write");
         let all: Vec<String> = annotations(count.min(200)).into_iter().map(|annotation| annotation.message).collect();
         assert_eq!(check.annotations, all, "{count}");
-        let shown = github.shown(&repository, &sha).await.expect("it is shown").expect("it can be read");
+        let shown = github.shown(&repository, &sha, &[]).await.expect("it is shown").expect("it can be read");
         let shown = shown.into_iter().find(|shown| shown.context == context).expect("it is shown");
         assert!(shown.is(&github.expected(&wanted)), "{shown:?}");
         assert_eq!(shown.known, known);
@@ -251,11 +252,11 @@ async fn what_is_shown_is_what_was_expected_over_more_than_one_page() {
             let context = Context::of_action("ci", "push", "test", &format!("{n:03}"));
             let progress = Progress::Done(CONCLUSIONS[n % CONCLUSIONS.len()]);
             let long = Report { summary: "ä line\n".repeat(10_000), ..report(progress, &"long ".repeat(40)) };
-            let wanted = Wanted { repository: &repository, sha: &sha, context: &context, report: &long };
+            let wanted = Wanted { repository: &repository, sha: &sha, event: None, context: &context, report: &long };
             github.report(&wanted, None).await.expect("it is taken");
             expected.push(github.expected(&wanted));
         }
-        let shown = github.shown(&repository, &sha).await.expect("it is shown").expect("it can be read");
+        let shown = github.shown(&repository, &sha, &[]).await.expect("it is shown").expect("it can be read");
         assert_eq!(shown.len(), 101);
         assert!(shown.iter().zip(&expected).all(|(shown, expected)| shown.is(expected)));
     }
@@ -270,7 +271,8 @@ async fn a_context_that_is_full_says_so_and_is_no_error() {
     let last = report(Progress::Done(Conclusion::Success), "3 of 3");
     told.tell(&last).await.expect("it is taken");
     model.has_statuses(&told.sha, &told.context.0, 1000);
-    let wanted = Wanted { repository: &told.repository, sha: &told.sha, context: &told.context, report: &last };
+    let wanted =
+        Wanted { repository: &told.repository, sha: &told.sha, event: None, context: &told.context, report: &last };
     let answer = github.report(&wanted, None).await.expect("an answer");
     assert!(matches!(&answer, Told::Full { reason } if reason.contains("maximum number")), "{answer:?}");
     model.writes();

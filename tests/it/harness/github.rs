@@ -212,6 +212,11 @@ impl ModelGithub {
         sha
     }
 
+    /// Makes a repository that is there private, or public.
+    pub(crate) fn is_private(&self, repository: &str, private: bool) {
+        self.state().repositories.get_mut(repository).expect("a repository").private = private;
+    }
+
     /// Lets a branch point to an older commit of its own again.
     pub(crate) fn reset(&self, repository: &str, branch: &str, to: &Sha) {
         let mut state = self.state();

@@ -8,7 +8,7 @@ use containerops::{
         protocol::{CacheAnswer, CacheRequest, NewCache},
     },
     engine::cache::scopes,
-    model::{Event, EventKind, ForgeKind, PullRequest, Repository, Trust, UntrustedReason},
+    model::{Event, EventKind, ForgeKind, PullRequest, Repository, Trust, UntrustedReason, Visibility},
 };
 use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
@@ -111,6 +111,7 @@ fn a_pull_request_reads_its_base_and_writes_for_itself_alone() {
         clone_url: String::new(),
         web_url: String::new(),
         installation: None,
+        visibility: Visibility::default(),
     };
     let kind = EventKind::PullRequest(PullRequest {
         number: 5,

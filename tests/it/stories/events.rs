@@ -200,7 +200,7 @@ async fn whatever_else_happens_starts_nothing_and_says_why() {
     ping: nothing: GitHub asks whether we are there
     installation: nothing: `installation` events start nothing
     pull_request: nothing: `pull_request` events with the action `closed` start nothing
-    pull_request: nothing: the repository that the code comes from was deleted, and code that nobody vouches for is not run
+    pull_request: nothing: the code comes from a repository that was deleted, and code that nobody vouches for is not run
     push: nothing: refs/heads/old-idea was deleted
     merge_group: nothing: `merge_group` events with the action `destroyed` start nothing
     check_run: nothing: the button `approve` is none of ours

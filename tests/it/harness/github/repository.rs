@@ -23,6 +23,8 @@ pub(super) struct Repository {
     /// What commits say, if a test cares.
     pub(super) messages: BTreeMap<Sha, String>,
     pub(super) pulls: Vec<Pull>,
+    /// Whether only those see it who may.
+    pub(super) private: bool,
 }
 
 /// An open pull request.

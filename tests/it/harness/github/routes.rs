@@ -43,6 +43,7 @@ pub(super) fn router(world: Arc<World>) -> Router {
     Router::new()
         .route("/app/installations/{id}/access_tokens", post(access_token))
         .route("/repos/{owner}/{name}/installation", get(installation))
+        .route("/repos/{owner}/{name}", get(repository))
         .route("/repos/{owner}/{name}/contents/{*path}", get(contents))
         .route("/repos/{owner}/{name}/pulls", get(pulls))
         .route("/repos/{owner}/{name}/git/ref/heads/{*branch}", get(branch))
@@ -144,6 +145,13 @@ async fn access_token(State(world): Model, Path(id): Path<u64>) -> Result<impl I
 async fn installation(State(world): Model, Path(name): Path<(String, String)>) -> Result<Json<Value>, Refusal> {
     let known = world.state().repositories.contains_key(&full(name));
     if known { Ok(Json(json!({"id": INSTALLATION, "app_id": app::APP}))) } else { Err(not_found()) }
+}
+
+async fn repository(State(world): Model, Path(name): Path<(String, String)>) -> Result<Json<Value>, Refusal> {
+    let (state, name) = (world.state(), full(name));
+    let known = state.repositories.get(&name).ok_or_else(not_found)?;
+    let visibility = if known.private { "private" } else { "public" };
+    Ok(Json(json!({"id": known.id, "full_name": name, "private": known.private, "visibility": visibility})))
 }
 
 #[derive(Deserialize)]

@@ -168,6 +168,9 @@ impl ModelGithub {
     fn described(&self, repository: &str) -> Value {
         let mut described = fixture("push")["repository"].take();
         described["id"] = json!(self.state().repositories[repository].id);
+        let private = self.state().repositories[repository].private;
+        described["private"] = json!(private);
+        described["visibility"] = json!(if private { "private" } else { "public" });
         described["name"] = json!(repository.rsplit('/').next());
         described["full_name"] = json!(repository);
         described["pushed_at"] = json!(self.state().memory.now().as_second());

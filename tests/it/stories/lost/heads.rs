@@ -1,5 +1,6 @@
 //! What no webhook was sent for is found where it is.
 
+use containerops::model::{ForgeKind, Visibility};
 use insta::assert_snapshot;
 
 use super::{MINUTE, changed, in_service};
@@ -205,4 +206,26 @@ async fn branches_of_a_merge_queue_and_branches_that_go_are_let_be() {
         assert_eq!(t.sweep_after(INTERVAL).await, 0);
     }
     t.read_writes();
+}
+
+#[tokio::test]
+async fn who_may_see_a_repository_is_asked_together_with_its_heads() {
+    let t = in_service().await;
+    let visibility = async || {
+        let mut tx = t.app().engine.store.read().await.expect("the database is there");
+        let row = tx.repository_named(ForgeKind::Github, &WIDGET.parse().expect("a name")).await;
+        row.expect("the database is there").expect("it is known").facts.visibility
+    };
+    assert_eq!(visibility().await, Visibility::Public);
+    let old = t.github.push(WIDGET, "main");
+    t.github.is_private(WIDGET, true);
+    t.sweep_after(INTERVAL).await;
+    assert_eq!(visibility().await, Visibility::Private);
+    // what was recorded when it was public makes it public no more
+    t.deliver(old).await;
+    t.settle().await;
+    assert_eq!(visibility().await, Visibility::Private);
+    t.github.is_private(WIDGET, false);
+    t.sweep_after(INTERVAL).await;
+    assert_eq!(visibility().await, Visibility::Public);
 }
