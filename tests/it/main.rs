@@ -35,3 +35,4 @@ mod registry;
 mod restart;
 mod store;
 mod stories;
+mod tls;
