@@ -4,7 +4,16 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE},
 };
-use containerops::agent::mask::Masks;
+use containerops::{
+    agent::mask::Masks,
+    engine::{Asked, choose},
+    flow::{self, Decision},
+    model::{
+        Event, EventKind, ForgeKind, Grants, PullRequest, Repository, SecretLevel, SecretLimits, Trust,
+        UntrustedReason, Visibility,
+    },
+    store::{Json, SecretRow},
+};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 /// What a secret may be made of: enough kinds that each quoting has something to do.
@@ -177,4 +186,112 @@ fn a_secret_that_repeats_itself_costs_no_time() {
     let begun = std::time::Instant::now();
     assert_eq!(masks.hide_str(&text), "***");
     assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
+const CANARY: &str = "canary-4711-never-shown";
+
+/// One of many events, made of a number.
+fn event(n: u64) -> Event {
+    let pick = |of: &[&str], by: u64| of[usize::try_from(n / by).expect("a number") % of.len()].to_owned();
+    let name = "acme/shop".parse().expect("a name");
+    let branch = pick(&["main", "release/1", "fix", CANARY, "main"], 2);
+    let head = pick(&["acme/shop", "mallory/shop", "acme/other"], 14).parse().ok();
+    let kind = match n % 7 {
+        0 => EventKind::Push { branch },
+        1 => EventKind::Tag { tag: branch },
+        2 => EventKind::MergeGroup { base: "main".to_owned(), branch },
+        3 => EventKind::Schedule { branch, cron: "0 0 * * *".to_owned() },
+        4 => EventKind::Manual { branch, inputs: [].into(), chain: Vec::new() },
+        _ => EventKind::PullRequest(PullRequest {
+            number: n,
+            branch,
+            base: "main".to_owned(),
+            head_repository: head,
+            author: "mallory".to_owned(),
+            draft: false,
+            before: None,
+            labels: Vec::new(),
+        }),
+    };
+    let trust = match n / 3 % 3 {
+        0 => Trust::Trusted,
+        1 => Trust::Untrusted(UntrustedReason::Fork("mallory/shop".to_owned())),
+        _ => Trust::Untrusted(UntrustedReason::HeadRepositoryGone),
+    };
+    let repository = Repository {
+        forge: ForgeKind::Github,
+        name,
+        default_branch: "main".to_owned(),
+        clone_url: String::new(),
+        web_url: String::new(),
+        installation: None,
+        visibility: Visibility::default(),
+    };
+    let sha = "0".repeat(40).parse().expect("a sha");
+    Event {
+        repository,
+        kind,
+        sha,
+        base_sha: None,
+        actor: "mallory".to_owned(),
+        title: String::new(),
+        trust,
+        message: None,
+    }
+}
+
+/// A row whose bytes stand for a value.
+fn row(n: u64) -> SecretRow {
+    let texts =
+        |texts: &[&str], is: bool| if is { texts.iter().map(|&text| text.to_owned()).collect() } else { Vec::new() };
+    SecretRow {
+        forge: ForgeKind::Github,
+        level: SecretLevel::Repository,
+        scope: "acme/shop".parse().expect("a name"),
+        name: "TOKEN".parse().expect("a name"),
+        limits: Json(SecretLimits {
+            events: texts(&["push", "pull_request"], n % 2 == 0),
+            branches: texts(&["main", "release/*"], n / 2 % 2 == 0),
+            images: texts(&["acme/deployer"], n / 4 % 2 == 0),
+        }),
+        key_id: String::new(),
+        sealed: CANARY.as_bytes().to_vec(),
+        created: containerops::model::Time::from_millis(0),
+        changed: containerops::model::Time::from_millis(0),
+        changed_by: String::new(),
+    }
+}
+
+#[test]
+fn canaries_are_given_to_no_untrusted_run() {
+    let text = "stages: [{name: a, image: \"acme/deployer:3\", run: make, secrets: [TOKEN]}]";
+    let flow = flow::read("a.yml", &"acme/shop".parse().expect("a name"), text.as_bytes()).expect("a flow");
+    let name = "TOKEN".parse().expect("a name");
+    let (mut given, mut without) = (0, 0);
+    for n in 0..100_000 {
+        let event = event(n);
+        let grants = event.trusted().map_or_else(Grants::none, |event| Grants::of(event, flow.wants()));
+        assert_eq!(grants.is_empty(), event.trust != Trust::Trusted, "{event:?}");
+        if n % 97 == 0
+            && let Decision::Run(plan) = flow.plan(&event)
+        {
+            let told = serde_json::to_string(&(&plan, &grants)).expect("JSON");
+            assert!(!told.contains(CANARY) && !serde_json::to_string(&plan).expect("JSON").contains("TOKEN"), "{told}");
+        }
+        let rows = [row(n / 21)];
+        let asked = Asked { event: &event, image: "acme/deployer:3", pinned: None };
+        match choose(&rows, &name, asked) {
+            Ok(row) => {
+                let limits = &row.limits;
+                let foreign = event
+                    .pull_request()
+                    .is_some_and(|pull| pull.head_repository.as_ref() != Some(&event.repository.name));
+                assert!(limits.branches.is_empty() || !(foreign || event.branch().is_none()), "{event:?}");
+                assert!(limits.events.is_empty() || limits.events.iter().any(|is| is == event.name()), "{event:?}");
+                given += 1;
+            }
+            Err(_) => without += 1,
+        }
+    }
+    assert!(given > 10_000 && without > 10_000, "{given} and {without}");
 }
