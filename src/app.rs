@@ -36,7 +36,7 @@ use crate::{
     web,
 };
 
-pub use forges::{forge, github};
+pub use forges::{forge, gitea, github};
 
 /// Where an engine is, if it is anywhere.
 const DOCKER_HOST: &str = "unix:///var/run/docker.sock";

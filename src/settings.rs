@@ -12,7 +12,7 @@ mod people;
 mod place;
 mod values;
 
-pub use forges::GithubChoice;
+pub use forges::{GiteaChoice, GithubChoice};
 pub use people::SmtpChoice;
 pub use place::ExecutorChoice;
 use values::Values;
@@ -43,6 +43,10 @@ const NAMES: &[&str] = &[
     "github_api_url",
     "github_url",
     "github_submodules",
+    "gitea_webhook_secret",
+    "gitea_token",
+    "gitea_url",
+    "gitea_submodules",
     "git_root",
     "git_webhook_secret",
     "trigger_repositories",
@@ -104,6 +108,8 @@ pub struct Settings {
     pub secret_key_file: PathBuf,
     /// GitHub, if it is set up.
     pub github: Option<GithubChoice>,
+    /// Gitea or Forgejo, if it is set up.
+    pub gitea: Option<GiteaChoice>,
     /// Where bare repositories are.
     pub git_root: PathBuf,
     /// What proves a plain repository's deliveries; empty: the one in the data directory.
@@ -250,6 +256,7 @@ impl Values {
             docker_agent: self.get("docker_agent").map(PathBuf::from),
             secret_key_file: path("secret_key_file", "secret-key"),
             github: self.github()?,
+            gitea: self.gitea()?,
             git_root: path("git_root", "git"),
             git_webhook_secrets: self.secrets("git_webhook_secret"),
             trigger_repositories: self.list("trigger_repositories")?,

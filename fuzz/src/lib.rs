@@ -4,3 +4,4 @@ pub mod agent_output;
 pub mod flow_text;
 pub mod masker;
 pub mod memory;
+pub mod webhook;

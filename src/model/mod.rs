@@ -12,6 +12,7 @@ mod concurrency;
 mod event;
 mod finding;
 mod header;
+mod hook;
 mod id;
 mod infrastructure;
 mod input;
@@ -42,6 +43,7 @@ pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository};
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
+pub use hook::{HookFault, HookFaultKind, HookState};
 pub use id::{
     ActionId, ArtifactId, AttemptId, BundleId, CacheId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId,
 };

@@ -5,6 +5,7 @@ mod artifact;
 mod delivery;
 mod dry_run;
 mod failure;
+mod hook;
 mod job;
 mod live;
 mod mark;

@@ -5,7 +5,9 @@ use axum::{extract::State, http::Uri, response::Response};
 use serde::Deserialize;
 
 use super::{
-    Chrome, Failure, Mark, Moment, Place, Route, RunPlace, Took, find_repository, query,
+    Chrome, Failure, Mark, Moment, Place, Route, RunPlace, Took, find_repository,
+    hook::{HookView, hook},
+    query,
     queue::{QueueView, queues},
     render,
     start::{StartView, forms},
@@ -42,6 +44,7 @@ struct RepositoryView {
     name: String,
     forge: ForgeKind,
     web_url: Option<String>,
+    hook: Option<HookView>,
 }
 
 /// A run in a list.
@@ -96,10 +99,15 @@ async fn list(web: &Web, route: Option<&Route>, uri: &Uri) -> Result<Response, F
     let newest = runs.first().map_or_else(Mark::none, |run| run.mark.clone());
     let title = repository.as_ref().map_or_else(|| "Runs".to_owned(), |row| row.name.to_string());
     let chrome = Chrome::new(web, title, &newest).live(before.is_some());
+    let hook = match &repository {
+        Some(row) if before.is_none() => hook(&mut tx, row).await?,
+        Some(_) | None => None,
+    };
     let repository = repository.map(|row| RepositoryView {
         name: row.name.to_string(),
         forge: row.forge,
         web_url: web_link(&row.facts, ""),
+        hook,
     });
     render(&RunsPage {
         chrome,
