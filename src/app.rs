@@ -6,22 +6,19 @@ mod loops;
 use std::{
     collections::BTreeMap,
     future::Future,
-    io::Write as _,
     net::{IpAddr, SocketAddr},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use futures::FutureExt as _;
-use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     blob::Blobs,
-    engine::{self, Engine, Key, Parts, Tells, kubectl::Deploys},
+    engine::{self, Engine, Key, Parts, Tells, Vault, kubectl::Deploys},
     executor::{
         Executor, UntrustedCode,
         docker::{self, Docker, DockerSettings},
@@ -102,6 +99,7 @@ impl App {
             registry: Registry::new(settings.insecure_registries.clone()),
             deploys: deploys(settings).await?,
             key: key(&settings.secret_key_file)?,
+            vault: Vault::open(&settings.secret_key_file)?,
             store: store.clone(),
             forges: forges.clone(),
             executor,
@@ -346,27 +344,14 @@ pub fn is_here_alone(url: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
-/// The server's own key, made at the first start.
+/// The server's own key, made at the first start. Of several the oldest, which is the last: jobs' tokens and the labels
+/// of pods are made of it, and stay the same when a new one is put before it.
 fn key(file: &Path) -> Result<Key> {
-    let reading = || format!("reading the server's key {}", file.display());
     if !file.exists() {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).context("making the server's key")?;
-        let text = SecretString::from(hex::encode(bytes));
-        // a file of its own first, so that a crash leaves no half a key
-        let half = file.with_extension("new");
-        let mut options = std::fs::OpenOptions::new();
-        let mut new = options.write(true).create(true).truncate(true).mode(0o600).open(&half).with_context(reading)?;
-        new.write_all(text.expose_secret().as_bytes())?;
-        new.sync_all()?;
-        std::fs::rename(&half, file).with_context(reading)?;
+        engine::add_key(file)?;
     }
-    let text = std::fs::read_to_string(file).with_context(reading)?;
-    let bytes = hex::decode(text.trim()).with_context(reading)?;
-    if bytes.len() < 32 {
-        bail!("the server's key {} has fewer than 32 bytes", file.display());
-    }
-    Ok(Key::new(bytes))
+    let oldest = engine::keys_in(file)?.pop();
+    Ok(Key::new(oldest.with_context(|| format!("the server's key file {} is empty", file.display()))?))
 }
 
 fn make_dir(path: &Path) -> Result<()> {

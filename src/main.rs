@@ -37,6 +37,8 @@ enum Command {
     Approve(command::trust::ApproveArgs),
     /// Show or set what becomes of untrusted code in a repository.
     Policy(command::trust::PolicyArgs),
+    /// Set, list and remove the secrets of jobs.
+    Secret(command::secret::Args),
     /// Print the JSON Schema of flow files.
     Schema(command::schema::Args),
     /// Compare what forges were to be told of a commit with what they show.
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Start(args) => command::start::run(args),
         Command::Approve(args) => command::trust::approve(args),
         Command::Policy(args) => command::trust::policy(args),
+        Command::Secret(args) => command::secret::run(args),
         Command::Schema(args) => command::schema::run(args),
         Command::Report(args) => command::report::run(args),
         Command::Hooks(args) => command::hooks::run(args),

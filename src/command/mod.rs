@@ -13,6 +13,7 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod schema;
+pub mod secret;
 pub mod serve;
 pub mod start;
 pub mod trust;

@@ -4,7 +4,7 @@ use crate::{
     executor::{Executor, Unable},
     flow::{self, Circumstances, Decision, Given},
     forge::FlowFile,
-    model::{Admission, Conclusion, Diagnostic, Event, EventKind, FlowFrom, Plan, RunState, Severity},
+    model::{Admission, Conclusion, Diagnostic, Event, EventKind, FlowFrom, Plan, RunState, Severity, Wants},
 };
 
 /// More names of flows than this help nobody who has mistaken one.
@@ -22,6 +22,8 @@ pub(super) struct Drafted {
     pub(super) path: String,
     pub(super) flow: String,
     pub(super) plan: Option<Plan>,
+    /// The secrets that its jobs ask for.
+    pub(super) wants: Wants,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) state: RunState,
     pub(super) reason: String,
@@ -139,6 +141,7 @@ pub(super) fn draft_one(
         path: file.path.clone(),
         flow: flow.name().to_owned(),
         plan,
+        wants: flow.wants().clone(),
         diagnostics: flow.warnings().iter().cloned().chain(flow.note(event, circumstances)).collect(),
         state,
         reason,
@@ -183,6 +186,7 @@ fn broken(file: &FlowFile, diagnostics: Vec<Diagnostic>, circumstances: &Circums
         path: file.path.clone(),
         flow: flow::name_of(&file.path),
         plan: None,
+        wants: Wants::default(),
         diagnostics,
         state: RunState::Ended(if circumstances.skip.is_some() { Conclusion::Skipped } else { Conclusion::Failure }),
         reason: match &circumstances.skip {
@@ -233,6 +237,7 @@ fn unique(draft: Drafted, earlier: &[Drafted]) -> Drafted {
     Drafted {
         flow: format!("{}-{name}", draft.flow),
         plan: None,
+        wants: Wants::default(),
         diagnostics: vec![diagnostic],
         state: RunState::Ended(Conclusion::Failure),
         reason: message,

@@ -19,8 +19,8 @@ use super::{
 use crate::{
     forge::{Forge, ForgeError, Moved, Reading},
     model::{
-        Admission, Button, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, RepositoryName, Role, RunState,
-        Start, Trust, backoff,
+        Admission, Button, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Grants, RepositoryName, Role,
+        RunState, Start, Trust, backoff,
     },
     store::{DeliveryRow, NewRun, Tx},
 };
@@ -352,6 +352,7 @@ impl Engine {
         for draft in drafts {
             let vet = draft.vet.as_ref().filter(|_| draft.state == RunState::Queued);
             let waits = vet.filter(|vet| vet.admission != Admission::Runs).and_then(|_| vetting::why(event));
+            let grants = event.trusted().map_or_else(Grants::none, |event| Grants::of(event, &draft.wants));
             let mailless = self.settings.tells == Tells::Webhooks;
             let unmailed = draft.plan.as_ref().filter(|_| mailless).and_then(notice::unmailed);
             let diagnostics: Vec<Diagnostic> = draft.diagnostics.iter().cloned().chain(unmailed).collect();
@@ -364,6 +365,8 @@ impl Engine {
                 path: &draft.path,
                 event,
                 plan: draft.plan.as_ref(),
+                wants: &draft.wants,
+                grants: &grants,
                 diagnostics: &diagnostics,
                 state: draft.state.clone(),
                 reason: waits.as_ref().unwrap_or(&draft.reason),

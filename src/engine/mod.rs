@@ -16,6 +16,7 @@
 //! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
 //! - `contact`: what it means that an agent is silent;
 //! - `bundle`: the artifacts that agents put and fetch; [`cache`]: the caches; [`shelf`]: how people read them;
+//! - `secret`: which secrets a job gets; `vault`: how they are kept; `hide`: how nobody sees them;
 //! - [`source`]: snapshots of commits, which pods stream;
 //! - [`control`]: what people ask: cancel;
 //! - [`rerun`]: once more, wholly or in part;
@@ -40,6 +41,7 @@ pub mod draft;
 pub mod drive;
 pub mod dry_run;
 pub mod event;
+mod hide;
 mod inputs;
 pub mod intake;
 pub mod janitor;
@@ -59,6 +61,7 @@ mod replay;
 pub mod rerun;
 mod retry;
 mod seal;
+mod secret;
 pub mod service;
 mod settle;
 pub mod shelf;
@@ -72,6 +75,7 @@ mod trigger;
 mod trust;
 pub mod turn;
 mod turns;
+mod vault;
 mod verdict;
 pub mod vetting;
 mod watch;
@@ -89,12 +93,15 @@ use crate::{
 };
 
 use contact::Contact;
+use hide::Hidden;
 
 pub use advance::{Move, Pause, Seat, Seen, Standing, Stop, advance, worst};
 pub use patience::Patience;
 pub use retry::{After, Again, again};
+pub use secret::{Asked, Withheld, choose};
 pub use token::{Key, hash};
 pub use turns::waiting;
+pub use vault::{KeyFileError, UnfitValue, Vault, VaultError, add_key, check_value, keys_in};
 pub use verdict::{Evidence, verdict};
 
 /// All that the engine works with. Cheap to clone.
@@ -102,6 +109,7 @@ pub use verdict::{Evidence, verdict};
 pub struct Engine {
     inner: Arc<Parts>,
     contact: Arc<Contact>,
+    hidden: Arc<Hidden>,
 }
 
 /// What an [`Engine`] is made of.
@@ -124,6 +132,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The server's own secret.
     pub key: Key,
+    /// What keeps the secrets of others.
+    pub vault: Vault,
     /// What is allowed, and where things are.
     pub settings: Settings,
 }
@@ -200,7 +210,7 @@ impl Engine {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         let contact = Arc::new(Contact::new(parts.clock.now()));
-        Self { inner: Arc::new(parts), contact }
+        Self { inner: Arc::new(parts), contact, hidden: Arc::default() }
     }
 
     fn now(&self) -> Time {

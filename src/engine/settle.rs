@@ -45,13 +45,14 @@ impl Engine {
                 due.extend(self.settle_open(tx, run, now).await?);
             }
             let story = tell::story(tx, id, &self.settings.public_url).await?;
-            tell::want(tx, &story, now).await?;
+            let masks = self.masks_of_run(tx, &story.run).await?;
+            tell::want(tx, &story, &masks, now).await?;
             if let (Some(delivery), true) = (story.run.delivery_id, was_open && story.run.state.conclusion().is_some())
             {
                 tx.hurry_trigger(delivery, now).await?;
             }
             if was_open && self.settings.tells != Tells::Nobody {
-                notice::want(tx, &story, now).await?;
+                notice::want(tx, &story, &masks, now).await?;
             }
         }
         Ok(())

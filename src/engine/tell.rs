@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
-    Result,
+    Result, hide,
     matrix::{self, rows},
     pause::{minute, questions},
     remarks,
@@ -13,6 +13,7 @@ use super::{
     title,
 };
 use crate::{
+    agent::mask::Masks,
     model::{
         ActionId, ActionPlan, ActionState, Annotation, AttemptId, AttemptState, Button, Cell, Conclusion, Context,
         DeliveryId, Diagnostic, ExternalId, JobId, JobState, Late, Level, Problem, Progress, Question, Rank, Report,
@@ -164,8 +165,9 @@ fn ends(attempts: &[(AttemptRow, Vec<JobRow>)]) -> Vec<Vec<Verdict>> {
 }
 
 /// Wants all contexts of a run shown.
-pub(super) async fn want(tx: &mut Tx, story: &Story, now: Time) -> Result<()> {
-    let reports = reports(story);
+pub(super) async fn want(tx: &mut Tx, story: &Story, masks: &Masks, now: Time) -> Result<()> {
+    let reports: Vec<(Context, Report)> =
+        reports(story).into_iter().map(|(context, report)| (context, hide::report(masks, report))).collect();
     let new = |(at, (context, report))| NewReport {
         repository: story.run.repository_id,
         sha: &story.run.sha,

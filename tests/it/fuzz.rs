@@ -6,6 +6,9 @@ mod agent_output;
 #[path = "../../fuzz/src/flow_text.rs"]
 #[expect(unreachable_pub, reason = "the fuzzer's crate needs it public")]
 mod flow_text;
+#[path = "../../fuzz/src/masker.rs"]
+#[expect(unreachable_pub, reason = "the fuzzer's crate needs it public")]
+mod masker;
 #[path = "../../fuzz/src/webhook.rs"]
 #[expect(unreachable_pub, reason = "the fuzzer's crate needs it public")]
 mod webhook;
@@ -25,6 +28,13 @@ fn every_flow_text_is_answered_and_means_the_same_written_out() {
     let texts: Vec<_> = folders.into_iter().flat_map(files).collect();
     assert!(texts.len() > 50, "the fixtures are there");
     texts.iter().for_each(|text| flow_text::read(text));
+}
+
+#[test]
+fn nothing_of_a_secret_comes_through() {
+    let outputs: Vec<_> = ["fuzz/seeds/masker", "fuzz/seeds/agent_output"].into_iter().flat_map(files).collect();
+    assert!(outputs.len() > 3, "the seeds are there");
+    outputs.iter().for_each(|output| masker::hide(output));
 }
 
 #[test]

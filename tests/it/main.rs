@@ -24,6 +24,7 @@ mod harness;
 mod killed;
 mod kubernetes;
 mod layers;
+mod masks;
 mod mirror;
 mod observation;
 mod pages;

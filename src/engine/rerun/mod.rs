@@ -25,7 +25,7 @@ use super::{
     vetting::{self, Again},
 };
 use crate::{
-    model::{ActionPath, Conclusion, DeliveryId, FlowChoice, Plan, Repeats, RunId, RunState, What, Wish},
+    model::{ActionPath, Conclusion, DeliveryId, FlowChoice, Grants, Plan, Repeats, RunId, RunState, What, Wish},
     store::{ActionRow, NewRun, RunRow, StoreError, Tx, Vetting},
 };
 
@@ -112,6 +112,7 @@ struct Repeat<'a> {
     run: &'a RunRow,
     repeats: Repeats,
     draft: &'a Drafted,
+    grants: Grants,
     delivery: Option<DeliveryId>,
 }
 
@@ -141,7 +142,9 @@ impl Engine {
     ) -> Result<RunId, Unwilling> {
         allowed(tx, run, wish).await?;
         let repeats = Repeats { what: wish.what.clone(), newest: None, by: wish.by.clone() };
-        self.write_repeat(tx, &Repeat { run, repeats, draft: &as_it_was(run), delivery }).await
+        // what it was granted once is good for the same flow at the same commit
+        let grants = run.grants.as_deref().cloned().unwrap_or_default();
+        self.write_repeat(tx, &Repeat { run, repeats, draft: &as_it_was(run), grants, delivery }).await
     }
 
     async fn write_repeat(&self, tx: &mut Tx, new: &Repeat<'_>) -> Result<RunId, Unwilling> {
@@ -159,6 +162,8 @@ impl Engine {
                 path: &draft.path,
                 event: &run.event,
                 plan: draft.plan.as_ref(),
+                wants: &draft.wants,
+                grants: &new.grants,
                 diagnostics: &draft.diagnostics,
                 state: draft.state.clone(),
                 reason: &draft.reason,
@@ -230,6 +235,7 @@ fn as_it_was(run: &RunRow) -> Drafted {
         path: run.path.clone(),
         flow: run.flow.clone(),
         plan: run.plan.0.clone(),
+        wants: run.wants.as_deref().cloned().unwrap_or_default(),
         diagnostics: run.diagnostics.0.clone(),
         reason: if state == RunState::Queued { String::new() } else { run.reason.clone() },
         state,

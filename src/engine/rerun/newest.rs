@@ -18,7 +18,7 @@ use crate::{
     forge::{FlowFile, Forge, ForgeError},
     model::{
         Admission, Conclusion, Context, DeliveryId, DeliveryState, Event, EventKind, ExternalId, FlowFrom, FlowSource,
-        Plan, Progress, PullRequest, Rank, Repeats, Report, RunId, Wish,
+        Grants, Plan, Progress, PullRequest, Rank, Repeats, Report, RunId, Wish,
     },
     store::{DeliveryRow, NewDelivery, NewReport, RunRow, Taken, Tx},
 };
@@ -103,7 +103,10 @@ impl Engine {
         };
         let wish = new.wish.clone();
         let repeats = Repeats { what: wish.what, newest: Some(source.clone()), by: wish.by };
-        let id = self.write_repeat(tx, &Repeat { run: &run, repeats, draft, delivery: Some(delivery) }).await?;
+        // nobody has granted anything to a file that nobody has seen
+        let grants = run.event.trusted().map_or_else(Grants::none, |event| Grants::of(event, &draft.wants));
+        let repeat = Repeat { run: &run, repeats, draft, grants, delivery: Some(delivery) };
+        let id = self.write_repeat(tx, &repeat).await?;
         self.close_contexts(tx, &run, id, draft).await?;
         Ok(id)
     }

@@ -33,6 +33,7 @@ mod registry;
 mod reports;
 mod rerun;
 mod retry;
+mod secrets;
 mod services;
 mod stages;
 mod starts;
