@@ -1,5 +1,6 @@
 //! Puts the parts together and keeps the loops going. Nothing else knows everything.
 
+mod access;
 mod forges;
 mod loops;
 
@@ -36,7 +37,7 @@ use crate::{
     report::Reporter,
     settings::{ExecutorChoice, Settings},
     store::Store,
-    web,
+    web::{self, access::Access},
 };
 
 pub use forges::{forge, github};
@@ -55,6 +56,8 @@ pub struct App {
     pub reporter: Reporter,
     /// What tells receivers.
     pub notifier: Notifier,
+    /// Who may see and change what.
+    pub access: Arc<Access>,
 }
 
 impl App {
@@ -108,7 +111,13 @@ impl App {
             clock: clock.clone(),
             settings: limits,
         });
-        Ok(Self { engine, reporter: Reporter::new(store, forges, clock), notifier })
+        let access = Access::new(access::access(settings, &engine.settings.public_url));
+        Ok(Self { engine, reporter: Reporter::new(store, forges, clock), notifier, access })
+    }
+
+    /// All that it answers.
+    pub fn router(&self) -> axum::Router {
+        web::router(self.engine.clone(), Arc::clone(&self.access))
     }
 
     /// Serves until `stop` is over, then lets open requests end and closes the database. Pods go on.
@@ -118,7 +127,7 @@ impl App {
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
         let (stopping, stopped) = watch::channel(false);
         let loops = self.start_loops(&stopped);
-        let router = web::router(self.engine.clone());
+        let router = self.router().into_make_service_with_connect_info::<SocketAddr>();
         let mut heard = stopped.clone();
         let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
             let _ = heard.wait_for(|stopped| *stopped).await;

@@ -7,11 +7,13 @@ use secrecy::{SecretSlice, SecretString};
 
 use crate::model::{AllowedNamespace, AllowedTrigger};
 
+mod access;
 mod forges;
 mod people;
 mod place;
 mod values;
 
+pub use access::{AccessChoice, GitReaders, ModeChoice, OauthChoice};
 pub use forges::GithubChoice;
 pub use people::SmtpChoice;
 pub use place::ExecutorChoice;
@@ -43,6 +45,17 @@ const NAMES: &[&str] = &[
     "github_api_url",
     "github_url",
     "github_submodules",
+    "github_oauth_id",
+    "github_oauth_secret",
+    "gitlab_oauth_id",
+    "gitlab_oauth_secret",
+    "gitea_oauth_id",
+    "gitea_oauth_secret",
+    "gitlab_url",
+    "gitea_url",
+    "access",
+    "admins",
+    "git_readers",
     "git_root",
     "git_webhook_secret",
     "trigger_repositories",
@@ -63,7 +76,7 @@ const NAMES: &[&str] = &[
 ];
 const PREFIX: &str = "CONTAINEROPS_";
 /// Variables of our prefix that are no settings: they speak to tests, or Kubernetes makes them for our own service.
-const NOT_OURS: [&str; 4] = ["TEST_", "SERVICE_", "PORT", "ATTEMPT"];
+const NOT_OURS: [&str; 6] = ["TEST_", "SERVICE_", "PORT", "ATTEMPT", "TOKEN", "SERVER"];
 
 /// How this server is set up.
 #[derive(Debug)]
@@ -104,6 +117,8 @@ pub struct Settings {
     pub secret_key_file: PathBuf,
     /// GitHub, if it is set up.
     pub github: Option<GithubChoice>,
+    /// Who may see and change what.
+    pub access: AccessChoice,
     /// Where bare repositories are.
     pub git_root: PathBuf,
     /// What proves a plain repository's deliveries; empty: the one in the data directory.
@@ -250,6 +265,7 @@ impl Values {
             docker_agent: self.get("docker_agent").map(PathBuf::from),
             secret_key_file: path("secret_key_file", "secret-key"),
             github: self.github()?,
+            access: self.access()?,
             git_root: path("git_root", "git"),
             git_webhook_secrets: self.secrets("git_webhook_secret"),
             trigger_repositories: self.list("trigger_repositories")?,

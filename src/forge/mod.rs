@@ -4,6 +4,7 @@ pub mod git;
 mod git_command;
 pub mod github;
 pub mod mirror;
+pub mod oauth;
 mod recall;
 mod report;
 mod words;
