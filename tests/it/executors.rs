@@ -37,6 +37,10 @@ async fn an_engine(_: &str) -> Option<Engine> {
     Engine::get()
 }
 
+async fn a_podman(_: &str) -> Option<Engine> {
+    Engine::podman()
+}
+
 async fn this_machine(_: &str) -> Option<Machine> {
     Some(Machine)
 }
@@ -65,6 +69,27 @@ at!(
 at!(
     docker,
     an_engine,
+    [
+        a_job_sees_its_environment_and_no_other,
+        jobs_share_files_and_what_follows_a_failure_is_skipped,
+        artifacts_and_caches_outlive_their_actions,
+        every_byte_of_a_log_arrives,
+        much_output_arrives_as_it_was,
+        a_job_over_its_time_is_ended_and_its_log_is_kept,
+        a_cancelled_job_may_clean_up,
+        what_a_job_leaves_behind_goes_with_it,
+        a_job_that_takes_too_much_memory_is_told_so,
+        images_start_by_their_own_entrypoint_and_user,
+        a_file_and_components_of_the_original_run_unchanged,
+        an_image_that_does_not_exist_is_the_authors_mistake,
+        services_run_beside_jobs_until_the_last_has_ended,
+        services_that_are_not_ready_fail_their_action,
+    ]
+);
+
+at!(
+    podman,
+    a_podman,
     [
         a_job_sees_its_environment_and_no_other,
         jobs_share_files_and_what_follows_a_failure_is_skipped,

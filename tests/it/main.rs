@@ -34,3 +34,4 @@ mod registry;
 mod restart;
 mod store;
 mod stories;
+mod tls;

@@ -19,6 +19,11 @@ const FILE_MAX: usize = 64 << 10;
 /// bollard counts whole seconds.
 const CLIENT_SECONDS: u64 = 3600;
 
+/// What the client library says of a container in Podman's state `stopped`, which it does not know.
+const STOPPED: &str = "unknown variant `stopped`";
+/// The time between two looks at such a container.
+const UNSETTLED: Duration = Duration::from_millis(50);
+
 /// An engine, which need not answer yet, nor its socket be there.
 #[derive(Clone)]
 pub(super) struct Connection {
@@ -37,6 +42,8 @@ pub(super) enum Fault {
     Refused(String),
     /// The engine says that it failed.
     Failed(String),
+    /// A container is in the state that only Podman has: its process is gone, its exit code not known yet.
+    Unsettled(String),
     /// The engine does not answer.
     Away(String),
 }
@@ -45,7 +52,8 @@ impl Fault {
     /// In the engine's own words.
     pub(super) fn message(self) -> String {
         match self {
-            Self::Missing(message) | Self::Refused(message) | Self::Failed(message) | Self::Away(message) => message,
+            Self::Missing(message) | Self::Refused(message) | Self::Failed(message) => message,
+            Self::Unsettled(message) | Self::Away(message) => message,
             Self::Exists => "it is there already".to_owned(),
         }
     }
@@ -59,7 +67,7 @@ impl Fault {
     pub(super) fn of_creation(self) -> ExecutorError {
         match self {
             Self::Refused(message) => refused(&message),
-            Self::Missing(_) | Self::Exists | Self::Failed(_) | Self::Away(_) => self.away(),
+            Self::Missing(_) | Self::Exists | Self::Failed(_) | Self::Unsettled(_) | Self::Away(_) => self.away(),
         }
     }
 }
@@ -78,6 +86,7 @@ impl From<Error> for Fault {
                 _ => Self::Failed(message),
             },
             Error::DockerStreamError { error } => Self::Failed(error),
+            Error::JsonDataError { ref message, .. } if message.contains(STOPPED) => Self::Unsettled(chain(&error)),
             other => Self::Away(chain(&other)),
         }
     }
@@ -115,6 +124,23 @@ impl Connection {
             Ok(answer) => answer,
             Err(_) => Err(Fault::Away(format!("no answer within {} s", CALL_MAX.as_secs()))),
         }
+    }
+
+    /// A look at containers, once none of them is between its end and the engine's account of it.
+    pub(super) async fn look<T, F>(&self, look: impl Fn(Docker) -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let settled = async {
+            loop {
+                match self.call(async |docker| look(docker.clone()).await).await {
+                    Err(Fault::Unsettled(_)) => tokio::time::sleep(UNSETTLED).await,
+                    answer => return answer,
+                }
+            }
+        };
+        let unsettled = || Fault::Away(format!("a container has been ending for {} s", CALL_MAX.as_secs()));
+        tokio::time::timeout(CALL_MAX, settled).await.unwrap_or_else(|_| Err(unsettled()))
     }
 
     /// For calls that last: pulls, and the stream of events.
@@ -184,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_taken_is_known_by_the_words_of_both_engines() {
+    fn what_is_podmans_own_is_known_by_its_words() {
         let taken = [
             (409, "Conflict. The container name \"/co-1-job-0\" is already in use by container \"8860\"."),
             (
@@ -196,6 +222,9 @@ mod tests {
             let error = Error::DockerResponseServerError { status_code, message: message.to_owned() };
             assert!(matches!(Fault::from(error), Fault::Exists), "{message}");
         }
+        let stopped = serde_json::from_str::<bollard::models::ContainerState>(r#"{"Status": "stopped"}"#);
+        let message = stopped.expect_err("a newer library knows it: then nobody need look again").to_string();
+        assert!(matches!(Fault::from(Error::JsonDataError { message, column: 1 }), Fault::Unsettled(_)));
         let other = Error::DockerResponseServerError { status_code: 500, message: "no space left".to_owned() };
         assert!(matches!(Fault::from(other), Fault::Failed(_)));
     }

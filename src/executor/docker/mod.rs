@@ -222,7 +222,7 @@ impl Docker {
     }
 
     async fn inspect(&self, name: &str) -> Result<Option<ContainerInspectResponse>, ExecutorError> {
-        let asked = self.connection.call(async |docker| docker.inspect_container(name, None).await).await;
+        let asked = self.connection.look(async move |docker| docker.inspect_container(name, None).await).await;
         match asked {
             Ok(seen) => Ok(Some(seen)),
             Err(Fault::Missing(_)) => Ok(None),
@@ -234,7 +234,7 @@ impl Docker {
     async fn containers(&self, label: &str) -> Result<Vec<bollard::models::ContainerSummary>, ExecutorError> {
         let filters = HashMap::from([("label", vec![label])]);
         let options = query::ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        let listed = self.connection.call(async |docker| docker.list_containers(Some(options.clone())).await);
+        let listed = self.connection.look(async |docker| docker.list_containers(Some(options.clone())).await);
         listed.await.map_err(Fault::away)
     }
 

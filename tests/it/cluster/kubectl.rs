@@ -15,7 +15,7 @@ use k8s_openapi::api::{
 use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
 
-use crate::harness::server::Server;
+use crate::harness::{authority::Authority, place::Place as _, server::Server, service::Service};
 
 /// A workload that runs for as long as it is there.
 const APP: &str = "\
@@ -161,6 +161,41 @@ async fn a_manifest_may_come_from_an_address_that_the_administrator_has_listed()
     let story = server.end(server.push(&flow("app.yaml", ", when: branch == \"other\"")).await).await;
     assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Skipped), "{}", story.told());
     server.until_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_manifest_comes_over_tls_from_whom_the_machine_trusts_and_from_nobody_else() {
+    let Some(server) = deploying("overtls").await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (known, stranger) = (Authority::new(), Authority::new());
+    let plain = manifests().await.parse::<url::Url>().expect("a URL").port().expect("a port");
+    let (good, _) = known.before(plain).await;
+    let (bad, _) = stranger.before(plain).await;
+    let settings = server.cluster.settings().into_iter().map(|(name, value)| (format!("CONTAINEROPS_{name}"), value));
+    let settings: Vec<(String, String)> = settings.collect();
+    let listed = format!("https://127.0.0.1:{good}/ https://127.0.0.1:{bad}/");
+    let own = [
+        ("SSL_CERT_FILE", known.write(&folder.path().join("ca.pem"))),
+        ("CONTAINEROPS_AGENT_URL", format!("http://{}:9", server.cluster.host)),
+        ("CONTAINEROPS_KUBECTL_NAMESPACES", format!("acme/widget={}", server.cluster.namespace)),
+        ("CONTAINEROPS_KUBECTL_PRIVATE_URLS", listed),
+    ];
+    let variables: Vec<(&str, String)> =
+        settings.iter().map(|(name, value)| (name.as_str(), value.clone())).chain(own).collect();
+    let service = Service::start_with(&folder.path().join("data"), &variables).await;
+    let stage = |name: &str, port: u16| {
+        format!("  - {{name: {name}, kubectl: \"https://127.0.0.1:{port}/manifests/app.yaml\"}}\n")
+    };
+    let stages = stage("ship", good) + &stage("stranger", bad);
+    let flow = format!("namespace: {}\nstages:\n{stages}", server.cluster.namespace);
+    service.push(&folder.path().join("ada"), &flow).await;
+    let applied = server.found(async |_| server.cluster.api::<ConfigMap>().get_opt("from-afar").await.ok().flatten());
+    applied.await.expect("it was applied");
+    let refused = server.found(async |_| {
+        let log = service.text("/git/acme/widget/runs/1/stranger/stranger/stranger/log.txt").await?;
+        log.contains("certificate").then_some(())
+    });
+    refused.await.expect("the stranger was refused, and the log says why");
 }
 
 #[tokio::test]

@@ -266,12 +266,16 @@ fn a_part_that_takes_an_artifact_runs_with_what_leaves_it() {
 
 #[test]
 fn the_services_limits_hold_here_as_well() {
-    let flow = "stages: [{name: make, image: b, run: head -c 3000000 /dev/urandom > x, artifacts: {paths: x}}]";
-    let folder = repository(&[(".containerops.yml", flow)]);
-    let mut command = containerops(folder.path(), &["run"]);
-    let run = command.env("CONTAINEROPS_ARTIFACT_LIMIT", "1 MB").output().expect("containerops starts");
-    assert_eq!(code(&run), Some(1));
-    assert!(out(&run).contains("it has more than 1000000 bytes, which is the most"), "{}", out(&run));
+    let over = "it has more than 1000000 bytes, which is the most";
+    for (kept, limit, code_expected) in [("artifacts", "ARTIFACT", 1), ("cache", "CACHE", 0)] {
+        let flow =
+            format!("stages: [{{name: make, image: b, run: head -c 3000000 /dev/urandom > x, {kept}: {{paths: x}}}}]");
+        let folder = repository(&[(".containerops.yml", &flow)]);
+        let mut command = containerops(folder.path(), &["run"]);
+        let run = command.env(format!("CONTAINEROPS_{limit}_LIMIT"), "1 MB").output().expect("containerops starts");
+        assert_eq!(code(&run), Some(code_expected), "{kept}: {}", out(&run));
+        assert!(out(&run).contains(over), "{kept}: {}", out(&run));
+    }
 }
 
 const THREE: &str = "\

@@ -86,6 +86,8 @@ struct State {
     unread: VecDeque<Write>,
     calls: Vec<String>,
     faults: VecDeque<Fault>,
+    /// The next call whose path ends like this is done, and its answer breaks off.
+    cut_at: Option<&'static str>,
     delay: Duration,
     memory: recall::Memory,
     budget: Option<limits::Budget>,
@@ -252,6 +254,11 @@ impl ModelGithub {
     /// The next call is done, but its answer does not arrive.
     pub(crate) fn cut_next(&self) {
         self.state().faults.push_back(Fault::Cut);
+    }
+
+    /// The same of the next call whose path ends like this.
+    pub(crate) fn cut_at(&self, end: &'static str) {
+        self.state().cut_at = Some(end);
     }
 
     /// Calls about this repository are sent to `url` instead.

@@ -8,9 +8,11 @@ use std::{
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, response::IntoResponse, routing::post};
 use reqwest::StatusCode;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
+    sync::Notify,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// A mail as it came.
 #[derive(Debug, Clone, Default)]
@@ -36,21 +38,75 @@ pub(crate) struct MailServer {
     port: u16,
     mails: Arc<Mutex<Vec<Mail>>>,
     refusals: Arc<Mutex<(u16, usize)>>,
+    came: Arc<Notify>,
+}
+
+/// When a mail server speaks TLS.
+#[derive(Clone)]
+pub(crate) enum Tls {
+    /// Never.
+    None,
+    /// From the first byte.
+    Always(TlsAcceptor),
+    /// Once it is asked for, and it says nothing of mails before.
+    WhenAsked(TlsAcceptor),
 }
 
 impl MailServer {
     pub(crate) async fn start() -> Self {
+        Self::start_with(Tls::None).await
+    }
+
+    /// The same, encrypted.
+    pub(crate) async fn start_with(tls: Tls) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let server = Self { port, mails: Arc::default(), refusals: Arc::default() };
+        let server = Self { port, mails: Arc::default(), refusals: Arc::default(), came: Arc::default() };
         let serving = server.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let server = serving.clone();
-                tokio::spawn(async move { server.converse(stream).await });
+                let (server, tls) = (serving.clone(), tls.clone());
+                tokio::spawn(async move { server.serve(stream, tls).await });
             }
         });
         server
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The first mail, once it has come.
+    pub(crate) async fn first(&self) -> Mail {
+        loop {
+            let more = self.came.notified();
+            if let Some(mail) = self.mails().into_iter().next() {
+                return mail;
+            }
+            more.await;
+        }
+    }
+
+    async fn serve(&self, stream: TcpStream, tls: Tls) -> Option<()> {
+        match tls {
+            Tls::None => self.greet(stream).await,
+            Tls::Always(acceptor) => self.greet(acceptor.accept(stream).await.ok()?).await,
+            Tls::WhenAsked(acceptor) => {
+                let mut plain = BufReader::new(stream);
+                plain.write_all(b"220 mail.acme.example\r\n").await.ok()?;
+                while !line(&mut plain).await?.eq_ignore_ascii_case("STARTTLS") {
+                    plain.write_all(b"250-mail.acme.example\r\n250 STARTTLS\r\n").await.ok()?;
+                }
+                plain.write_all(b"220 go on\r\n").await.ok()?;
+                self.converse(BufReader::new(acceptor.accept(plain.into_inner()).await.ok()?)).await
+            }
+        }
+    }
+
+    async fn greet(&self, stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<()> {
+        let mut stream = BufReader::new(stream);
+        stream.write_all(b"220 mail.acme.example\r\n").await.ok()?;
+        self.converse(stream).await
     }
 
     pub(crate) fn url(&self) -> String {
@@ -73,9 +129,7 @@ impl MailServer {
         Some(refusals.0)
     }
 
-    async fn converse(&self, stream: TcpStream) -> Option<()> {
-        let mut stream = BufReader::new(stream);
-        stream.write_all(b"220 mail.acme.example\r\n").await.ok()?;
+    async fn converse(&self, mut stream: BufReader<impl AsyncRead + AsyncWrite + Unpin>) -> Option<()> {
         let mut mail = Mail::default();
         loop {
             let line = line(&mut stream).await?;
@@ -96,6 +150,7 @@ impl MailServer {
                     stream.write_all(b"354 go on\r\n").await.ok()?;
                     read_data(&mut stream, &mut mail).await?;
                     self.mails.lock().expect("no test panics with it").push(std::mem::take(&mut mail));
+                    self.came.notify_waiters();
                     "250 taken".to_owned()
                 }
                 _ => "250 ok".to_owned(),
@@ -105,7 +160,7 @@ impl MailServer {
     }
 }
 
-async fn line(stream: &mut BufReader<TcpStream>) -> Option<String> {
+async fn line(stream: &mut (impl AsyncBufRead + Unpin)) -> Option<String> {
     let mut line = String::new();
     let read = stream.read_line(&mut line).await.ok()?;
     (read > 0).then(|| line.trim_end().to_owned())
@@ -115,7 +170,7 @@ fn address(line: &str) -> String {
     line.split(['<', '>']).nth(1).unwrap_or_default().to_owned()
 }
 
-async fn read_data(stream: &mut BufReader<TcpStream>, mail: &mut Mail) -> Option<()> {
+async fn read_data(stream: &mut (impl AsyncBufRead + Unpin), mail: &mut Mail) -> Option<()> {
     let mut in_headers = true;
     loop {
         let line = line(stream).await?;
@@ -145,16 +200,28 @@ pub(crate) struct WebhookServer {
     port: u16,
     posted: Arc<Mutex<Vec<Posted>>>,
     answers: Arc<Mutex<VecDeque<u16>>>,
+    came: Arc<Notify>,
 }
 
 impl WebhookServer {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let server = Self { port, posted: Arc::default(), answers: Arc::default() };
+        let server = Self { port, posted: Arc::default(), answers: Arc::default(), came: Arc::default() };
         let router = Router::new().fallback(post(take)).with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
         server
+    }
+
+    /// The first call, once it has come.
+    pub(crate) async fn first(&self) -> Posted {
+        loop {
+            let more = self.came.notified();
+            if let Some(posted) = self.posted().into_iter().next() {
+                return posted;
+            }
+            more.await;
+        }
     }
 
     pub(crate) const fn port(&self) -> u16 {
@@ -178,6 +245,7 @@ impl WebhookServer {
 async fn take(State(server): State<WebhookServer>, headers: HeaderMap, body: Bytes) -> impl IntoResponse {
     let body = String::from_utf8(body.to_vec()).expect("text");
     server.posted.lock().expect("no test panics with it").push(Posted { headers, body });
+    server.came.notify_waiters();
     let status = server.answers.lock().expect("no test panics with it").pop_front().unwrap_or(204);
     // wherever a redirect leads, it comes back here
     let location = [("location", server.url())];

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, io::Write as _, path::PathBuf, sync::Mutex};
 pub(crate) mod agent;
 pub(crate) mod agents;
 pub(crate) mod app;
+pub(crate) mod authority;
 pub(crate) mod cluster;
 pub(crate) mod faults;
 pub(crate) mod github;
@@ -15,6 +16,7 @@ pub(crate) mod place;
 pub(crate) mod pods;
 pub(crate) mod repository;
 pub(crate) mod server;
+pub(crate) mod service;
 pub(crate) mod story;
 
 /// The kubeconfig of the cluster that tests may use, or nothing: then the test says so and skips.

@@ -41,7 +41,7 @@ impl Place for Cluster {
     }
 }
 
-/// An engine of its own network, as `.ci/docker` starts one.
+/// An engine of its own network, as `.ci/engine` starts one.
 pub(crate) struct Engine {
     /// Its API.
     pub(crate) address: String,
@@ -51,12 +51,22 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// The one that tests may use, or nothing: then it is said that the test skips.
+    /// The Docker that tests may use, or nothing: then it is said that the test skips.
     pub(crate) fn get() -> Option<Self> {
-        let address = required("docker", "CONTAINEROPS_TEST_DOCKER")?;
-        let variable = |name: &str| {
-            let name = format!("CONTAINEROPS_TEST_DOCKER_{name}");
-            std::env::var(&name).unwrap_or_else(|_| panic!("a test on an engine needs {name}; .ci/docker says it"))
+        Self::of("docker")
+    }
+
+    /// The Podman, likewise.
+    pub(crate) fn podman() -> Option<Self> {
+        Self::of("podman")
+    }
+
+    fn of(kind: &str) -> Option<Self> {
+        let name = format!("CONTAINEROPS_TEST_{}", kind.to_uppercase());
+        let address = required(kind, &name)?;
+        let variable = |part: &str| {
+            let name = format!("{name}_{part}");
+            std::env::var(&name).unwrap_or_else(|_| panic!("a test on {kind} needs {name}; .ci/engine says it"))
         };
         let (host, registry, agent) = (variable("HOST_IP"), variable("REGISTRY"), variable("AGENT"));
         Some(Self { address, host, registry, agent })

@@ -66,7 +66,8 @@ async fn gate(State(world): Model, request: Request, next: Next) -> Response {
     let (fault, delay) = {
         let mut state = world.state();
         state.calls.push(format!("{} {}", request.method(), request.uri()));
-        (state.faults.pop_front(), state.delay)
+        let cut = state.cut_at.take_if(|end| request.uri().path().ends_with(*end)).map(|_| Fault::Cut);
+        (cut.or_else(|| state.faults.pop_front()), state.delay)
     };
     tokio::time::sleep(delay).await;
     let fault = match fault {

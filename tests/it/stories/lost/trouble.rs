@@ -60,6 +60,17 @@ async fn an_answer_that_breaks_off_is_asked_for_again() {
 }
 
 #[tokio::test]
+async fn what_was_asked_for_is_recovered_though_we_died_before_we_heard_that_it_comes() {
+    let t = in_service().await;
+    let (lost, _) = dropped_push(&t, "main", &changed("lost"));
+    t.github.cut_at("/attempts");
+    t.sweep_after(INTERVAL).await;
+    t.restart().await;
+    assert_eq!(t.redelivered().await, 1);
+    assert!(t.check(&lost, RUN).summary.starts_with("recovered, "));
+}
+
+#[tokio::test]
 async fn what_is_lost_is_found_once_wherever_the_plug_is_pulled() {
     let t = in_service().await;
     let (lost, _) = dropped_push(&t, "main", &changed("lost"));

@@ -1,0 +1,113 @@
+//! The program itself, in a process of its own.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use containerops::command::git::{Authority, HookSettings, init};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+use super::repository::Worktree;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_containerops");
+
+/// `containerops serve` in a process of its own, on a data directory that outlives it.
+pub(crate) struct Service {
+    data: PathBuf,
+    address: SocketAddr,
+    settings: Vec<(String, String)>,
+    child: Child,
+}
+
+impl Service {
+    /// Returns when it serves: on this data, and on a free port.
+    pub(crate) async fn start(data: &Path) -> Self {
+        Self::start_with(data, &[]).await
+    }
+
+    /// The same with more variables than where it is, and other ones.
+    pub(crate) async fn start_with(data: &Path, variables: &[(&str, String)]) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Self::spawn(data.to_owned(), free, variables).await
+    }
+
+    async fn spawn(data: PathBuf, address: SocketAddr, settings: Vec<(String, String)>) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.arg("serve").env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("CONTAINEROPS_DATA", &data).env("CONTAINEROPS_LISTEN", address.to_string());
+        command.env("CONTAINEROPS_EXECUTOR", "process").envs(settings.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("it can be started");
+        let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        while let Some(line) = log.next_line().await.expect("text") {
+            if line.contains("serving") {
+                // whoever reads no more must not end it by that
+                tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+                return Self { data, address, settings, child };
+            }
+        }
+        panic!("it ended before it served");
+    }
+
+    /// SIGKILL, and another start at the same place once `meanwhile` is over.
+    pub(crate) async fn killed(mut self, meanwhile: impl Future<Output = ()>) -> Self {
+        self.child.kill().await.expect("it lives");
+        meanwhile.await;
+        Self::spawn(self.data, self.address, self.settings).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        let answer = reqwest::get(format!("http://{}{path}", self.address)).await.expect("an answer");
+        answer.error_for_status().expect("it is there")
+    }
+
+    /// A text, if it is there yet.
+    pub(crate) async fn text(&self, path: &str) -> Option<String> {
+        let answer = reqwest::get(format!("http://{}{path}", self.address)).await.ok()?;
+        answer.error_for_status().ok()?.text().await.ok()
+    }
+
+    /// Waits until a job's log has a line that it has not now.
+    pub(crate) async fn grown(&self, job: &str) {
+        let length = self.get(&format!("{job}/log.txt")).await.text().await.expect("a log").len();
+        let mut stream = self.get(&format!("{job}/log/stream?offset={length}")).await;
+        let mut seen = Vec::new();
+        while !String::from_utf8_lossy(&seen).contains("data:") {
+            seen.extend_from_slice(&stream.chunk().await.expect("a stream").expect("a line before its end"));
+        }
+    }
+
+    /// Follows a job's log to its end.
+    pub(crate) async fn followed(&self, job: &str) {
+        let mut stream = self.get(&format!("{job}/log/stream")).await;
+        let mut seen = Vec::new();
+        while let Some(more) = stream.chunk().await.expect("a stream") {
+            seen.extend_from_slice(&more);
+            if String::from_utf8_lossy(&seen).contains("event: end") {
+                return;
+            }
+        }
+        panic!("the stream broke off: {}", String::from_utf8_lossy(&seen));
+    }
+
+    /// Makes a repository of plain Git with our hook, if it is not there, and pushes a flow file to it.
+    pub(crate) async fn push(&self, clone: &Path, flow: &str) {
+        let hook = HookSettings {
+            program: PROGRAM.into(),
+            url: format!("http://{}", self.address),
+            root: self.data.join("git"),
+            authority: Authority::OfData(self.data.clone()),
+        };
+        let made = init(&self.data.join("git/acme/widget.git"), &hook).await.expect("it can be made");
+        let ada = Worktree::new(clone.to_owned());
+        ada.write(".containerops.yml", flow);
+        ada.commit("Try it");
+        ada.git(&["push", "--quiet", &made.path.display().to_string(), "main"]);
+    }
+}
