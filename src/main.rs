@@ -33,6 +33,8 @@ enum Command {
     Plan(command::plan::Args),
     /// Start flows that wait for a hand.
     Start(command::start::Args),
+    /// Make, list and remove tokens for programs.
+    Token(command::token::Args),
     /// Print the JSON Schema of flow files.
     Schema(command::schema::Args),
     /// Compare what forges were to be told of a commit with what they show.
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Lint(args) => command::lint::run(args),
         Command::Plan(args) => command::plan::run(args),
         Command::Start(args) => command::start::run(args),
+        Command::Token(args) => command::token::run(args),
         Command::Schema(args) => command::schema::run(args),
         Command::Report(args) => command::report::run(args),
         Command::Doctor(args) => command::doctor::run(args),

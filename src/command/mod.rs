@@ -13,6 +13,7 @@ pub mod run;
 pub mod schema;
 pub mod serve;
 pub mod start;
+pub mod token;
 
 mod event;
 mod local;

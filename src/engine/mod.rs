@@ -44,6 +44,7 @@ pub mod janitor;
 pub mod kubectl;
 pub mod log;
 mod matrix;
+mod noted;
 mod notice;
 mod outcome;
 mod patience;

@@ -12,6 +12,7 @@ pub(crate) mod faults;
 pub(crate) mod github;
 pub(crate) mod image;
 pub(crate) mod inboxes;
+pub(crate) mod oauth;
 pub(crate) mod place;
 pub(crate) mod pods;
 pub(crate) mod repository;
