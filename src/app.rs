@@ -40,7 +40,7 @@ use crate::{
     web::{self, access::Access},
 };
 
-pub use forges::{forge, github};
+pub use forges::{forge, gitea, github};
 
 /// Where an engine is, if it is anywhere.
 const DOCKER_HOST: &str = "unix:///var/run/docker.sock";

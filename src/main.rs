@@ -39,6 +39,8 @@ enum Command {
     Schema(command::schema::Args),
     /// Compare what forges were to be told of a commit with what they show.
     Report(command::report::Args),
+    /// Register, check and repair webhooks.
+    Hooks(command::hooks::Args),
     /// Check the set-up, and say what to do.
     Doctor(command::doctor::Args),
     /// What pods run.
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Token(args) => command::token::run(args),
         Command::Schema(args) => command::schema::run(args),
         Command::Report(args) => command::report::run(args),
+        Command::Hooks(args) => command::hooks::run(args),
         Command::Doctor(args) => command::doctor::run(args),
         Command::Agent(args) => return agent::command::run(args),
         Command::Git(args) => command::git::run(args),

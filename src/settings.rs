@@ -14,7 +14,7 @@ mod place;
 mod values;
 
 pub use access::{AccessChoice, GitReaders, ModeChoice, OauthChoice};
-pub use forges::GithubChoice;
+pub use forges::{GiteaChoice, GithubChoice};
 pub use people::SmtpChoice;
 pub use place::ExecutorChoice;
 use values::Values;
@@ -52,10 +52,13 @@ const NAMES: &[&str] = &[
     "gitea_oauth_id",
     "gitea_oauth_secret",
     "gitlab_url",
-    "gitea_url",
     "access",
     "admins",
     "git_readers",
+    "gitea_webhook_secret",
+    "gitea_token",
+    "gitea_url",
+    "gitea_submodules",
     "git_root",
     "git_webhook_secret",
     "trigger_repositories",
@@ -119,6 +122,8 @@ pub struct Settings {
     pub github: Option<GithubChoice>,
     /// Who may see and change what.
     pub access: AccessChoice,
+    /// Gitea or Forgejo, if it is set up.
+    pub gitea: Option<GiteaChoice>,
     /// Where bare repositories are.
     pub git_root: PathBuf,
     /// What proves a plain repository's deliveries; empty: the one in the data directory.
@@ -266,6 +271,7 @@ impl Values {
             secret_key_file: path("secret_key_file", "secret-key"),
             github: self.github()?,
             access: self.access()?,
+            gitea: self.gitea()?,
             git_root: path("git_root", "git"),
             git_webhook_secrets: self.secrets("git_webhook_secret"),
             trigger_repositories: self.list("trigger_repositories")?,

@@ -3,3 +3,4 @@
 pub mod agent_output;
 pub mod flow_text;
 pub mod memory;
+pub mod webhook;

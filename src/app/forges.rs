@@ -10,10 +10,11 @@ use crate::{
     forge::{
         Forge,
         git::{self, Git},
+        gitea::{Gitea, GiteaSettings},
         github::{Credentials, Github, GithubSettings},
     },
     model::ForgeKind,
-    settings::{GithubChoice, Settings},
+    settings::{GiteaChoice, GithubChoice, Settings},
 };
 
 /// All of them.
@@ -25,7 +26,9 @@ pub(super) fn forges(settings: &Settings) -> Result<BTreeMap<ForgeKind, Arc<dyn 
     };
     make_dir(&settings.git_root)?;
     forges.insert(ForgeKind::Git, Arc::new(Git::new(absolute(&settings.git_root)?, secrets)));
-    forges.extend(forge(settings, ForgeKind::Github)?.map(|github| (ForgeKind::Github, github)));
+    for kind in [ForgeKind::Github, ForgeKind::Gitea] {
+        forges.extend(forge(settings, kind)?.map(|forge| (kind, forge)));
+    }
     Ok(forges)
 }
 
@@ -34,11 +37,31 @@ pub(super) fn forges(settings: &Settings) -> Result<BTreeMap<ForgeKind, Arc<dyn 
 /// # Errors
 /// If its settings cannot work.
 pub fn forge(settings: &Settings, kind: ForgeKind) -> Result<Option<Arc<dyn Forge>>> {
-    Ok(match (kind, &settings.github) {
-        (ForgeKind::Git, _) => Some(Arc::new(Git::new(absolute(&settings.git_root)?, Vec::new()))),
-        (ForgeKind::Github, Some(choice)) => Some(Arc::new(Github::new(github_settings(choice)?)?)),
-        (ForgeKind::Github | ForgeKind::Gitlab | ForgeKind::Gitea, _) => None,
+    Ok(match kind {
+        ForgeKind::Git => Some(Arc::new(Git::new(absolute(&settings.git_root)?, Vec::new()))),
+        ForgeKind::Github => match github(settings) {
+            Some(github) => Some(Arc::new(github?)),
+            None => None,
+        },
+        ForgeKind::Gitea => match gitea(settings) {
+            Some(gitea) => Some(Arc::new(gitea?)),
+            None => None,
+        },
+        ForgeKind::Gitlab => None,
     })
+}
+
+/// Gitea or Forgejo itself, for whoever asks it about us; `None` if it is not configured.
+pub fn gitea(settings: &Settings) -> Option<Result<Gitea>> {
+    let GiteaChoice { webhook_secrets, token, url, submodules } = settings.gitea.as_ref()?;
+    let with = GiteaSettings {
+        webhook_secrets: webhook_secrets.clone(),
+        token: token.clone(),
+        url: url.clone(),
+        submodules: submodules.clone(),
+        ..GiteaSettings::default()
+    };
+    Some(Gitea::new(with).map_err(Into::into))
 }
 
 /// GitHub itself, for whoever asks it about us; `None` if it is not configured.

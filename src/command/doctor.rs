@@ -71,6 +71,7 @@ pub async fn examine(settings: &Settings) -> Vec<Finding> {
         ("disk", machine::examine(settings).map(|found| (found, None)).boxed()),
         ("cluster", cluster(settings).boxed()),
         ("GitHub", github(settings).boxed()),
+        ("Gitea", gitea(settings).boxed()),
         ("addresses", urls::examine(settings).map(|found| (found, None)).boxed()),
     ];
     let limited = examinations.into_iter().map(|(about, examination)| async move {
@@ -122,6 +123,17 @@ async fn github(settings: &Settings) -> Examined {
             (vec![Finding::error("GitHub", format!("{error:#}"), advice)], None)
         }
         Some(Ok(github)) => github.examine(&format!("{}/hooks/github", urls::public(settings))).await,
+    }
+}
+
+async fn gitea(settings: &Settings) -> Examined {
+    match app::gitea(settings) {
+        None => (Vec::new(), None),
+        Some(Err(error)) => {
+            let advice = "correct the CONTAINEROPS_GITEA_* settings";
+            (vec![Finding::error("Gitea", format!("{error:#}"), advice)], None)
+        }
+        Some(Ok(gitea)) => gitea.examine().await,
     }
 }
 

@@ -6,6 +6,7 @@ pub mod component;
 pub mod demo;
 pub mod doctor;
 pub mod git;
+pub mod hooks;
 pub mod lint;
 pub mod plan;
 pub mod report;

@@ -20,7 +20,7 @@ use crate::{
 /// The events of deliveries that are starts of ours. No forge has one of these names, and a delivery with one is not taken.
 pub const EVENTS: [&str; 3] = ["schedule", "manual", "flow"];
 /// Stands where the forge's hook does.
-const HOOK: &str = "containerops";
+pub(super) const HOOK: &str = "containerops";
 /// How many schedules are looked at in one transaction each.
 const BATCH: i64 = 64;
 /// A flow that succeeds starts no more others.

@@ -2,7 +2,9 @@
 
 pub mod git;
 mod git_command;
+pub mod gitea;
 pub mod github;
+mod hook;
 pub mod mirror;
 pub mod oauth;
 mod recall;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use crate::model::{ChangedFiles, Comment, CommentPlace, Event, ForgeKind, Repository, Rerun, Role, Sha, Visibility};
 
 pub use git_command::{GitCommand, GitCommandError};
+pub use hook::{Hook, HookKeeper};
 pub use recall::{AttemptsPage, DeliveryAttempt, Head, Heads, Hooks, Moved, Recall, Webhook};
 pub use report::{Allowance, Shown, Told, Wanted, Writes};
 
@@ -105,6 +108,11 @@ pub trait Forge: Send + Sync {
 
     /// How to find what its webhooks did not bring. None: it cannot be asked afterwards.
     fn recall(&self) -> Option<&dyn Recall> {
+        None
+    }
+
+    /// How to look after its webhooks. None: it has none that could be looked after, or we may not.
+    fn hook_keeper(&self) -> Option<&dyn HookKeeper> {
         None
     }
 }

@@ -13,6 +13,7 @@ mod deed;
 mod event;
 mod finding;
 mod header;
+mod hook;
 mod id;
 mod infrastructure;
 mod input;
@@ -43,6 +44,7 @@ pub use deed::Deed;
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository};
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
+pub use hook::{HookFault, HookFaultKind, HookState};
 pub use id::{
     ActionId, ArtifactId, AttemptId, AuditId, BundleId, CacheId, DeliveryId, IdError, JobId, PersonId, ReportId,
     RepositoryId, RunId, TokenId,

@@ -23,7 +23,41 @@ pub struct GithubChoice {
     pub submodules: Vec<String>,
 }
 
+/// How Gitea or Forgejo is set up.
+#[derive(Debug)]
+pub struct GiteaChoice {
+    /// All are valid at once; the first is set at webhooks.
+    pub webhook_secrets: Vec<SecretString>,
+    /// An access token.
+    pub token: Option<SecretString>,
+    /// Where it is.
+    pub url: String,
+    /// Patterns of the repositories that any other one may have as a submodule.
+    pub submodules: Vec<String>,
+}
+
 impl Values {
+    /// There is no usual one, so it is set up if its address is known; and then what proves its deliveries must be.
+    pub(super) fn gitea(&self) -> Result<Option<GiteaChoice>, SettingsError> {
+        let webhook_secrets = self.secrets("gitea_webhook_secret");
+        let token = self.get("gitea_token").map(SecretString::from);
+        let submodules = self.words("gitea_submodules");
+        match self.url("gitea_url")? {
+            Some(url) if !webhook_secrets.is_empty() => {
+                Ok(Some(GiteaChoice { webhook_secrets, token, url, submodules }))
+            }
+            None if webhook_secrets.is_empty() && token.is_none() => Ok(None),
+            Some(_) => {
+                let message = "the secret of its webhooks is missing: `openssl rand -hex 32` makes one".to_owned();
+                Err(SettingsError::Value { name: "gitea_webhook_secret", message })
+            }
+            None => {
+                let message = "where Gitea or Forgejo is must be said: https://gitea.example.com".to_owned();
+                Err(SettingsError::Value { name: "gitea_url", message })
+            }
+        }
+    }
+
     pub(super) fn github(&self) -> Result<Option<GithubChoice>, SettingsError> {
         let webhook_secrets = self.secrets("github_webhook_secret");
         if webhook_secrets.is_empty() {

@@ -1,6 +1,7 @@
 //! The commands as their users call them: arguments in; an exit code, and text on both streams, out.
 
 mod component;
+mod hooks;
 mod places;
 mod run;
 

@@ -6,6 +6,9 @@ mod agent_output;
 #[path = "../../fuzz/src/flow_text.rs"]
 #[expect(unreachable_pub, reason = "the fuzzer's crate needs it public")]
 mod flow_text;
+#[path = "../../fuzz/src/webhook.rs"]
+#[expect(unreachable_pub, reason = "the fuzzer's crate needs it public")]
+mod webhook;
 
 use std::{fs, path::Path};
 
@@ -32,5 +35,18 @@ fn every_output_is_answered() {
         agent_output::read_output(&output);
         agent_output::show(&output);
         agent_output::read_chunk(&output);
+    }
+}
+
+#[test]
+fn every_webhook_is_answered() {
+    let bodies: Vec<_> = ["fuzz/seeds/webhook", "fixtures/webhooks/gitea"].into_iter().flat_map(files).collect();
+    assert!(bodies.len() > 20, "the fixtures are there");
+    for body in bodies {
+        webhook::read_gitea(&body);
+        // and whatever of it arrives
+        for length in (0..body.len()).step_by(97) {
+            webhook::read_gitea(&body[..length]);
+        }
     }
 }

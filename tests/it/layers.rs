@@ -18,7 +18,7 @@ use std::{
 const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("model", &[]),
     ("flow", &["model"]),
-    ("forge", &["model"]),
+    ("forge", &["model", "client"]),
     ("client", &[]),
     ("executor", &["model", "client", "agent::protocol", "agent::chunk"]),
     ("store", &["model", "agent::protocol", "agent::chunk"]),

@@ -18,6 +18,7 @@ mod executors;
 mod flow;
 mod fuzz;
 mod git;
+mod gitea;
 mod github;
 mod harness;
 mod killed;

@@ -27,8 +27,11 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
         let message = format!("{who} are told to reach us at {agent}, which is themselves");
         findings.push(Finding::error(ABOUT, message, advice));
     }
-    if settings.github.is_some() && is_here_alone(&public) {
-        let message = format!("GitHub is told that we are at {public}, which nobody else reaches");
+    // a forge of this very machine reaches us here
+    let gitea = settings.gitea.as_ref().is_some_and(|gitea| !is_here_alone(&gitea.url));
+    let told = [("GitHub", settings.github.is_some()), ("Gitea", gitea)];
+    for (forge, _) in told.into_iter().filter(|(_, is_told)| *is_told && is_here_alone(&public)) {
+        let message = format!("{forge} is told that we are at {public}, which nobody else reaches");
         findings.push(Finding::error(ABOUT, message, "set CONTAINEROPS_PUBLIC_URL"));
     }
     let here = format!("http://{}", reachable(settings));

@@ -12,6 +12,7 @@ mod arrival;
 mod attempts;
 mod compare;
 mod heads;
+mod hook;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -101,6 +102,7 @@ impl Engine {
                 looked => looked?,
             }
         }
+        self.look_at_hook(recall, &repository).await?;
         Ok(made)
     }
 

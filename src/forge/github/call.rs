@@ -78,6 +78,10 @@ impl Call {
         Self { method: Method::POST, path, body: None, redirects: Redirects::Followed }
     }
 
+    pub(super) fn delete(path: String) -> Self {
+        Self { method: Method::DELETE, path, body: None, redirects: Redirects::Refused }
+    }
+
     pub(super) fn patch(path: String, body: serde_json::Value) -> Self {
         Self { method: Method::PATCH, path, body: Some(body), redirects: Redirects::Followed }
     }

@@ -15,7 +15,7 @@ const ABOUT: &str = "GitHub";
 const PERMISSIONS: [(&str, &str); 4] =
     [("checks", "write"), ("contents", "read"), ("pull_requests", "read"), ("metadata", "read")];
 /// What the App must hear of.
-const EVENTS: [&str; 5] = ["push", "pull_request", "check_run", "check_suite", "merge_group"];
+pub(super) const EVENTS: [&str; 5] = ["push", "pull_request", "check_run", "check_suite", "merge_group"];
 /// A failed delivery that is followed by so many good ones is no news.
 const DELIVERIES: usize = 30;
 

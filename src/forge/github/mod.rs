@@ -17,6 +17,7 @@ mod deliveries;
 mod examine;
 mod files;
 mod heads;
+mod hook;
 mod installation;
 mod moved;
 mod pages;
@@ -38,10 +39,12 @@ use self::{
     call::{Call, refused},
 };
 use super::{
-    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hooks, Moved, Reading, Realm, Recall,
-    Shown, Source, Told, Unreadable, Wanted, Webhook, Writes,
+    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hook, HookKeeper, Hooks, Moved,
+    Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook, Writes,
 };
-use crate::model::{ChangedFiles, CommentPlace, Event, EventKind, ForgeKind, Repository, Role, Sha, Time, Visibility};
+use crate::model::{
+    ChangedFiles, CommentPlace, Event, EventKind, ForgeKind, Repository, RepositoryName, Role, Sha, Time, Visibility,
+};
 
 /// What GitHub takes of one installation, or of one token, before it limits us; carrying on can cost the App its
 /// access.
@@ -214,6 +217,32 @@ impl Forge for Github {
             // sixty calls an hour are not enough
             Identity::Nobody => None,
         }
+    }
+
+    fn hook_keeper(&self) -> Option<&dyn HookKeeper> {
+        match self.api.identity() {
+            Identity::App { .. } | Identity::Token(_) => Some(self),
+            Identity::Nobody => None,
+        }
+    }
+}
+
+#[async_trait]
+impl HookKeeper for Github {
+    async fn hooks_at(&self, of: &RepositoryName, url: &str) -> Result<Vec<Hook>, ForgeError> {
+        hook::hooks(&self.api, of, url).await
+    }
+
+    async fn add_hook(&self, of: &RepositoryName, url: &str) -> Result<(), ForgeError> {
+        hook::add(&self.api, of, url, self.webhook_secrets.first()).await
+    }
+
+    async fn set_hook(&self, of: &RepositoryName, url: &str, hook: &Hook) -> Result<(), ForgeError> {
+        hook::set(&self.api, of, url, hook, self.webhook_secrets.first()).await
+    }
+
+    async fn remove_hook(&self, of: &RepositoryName, hook: &Hook) -> Result<(), ForgeError> {
+        hook::remove(&self.api, of, &hook.id).await
     }
 }
 

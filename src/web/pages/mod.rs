@@ -6,6 +6,7 @@ mod audit;
 mod delivery;
 mod dry_run;
 mod failure;
+mod hook;
 mod job;
 mod live;
 mod mark;

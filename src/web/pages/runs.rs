@@ -7,7 +7,9 @@ use axum::{extract::State, http::Uri, response::Response};
 use serde::Deserialize;
 
 use super::{
-    Chrome, Failure, Mark, Moment, Place, Route, RunPlace, Took, query,
+    Chrome, Failure, Mark, Moment, Place, Route, RunPlace, Took,
+    hook::{HookView, hook},
+    query,
     queue::{QueueView, queues},
     render,
     start::{StartView, forms},
@@ -49,6 +51,7 @@ struct RepositoryView {
     name: String,
     forge: ForgeKind,
     web_url: Option<String>,
+    hook: Option<HookView>,
 }
 
 /// A run in a list.
@@ -153,10 +156,17 @@ async fn list(web: &Web, visitor: &Visitor, of: Option<(&Granted, &Route)>, uri:
     let title = repository.as_ref().map_or_else(|| "Runs".to_owned(), |row| row.name.to_string());
     let chrome = Chrome::new(web, title, &newest).live(before.is_some());
     let keeps = visitor.face(web).keeps;
+    let hook = match of {
+        Some((granted, _)) if before.is_none() && granted.may(Right::Maintain) => {
+            hook(&mut tx, &granted.repository).await?
+        }
+        Some(_) | None => None,
+    };
     let repository = repository.map(|row| RepositoryView {
         name: row.name.to_string(),
         forge: row.forge,
         web_url: web_link(&row.facts, ""),
+        hook,
     });
     render(&RunsPage {
         chrome,

@@ -12,12 +12,18 @@ mod assembled;
 mod look;
 mod sweep;
 
-use std::{collections::BTreeMap, path::Path, sync::Mutex, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use containerops::{
     app::App,
     engine::rerun::Begun,
     executor::ExecutorKind,
+    forge::Forge,
     model::{Clock, FlowChoice, RunId, Sha, Time, What, Wish},
     store::{RunFilter, RunRow},
 };
@@ -50,6 +56,9 @@ pub(crate) enum Identity {
     Token,
 }
 
+/// Another forge that the service is set up for; made anew for each of its lives.
+pub(crate) type Neighbour = Arc<dyn Fn() -> Arc<dyn Forge> + Send + Sync>;
+
 /// A service with all that is around it.
 pub(crate) struct Tester {
     pub(crate) github: ModelGithub,
@@ -57,6 +66,7 @@ pub(crate) struct Tester {
     pub(crate) clock: Clock,
     pub(crate) http: reqwest::Client,
     identity: Identity,
+    neighbours: Vec<Neighbour>,
     data: tempfile::TempDir,
     running: Mutex<Assembled>,
     /// What GitHub was told last of each context of each commit.
@@ -71,20 +81,26 @@ impl Tester {
 
     /// As whoever we are, on modelled pods of this kind.
     pub(crate) async fn start_as(identity: Identity, kind: ExecutorKind) -> Self {
+        Self::start_among(identity, kind, Vec::new()).await
+    }
+
+    /// The same, set up for other forges, too.
+    pub(crate) async fn start_among(identity: Identity, kind: ExecutorKind, neighbours: Vec<Neighbour>) -> Self {
         let github = ModelGithub::start().await;
         let pods = Pods::of_kind(kind);
         let clock = Clock::standing_at(Time::from_millis(NOON));
         github.set_clock(&clock);
         let data = tempfile::tempdir().expect("a folder");
-        let running = Assembled::of(data.path(), &github, identity, &pods, &clock).await;
+        let running = Assembled::of(data.path(), (&github, identity), &neighbours, &pods, &clock).await;
         let http = reqwest::Client::new();
         let shown = Mutex::default();
-        Self { github, pods, clock, http, identity, data, running: Mutex::new(running), shown }
+        Self { github, pods, clock, http, identity, neighbours, data, running: Mutex::new(running), shown }
     }
 
     /// Drops the service without ceremony, wherever it is, and assembles another on the same data.
     pub(crate) async fn restart(&self) {
-        let new = Assembled::of(self.data.path(), &self.github, self.identity, &self.pods, &self.clock).await;
+        let github = (&self.github, self.identity);
+        let new = Assembled::of(self.data.path(), github, &self.neighbours, &self.pods, &self.clock).await;
         *self.running.lock().expect("no test panics with it") = new;
     }
 

@@ -14,10 +14,11 @@ mod app;
 mod changes;
 mod comments;
 mod examined;
-mod git_http;
+pub(super) mod git_http;
+mod hooks;
 mod limits;
 mod recall;
-mod repository;
+pub(super) mod repository;
 mod routes;
 mod shown;
 mod webhook;
@@ -77,6 +78,7 @@ struct State {
     about_app: Option<serde_json::Value>,
     hook_url: Option<String>,
     comments: comments::Comments,
+    hooks: hooks::Hooks,
     scopes: Option<String>,
     token_life: Option<SignedDuration>,
     /// Repositories that were renamed, and the URLs to which calls are sent.

@@ -9,6 +9,7 @@ pub(crate) mod app;
 pub(crate) mod authority;
 pub(crate) mod cluster;
 pub(crate) mod faults;
+pub(crate) mod gitea;
 pub(crate) mod github;
 pub(crate) mod image;
 pub(crate) mod inboxes;

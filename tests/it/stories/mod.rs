@@ -14,6 +14,7 @@ mod dry_runs;
 mod events;
 mod filters;
 mod forge_away;
+mod gitea;
 mod green;
 mod hooks;
 mod infrastructure;
@@ -35,6 +36,7 @@ mod stages;
 mod starts;
 mod token;
 mod triggers;
+mod webhooks;
 
 /// The smallest flow.
 const SMALL: &str = r#"stages: [{name: test, image: "rust:1", run: cargo test}]"#;

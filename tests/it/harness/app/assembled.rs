@@ -11,7 +11,7 @@ use containerops::{
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::{Identity, OLD_SECRET};
+use super::{Identity, Neighbour, OLD_SECRET};
 use crate::harness::{github::ModelGithub, pods::Pods};
 
 /// The service, and the task that listens for it.
@@ -22,7 +22,13 @@ pub(super) struct Assembled {
 }
 
 impl Assembled {
-    pub(super) async fn of(data: &Path, github: &ModelGithub, identity: Identity, pods: &Pods, clock: &Clock) -> Self {
+    pub(super) async fn of(
+        data: &Path,
+        (github, identity): (&ModelGithub, Identity),
+        neighbours: &[Neighbour],
+        pods: &Pods,
+        clock: &Clock,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let settings = settings(data);
@@ -49,7 +55,8 @@ impl Assembled {
         };
         github.webhook_secrets.push(OLD_SECRET.into());
         let forge: Arc<dyn Forge> = Arc::new(Github::new(github).expect("good settings"));
-        let forges = BTreeMap::from([(ForgeKind::Github, forge)]);
+        let others = neighbours.iter().map(|neighbour| neighbour()).map(|forge| (forge.kind(), forge));
+        let forges: BTreeMap<ForgeKind, _> = others.chain([(ForgeKind::Github, forge)]).collect();
         let app = App::of_parts(&settings, Arc::new(pods.clone()), forges, limits, clock.clone());
         let app = app.await.expect("the service can be assembled");
         let router = app.router().into_make_service_with_connect_info::<SocketAddr>();

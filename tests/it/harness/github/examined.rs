@@ -5,14 +5,18 @@ use std::sync::Arc;
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use serde_json::{Value, json};
 
-use super::{ModelGithub, World};
+use super::{ModelGithub, World, hooks};
 
 pub(super) fn routes() -> Router<Arc<World>> {
     Router::new()
         .route("/app", get(async |State(world): State<Arc<World>>| Json(world.state().app())))
-        .route("/app/hook/config", get(async |State(world): State<Arc<World>>| Json(world.state().hook())))
+        .route("/app/hook/config", get(app_hook).patch(hooks::set_app_hook))
         .route("/user", get(user))
         .route("/rate_limit", get(async || Json(json!({}))))
+}
+
+async fn app_hook(State(world): State<Arc<World>>) -> Json<Value> {
+    Json(world.state().hook())
 }
 
 async fn user(State(world): State<Arc<World>>) -> impl IntoResponse {

@@ -14,12 +14,12 @@ use axum::{
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
 /// Below it stand the repositories.
-pub(super) const PREFIX: &str = "/git";
+pub(in crate::harness) const PREFIX: &str = "/git";
 /// What a fetch may send.
 const BODY_MAX: usize = 1 << 20;
 
 /// `/git/<owner>/<name>.git/…`
-pub(super) fn router(root: &Path) -> Router {
+pub(in crate::harness) fn router(root: &Path) -> Router {
     Router::new()
         .route("/git/{*path}", any(serve))
         .layer(DefaultBodyLimit::max(BODY_MAX))

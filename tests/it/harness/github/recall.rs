@@ -32,10 +32,8 @@ pub(super) struct Memory {
     attempts: Vec<Attempt>,
     /// What was asked for and is not sent yet.
     asked: Vec<Delivery>,
-    /// Hooks of repositories, and where they deliver.
-    hooks: BTreeMap<String, String>,
     /// Whether the token may not see hooks.
-    hooks_hidden: bool,
+    pub(super) hooks_hidden: bool,
     /// Tags by repository and name: where they are, and as what.
     tags: BTreeMap<(String, String), (Sha, &'static str)>,
     /// When commits were made.
@@ -91,11 +89,6 @@ impl ModelGithub {
         std::mem::take(&mut self.state().memory.asked)
     }
 
-    /// A repository has a hook that delivers to this URL.
-    pub(crate) fn add_hook(&self, repository: &str, url: &str) {
-        self.state().memory.hooks.insert(repository.to_owned(), url.to_owned());
-    }
-
     /// Hooks are not for the eyes of the token's owner.
     pub(crate) fn hide_hooks(&self) {
         self.state().memory.hooks_hidden = true;
@@ -131,7 +124,6 @@ pub(super) fn routes() -> Router<Arc<World>> {
     Router::new()
         .route("/app/hook/deliveries", get(app_attempts))
         .route("/app/hook/deliveries/{id}/attempts", post(again))
-        .route("/repos/{owner}/{name}/hooks", get(hooks))
         .route("/repos/{owner}/{name}/hooks/{hook}/deliveries", get(hook_attempts))
         .route("/repos/{owner}/{name}/hooks/{hook}/deliveries/{id}/attempts", post(hook_again))
         .route("/repos/{owner}/{name}/branches", get(branches))
@@ -205,16 +197,6 @@ async fn hook_again(
     Path((_, _, _, id)): Path<(String, String, u64, u64)>,
 ) -> Result<impl IntoResponse, Refusal> {
     again(world, Path(id)).await
-}
-
-async fn hooks(State(world): Model, Path(name): Name) -> Result<Json<Value>, Refusal> {
-    let state = world.state();
-    if state.memory.hooks_hidden {
-        return Err(refuse(403, "Resource not accessible by personal access token"));
-    }
-    let hook = |id: u64, url: &str| json!({"id": id, "active": true, "config": {"url": url, "content_type": "json"}});
-    let ours = state.memory.hooks.get(&full(name)).map(|url| hook(7, url));
-    Ok(Json(std::iter::once(hook(6, "https://chat.example.com/hooks/github")).chain(ours).collect()))
 }
 
 #[derive(Deserialize)]

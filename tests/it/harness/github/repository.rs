@@ -11,45 +11,45 @@ use std::{
 use containerops::model::Sha;
 
 /// A commit's files.
-pub(super) type Tree = BTreeMap<String, Vec<u8>>;
+pub(in crate::harness) type Tree = BTreeMap<String, Vec<u8>>;
 
 /// A repository on the model.
 #[derive(Debug, Default)]
-pub(super) struct Repository {
-    pub(super) id: u64,
+pub(in crate::harness) struct Repository {
+    pub(in crate::harness) id: u64,
     /// What each branch pointed to, oldest first.
-    pub(super) branches: BTreeMap<String, Vec<Sha>>,
-    pub(super) trees: BTreeMap<Sha, Tree>,
+    pub(in crate::harness) branches: BTreeMap<String, Vec<Sha>>,
+    pub(in crate::harness) trees: BTreeMap<Sha, Tree>,
     /// What commits say, if a test cares.
-    pub(super) messages: BTreeMap<Sha, String>,
-    pub(super) pulls: Vec<Pull>,
+    pub(in crate::harness) messages: BTreeMap<Sha, String>,
+    pub(in crate::harness) pulls: Vec<Pull>,
     /// Whether only those see it who may.
-    pub(super) private: bool,
+    pub(in crate::harness) private: bool,
 }
 
 /// An open pull request.
 #[derive(Debug, Clone)]
-pub(super) struct Pull {
-    pub(super) number: u64,
-    pub(super) head_repository: String,
-    pub(super) branch: String,
-    pub(super) base: String,
+pub(in crate::harness) struct Pull {
+    pub(in crate::harness) number: u64,
+    pub(in crate::harness) head_repository: String,
+    pub(in crate::harness) branch: String,
+    pub(in crate::harness) base: String,
 }
 
 impl Repository {
-    pub(super) fn tip(&self, branch: &str) -> Sha {
+    pub(in crate::harness) fn tip(&self, branch: &str) -> Sha {
         self.branches[branch].last().expect("a branch has a commit").clone()
     }
 
     /// The commit before the tip; all zeros if there was none.
-    pub(super) fn before(&self, branch: &str) -> Sha {
+    pub(in crate::harness) fn before(&self, branch: &str) -> Sha {
         let commits = &self.branches[branch];
         commits.iter().rev().nth(1).cloned().unwrap_or_else(|| "0".repeat(40).parse().expect("a sha"))
     }
 }
 
 /// Makes a commit on a branch of the bare repository at `path`, which is made as well if it is not there.
-pub(super) fn commit(path: &Path, branch: &str, parent: Option<&Sha>, tree: &Tree) -> Sha {
+pub(in crate::harness) fn commit(path: &Path, branch: &str, parent: Option<&Sha>, tree: &Tree) -> Sha {
     if !path.exists() {
         git(
             path.parent().expect("a folder"),
@@ -76,7 +76,7 @@ pub(super) fn commit(path: &Path, branch: &str, parent: Option<&Sha>, tree: &Tre
 }
 
 /// Lets `path` have a commit of the repository at `from` as the head of a pull request, and its merge into `base`.
-pub(super) fn take_pull(path: &Path, from: &Path, head: &Sha, base: &Sha, number: u64) {
+pub(in crate::harness) fn take_pull(path: &Path, from: &Path, head: &Sha, base: &Sha, number: u64) {
     git(path, &["fetch", "-q", &from.to_string_lossy(), &format!("+{head}:refs/pull/{number}/head")], b"");
     let (tree, message) = (format!("{head}^{{tree}}"), format!("Merge {head} into {base}"));
     let merge = git(path, &["commit-tree", &tree, "-p", base.as_str(), "-p", head.as_str(), "-m", &message], b"");

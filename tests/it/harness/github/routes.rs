@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{
     Fault, How, INSTALLATION, TOKEN, Times, World, Write, annotation::AnnotationBody, app, changes, comments, examined,
-    limits, recall, repository::Tree, shown,
+    hooks, limits, recall, repository::Tree, shown,
 };
 
 /// GitHub takes no longer summary, in bytes.
@@ -53,6 +53,7 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .merge(changes::routes())
         .merge(comments::routes())
         .merge(examined::routes())
+        .merge(hooks::routes())
         .merge(recall::routes())
         .merge(shown::routes())
         .fallback(|| async { not_found() })

@@ -228,4 +228,5 @@ async fn who_may_see_a_repository_is_asked_together_with_its_heads() {
     t.github.is_private(WIDGET, false);
     t.sweep_after(INTERVAL).await;
     assert_eq!(visibility().await, Visibility::Public);
+    t.read_writes();
 }
