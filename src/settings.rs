@@ -13,7 +13,7 @@ mod people;
 mod place;
 mod values;
 
-pub use access::{AccessChoice, GitReaders, ModeChoice, OauthChoice};
+pub use access::{AccessChoice, ModeChoice, OauthChoice};
 pub use forges::{GiteaChoice, GithubChoice};
 pub use people::SmtpChoice;
 pub use place::ExecutorChoice;

@@ -18,6 +18,7 @@ pub(super) fn access(settings: &Settings, public_url: &str) -> access::Settings 
     tracing::info!(?mode, forges = choice.forges.len(), admins = choice.admins.len(), "who may do what");
     access::Settings {
         mode,
+        alone: is_here_alone(public_url),
         admins: choice.admins.clone(),
         git_readers: choice.git_readers,
         forges: choice.forges.iter().map(|forge| (forge.forge, oauth(forge))).collect(),

@@ -34,7 +34,7 @@ mod trigger;
 mod trust;
 mod verdict;
 
-pub use access::{Login, Right, Scope, Scopes, Visibility};
+pub use access::{GitReaders, Login, Right, Scope, Scopes, Visibility};
 pub use address::is_public;
 pub use approval::{Answer, Approval, Approver, Proof, Question, Via};
 pub use checkout::{Checkout, CheckoutOptions, Reference, Submodules};

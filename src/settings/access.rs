@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use super::{SettingsError, Values};
-use crate::model::{ForgeKind, Login};
+use crate::model::{ForgeKind, GitReaders, Login};
 
 /// How people sign in, and who they are then.
 #[derive(Debug)]
@@ -25,17 +25,6 @@ pub enum ModeChoice {
     Open,
     /// Everybody may do what their forge lets them.
     Forge,
-}
-
-/// Who may see plain repositories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GitReaders {
-    /// Everybody.
-    Everyone,
-    /// Whoever has signed in.
-    SignedIn,
-    /// Administrators.
-    Admins,
 }
 
 /// A forge's OAuth application.

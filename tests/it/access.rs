@@ -52,6 +52,7 @@ impl Shows {
 /// A service with these settings whose repository has had one push; what it runs waits for people.
 async fn service(settings: &str, private: bool) -> Tester {
     let t = Tester::start().await;
+    t.github.writes_are_another_story();
     t.set_up(settings).await;
     t.commit("main", FLOW);
     t.github.is_private(WIDGET, private);
@@ -62,6 +63,12 @@ async fn service(settings: &str, private: bool) -> Tester {
     t.settle().await;
     t.claims("test").await.says("it works\n").await.exits(0).await;
     t
+}
+
+/// A form, as a browser sends it.
+fn form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestBuilder {
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    request.header("content-type", "application/x-www-form-urlencoded").body(body)
 }
 
 impl Tester {
@@ -98,8 +105,7 @@ impl Tester {
 
     /// An answer, and no further.
     async fn asked(&self, shows: &Shows, method: Method, path: &str) -> Response {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        shows.on(client.request(method, format!("{}{path}", self.url()))).send().await.expect("an answer")
+        shows.on(self.straight.request(method, format!("{}{path}", self.url()))).send().await.expect("an answer")
     }
 
     async fn status(&self, shows: &Shows, method: Method, path: &str) -> u16 {

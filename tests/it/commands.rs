@@ -4,6 +4,7 @@ mod component;
 mod hooks;
 mod places;
 mod run;
+mod tokens;
 
 use std::{
     fs,
@@ -266,7 +267,8 @@ fn plan_of_a_broken_file_or_of_several_files_is_a_failure() {
 #[test]
 fn every_command_shows_examples() {
     let folder = folder(&[]);
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 17] = [
+        &["token"],
         &[],
         &["doctor"],
         &["report"],

@@ -230,7 +230,7 @@ async fn delivery<W>(
     match visitor.with(web, repository, needed).await {
         Ok(granted) => Ok(OfDelivery { id, visitor, granted: Some(granted), wanted: PhantomData }),
         // whoever may see the repository need not know what was delivered of it
-        Err(Failure::Forbidden(_)) if visitor.login().is_none() => Err(Failure::Missing),
+        Err(Failure::Forbidden(_)) if matches!(visitor.who, Who::Nobody) => Err(Failure::Missing),
         Err(failure) => Err(failure),
     }
 }

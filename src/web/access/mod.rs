@@ -16,8 +16,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     forge::oauth::OAuth,
-    model::{ForgeKind, Login},
-    settings::GitReaders,
+    model::{ForgeKind, GitReaders, Login},
 };
 
 pub(super) use cookie::{SESSION_LIFE, cookie, cookie_value, no_cookie, session_cookie, sign_in_cookie};
@@ -40,6 +39,8 @@ pub enum Mode {
 pub struct Settings {
     /// Who may do what.
     pub mode: Mode,
+    /// Whether only this machine reaches it.
+    pub alone: bool,
     /// Who may do everything.
     pub admins: Vec<Login>,
     /// Who may see plain repositories.

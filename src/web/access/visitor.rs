@@ -9,10 +9,8 @@ use axum::{
 
 use super::{Mode, cookie_value, roles::Away, session_cookie};
 use crate::{
-    app::is_here_alone,
     engine::{Engine, hash},
-    model::{Deed, ForgeKind, Login, PersonId, Proof, Right, Role, Scope, Scopes},
-    settings::GitReaders,
+    model::{Deed, ForgeKind, GitReaders, Login, PersonId, Proof, Right, Role, Scope, Scopes},
     store::RepositoryRow,
     web::{
         Web,
@@ -343,12 +341,16 @@ async fn by_token(web: &Web, token: Option<&str>, from: &str) -> Result<Who, Fai
 /// Whether a request to a server that asks nobody is meant for it: a name that somebody else has given to this machine's
 /// address would let their pages read ours.
 fn is_ours(web: &Web, headers: &HeaderMap) -> bool {
-    let public = &web.engine.settings.public_url;
-    if !is_here_alone(public) {
+    if !web.access.settings.alone {
         return true;
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    is_here_alone(&format!("http://{host}")) || public.split_once("://").is_some_and(|(_, ours)| ours == host)
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
+    let ip = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    name == "localhost" || ip.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
 /// Where a request comes from; a proxy of this network says whom it asks for.

@@ -34,8 +34,7 @@ impl<'a> Browser<'a> {
     }
 
     async fn comes_back(&self, to: &str, cookie: &str) -> Response {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        let request = client.get(format!("{}{to}", self.t.url())).header("cookie", cookie);
+        let request = self.t.straight.get(format!("{}{to}", self.t.url())).header("cookie", cookie);
         request.send().await.expect("an answer")
     }
 
@@ -104,7 +103,7 @@ async fn nobody_signs_in_who_has_not_begun_here_and_now() {
     let state = back.split("state=").nth(1).expect("a state");
     let denied = browser.comes_back(&format!("{denied}&state={state}"), &browser.cookie).await;
     let (status, words) = (denied.status(), denied.text().await.expect("text"));
-    assert!(status == 400 && words.contains("github did not sign you in"), "{words}");
+    assert!(status == 400 && words.contains("ithub did not sign you in"), "{words}");
     let (_, to) = browser.signs_in("rita", 7).await;
     assert_eq!(to, "/", "nobody is led elsewhere");
     let again = browser.comes_back(&back.replace("code-1", "code-2"), &browser.cookie).await;

@@ -11,7 +11,7 @@ use crate::harness::app::Tester;
 
 /// Makes a token by the form. What is shown once.
 async fn made(t: &Tester, of: &Shows, form: &[(&str, &str)]) -> Shows {
-    let request = t.http.post(format!("{}/tokens", t.url())).form(form);
+    let request = super::form(t.http.post(format!("{}/tokens", t.url())), form);
     let answer = of.on(request).send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
     let page = answer.text().await.expect("text");
@@ -73,7 +73,7 @@ async fn a_token_that_is_removed_or_guessed_is_worth_nothing() {
         &[("name", "a"), ("days", "0")],
         &[("name", "a"), ("days", "1"), ("scope", "all")],
     ] {
-        let request = t.http.post(format!("{}/tokens", t.url())).form(bad);
+        let request = super::form(t.http.post(format!("{}/tokens", t.url())), bad);
         assert_eq!(walter.on(request).send().await.expect("an answer").status(), 400, "{bad:?}");
     }
 }

@@ -71,7 +71,11 @@ impl ModelOauth {
                 self.url
             )
         });
-        format!("{}github_api_url = \"{}\"\n", all.concat(), self.url)
+        format!(
+            "{}gitea_webhook_secret = \"0123456789abcdef0123456789abcdef\"\ngithub_api_url = \"{}\"\n",
+            all.concat(),
+            self.url
+        )
     }
 
     /// Someone lets us know who they are, at the address that we have led them to. Where they are led back.
