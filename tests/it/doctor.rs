@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::harness::{
     app::{Tester, WIDGET},
     cluster::Cluster,
+    gitea::{self, ModelGitea},
     github::{ModelGithub, private_pem},
 };
 
@@ -128,6 +129,28 @@ async fn a_token_says_what_it_may_not_do() {
     patient.has(Health::Error, "(gist, read:org) do not let it write commit statuses").await;
     let patient = patient.with("GITHUB_TOKEN", "of-yesterday");
     patient.has(Health::Error, "it does not take our token").await;
+}
+
+#[tokio::test]
+async fn what_gitea_would_refuse_is_said_before_it_does() {
+    let gitea = ModelGitea::start().await;
+    let patient =
+        Patient::new().await.with("GITEA_URL", &gitea.url()).with("GITEA_WEBHOOK_SECRET", "marker-of-a-secret");
+    patient.has(Health::Warning, "we have no token: nothing is reported there").await;
+    let patient = patient.with("GITEA_TOKEN", gitea::TOKEN);
+    patient.has(Health::Ok, "it answers, and is release 1.24.6").await;
+    patient.has(Health::Ok, "it takes our token for containerops").await;
+    assert_eq!(errors(&patient.examined().await), Vec::<&Finding>::new());
+    gitea.is(|quirks| quirks.lacks = Some("write:issue"));
+    patient.has(Health::Error, "the token lacks the scope `write:issue`: we cannot answer comments").await;
+    gitea.is(|quirks| quirks.lacks = Some("write:repository"));
+    patient.has(Health::Error, "the token lacks the scope `write:repository`: we cannot read flow files").await;
+    let patient = patient.with("GITEA_TOKEN", "of-yesterday");
+    patient.has(Health::Error, "it does not take our token").await;
+    let patient = patient.with("GITEA_URL", "http://127.0.0.1:9");
+    patient.has(Health::Error, "gitea is away").await;
+    let patient = patient.with("GITEA_URL", "https://gitea.example.com").with("PUBLIC_URL", "http://localhost:8080");
+    patient.has(Health::Error, "Gitea is told that we are at http://localhost:8080").await;
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ async fn must_be_there(api: &Api, repository: &Repository, sha: &Sha) -> Result<
         ForgeError::Refused { status: 404, .. } => {
             refused(404, format!("it has no commit {sha} in {}, or does not show it to us", repository.name))
         }
-        error => error,
+        error @ (ForgeError::Refused { .. } | ForgeError::Away { .. } | ForgeError::Limited { .. }) => error,
     })
 }
 

@@ -16,5 +16,8 @@ pub(super) async fn hook(tx: &mut Tx, repository: &RepositoryRow) -> Result<Opti
     let Some(row) = tx.hook(repository.id).await? else { return Ok(None) };
     let troubles = row.state.troubles();
     let command = format!("containerops hooks repair {}/{}", repository.forge, repository.name);
-    Ok((!troubles.is_empty()).then(|| HookView { troubles, looked: Moment(row.looked), command }))
+    if troubles.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(HookView { troubles, looked: Moment(row.looked), command }))
 }

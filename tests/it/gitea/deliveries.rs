@@ -93,7 +93,7 @@ fn read(event: &str, name: &str) -> Reading {
 fn event(event: &str, name: &str) -> Event {
     match read(event, name) {
         Reading::Event(event) => event,
-        other => panic!("{name} reads as {other:?}"),
+        other @ (Reading::Rerun(_) | Reading::Comment(_) | Reading::Nothing(_)) => panic!("{name} reads as {other:?}"),
     }
 }
 
@@ -171,7 +171,9 @@ fn everything_else_is_named_and_starts_nothing() {
     ] {
         match read(event, name) {
             Reading::Nothing(reason) => said += &format!("{name}: {reason}\n"),
-            other => panic!("{name} reads as {other:?}"),
+            other @ (Reading::Event(_) | Reading::Rerun(_) | Reading::Comment(_)) => {
+                panic!("{name} reads as {other:?}")
+            }
         }
     }
     assert_snapshot!(said, @r"
