@@ -1,5 +1,6 @@
 //! Puts the parts together and keeps the loops going. Nothing else knows everything.
 
+mod access;
 mod forges;
 mod loops;
 
@@ -33,7 +34,7 @@ use crate::{
     report::Reporter,
     settings::{self, ExecutorChoice, Settings},
     store::Store,
-    web,
+    web::{self, access::Access},
 };
 
 pub use forges::{forge, gitea, github, gitlab};
@@ -52,6 +53,8 @@ pub struct App {
     pub reporter: Reporter,
     /// What tells receivers.
     pub notifier: Notifier,
+    /// Who may see and change what.
+    pub access: Arc<Access>,
 }
 
 impl App {
@@ -106,7 +109,13 @@ impl App {
             clock: clock.clone(),
             settings: limits,
         });
-        Ok(Self { engine, reporter: Reporter::new(store, forges, clock), notifier })
+        let access = Access::new(access::access(settings, &engine.settings.public_url));
+        Ok(Self { engine, reporter: Reporter::new(store, forges, clock), notifier, access })
+    }
+
+    /// All that it answers.
+    pub fn router(&self) -> axum::Router {
+        web::router(self.engine.clone(), Arc::clone(&self.access))
     }
 
     /// Serves until `stop` is over, then lets open requests end and closes the database. Pods go on.
@@ -129,9 +138,9 @@ impl App {
     ) -> Result<()> {
         let (stopping, stopped) = watch::channel(false);
         let loops = self.start_loops(&stopped);
-        let router = web::router(self.engine.clone());
+        let router = self.router().into_make_service_with_connect_info::<SocketAddr>();
         if let Some(agents) = agents {
-            let (router, mut heard) = (web::agent_router(self.engine.clone()), stopped.clone());
+            let (router, mut heard) = (web::agent_router(self.engine.clone(), self.access.clone()), stopped.clone());
             let serving = axum::serve(agents, router).with_graceful_shutdown(async move {
                 let _ = heard.wait_for(|stopped| *stopped).await;
             });

@@ -39,6 +39,8 @@ enum Command {
     Policy(command::trust::PolicyArgs),
     /// Set, list and remove the secrets of jobs.
     Secret(command::secret::Args),
+    /// Make, list and remove tokens for programs.
+    Token(command::token::Args),
     /// Print the JSON Schema of flow files.
     Schema(command::schema::Args),
     /// Compare what forges were to be told of a commit with what they show.
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Command::Approve(args) => command::trust::approve(args),
         Command::Policy(args) => command::trust::policy(args),
         Command::Secret(args) => command::secret::run(args),
+        Command::Token(args) => command::token::run(args),
         Command::Schema(args) => command::schema::run(args),
         Command::Report(args) => command::report::run(args),
         Command::Hooks(args) => command::hooks::run(args),

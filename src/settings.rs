@@ -7,12 +7,14 @@ use secrecy::{SecretSlice, SecretString};
 
 use crate::model::{AllowedNamespace, AllowedTrigger};
 
+mod access;
 mod forges;
 mod people;
 mod place;
 mod untrusted;
 mod values;
 
+pub use access::{AccessChoice, ModeChoice, OauthChoice};
 pub use forges::{GiteaChoice, GithubChoice, GitlabChoice};
 pub use people::SmtpChoice;
 pub use place::ExecutorChoice;
@@ -52,6 +54,15 @@ const NAMES: &[&str] = &[
     "gitlab_token",
     "gitlab_url",
     "gitlab_submodules",
+    "github_oauth_id",
+    "github_oauth_secret",
+    "gitlab_oauth_id",
+    "gitlab_oauth_secret",
+    "gitea_oauth_id",
+    "gitea_oauth_secret",
+    "access",
+    "admins",
+    "git_readers",
     "gitea_webhook_secret",
     "gitea_token",
     "gitea_url",
@@ -80,7 +91,7 @@ const NAMES: &[&str] = &[
 ];
 const PREFIX: &str = "CONTAINEROPS_";
 /// Variables of our prefix that are no settings: they speak to tests, or Kubernetes makes them for our own service.
-const NOT_OURS: [&str; 4] = ["TEST_", "SERVICE_", "PORT", "ATTEMPT"];
+const NOT_OURS: [&str; 6] = ["TEST_", "SERVICE_", "PORT", "ATTEMPT", "TOKEN", "SERVER"];
 
 /// How this server is set up.
 #[derive(Debug)]
@@ -125,6 +136,8 @@ pub struct Settings {
     pub github: Option<GithubChoice>,
     /// GitLab, if it is set up.
     pub gitlab: Option<GitlabChoice>,
+    /// Who may see and change what.
+    pub access: AccessChoice,
     /// Gitea or Forgejo, if it is set up.
     pub gitea: Option<GiteaChoice>,
     /// Where bare repositories are.
@@ -277,6 +290,7 @@ impl Values {
             secret_key_file: path("secret_key_file", "secret-key"),
             github: self.github()?,
             gitlab: self.gitlab()?,
+            access: self.access()?,
             gitea: self.gitea()?,
             git_root: path("git_root", "git"),
             git_webhook_secrets: self.secrets("git_webhook_secret"),

@@ -17,6 +17,7 @@ pub mod secret;
 pub mod serve;
 pub mod start;
 pub mod trust;
+pub mod token;
 
 mod event;
 mod local;

@@ -59,7 +59,13 @@ impl Engine {
         let runs = spoken_of(tx, &said.comment).await?;
         let (mut done, mut refused) = (Vec::new(), Vec::new());
         for order in &said.comment.orders {
-            match self.carry_out(tx, delivery, said, order, &runs).await? {
+            let outcome = self.carry_out(tx, delivery, said, order, &runs).await?;
+            if outcome.is_ok() || said.may_write() {
+                let repository = runs.first().map(|run| run.repository_id);
+                let words = outcome.clone().unwrap_or_else(|why| format!("refused: {why}"));
+                self.note_order(tx, (&said.comment, order), repository, &words).await?;
+            }
+            match outcome {
                 Ok(what) => done.push(what),
                 Err(why) => refused.push(format!("`/{}`: {why}", order.verb.as_str())),
             }

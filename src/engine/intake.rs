@@ -186,6 +186,7 @@ impl Engine {
             Outcome::Runs(event, drafts) => self.write_runs(tx, delivery, event, &drafts.runs).await,
             Outcome::Rerun(rerun) => {
                 let pressed = self.press(tx, delivery, rerun).await?;
+                self.note_button(tx, rerun, &pressed).await?;
                 self.write_pressed(tx, delivery, pressed).await
             }
             Outcome::Newest(newest) => {

@@ -48,6 +48,7 @@ pub mod janitor;
 pub mod kubectl;
 pub mod log;
 mod matrix;
+mod noted;
 mod notice;
 mod outcome;
 mod patience;
@@ -88,8 +89,8 @@ use crate::{
     executor::{Executor, registry::Registry},
     flow::Given,
     forge::{Forge, mirror::Mirrors},
-    model::{AllowedTrigger, Clock, ForgeKind, Time, UntrustedRule},
-    store::{Store, StoreError},
+    model::{AllowedTrigger, Clock, Deed, ForgeKind, Time, UntrustedRule},
+    store::{Store, StoreError, Tx},
 };
 
 use contact::Contact;
@@ -110,6 +111,8 @@ pub struct Engine {
     inner: Arc<Parts>,
     contact: Arc<Contact>,
     hidden: Arc<Hidden>,
+    /// On whose wish, for the audit log.
+    deed: Option<Arc<Deed>>,
 }
 
 /// What an [`Engine`] is made of.
@@ -210,7 +213,23 @@ impl Engine {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         let contact = Arc::new(Contact::new(parts.clock.now()));
-        Self { inner: Arc::new(parts), contact, hidden: Arc::default() }
+        Self { inner: Arc::new(parts), contact, hidden: Arc::default(), deed: None }
+    }
+
+    /// The same on somebody's wish: what changes by it is written down together with the change.
+    pub fn doing(&self, deed: Deed) -> Self {
+        Self { deed: Some(Arc::new(deed)), ..self.clone() }
+    }
+
+    /// Writes down what came of the wish that this engine acts on, as part of the change.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn note(&self, tx: &mut Tx, outcome: &str) -> Result<()> {
+        match &self.deed {
+            Some(deed) => Ok(tx.note(deed, outcome, self.now()).await?),
+            None => Ok(()),
+        }
     }
 
     fn now(&self) -> Time {

@@ -158,6 +158,7 @@ impl Engine {
         let mut tx = self.store.write().await?;
         // no forge gives its deliveries such ids, so that none is taken for a twin of this one
         let id = self.put_in(&mut tx, of.forge, &start, &format!("start {wish}")).await?;
+        self.note(&mut tx, &format!("put in as delivery {id}")).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -325,6 +326,7 @@ pub(super) async fn put_in(tx: &mut Tx, forge: ForgeKind, start: &Start, id: &st
     tx.ring(Change::Delivery);
     match tx.insert_delivery(&new).await? {
         Taken::New(id) => {
+            tx.delivery_is_about(id, &start.repository).await?;
             tracing::info!(delivery.id = %id, repository = %start.repository, event, by = start.by, "start put in");
             Ok(id)
         }

@@ -7,6 +7,7 @@ pub mod github;
 pub mod gitlab;
 mod hook;
 pub mod mirror;
+pub mod oauth;
 mod recall;
 mod report;
 mod words;

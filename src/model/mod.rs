@@ -9,6 +9,7 @@ mod approval;
 mod checkout;
 mod comment;
 mod concurrency;
+mod deed;
 mod event;
 mod finding;
 mod header;
@@ -37,18 +38,20 @@ mod trust;
 mod untrusted;
 mod verdict;
 
-pub use access::{Login, Right, Scope, Scopes, Visibility};
+pub use access::{GitReaders, Login, Right, Scope, Scopes, Visibility};
 pub use address::is_public;
-pub use approval::{Answer, Approval, Approver, Question, Via};
+pub use approval::{Answer, Approval, Approver, Proof, Question, Via};
 pub use checkout::{Checkout, CheckoutOptions, Reference, Submodules};
 pub use comment::{Comment, CommentPlace, Order, Role, Thread, Verb};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
+pub use deed::Deed;
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository};
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
 pub use hook::{HookFault, HookFaultKind, HookState};
 pub use id::{
-    ActionId, ArtifactId, AttemptId, BundleId, CacheId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId,
+    ActionId, ArtifactId, AttemptId, AuditId, BundleId, CacheId, DeliveryId, IdError, JobId, PersonId, ReportId,
+    RepositoryId, RunId, TokenId,
 };
 pub use infrastructure::Infrastructure;
 pub use input::{Input, Source};

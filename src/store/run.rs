@@ -170,6 +170,11 @@ impl RunRow {
         self.repeats.as_ref().is_some_and(|repeats| repeats.what == What::Nothing)
     }
 
+    /// What people call it within its repository.
+    pub fn words(&self) -> String {
+        format!("{} #{}", self.flow, self.number)
+    }
+
     /// Whether other runs of its group keep it from starting.
     pub const fn is_held(&self) -> bool {
         self.queue.is_some() && self.released.is_none() && self.state.0.conclusion().is_none()

@@ -79,6 +79,8 @@ impl Deployment {
             "generic",
             "containerops-settings",
             "--from-literal=CONTAINEROPS_PUBLIC_URL=https://ci.example",
+            // nobody signs in
+            "--from-literal=CONTAINEROPS_GIT_READERS=everyone",
         ]);
         new.kubectl(&["apply", "-k", manifests]);
         Some(new)

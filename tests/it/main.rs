@@ -1,5 +1,6 @@
 //! The integration tests, one binary: what users see, told with the harness's modelled outside world. A file per story.
 
+mod access;
 mod agent;
 mod agent_disk;
 mod agent_log;

@@ -128,6 +128,13 @@ impl Engine {
             FlowChoice::Same => Begun::Run(self.repeat_same(&mut tx, &run, wish, None).await?),
             FlowChoice::Newest => Begun::Asked(self.ask_for_newest(&mut tx, &run, wish).await?),
         };
+        match begun {
+            Begun::Run(id) => {
+                let number = tx.run_number(id).await?;
+                self.note(&mut tx, &format!("runs again as #{number}")).await?;
+            }
+            Begun::Asked(delivery) => self.note(&mut tx, &format!("put in as delivery {delivery}")).await?,
+        }
         tx.commit().await?;
         Ok(begun)
     }

@@ -67,7 +67,10 @@ impl Engine {
         };
         tx.ring(crate::store::Change::Delivery);
         match tx.insert_delivery(&new).await? {
-            Taken::New(id) => Ok(id),
+            Taken::New(id) => {
+                tx.delivery_is_about(id, &run.event.repository.name).await?;
+                Ok(id)
+            }
             Taken::Again => Err(broken("two wishes have one id".to_owned())),
         }
     }

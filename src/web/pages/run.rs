@@ -24,11 +24,11 @@ use crate::{
     engine::{self, rerun::carry::ended_well, title::carried_words, worst},
     model::{
         ActionId, ActionPath, ActionPlan, ActionState, Answer, CacheHit, Conclusion, DeliveryId, Diagnostic, Event,
-        EventKind, FlowChoice, ForgeKind, JobPath, JobPlan, JobState, Late, Sequencing, Service, Severity, Size, Span,
-        StageKind, StagePlan, Time, Trust, What,
+        EventKind, FlowChoice, ForgeKind, JobPath, JobPlan, JobState, Late, Right, Sequencing, Service, Severity, Size,
+        Span, StageKind, StagePlan, Time, Trust, What,
     },
     store::{ActionRow, ApprovalRow, CacheUseRow, JobRow, ReportRow, RunRow, Tx},
-    web::{Web, log::ansi::Renderer},
+    web::{Web, access::Granted, log::ansi::Renderer},
 };
 
 /// A longer output is cut on the page.
@@ -60,6 +60,8 @@ struct RunPage {
     source_note: String,
     digest: String,
     path: String,
+    /// Whether whoever looks may stop it and run it again.
+    may_run: bool,
     delivery_url: Option<String>,
     replay_of: Option<DeliveryId>,
     late: Option<Late>,
@@ -185,6 +187,8 @@ const TAIL_SHOWN: usize = 12;
 
 /// Where the views are made: the run's route and the present, and the runs whose actions were carried over.
 struct Making<'a> {
+    web: &'a Web,
+    of: &'a Granted,
     route: &'a Route,
     run: u64,
     now: Time,
@@ -193,7 +197,7 @@ struct Making<'a> {
 }
 
 /// `GET …/runs/{n}`.
-pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Response, Failure> {
+pub(super) async fn page(web: &Web, of: &Granted, route: &Route, number: u64) -> Result<Response, Failure> {
     let mut tx = web.engine.store.read().await?;
     let (repository, run) = find_run(&mut tx, route, number).await?;
     let waiting = engine::waiting(&mut tx, &run).await?.map(|waiting| WaitingView::new(&waiting, route));
@@ -203,9 +207,10 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
     let reports = tx.reports(run.repository_id, &run.sha).await?;
     let (untold, ways) = (untold(&reports, &run), ways(web, route.forge, &reports, &run));
     let receivers = receivers(&mut tx, run.id).await?;
-    let starter = trigger::starter(&mut tx, &run).await?;
+    let starter = trigger::starter(web, of, &mut tx, &run).await?;
+    let (may_run, keeps) = (of.may(Right::Run), of.may(Right::Maintain));
     let ended = run.state.conclusion().is_some();
-    let making = Making { route, run: number, now: web.engine.clock.now(), ended, carried };
+    let making = Making { web, of, route, run: number, now: web.engine.clock.now(), ended, carried };
     let stages = making.stages(&mut tx, &run).await?;
     let vetting = tx.vetting(run.id).await?.map(|row| VettingView::new(&run, &row));
     let repeats = repeats(&mut tx, route, &run).await?;
@@ -235,12 +240,13 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         created: Moment(run.created),
         took: Took::of(run.started, run.ended, making.now),
         digest: run.digest.to_string(),
-        delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
+        may_run,
+        delivery_url: run.delivery_id.filter(|_| keeps).map(|id| format!("/deliveries/{id}")),
         untold,
         ways,
         receivers,
         starter,
-        replay_of,
+        replay_of: replay_of.filter(|_| keeps),
         late,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
         stages,
@@ -306,7 +312,7 @@ impl Making<'_> {
                 }
                 (StageKind::Start | StageKind::Normal | StageKind::End, _) => stage_mark(&states),
             };
-            let pause = PauseView::new(stage, approval);
+            let pause = PauseView::new(stage, approval, self.of);
             let (name, title) = (stage.name.clone(), stage.title.clone());
             stages.push(StageView { name, pause, title, how: stage_words(stage), mark, groups });
         }
@@ -361,7 +367,7 @@ impl Making<'_> {
                 words: carried_words(number),
                 url: run_url(self.route, number.cast_unsigned()),
             }),
-            again: self.ended.then(again),
+            again: (self.ended && self.of.may(Right::Run)).then(again),
             attempts: views,
         })
     }
@@ -377,7 +383,7 @@ impl Making<'_> {
         });
         Ok(JobView {
             artifacts: artifacts.collect(),
-            started: if plan.trigger.is_some() { trigger::started(tx, row.id).await? } else { None },
+            started: if plan.trigger.is_some() { trigger::started(self.web, self.of, tx, row.id).await? } else { None },
             name: plan.name.clone(),
             service: None,
             image: plan.shown(),

@@ -86,6 +86,8 @@ struct State {
     checks: BTreeMap<u64, Write>,
     statuses: Vec<Write>,
     unread: VecDeque<Write>,
+    /// What is written is another story's.
+    unasked: bool,
     calls: Vec<String>,
     faults: VecDeque<Fault>,
     /// The next call whose path ends like this is done, and its answer breaks off.
@@ -331,6 +333,11 @@ impl ModelGithub {
         newest.unwrap_or_else(|| panic!("no check {context}")).clone()
     }
 
+    /// This story is not about what is written.
+    pub(crate) fn writes_are_another_story(&self) {
+        self.state().unasked = true;
+    }
+
     /// All unread writes, oldest first; they are read now.
     pub(crate) fn writes(&self) -> Vec<Write> {
         self.state().unread.drain(..).collect()
@@ -402,7 +409,9 @@ impl State {
 
     /// Notes a write, to be read by the test.
     fn wrote(&mut self, write: Write) {
-        self.unread.push_back(write);
+        if !self.unasked {
+            self.unread.push_back(write);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod github;
 pub(crate) mod gitlab;
 pub(crate) mod image;
 pub(crate) mod inboxes;
+pub(crate) mod oauth;
 pub(crate) mod place;
 pub(crate) mod pods;
 pub(crate) mod repository;
