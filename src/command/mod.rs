@@ -16,8 +16,8 @@ pub mod schema;
 pub mod secret;
 pub mod serve;
 pub mod start;
-pub mod trust;
 pub mod token;
+pub mod trust;
 
 mod event;
 mod local;

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     model::{
-        Admission, Answer, DeliveryState, Event, ExternalId, FlowFrom, Order, Policy, Rerun, Role, RunId, Sha, Time,
-        Trust,
+        Admission, Answer, DeliveryState, Event, ExternalId, FlowFrom, Grants, Order, Policy, Rerun, Role, RunId, Sha,
+        Time, Trust,
     },
     store::{DeliveryRow, NewVetting, RunRow, StoreError, Tx, Vetting, VettingRow, Vote},
 };
@@ -214,8 +214,12 @@ impl Engine {
         let standing = if ballot.answer == Answer::Approved { Vetting::Approved } else { Vetting::Rejected };
         let vote = Vote { standing, secrets: &ballot.secrets, by: &ballot.by, note: ballot.note.trim(), now };
         tx.vote(run.id, &vote).await?;
-        if standing == Vetting::Rejected {
-            tx.cancel_run(run.id, &ballot.by).await?;
+        match tx.vetting(run.id).await?.and_then(|row| row.granted(&run.sha)) {
+            Some(granted) => {
+                let wants = run.wants.as_deref().cloned().unwrap_or_default();
+                tx.grant_secrets(run.id, &Grants::approved(&wants, &granted)).await?;
+            }
+            None => tx.cancel_run(run.id, &ballot.by).await.map(drop)?,
         }
         self.settle(tx, run.id, now).await?;
         tracing::info!(run.id = %run.id, sha = %run.sha, answer = ballot.answer.as_str(), by = ballot.by, "untrusted code was answered for");

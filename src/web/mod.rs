@@ -22,7 +22,7 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::StatusCode,
     middleware,
-    routing::post,
+    routing::{get, post},
 };
 
 use tokio::sync::Semaphore;

@@ -302,7 +302,7 @@ fn url(wanted: &Wanted<'_>) -> Option<String> {
 impl HasSkipped {
     fn state(&self, progress: Progress) -> CommitStatusState {
         match progress {
-            Progress::Queued => CommitStatusState::Pending,
+            Progress::Queued | Progress::Asks => CommitStatusState::Pending,
             Progress::Running => CommitStatusState::Running,
             Progress::Done(Conclusion::Success | Conclusion::Warning) => CommitStatusState::Success,
             Progress::Done(Conclusion::Failure | Conclusion::TimedOut | Conclusion::Error) => CommitStatusState::Failed,
