@@ -1,6 +1,8 @@
 //! Any bytes are a webhook's body: reading ends, within bounds, and what an event says of itself is bounded, whoever
 //! sent it.
 
+use std::sync::OnceLock;
+
 use containerops::forge::{
     Forge, Reading,
     gitea::{Gitea, GiteaSettings},
@@ -23,9 +25,11 @@ pub fn read_gitea(body: &[u8]) {
 
 /// Reads a body as GitLab's, whose bodies say themselves what they are.
 pub fn read_gitlab(body: &[u8]) {
-    let settings = GitlabSettings { token: Some("glpat".into()), ..GitlabSettings::default() };
-    if let Ok(gitlab) = Gitlab::new(settings) {
-        read(&gitlab, "System Hook", body);
+    // its client reads certificates, which takes longer than everything else
+    static GITLAB: OnceLock<Option<Gitlab>> = OnceLock::new();
+    let settings = || GitlabSettings { token: Some("glpat".into()), ..GitlabSettings::default() };
+    if let Some(gitlab) = GITLAB.get_or_init(|| Gitlab::new(settings()).ok()) {
+        read(gitlab, "System Hook", body);
     }
 }
 

@@ -249,7 +249,13 @@ fn failure(error: ApiError<Failure>) -> ForgeError {
             refused(301, format!("it has moved to {}", start(&location.unwrap_or_default())))
         }
         ApiError::Json { source } | ApiError::DataType { source, .. } => away(format!("it answered with {source}")),
-        other => refused(0, start(&chain(&other))),
+        other @ (ApiError::Auth { .. }
+        | ApiError::UrlParse { .. }
+        | ApiError::Body { .. }
+        | ApiError::Pagination { .. }
+        | ApiError::UnsupportedUrlBase { .. }
+        | ApiError::GitlabRateLimited { .. }
+        | _) => refused(0, start(&chain(&other))),
     }
 }
 

@@ -61,7 +61,7 @@ fn push(push: Push) -> Option<Moved> {
     let head = is_tag || push.r#ref.starts_with("refs/heads/");
     // the list of tags has their commits
     let sha = push.checkout_sha.filter(|_| is_tag).unwrap_or_else(|| push.after.clone());
-    (head && !push.after.is_zero()).then(|| Moved {
+    (head && !push.after.is_zero()).then_some(Moved {
         repository: push.project.path_with_namespace,
         name: push.r#ref,
         sha,

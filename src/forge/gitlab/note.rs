@@ -192,7 +192,8 @@ fn body(sha: &Sha, lines: &[Line]) -> String {
 }
 
 fn lines(body: &str) -> Vec<Line> {
-    let hidden = body.lines().filter_map(|line| line.split_once(LINE)?.1.strip_suffix(END));
+    // what people see of a line stands before it, and may say anything
+    let hidden = body.lines().filter_map(|line| line.rsplit_once(LINE)?.1.strip_suffix(END));
     hidden.filter_map(|text| serde_json::from_slice(&BASE64_STANDARD.decode(text).ok()?).ok()).collect()
 }
 

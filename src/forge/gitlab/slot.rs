@@ -22,7 +22,9 @@ const WAIT: Duration = Duration::from_secs(60);
 
 /// Of all commits.
 #[derive(Debug, Default)]
-pub(super) struct Slots(Mutex<HashMap<(RepositoryName, Sha), Arc<Turn<Slot>>>>);
+pub(super) struct Slots(Mutex<HashMap<Commit, Arc<Turn<Slot>>>>);
+
+type Commit = (RepositoryName, Sha);
 
 /// Of one commit.
 #[derive(Debug, Default)]

@@ -171,7 +171,7 @@ fn settings_that_cannot_work_are_refused() {
 /// A reading as a line: what would start, and why it may.
 fn line(name: &str) -> String {
     match gitlab(With::Token).read("Any Hook", &serde_json::to_vec(&fixture(name)).expect("JSON")) {
-        Ok(Reading::Event(event)) => format!("{name}: {}", event_line(&event)),
+        Ok(Reading::Event(event)) => format!("{name}: {}", event_line(&event).trim_end()),
         Ok(Reading::Comment(comment)) => format!("{name}: {} below {:?}", comment.words(), comment.place.thread),
         Ok(Reading::Nothing(why)) => format!("{name}: {why}"),
         Ok(Reading::Rerun(_)) => panic!("GitLab has no button for that"),

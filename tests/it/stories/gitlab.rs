@@ -156,10 +156,16 @@ async fn comments_are_obeyed_by_who_may_write() {
     }
     assert!(w.gitlab.answers().is_empty(), "nobody else makes us write");
     w.delivers(w.gitlab.note(WIDGET, iid, "dev", "Wrong.\n\n/cancel\n")).await;
-    assert_snapshot!(w.last_delivery().await, @"");
+    assert_snapshot!(w.last_delivery().await, @"Note Hook: obeyed: #1 was cancelled");
     w.delivers(w.gitlab.note_on_commit(WIDGET, &sha, "dev", "/cancel")).await;
-    assert_snapshot!(w.gitlab.answers().join("\n").replace(sha.as_str(), "SHA"), @"");
-    assert_snapshot!(w.shows(&sha), @"");
+    assert_snapshot!(w.gitlab.answers().join("\n").replace(sha.as_str(), "SHA"), @r"
+    note 1244: :thumbsup:
+    commit SHA: `/cancel`: nothing runs here
+    ");
+    assert_snapshot!(w.shows(&sha), @r"
+    canceled containerops/ci/pr/test/test: cancelled by dev (by a comment) (fix)
+    canceled containerops/ci/pr: cancelled by dev (by a comment) (fix)
+    ");
 }
 
 #[tokio::test]
