@@ -72,6 +72,9 @@ In patterns `*` and `?` stop at a `/`, `**` does not. An image's pattern without
 struct SetArgs {
     /// Letters, digits, `_` and `-`
     name: SecretName,
+    /// It is no argument
+    #[arg(hide = true)]
+    value: Option<String>,
     #[command(flatten)]
     whose: Whose,
     /// Only for this event: push, tag, pull_request, merge_group, schedule, manual or flow. May be repeated
@@ -224,7 +227,10 @@ impl Config {
 
 async fn set(args: SetArgs) -> Result<ExitCode> {
     let settings = args.whose.config.settings()?;
-    let SetArgs { name, whose, events, branches, images, from_file } = args;
+    let SetArgs { name, value, whose, events, branches, images, from_file } = args;
+    if value.is_some() {
+        bail!("a value is no argument, which others could see: give it on standard input, or by --from-file");
+    }
     if [&branches, &images].iter().any(|patterns| patterns.len() > PATTERNS_MAX) {
         bail!("a secret has at most {PATTERNS_MAX} patterns of a kind");
     }

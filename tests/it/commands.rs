@@ -4,6 +4,7 @@ mod component;
 mod hooks;
 mod places;
 mod run;
+mod secrets;
 
 use std::{
     fs,

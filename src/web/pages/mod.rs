@@ -16,6 +16,7 @@ mod rerun;
 mod route;
 mod run;
 mod runs;
+mod secret;
 mod start;
 mod trigger;
 

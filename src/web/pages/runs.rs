@@ -10,6 +10,7 @@ use super::{
     query,
     queue::{QueueView, queues},
     render,
+    secret::{SecretView, secrets},
     start::{StartView, forms},
 };
 use crate::{
@@ -45,6 +46,7 @@ struct RepositoryView {
     forge: ForgeKind,
     web_url: Option<String>,
     hook: Option<HookView>,
+    secrets: Vec<SecretView>,
 }
 
 /// A run in a list.
@@ -103,11 +105,16 @@ async fn list(web: &Web, route: Option<&Route>, uri: &Uri) -> Result<Response, F
         Some(row) if before.is_none() => hook(&mut tx, row).await?,
         Some(_) | None => None,
     };
+    let secrets = match &repository {
+        Some(row) if before.is_none() => secrets(web, &mut tx, row).await?,
+        Some(_) | None => Vec::new(),
+    };
     let repository = repository.map(|row| RepositoryView {
         name: row.name.to_string(),
         forge: row.forge,
         web_url: web_link(&row.facts, ""),
         hook,
+        secrets,
     });
     render(&RunsPage {
         chrome,
