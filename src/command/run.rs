@@ -45,7 +45,7 @@ const LOOK: Duration = Duration::from_millis(200);
   containerops run --only check/unit --only docs
   containerops run --event pull_request --branch fix --base main
   containerops run --var RUST=1.96 --quiet
-  DEPLOY_TOKEN="$(pass show deploy)" containerops run --secret DEPLOY_TOKEN
+  DEPLOY_TOKEN=$(pass show deploy) containerops run --secret DEPLOY_TOKEN
   containerops run --executor docker
   containerops run --executor kubernetes
 

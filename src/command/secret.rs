@@ -4,7 +4,7 @@ mod value;
 
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -170,6 +170,9 @@ struct Config {
 
 /// A pattern of branches.
 fn pattern(text: &str) -> Result<String, String> {
+    if text.contains(char::is_control) {
+        return Err("a pattern has no control characters".to_owned());
+    }
     flow::not_a_pattern(text).map_or_else(|| Ok(text.to_owned()), Err)
 }
 
@@ -209,9 +212,10 @@ struct Kept {
 
 impl Kept {
     async fn open(settings: &Settings) -> Result<Self> {
-        std::fs::create_dir_all(&settings.data).context("making the data directory")?;
-        if !settings.secret_key_file.exists() {
-            engine::add_key(&settings.secret_key_file)?;
+        // a database of our own making would be nobody's, and what is put there would be lost
+        let path = settings.database_url.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//"));
+        if let Some(path) = path.filter(|path| !Path::new(path).exists()) {
+            bail!("there is no database {path}: call this with the server's own settings, once it has been started")
         }
         let vault = Vault::open(&settings.secret_key_file)?;
         let store = Store::open_beside(&settings.database_url).await.context("opening the database")?;

@@ -9,8 +9,10 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use containerops::{
-    engine::{Vault, whole::Whole},
+    engine::{Vault, add_key, whole::Whole},
     model::{ForgeKind, Grants, SecretLevel, SecretLimits, SecretName, SecretScope},
+    settings::Settings,
+    store::Store,
 };
 use insta::assert_snapshot;
 use secrecy::SecretString;
@@ -211,9 +213,13 @@ async fn an_agent_of_an_older_release_gets_no_secret() {
     t.read_writes();
 }
 
-#[test]
-fn commands_set_list_rotate_and_remove() {
+#[tokio::test]
+async fn commands_set_list_rotate_and_remove() {
     let folder = tempfile::tempdir().expect("a folder");
+    let settings = [("CONTAINEROPS_DATA".to_owned(), folder.path().display().to_string())];
+    let settings = Settings::read(settings, None).expect("good settings");
+    Store::open(&settings.database_url).await.expect("a database").close().await;
+    add_key(&settings.secret_key_file).expect("a key");
     let run = |words: &[&str], input: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_containerops"));
         command.arg("secret").args(words).current_dir(folder.path()).env("CONTAINEROPS_DATA", folder.path());
