@@ -4,7 +4,7 @@ mod value;
 
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -72,6 +72,9 @@ In patterns `*` and `?` stop at a `/`, `**` does not. An image's pattern without
 struct SetArgs {
     /// Letters, digits, `_` and `-`
     name: SecretName,
+    /// It is no argument
+    #[arg(hide = true)]
+    value: Option<String>,
     #[command(flatten)]
     whose: Whose,
     /// Only for this event: push, tag, pull_request, merge_group, schedule, manual or flow. May be repeated
@@ -167,6 +170,9 @@ struct Config {
 
 /// A pattern of branches.
 fn pattern(text: &str) -> Result<String, String> {
+    if text.contains(char::is_control) {
+        return Err("a pattern has no control characters".to_owned());
+    }
     flow::not_a_pattern(text).map_or_else(|| Ok(text.to_owned()), Err)
 }
 
@@ -206,9 +212,10 @@ struct Kept {
 
 impl Kept {
     async fn open(settings: &Settings) -> Result<Self> {
-        std::fs::create_dir_all(&settings.data).context("making the data directory")?;
-        if !settings.secret_key_file.exists() {
-            engine::add_key(&settings.secret_key_file)?;
+        // a database of our own making would be nobody's, and what is put there would be lost
+        let path = settings.database_url.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//"));
+        if let Some(path) = path.filter(|path| !Path::new(path).exists()) {
+            bail!("there is no database {path}: call this with the server's own settings, once it has been started")
         }
         let vault = Vault::open(&settings.secret_key_file)?;
         let store = Store::open_beside(&settings.database_url).await.context("opening the database")?;
@@ -224,7 +231,10 @@ impl Config {
 
 async fn set(args: SetArgs) -> Result<ExitCode> {
     let settings = args.whose.config.settings()?;
-    let SetArgs { name, whose, events, branches, images, from_file } = args;
+    let SetArgs { name, value, whose, events, branches, images, from_file } = args;
+    if value.is_some() {
+        bail!("a value is no argument, which others could see: give it on standard input, or by --from-file");
+    }
     if [&branches, &images].iter().any(|patterns| patterns.len() > PATTERNS_MAX) {
         bail!("a secret has at most {PATTERNS_MAX} patterns of a kind");
     }

@@ -44,7 +44,8 @@ impl Engine {
             pieces: index,
             data: frame,
         };
-        let hidden = self.hide_chunk(&mut tx, &masks, &new, &mut chunk.text).await?;
+        let line = if job.log_open > 0 { hide::Line::GoesOn } else { hide::Line::Begins };
+        let hidden = self.hide_chunk(&mut tx, &masks, (&new, line), &mut chunk.text).await?;
         new.data = hidden.as_deref().unwrap_or(frame);
         if !tx.append_log(&new).await? {
             let now = tx.job(job.id).await?.map_or(0, |job| length_of(&job));

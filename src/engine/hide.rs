@@ -28,6 +28,13 @@ const ATTEMPTS_MAX: usize = 4096;
 /// Fast, as agents have it.
 const ZSTD_LEVEL: i32 = 1;
 
+/// Whether a chunk begins with a line or within one.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Line {
+    Begins,
+    GoesOn,
+}
+
 /// What is to be hidden of whom.
 #[derive(Default)]
 pub(super) struct Hidden {
@@ -122,13 +129,16 @@ impl Engine {
         &self,
         tx: &mut Tx,
         masks: &Masks,
-        chunk: &NewChunk<'_>,
+        (chunk, line): (&NewChunk<'_>, Line),
         text: &mut [u8],
     ) -> Result<Option<Vec<u8>>> {
         if masks.is_empty() {
             return Ok(None);
         }
-        let before = before(tx, chunk, masks.reach()).await?;
+        let before = match line {
+            Line::Begins => Vec::new(),
+            Line::GoesOn => before(tx, chunk, masks.reach()).await?,
+        };
         let from: usize = before.iter().map(|(_, text)| text.len()).sum();
         let mut whole: Vec<u8> = before.iter().flat_map(|(_, text)| text).chain(text.iter()).copied().collect();
         let hidden = masks.blot(&mut whole);

@@ -6,6 +6,7 @@ mod hooks;
 mod places;
 mod run;
 mod tokens;
+mod secrets;
 
 use std::{
     fs,

