@@ -5,8 +5,8 @@ mod github;
 mod hooks;
 mod places;
 mod run;
-mod tokens;
 mod secrets;
+mod tokens;
 
 use std::{
     fs,
