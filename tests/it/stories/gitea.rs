@@ -115,7 +115,7 @@ async fn a_pull_request_of_ours_runs_and_its_branch_does_not_run_beside_it() {
 async fn a_forks_pull_request_is_not_trusted() {
     let t = GiteaStory::start().await;
     t.commits("main", SMALL);
-    t.gitea.commit("mallory/widget", "main", &[(".containerops.yml", SMALL.as_bytes())]);
+    t.gitea.commit("mallory/widget", "main", &[("gift.sh", b"rm -rf /")]);
     let number = t.gitea.open_pull_request(WIDGET, "main", "mallory/widget", "main");
     t.delivers(t.gitea.pull_request(WIDGET, number, "opened")).await;
     assert!(t.deliveries().await.contains("the code comes from the fork mallory/widget"), "{}", t.deliveries().await);
@@ -180,7 +180,7 @@ async fn what_no_webhook_brought_is_found_by_heads() {
     }
     t.commits("twice", &format!("{SMALL}\n\n"));
     t.gitea.open_pull_request(WIDGET, "main", WIDGET, "twice");
-    t.gitea.commit("mallory/widget", "main", &[(".containerops.yml", SMALL.as_bytes())]);
+    t.gitea.commit("mallory/widget", "main", &[("gift.sh", b"rm -rf /")]);
     t.gitea.open_pull_request(WIDGET, "main", "mallory/widget", "main");
     let late = t.gitea.push(WIDGET, "main");
     assert_eq!(t.sweep_after(INTERVAL).await, 0, "webhooks may be under way");
