@@ -13,8 +13,11 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod schema;
+pub mod secret;
 pub mod serve;
 pub mod start;
+pub mod token;
+pub mod trust;
 
 mod event;
 mod local;

@@ -37,14 +37,14 @@ pub(super) struct Said {
 }
 
 /// What an order came to: what was done, or why not.
-type Outcome = std::result::Result<String, String>;
+pub(super) type Outcome = std::result::Result<String, String>;
 
 impl Said {
-    fn may_write(&self) -> bool {
+    pub(super) fn may_write(&self) -> bool {
         self.role >= Some(Role::Writer)
     }
 
-    fn by(&self) -> String {
+    pub(super) fn by(&self) -> String {
         self.approver().to_string()
     }
 
@@ -59,7 +59,13 @@ impl Engine {
         let runs = spoken_of(tx, &said.comment).await?;
         let (mut done, mut refused) = (Vec::new(), Vec::new());
         for order in &said.comment.orders {
-            match self.carry_out(tx, delivery, said, order, &runs).await? {
+            let outcome = self.carry_out(tx, delivery, said, order, &runs).await?;
+            if outcome.is_ok() || said.may_write() {
+                let repository = runs.first().map(|run| run.repository_id);
+                let words = outcome.clone().unwrap_or_else(|why| format!("refused: {why}"));
+                self.note_order(tx, (&said.comment, order), repository, &words).await?;
+            }
+            match outcome {
                 Ok(what) => done.push(what),
                 Err(why) => refused.push(format!("`/{}`: {why}", order.verb.as_str())),
             }
@@ -104,6 +110,9 @@ impl Engine {
         (order, answer): (&Order, Answer),
         runs: &[RunRow],
     ) -> Result<Outcome> {
+        if let Some(vetted) = self.vet_by_comment(tx, said, (order, answer), runs).await? {
+            return Ok(vetted);
+        }
         let meant = match Meant::of(order, runs) {
             Ok(meant) => meant,
             Err(why) => return Ok(Err(why)),
@@ -313,7 +322,7 @@ impl<'a> Meant<'a> {
     }
 }
 
-fn is_sha_like(word: &str) -> bool {
+pub(super) fn is_sha_like(word: &str) -> bool {
     SHA_LIKE.contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

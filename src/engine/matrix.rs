@@ -47,7 +47,7 @@ pub(super) fn report(story: &Story, cells: &[Chapter]) -> Report {
 pub(super) fn table_row(story: &Story, cells: &[Chapter]) -> String {
     let state = match progress(cells) {
         Progress::Done(conclusion) => format!("{} {conclusion}, {} cells", mark(conclusion), cells.len()),
-        Progress::Queued => format!("queued, {} cells", cells.len()),
+        Progress::Queued | Progress::Asks => format!("queued, {} cells", cells.len()),
         Progress::Running => format!("running, {} of {} cells have ended", over(cells).count(), cells.len()),
     };
     let (stage, name) = (cell(&cells[0].stage), cell(cells[0].row_name()));
@@ -67,7 +67,7 @@ fn progress(cells: &[Chapter]) -> Progress {
 fn line(cells: &[Chapter]) -> String {
     let all = cells.len();
     match progress(cells) {
-        Progress::Queued => title::own_title(&cells[0]),
+        Progress::Queued | Progress::Asks => title::own_title(&cells[0]),
         Progress::Running => {
             let bad = cells.iter().filter(|chapter| is_bad(chapter)).count();
             let bad = if bad == 0 { String::new() } else { format!(", {bad} did not succeed") };

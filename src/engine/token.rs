@@ -16,8 +16,8 @@ pub struct Key(SecretSlice<u8>);
 
 impl Key {
     /// From at least 32 bytes.
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes.into())
+    pub const fn new(bytes: SecretSlice<u8>) -> Self {
+        Self(bytes)
     }
 
     /// What tells this server's pods from another's in the same namespace. It says nothing about the key.
@@ -39,6 +39,24 @@ impl Key {
     /// Whether this is the token of a job's event URLs; in constant time.
     pub fn is_event_token(&self, job: JobId, token: &str) -> bool {
         hex::decode(token).is_ok_and(|token| self.mac(EVENTS, job).verify_slice(&token).is_ok())
+    }
+
+    /// What proves that we have said something, for this purpose.
+    pub fn proof(&self, purpose: &str, said: &str) -> String {
+        hex::encode(self.said(purpose, said).finalize().into_bytes())
+    }
+
+    /// Whether it proves that; in constant time.
+    pub fn proves(&self, purpose: &str, said: &str, proof: &str) -> bool {
+        hex::decode(proof).is_ok_and(|proof| self.said(purpose, said).verify_slice(&proof).is_ok())
+    }
+
+    fn said(&self, purpose: &str, said: &str) -> Hmac<Sha256> {
+        let mut mac = self.start(b"containerops proof\0");
+        mac.update(purpose.as_bytes());
+        mac.update(b"\0");
+        mac.update(said.as_bytes());
+        mac
     }
 
     fn mac(&self, purpose: &[u8], job: JobId) -> Hmac<Sha256> {

@@ -9,6 +9,7 @@ mod approval;
 mod checkout;
 mod comment;
 mod concurrency;
+mod deed;
 mod event;
 mod finding;
 mod header;
@@ -27,26 +28,30 @@ mod receiver;
 mod report;
 mod rerun;
 mod retry;
+mod secret;
 mod service;
 mod start;
 mod state;
 mod time;
 mod trigger;
 mod trust;
+mod untrusted;
 mod verdict;
 
-pub use access::{Login, Right, Scope, Scopes, Visibility};
+pub use access::{GitReaders, Login, Right, Scope, Scopes, Visibility};
 pub use address::is_public;
-pub use approval::{Answer, Approval, Approver, Question, Via};
+pub use approval::{Answer, Approval, Approver, Proof, Question, Via};
 pub use checkout::{Checkout, CheckoutOptions, Reference, Submodules};
 pub use comment::{Comment, CommentPlace, Order, Role, Thread, Verb};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
+pub use deed::Deed;
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository};
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
 pub use hook::{HookFault, HookFaultKind, HookState};
 pub use id::{
-    ActionId, ArtifactId, AttemptId, BundleId, CacheId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId,
+    ActionId, ArtifactId, AttemptId, AuditId, BundleId, CacheId, DeliveryId, IdError, JobId, PersonId, ReportId,
+    RepositoryId, RunId, TokenId,
 };
 pub use infrastructure::Infrastructure;
 pub use input::{Input, Source};
@@ -64,10 +69,12 @@ pub use receiver::{Good, News, Receiver, Way};
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
 pub use retry::{Retry, RetryOn};
+pub use secret::{Grants, SecretLevel, SecretLimits, SecretName, SecretScope, Wanted as WantedSecrets, Wants};
 pub use service::{Check, Ready, Service};
 pub use start::{ManualInput, Schedule, Start, Starter, Wanted};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use time::{Clock, Time, backoff};
 pub use trigger::{AllowedTrigger, Trigger, Wait};
 pub use trust::{Granted, Trust, TrustedEvent, UntrustedReason};
+pub use untrusted::{Admission, Author, Behind, FlowFrom, RunUntrusted, UntrustedPolicy, UntrustedRule, Vouched};
 pub use verdict::{RUN_TIME_LIMIT, Span, Verdict};

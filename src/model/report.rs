@@ -89,6 +89,8 @@ impl fmt::Display for Conclusion {
 pub enum Progress {
     /// Not started.
     Queued,
+    /// Not started, and nothing starts until somebody has said so.
+    Asks,
     /// Under way.
     Running,
     /// Over.
@@ -100,7 +102,7 @@ impl Progress {
     pub const fn is_final(self) -> bool {
         match self {
             Self::Done(_) => true,
-            Self::Queued | Self::Running => false,
+            Self::Queued | Self::Asks | Self::Running => false,
         }
     }
 }
@@ -109,6 +111,7 @@ impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Queued => f.write_str("queued"),
+            Self::Asks => f.write_str("waiting for approval"),
             Self::Running => f.write_str("running"),
             Self::Done(conclusion) => conclusion.fmt(f),
         }

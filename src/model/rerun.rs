@@ -93,6 +93,8 @@ pub enum Button {
     Everything,
     /// What did not succeed, by the newest flow file.
     Newest,
+    /// What waits because its code is untrusted.
+    Approve,
     /// Nothing: what runs is stopped.
     Cancel,
 }

@@ -8,6 +8,7 @@ mod action;
 mod approval;
 mod artifact;
 mod attempt;
+mod audit;
 mod bell;
 mod blob;
 mod budget;
@@ -22,6 +23,7 @@ mod inbox;
 mod job;
 mod log;
 mod notice;
+mod people;
 mod podless;
 mod problem;
 mod queue;
@@ -32,11 +34,13 @@ mod report;
 mod repository;
 mod rerun;
 mod run;
+mod secret;
 mod starter;
 mod sweep;
 mod telling;
 mod trigger;
 mod types;
+mod vetting;
 
 use std::{path::Path, time::Duration};
 
@@ -49,6 +53,7 @@ pub use action::ActionRow;
 pub use approval::ApprovalRow;
 pub use artifact::ArtifactRow;
 pub use attempt::AttemptRow;
+pub use audit::{AuditFilter, AuditRow};
 pub use bell::{Bell, Change, Listener};
 pub use budget::{Patience, Spent};
 pub use cache::{CacheRow, CacheUseRow, KeptCacheRow};
@@ -61,6 +66,7 @@ pub use inbox::{Inbox, NewDelivery, Taken};
 pub use job::{JobRow, NewJob, OutputRow, Tail};
 pub use log::{Check, ChunkRow, NewChunk};
 pub use notice::{NewNotice, NoticeRow};
+pub use people::{NewToken, PersonRow, TokenRow};
 pub use podless::PodlessRow;
 pub use queue::{QueuedRun, TurnRow};
 pub use recovery::{Lost, NewRecovery, RecoveryRow};
@@ -69,11 +75,13 @@ pub use reply::ReplyRow;
 pub use report::{NewReport, ReportRow};
 pub use repository::RepositoryRow;
 pub use run::{NewRun, Pin, Pins, RunFilter, RunRow, RunSummary};
+pub use secret::SecretRow;
 pub use starter::{StarterOf, StarterRow};
 pub use sweep::{HeadRow, SweepRow};
 pub use telling::{Acknowledgement, Doubt};
 pub use trigger::TriggerPlace;
 pub use types::Json;
+pub use vetting::{NewVetting, Vetting, VettingRow, Vote};
 
 /// The schema's history; it only grows.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
@@ -212,6 +220,21 @@ impl Store {
         Ok(Self { inbox: Inbox::open(&db, bell.clone()), db, bell })
     }
 
+    /// Opens the database of `sqlite:PATH` beside a server that may be running, to change something small. What that
+    /// server holds is left alone; where there is no database yet, one is made.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_beside(url: &str) -> Result<Self> {
+        let path = url.strip_prefix("sqlite:").ok_or_else(|| StoreError::UnknownDatabase(scheme(url)))?;
+        let bell = Bell::new();
+        let options = sqlite_options(Path::new(path.trim_start_matches("//")), SqliteSynchronous::Full);
+        migrate(&options).await?;
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        let db = Db::Sqlite { readers: writer.clone(), writer };
+        Ok(Self { inbox: Inbox::open(&db, bell.clone()), db, bell })
+    }
+
     /// A consistent view; changes are refused.
     ///
     /// # Errors
@@ -295,20 +318,28 @@ async fn forget_leases(options: &SqliteConnectOptions) -> Result<()> {
     Ok(alone.close().await?)
 }
 
-async fn open_sqlite(path: &Path, flushes: SqliteSynchronous) -> Result<Db> {
-    let options = SqliteConnectOptions::new()
+fn sqlite_options(path: &Path, flushes: SqliteSynchronous) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(flushes)
         .foreign_keys(true)
-        .busy_timeout(SQLITE_BUSY);
-    let one = || SqlitePoolOptions::new().max_connections(1);
-    // a pool of its own, closed afterwards: a failed migration must not leave its lock behind
-    let migrating = one().connect_with(options.clone()).await?;
+        .busy_timeout(SQLITE_BUSY)
+}
+
+/// In a pool of its own, closed afterwards: a failed migration must not leave its lock behind.
+async fn migrate(options: &SqliteConnectOptions) -> Result<()> {
+    let migrating = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
     let migrated = MIGRATIONS.run(&migrating).await;
     migrating.close().await;
-    migrated?;
+    Ok(migrated?)
+}
+
+async fn open_sqlite(path: &Path, flushes: SqliteSynchronous) -> Result<Db> {
+    let options = sqlite_options(path, flushes);
+    let one = || SqlitePoolOptions::new().max_connections(1);
+    migrate(&options).await?;
     forget_leases(&options).await?;
     let for_writer =
         options.clone().pragma("cache_size", SQLITE_WRITER_CACHE).pragma("wal_autocheckpoint", SQLITE_CHECKPOINT);

@@ -1,5 +1,6 @@
 //! The integration tests, one binary: what users see, told with the harness's modelled outside world. A file per story.
 
+mod access;
 mod agent;
 mod agent_disk;
 mod agent_log;
@@ -19,10 +20,12 @@ mod fuzz;
 mod git;
 mod gitea;
 mod github;
+mod gitlab;
 mod harness;
 mod killed;
 mod kubernetes;
 mod layers;
+mod masks;
 mod mirror;
 mod observation;
 mod pages;

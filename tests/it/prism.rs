@@ -1,6 +1,8 @@
 //! Every call that we make to GitHub, once, against GitHub's own description: Prism serves it and refuses what does
 //! not fit. `.ci/prism` starts one and prints its URL for `CONTAINEROPS_TEST_PRISM`.
 
+mod gitlab;
+
 use std::sync::{Arc, Mutex};
 
 use axum::{
@@ -42,7 +44,8 @@ async fn pass_on(
 ) -> Response {
     let call = format!("{method} {}", uri.path());
     let mut request = witness.client.request(method, format!("{}{uri}", witness.prism)).body(body);
-    for name in [header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE] {
+    let token = header::HeaderName::from_static("private-token");
+    for name in [header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE, token] {
         request = headers.get(&name).into_iter().fold(request, |request, value| request.header(&name, value));
     }
     let response = request.send().await.expect("Prism is there");

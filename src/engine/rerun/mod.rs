@@ -18,10 +18,15 @@ mod waive;
 use std::collections::BTreeMap;
 
 use self::carry::{Carried, Past, Places, ended_well};
-use super::{Engine, EngineError, Result, draft::Drafted, settle::places};
+use super::{
+    Engine, EngineError, Result,
+    draft::Drafted,
+    settle::places,
+    vetting::{self, Again},
+};
 use crate::{
-    model::{ActionPath, Conclusion, DeliveryId, FlowChoice, Plan, Repeats, RunId, RunState, What, Wish},
-    store::{ActionRow, NewRun, RunRow, StoreError, Tx},
+    model::{ActionPath, Conclusion, DeliveryId, FlowChoice, Grants, Plan, Repeats, RunId, RunState, What, Wish},
+    store::{ActionRow, NewRun, RunRow, StoreError, Tx, Vetting},
 };
 
 pub use newest::EVENT;
@@ -107,6 +112,7 @@ struct Repeat<'a> {
     run: &'a RunRow,
     repeats: Repeats,
     draft: &'a Drafted,
+    grants: Grants,
     delivery: Option<DeliveryId>,
 }
 
@@ -122,6 +128,13 @@ impl Engine {
             FlowChoice::Same => Begun::Run(self.repeat_same(&mut tx, &run, wish, None).await?),
             FlowChoice::Newest => Begun::Asked(self.ask_for_newest(&mut tx, &run, wish).await?),
         };
+        match begun {
+            Begun::Run(id) => {
+                let number = tx.run_number(id).await?;
+                self.note(&mut tx, &format!("runs again as #{number}")).await?;
+            }
+            Begun::Asked(delivery) => self.note(&mut tx, &format!("put in as delivery {delivery}")).await?,
+        }
         tx.commit().await?;
         Ok(begun)
     }
@@ -136,7 +149,9 @@ impl Engine {
     ) -> Result<RunId, Unwilling> {
         allowed(tx, run, wish).await?;
         let repeats = Repeats { what: wish.what.clone(), newest: None, by: wish.by.clone() };
-        self.write_repeat(tx, &Repeat { run, repeats, draft: &as_it_was(run), delivery }).await
+        // what it was granted once is good for the same flow at the same commit
+        let grants = run.grants.as_deref().cloned().unwrap_or_default();
+        self.write_repeat(tx, &Repeat { run, repeats, draft: &as_it_was(run), grants, delivery }).await
     }
 
     async fn write_repeat(&self, tx: &mut Tx, new: &Repeat<'_>) -> Result<RunId, Unwilling> {
@@ -154,6 +169,8 @@ impl Engine {
                 path: &draft.path,
                 event: &run.event,
                 plan: draft.plan.as_ref(),
+                wants: &draft.wants,
+                grants: &new.grants,
                 diagnostics: &draft.diagnostics,
                 state: draft.state.clone(),
                 reason: &draft.reason,
@@ -167,6 +184,13 @@ impl Engine {
         for Carried { to, from } in carried {
             if let Some(row) = by_place.get(&from) {
                 tx.carry_action(id, to, row).await?;
+            }
+        }
+        if run.event.trusted().is_none() {
+            let again = Again { of: run, vet: draft.vet.as_deref() };
+            if self.vet_again(tx, id, again).await? == Vetting::Waits {
+                tx.set_run_reason(id, &vetting::why(&run.event).unwrap_or_default()).await?;
+                self.outdate(tx, &run.event, &[id], now).await?;
             }
         }
         tracing::info!(run.id = %id, rerun_of = %run.id, what = ?new.repeats.what, by = new.repeats.by, "run repeated");
@@ -218,8 +242,10 @@ fn as_it_was(run: &RunRow) -> Drafted {
         path: run.path.clone(),
         flow: run.flow.clone(),
         plan: run.plan.0.clone(),
+        wants: run.wants.as_deref().cloned().unwrap_or_default(),
         diagnostics: run.diagnostics.0.clone(),
         reason: if state == RunState::Queued { String::new() } else { run.reason.clone() },
         state,
+        vet: None,
     }
 }

@@ -130,6 +130,8 @@ pub(in crate::engine) async fn meant_by(tx: &mut Tx, rerun: &Rerun) -> Result<Ve
         (Some(Button::Failed), _) => (What::Failed, FlowChoice::Same),
         (Some(Button::Everything), _) => (What::Everything, FlowChoice::Same),
         (Some(Button::Newest), _) => (What::Failed, FlowChoice::Newest),
+        // that is no re-run, and intake knows it
+        (Some(Button::Approve), _) => return Ok(Vec::new()),
         (Some(Button::Cancel), _) => (What::Nothing, FlowChoice::Same),
         (None, Some(path)) => (What::Action(path), FlowChoice::Same),
         (None, None) => (of_whole_run(&run), FlowChoice::Same),

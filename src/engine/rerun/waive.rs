@@ -5,7 +5,7 @@
 
 use crate::{
     engine::{Engine, Result},
-    model::{Conclusion, DeliveryId, Repeats, RunId, RunState, What},
+    model::{Conclusion, DeliveryId, Grants, Repeats, RunId, RunState, What},
     store::{NewRun, RunRow, Tx},
 };
 
@@ -33,6 +33,8 @@ impl Engine {
                 path: &run.path,
                 event: &run.event,
                 plan: run.plan.0.as_ref(),
+                wants: &run.wants.as_deref().cloned().unwrap_or_default(),
+                grants: &Grants::none(),
                 diagnostics: &[],
                 state: RunState::Ended(Conclusion::Skipped),
                 reason: &reason,

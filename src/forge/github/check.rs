@@ -21,6 +21,8 @@ use crate::{
     model::{Conclusion, Context, Progress, Repository, Sha, Time},
 };
 
+/// The conclusion that waits for a person.
+const ASKS: &str = "action_required";
 /// GitHub shows no more at a check.
 const BUTTONS_MOST: usize = 3;
 /// So many check runs with the longest summaries, every character of them escaped, are no longer than an answer may be.
@@ -82,6 +84,7 @@ pub(super) fn expected(wanted: &Wanted<'_>) -> Shown {
     let report = wanted.report;
     let state = match report.progress {
         Progress::Done(conclusion) => word(conclusion),
+        Progress::Asks => ASKS,
         Progress::Queued | Progress::Running => status(report.progress),
     };
     Shown {
@@ -148,6 +151,9 @@ fn body(wanted: &Wanted<'_>, annotations: usize) -> Value {
     if let Some(started) = report.started {
         body["started_at"] = json!(rfc3339(started));
     }
+    if report.progress == Progress::Asks {
+        body["conclusion"] = json!(ASKS);
+    }
     if let Progress::Done(conclusion) = report.progress {
         body["conclusion"] = json!(word(conclusion));
         if let Some(ended) = report.ended {
@@ -203,7 +209,8 @@ const fn status(progress: Progress) -> &'static str {
     match progress {
         Progress::Queued => "queued",
         Progress::Running => "in_progress",
-        Progress::Done(_) => "completed",
+        // GitHub shows buttons only at what is completed
+        Progress::Asks | Progress::Done(_) => "completed",
     }
 }
 

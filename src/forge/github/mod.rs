@@ -160,6 +160,10 @@ impl Forge for Github {
         }
     }
 
+    async fn has_contributed(&self, repository: &Repository, login: &str) -> Result<bool, ForgeError> {
+        comment::has_contributed(&self.api, repository, login).await
+    }
+
     async fn visibility(&self, repository: &Repository) -> Result<Visibility, ForgeError> {
         visibility(&self.api, repository).await
     }

@@ -10,7 +10,7 @@ use super::{Failure, Route, find_run, query, run_url};
 use crate::{
     engine::rerun::Begun,
     model::{ActionPath, FlowChoice, What, Wish},
-    web::Web,
+    web::{Web, access::Granted},
 };
 
 /// `?what=failed&flow=newest`; without any of it, everything as it was.
@@ -32,7 +32,7 @@ enum Part {
 }
 
 /// `POST …/runs/{n}/rerun`: leads to the new run, or to the delivery that will tell of it.
-pub(super) async fn press(web: &Web, route: &Route, number: u64, uri: &Uri) -> Result<Response, Failure> {
+pub(super) async fn press(web: &Web, of: &Granted, route: &Route, number: u64, uri: &Uri) -> Result<Response, Failure> {
     let Pressed { what, action, stage, flow } = query(uri)?;
     let what = match (what.unwrap_or(Part::Everything), action) {
         (Part::Everything, _) => What::Everything,
@@ -40,9 +40,10 @@ pub(super) async fn press(web: &Web, route: &Route, number: u64, uri: &Uri) -> R
         (Part::Action, action) => What::Action(action.ok_or(Failure::Query)?),
         (Part::Stage, _) => What::Stage(stage.ok_or(Failure::Query)?),
     };
-    let wish = Wish { what, flow: flow.unwrap_or(FlowChoice::Same), by: "someone on the run's page".to_owned() };
+    let wish = Wish { what, flow: flow.unwrap_or(FlowChoice::Same), by: of.by() };
     let run = find_run(&mut web.engine.store.read().await?, route, number).await?.1;
-    let to = match web.engine.rerun(run.id, &wish).await? {
+    let acting = of.does(web, "run again", run.words());
+    let to = match acting.came_to(acting.engine.rerun(run.id, &wish).await).await? {
         Begun::Run(id) => run_url(route, web.engine.store.read().await?.run_number(id).await?.cast_unsigned()),
         Begun::Asked(delivery) => format!("/deliveries/{delivery}"),
     };

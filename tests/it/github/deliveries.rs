@@ -146,7 +146,7 @@ async fn every_fixture_reads_as_it_should() {
     names.sort();
     let lines: Vec<String> = names.iter().map(|name| line(name)).collect();
     assert_snapshot!(lines.join("\n"), @r#"
-    check_run_requested_action: the button `approve` is none of ours
+    check_run_requested_action: rerun f95f852b Some("01kabcdefghjk") for ada
     check_run_rerequested: rerun f95f852b Some("01kabcdefghjk") for ada
     check_suite_rerequested: rerun f95f852b None for ada
     commit_comment_created: ada says `/retest` below Commit(Sha("f95f852bd8fca8fcc58a9a2d6c842781e32a215e"))

@@ -73,15 +73,16 @@ async fn a_pull_request_and_the_push_of_its_branch_are_one_run() {
 }
 
 #[tokio::test]
-async fn the_code_of_a_fork_is_not_run() {
+async fn the_code_of_a_fork_is_not_run_where_the_rule_says_so() {
     let t = Tester::start().await;
+    t.set_up("untrusted = \"never\"\n").await;
     t.commit("main", SMALL);
     let sha = t.github.commit("mallory/widget", "main", &[(".containerops.yml", b"stages: []")]);
     let number = t.github.open_pull_request(WIDGET, "main", "mallory/widget", "main");
     t.deliver(t.github.pull_request(WIDGET, number, "opened")).await;
     t.settle().await;
     assert_eq!(t.checks(&sha), "");
-    assert_snapshot!(t.deliveries().await, @"pull_request: nothing: the code comes from the fork mallory/widget, and code that nobody vouches for is not run");
+    assert_snapshot!(t.deliveries().await, @"pull_request: nothing: the code comes from the fork mallory/widget, and such code is never run here");
 }
 
 #[tokio::test]
@@ -229,10 +230,10 @@ async fn whatever_else_happens_starts_nothing_and_says_why() {
     ping: nothing: GitHub asks whether we are there
     installation: nothing: `installation` events start nothing
     pull_request: nothing: `pull_request` events with the action `closed` start nothing
-    pull_request: nothing: the code comes from a repository that was deleted, and code that nobody vouches for is not run
+    pull_request: nothing: commit 6113728f, by whose flow file untrusted code is run, has neither .containerops.yml nor .containerops/*.yml
     push: nothing: refs/heads/old-idea was deleted
     merge_group: nothing: there is no run of ours at commit ec26c3e5 to stop
-    check_run: nothing: the button `approve` is none of ours
+    check_run: nothing: ada may not write to acme/widget
     push: nothing: commit f95f852b has neither .containerops.yml nor .containerops/*.yml
     push: unreadable: the `push` payload is not of the expected shape: .: missing field `repository` at line 1 column 9
     ");

@@ -15,6 +15,7 @@ mod events;
 mod filters;
 mod forge_away;
 mod gitea;
+mod gitlab;
 mod green;
 mod hooks;
 mod infrastructure;
@@ -32,11 +33,13 @@ mod registry;
 mod reports;
 mod rerun;
 mod retry;
+mod secrets;
 mod services;
 mod stages;
 mod starts;
 mod token;
 mod triggers;
+mod untrusted;
 mod webhooks;
 
 /// The smallest flow.

@@ -126,6 +126,14 @@ impl ModelGithub {
         request["base"]["ref"] = json!(pull.base);
         request["base"]["sha"] = json!(base);
         request["base"]["repo"] = self.described(repository);
+        // whoever has a fork pushes to it
+        let owner = pull.head_repository.split('/').next().filter(|_| pull.head_repository != repository);
+        if let Some(login) = pull.author.as_deref().or(owner) {
+            body["pull_request"]["user"]["login"] = json!(login);
+        }
+        if let Some(login) = owner.or(pull.author.as_deref()) {
+            body["sender"]["login"] = json!(login);
+        }
         self.place(&mut body, repository);
         self.signed("pull_request", &body)
     }
