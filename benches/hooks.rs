@@ -16,7 +16,6 @@ use containerops::{
     app::App,
     settings::Settings,
     store::{DeliveryFilter, Store},
-    web,
 };
 use figure::{Figure, Server, median, ms, percentile};
 use hmac::{Hmac, KeyInit, Mac};
@@ -89,7 +88,7 @@ fn without_loops() -> Load {
         let place = ("CONTAINEROPS_DATA".to_owned(), data.path().display().to_string());
         let settings = Settings::read(variables.chain([place]), None).expect("settings");
         let app = App::assemble(&settings, address).await.expect("an app");
-        tokio::spawn(async move { axum::serve(listener, web::router(app.engine)).await });
+        tokio::spawn(async move { axum::serve(listener, app.router()).await });
         address
     });
     let load = load(address, &[std::process::id()]);

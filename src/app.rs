@@ -1,5 +1,6 @@
 //! Puts the parts together and keeps the loops going. Nothing else knows everything.
 
+mod access;
 mod forges;
 mod loops;
 
@@ -20,9 +21,9 @@ use crate::{
     blob::Blobs,
     engine::{self, Engine, Key, Parts, Tells, Vault, kubectl::Deploys},
     executor::{
-        Executor,
+        Executor, UntrustedCode,
         docker::{self, Docker, DockerSettings},
-        kubernetes::{Kubernetes, KubernetesSettings, deploy::Deployer},
+        kubernetes::{Kubernetes, KubernetesSettings, Untrusted, Users, deploy::Deployer},
         process::Process,
         registry::Registry,
     },
@@ -31,12 +32,12 @@ use crate::{
     model::{Clock, ForgeKind},
     notify::{self, Notifier},
     report::Reporter,
-    settings::{ExecutorChoice, Settings},
+    settings::{self, ExecutorChoice, Settings},
     store::Store,
-    web,
+    web::{self, access::Access},
 };
 
-pub use forges::{forge, gitea, github};
+pub use forges::{forge, gitea, github, gitlab};
 
 /// Where an engine is, if it is anywhere.
 const DOCKER_HOST: &str = "unix:///var/run/docker.sock";
@@ -52,6 +53,8 @@ pub struct App {
     pub reporter: Reporter,
     /// What tells receivers.
     pub notifier: Notifier,
+    /// Who may see and change what.
+    pub access: Arc<Access>,
 }
 
 impl App {
@@ -106,7 +109,13 @@ impl App {
             clock: clock.clone(),
             settings: limits,
         });
-        Ok(Self { engine, reporter: Reporter::new(store, forges, clock), notifier })
+        let access = Access::new(access::access(settings, &engine.settings.public_url));
+        Ok(Self { engine, reporter: Reporter::new(store, forges, clock), notifier, access })
+    }
+
+    /// All that it answers.
+    pub fn router(&self) -> axum::Router {
+        web::router(self.engine.clone(), Arc::clone(&self.access))
     }
 
     /// Serves until `stop` is over, then lets open requests end and closes the database. Pods go on.
@@ -114,9 +123,33 @@ impl App {
     /// # Errors
     /// If the listener breaks.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        self.serve_with(listener, None, stop).await
+    }
+
+    /// The same, with an address more for agents alone.
+    ///
+    /// # Errors
+    /// As [`App::serve`].
+    pub async fn serve_with(
+        self,
+        listener: TcpListener,
+        agents: Option<TcpListener>,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
         let (stopping, stopped) = watch::channel(false);
         let loops = self.start_loops(&stopped);
-        let router = web::router(self.engine.clone());
+        let router = self.router().into_make_service_with_connect_info::<SocketAddr>();
+        if let Some(agents) = agents {
+            let (router, mut heard) = (web::agent_router(self.engine.clone(), self.access.clone()), stopped.clone());
+            let serving = axum::serve(agents, router).with_graceful_shutdown(async move {
+                let _ = heard.wait_for(|stopped| *stopped).await;
+            });
+            tokio::spawn(async move {
+                if let Err(error) = serving.await {
+                    tracing::error!(%error, "nobody listens for agents any more");
+                }
+            });
+        }
         let mut heard = stopped.clone();
         let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
             let _ = heard.wait_for(|stopped| *stopped).await;
@@ -179,6 +212,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         cache_limit: settings.cache_limit,
         contact_timeout: settings.contact_timeout,
         triggers: settings.trigger_repositories.clone(),
+        untrusted: settings.untrusted.rules.clone(),
         tells: if settings.smtp.is_some() { Tells::All } else { Tells::Webhooks },
         sweep_interval: settings.sweep_interval,
         patience: engine::Patience::default(),
@@ -201,7 +235,8 @@ async fn executor(settings: &Settings, key: &Key) -> Result<Arc<dyn Executor>> {
             tracing::warn!(executor = "process", why, "executor chosen: it isolates nothing; for trying out only");
             let program = std::env::current_exe().context("finding our own program")?;
             let directory = absolute(&settings.data)?.join("attempts");
-            Ok(Arc::new(Process::new(directory, vec![program.into(), "agent".into()])))
+            let process = Process::new(directory, vec![program.into(), "agent".into()]);
+            Ok(Arc::new(process.with(untrusted_code(settings))))
         }
     }
 }
@@ -270,7 +305,12 @@ async fn deploys(settings: &Settings) -> Result<Deploys> {
 
 fn kubernetes(settings: &Settings) -> KubernetesSettings {
     let with = KubernetesSettings::new(&settings.kubernetes_namespace, &settings.kubernetes_agent_image);
-    KubernetesSettings { kubeconfig: settings.kubeconfig.clone(), ..with }
+    let untrusted = Untrusted {
+        runtime: settings.untrusted.runtime.clone(),
+        users: if settings.untrusted.own_users { Users::Own } else { Users::Shared },
+        ..Untrusted::new(&settings.untrusted.namespace)
+    };
+    KubernetesSettings { kubeconfig: settings.kubeconfig.clone(), untrusted: Some(Box::new(untrusted)), ..with }
 }
 
 /// The engine at this address, as the settings would have it. A server that only this machine reaches is reached by
@@ -281,7 +321,15 @@ pub fn docker(settings: &Settings, host: String) -> DockerSettings {
     DockerSettings {
         network: settings.docker_network.clone().unwrap_or_else(|| found.to_owned()),
         agent: settings.docker_agent.clone(),
+        untrusted: untrusted_code(settings),
         ..DockerSettings::new(host, &settings.kubernetes_agent_image)
+    }
+}
+
+const fn untrusted_code(settings: &Settings) -> UntrustedCode {
+    match settings.untrusted.isolation {
+        settings::Isolation::Required => UntrustedCode::Refused,
+        settings::Isolation::None => UntrustedCode::Taken,
     }
 }
 

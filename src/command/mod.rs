@@ -6,6 +6,7 @@ pub mod component;
 pub mod demo;
 pub mod doctor;
 pub mod git;
+pub mod github;
 pub mod hooks;
 pub mod lint;
 pub mod plan;
@@ -15,6 +16,8 @@ pub mod schema;
 pub mod secret;
 pub mod serve;
 pub mod start;
+pub mod token;
+pub mod trust;
 
 mod event;
 mod local;

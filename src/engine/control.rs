@@ -15,6 +15,7 @@ impl Engine {
         if stopped {
             self.settle(&mut tx, run, self.now()).await?;
         }
+        self.note(&mut tx, if stopped { "done" } else { "nothing was left to stop" }).await?;
         tx.commit().await?;
         Ok(stopped)
     }

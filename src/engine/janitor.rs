@@ -19,6 +19,10 @@ const SOURCE_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 const CACHE_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
 /// A blob that nobody needs is kept for so long.
 const UNNEEDED_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A token that has expired is shown for so long, so that its owner sees why it is refused.
+const TOKEN_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// So many lines of the audit log are kept.
+const AUDIT_KEPT: i64 = 100_000;
 /// Nothing is under way in the scratch directory for as long as this.
 const SCRATCH_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The most attempts that are removed in one round.
@@ -60,6 +64,8 @@ impl Engine {
         tx.expire_artifacts(self.now()).await?;
         tx.forget_caches(self.now().before(CACHE_KEPT)).await?;
         tx.forget_bundles().await?;
+        tx.forget_sessions(self.now(), self.now().before(TOKEN_KEPT)).await?;
+        tx.forget_audit(AUDIT_KEPT).await?;
         tx.commit().await?;
         for digest in self.blobs.some(BLOBS).await? {
             self.look_at_blob(digest).await?;

@@ -5,9 +5,11 @@
 //! transaction with all that follows from it ([`settle`]).
 //!
 //! - [`intake`]: a delivery becomes events, an event runs; [`draft`] (pure) says which;
+//! - `trust`: whose code an event brings; [`vetting`]: runs of untrusted code wait for somebody;
 //! - [`recover`]: what webhooks did not bring becomes deliveries, late;
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
 //! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
+//! - [`problem`]: what a log says of lines of files; pure;
 //! - `pin`: what its images are, by digest;
 //! - [`kubectl`]: jobs without a container, whose work the engine does itself;
 //! - [`service`]: what runs beside jobs, and when they may start;
@@ -46,13 +48,16 @@ pub mod janitor;
 pub mod kubectl;
 pub mod log;
 mod matrix;
+mod noted;
 mod notice;
 mod outcome;
 mod patience;
 pub mod pause;
 mod pin;
+pub mod problem;
 pub mod queue;
 pub mod recover;
+mod remarks;
 mod replay;
 pub mod rerun;
 mod retry;
@@ -68,10 +73,12 @@ pub mod tell;
 pub mod title;
 mod token;
 mod trigger;
+mod trust;
 pub mod turn;
 mod turns;
 mod vault;
 mod verdict;
+pub mod vetting;
 mod watch;
 pub mod whole;
 
@@ -82,8 +89,8 @@ use crate::{
     executor::{Executor, registry::Registry},
     flow::Given,
     forge::{Forge, mirror::Mirrors},
-    model::{AllowedTrigger, Clock, ForgeKind, Time},
-    store::{Store, StoreError},
+    model::{AllowedTrigger, Clock, Deed, ForgeKind, Time, UntrustedRule},
+    store::{Store, StoreError, Tx},
 };
 
 use contact::Contact;
@@ -104,6 +111,8 @@ pub struct Engine {
     inner: Arc<Parts>,
     contact: Arc<Contact>,
     hidden: Arc<Hidden>,
+    /// On whose wish, for the audit log.
+    deed: Option<Arc<Deed>>,
 }
 
 /// What an [`Engine`] is made of.
@@ -157,6 +166,8 @@ pub struct Settings {
     pub artifact_keep: Duration,
     /// Which repositories' jobs may start flows of which others.
     pub triggers: Vec<AllowedTrigger>,
+    /// What becomes of untrusted code, in which repositories.
+    pub untrusted: Vec<UntrustedRule>,
     /// Which receivers can be told.
     pub tells: Tells,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.
@@ -202,7 +213,23 @@ impl Engine {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         let contact = Arc::new(Contact::new(parts.clock.now()));
-        Self { inner: Arc::new(parts), contact, hidden: Arc::default() }
+        Self { inner: Arc::new(parts), contact, hidden: Arc::default(), deed: None }
+    }
+
+    /// The same on somebody's wish: what changes by it is written down together with the change.
+    pub fn doing(&self, deed: Deed) -> Self {
+        Self { deed: Some(Arc::new(deed)), ..self.clone() }
+    }
+
+    /// Writes down what came of the wish that this engine acts on, as part of the change.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn note(&self, tx: &mut Tx, outcome: &str) -> Result<()> {
+        match &self.deed {
+            Some(deed) => Ok(tx.note(deed, outcome, self.now()).await?),
+            None => Ok(()),
+        }
     }
 
     fn now(&self) -> Time {

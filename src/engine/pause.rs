@@ -86,6 +86,7 @@ impl Engine {
         let mut tx = self.store.write().await?;
         let run = tx.run(run).await?.ok_or_else(|| EngineError::Broken(format!("there is no run {run}")))?;
         let stage = self.answer_in(&mut tx, &run, reply).await?;
+        self.note(&mut tx, &format!("stage `{stage}` was {}", reply.answer.as_str())).await?;
         tx.commit().await?;
         Ok(stage)
     }

@@ -13,6 +13,11 @@ impl Engine {
     pub async fn replay(&self, delivery: DeliveryId, wish: &str) -> Result<Replay> {
         let mut tx = self.store.write().await?;
         let replay = tx.replay(delivery, wish, self.now()).await?;
+        match replay {
+            Replay::New(id) => self.note(&mut tx, &format!("put in as delivery {id}")).await?,
+            Replay::Again(id) => self.note(&mut tx, &format!("it is in already, as delivery {id}")).await?,
+            Replay::NotYet | Replay::Missing => {}
+        }
         tx.commit().await?;
         if let Replay::New(new) = replay {
             tracing::info!(delivery.id = %new, delivery.replays = %delivery, "delivery replayed");

@@ -158,6 +158,7 @@ impl Engine {
         let mut tx = self.store.write().await?;
         // no forge gives its deliveries such ids, so that none is taken for a twin of this one
         let id = self.put_in(&mut tx, of.forge, &start, &format!("start {wish}")).await?;
+        self.note(&mut tx, &format!("put in as delivery {id}")).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -230,7 +231,9 @@ impl From<EngineError> for Failed {
 /// Starts the flows that follow a run which has just ended well, in the transaction of its end.
 pub(super) async fn follow(tx: &mut Tx, run: &RunRow, now: Time) -> Result<()> {
     let event = &run.event.0;
-    let (Some(plan), Some(branch)) = (&run.plan.0, followed_branch(&event.kind)) else { return Ok(()) };
+    let (Some(plan), Some(branch), Some(_)) = (&run.plan.0, followed_branch(&event.kind), event.trusted()) else {
+        return Ok(());
+    };
     let chain = event.kind.way();
     for of in tx.followers(&plan.uri, MOST_FOLLOWERS).await? {
         let Some(sha) = follows(&of, run, &plan.uri, branch) else { continue };
@@ -323,6 +326,7 @@ pub(super) async fn put_in(tx: &mut Tx, forge: ForgeKind, start: &Start, id: &st
     tx.ring(Change::Delivery);
     match tx.insert_delivery(&new).await? {
         Taken::New(id) => {
+            tx.delivery_is_about(id, &start.repository).await?;
             tracing::info!(delivery.id = %id, repository = %start.repository, event, by = start.by, "start put in");
             Ok(id)
         }

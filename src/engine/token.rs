@@ -41,6 +41,24 @@ impl Key {
         hex::decode(token).is_ok_and(|token| self.mac(EVENTS, job).verify_slice(&token).is_ok())
     }
 
+    /// What proves that we have said something, for this purpose.
+    pub fn proof(&self, purpose: &str, said: &str) -> String {
+        hex::encode(self.said(purpose, said).finalize().into_bytes())
+    }
+
+    /// Whether it proves that; in constant time.
+    pub fn proves(&self, purpose: &str, said: &str, proof: &str) -> bool {
+        hex::decode(proof).is_ok_and(|proof| self.said(purpose, said).verify_slice(&proof).is_ok())
+    }
+
+    fn said(&self, purpose: &str, said: &str) -> Hmac<Sha256> {
+        let mut mac = self.start(b"containerops proof\0");
+        mac.update(purpose.as_bytes());
+        mac.update(b"\0");
+        mac.update(said.as_bytes());
+        mac
+    }
+
     fn mac(&self, purpose: &[u8], job: JobId) -> Hmac<Sha256> {
         let mut mac = self.start(purpose);
         mac.update(&job.as_i64().to_be_bytes());

@@ -69,6 +69,7 @@ use std::{
 use crate::model::{Diagnostic, Event, EventKind, Plan, RepositoryName, Severity, Starter, Wants};
 
 pub use circumstances::{Circumstances, heeds_message, skip_of};
+pub use concurrency::shortened;
 pub use condition::Before;
 pub use full::{full_form, full_form_with};
 

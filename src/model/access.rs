@@ -40,6 +40,17 @@ impl Visibility {
     }
 }
 
+/// Who may see plain repositories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GitReaders {
+    /// Everybody.
+    Everyone,
+    /// Whoever has signed in.
+    SignedIn,
+    /// Administrators.
+    Admins,
+}
+
 /// Someone by their name on a forge: `github/alice`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {

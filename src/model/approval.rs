@@ -52,13 +52,22 @@ pub struct Approver {
     pub via: Via,
 }
 
+/// What stands behind a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// Nothing but its owner's word: nobody signs in.
+    Word,
+    /// They have signed in with their forge, or with the server's leave, and may do this there.
+    Forge(Option<Role>),
+}
+
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     /// The form of a run's page.
-    Page,
+    Page(Proof),
     /// The API.
-    Api,
+    Api(Proof),
     /// A comment on a forge, which says who wrote it, and what they may do.
     Comment(Option<Role>),
 }
@@ -67,23 +76,26 @@ pub enum Via {
 impl fmt::Display for Approver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.via, self.name.as_str()) {
-            (Via::Page, "") => f.write_str("someone on the run's page"),
-            (Via::Api, "") => f.write_str("a call of the API"),
+            (Via::Page(_), "") => f.write_str("someone on the run's page"),
+            (Via::Api(_), "") => f.write_str("a call of the API"),
             (Via::Comment(_), name) => write!(f, "{name} (by a comment)"),
-            (Via::Page, name) => write!(f, "{name} (by their own word, on the run's page)"),
-            (Via::Api, name) => write!(f, "{name} (by the word of a call of the API)"),
+            (Via::Page(Proof::Forge(_)) | Via::Api(Proof::Forge(_)), name) => f.write_str(name),
+            (Via::Page(Proof::Word), name) => write!(f, "{name} (by their own word, on the run's page)"),
+            (Via::Api(Proof::Word), name) => write!(f, "{name} (by the word of a call of the API)"),
         }
     }
 }
 
 impl Approval {
-    /// Whether someone may answer. A forge says who wrote a comment, and what they may do. As long as nobody signs in
-    /// elsewhere, roles cannot be checked there; but whoever says to be someone who is not named is taken at their word.
+    /// Whether someone may answer. A forge says who wrote a comment or has signed in, and what they may do. Where nobody
+    /// signs in, roles cannot be checked; but whoever says to be someone who is not named is taken at their word.
     pub fn takes(&self, approver: &Approver) -> bool {
         let is_named = self.by.iter().any(|name| name.eq_ignore_ascii_case(&approver.name));
         match approver.via {
-            Via::Comment(role) => is_named || self.least().is_some_and(|least| role >= Some(least)),
-            Via::Page | Via::Api => {
+            Via::Comment(role) | Via::Page(Proof::Forge(role)) | Via::Api(Proof::Forge(role)) => {
+                is_named || self.least().is_some_and(|least| role >= Some(least))
+            }
+            Via::Page(Proof::Word) | Via::Api(Proof::Word) => {
                 let by_role = self.by.iter().any(|name| Role::named(name).is_some());
                 approver.name.is_empty() || self.by.is_empty() || by_role || is_named
             }

@@ -107,4 +107,10 @@ ids! {
     ArtifactId
     /// Files that an action finds again.
     CacheId
+    /// Somebody who has signed in.
+    PersonId
+    /// What a program shows instead of signing in.
+    TokenId
+    /// A line of the audit log.
+    AuditId
 }

@@ -9,6 +9,7 @@ mod approval;
 mod checkout;
 mod comment;
 mod concurrency;
+mod deed;
 mod event;
 mod finding;
 mod header;
@@ -20,7 +21,9 @@ mod kubectl;
 mod late;
 mod name;
 mod number;
+mod order;
 mod plan;
+mod problem;
 mod receiver;
 mod report;
 mod rerun;
@@ -32,20 +35,23 @@ mod state;
 mod time;
 mod trigger;
 mod trust;
+mod untrusted;
 mod verdict;
 
-pub use access::{Login, Right, Scope, Scopes, Visibility};
+pub use access::{GitReaders, Login, Right, Scope, Scopes, Visibility};
 pub use address::is_public;
-pub use approval::{Answer, Approval, Approver, Question, Via};
+pub use approval::{Answer, Approval, Approver, Proof, Question, Via};
 pub use checkout::{Checkout, CheckoutOptions, Reference, Submodules};
-pub use comment::{Comment, CommentPlace, Order, Role, Thread, Verb, orders};
+pub use comment::{Comment, CommentPlace, Order, Role, Thread, Verb};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
+pub use deed::Deed;
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository};
 pub use finding::{Finding, Health};
 pub use header::{HIDDEN, is_secret_header};
 pub use hook::{HookFault, HookFaultKind, HookState};
 pub use id::{
-    ActionId, ArtifactId, AttemptId, BundleId, CacheId, DeliveryId, IdError, JobId, ReportId, RepositoryId, RunId,
+    ActionId, ArtifactId, AttemptId, AuditId, BundleId, CacheId, DeliveryId, IdError, JobId, PersonId, ReportId,
+    RepositoryId, RunId, TokenId,
 };
 pub use infrastructure::Infrastructure;
 pub use input::{Input, Source};
@@ -53,10 +59,12 @@ pub use kubectl::{AllowedNamespace, Kubectl, Manifest};
 pub use late::Late;
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
+pub use order::orders;
 pub use plan::{
     ActionPlan, Artifact, Cache, CacheHit, Cell, Diagnostic, Download, JobPlan, KeepOn, Output, Plan, PlanDigest,
     Program, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,
 };
+pub use problem::{Level, Problem};
 pub use receiver::{Good, News, Receiver, Way};
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};
@@ -68,4 +76,5 @@ pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobStat
 pub use time::{Clock, Time, backoff};
 pub use trigger::{AllowedTrigger, Trigger, Wait};
 pub use trust::{Granted, Trust, TrustedEvent, UntrustedReason};
+pub use untrusted::{Admission, Author, Behind, FlowFrom, RunUntrusted, UntrustedPolicy, UntrustedRule, Vouched};
 pub use verdict::{RUN_TIME_LIMIT, Span, Verdict};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{Change, Json, Result, Tx, execute, meant, report::millis, row, rows};
 use crate::model::{
     DeliveryId, Diagnostic, Event, ForgeKind, Grants, Plan, PlanDigest, Repeats, RepositoryId, RepositoryName, RunId,
-    RunState, Sha, Time, Wants,
+    RunState, Sha, Time, Wants, What,
 };
 
 /// Images of a run as its registries had them: the flow's name for an image, and what it stands for.
@@ -165,6 +165,16 @@ pub struct NewRun<'a> {
 }
 
 impl RunRow {
+    /// Whether it says that what it repeats is not needed.
+    pub fn is_waived(&self) -> bool {
+        self.repeats.as_ref().is_some_and(|repeats| repeats.what == What::Nothing)
+    }
+
+    /// What people call it within its repository.
+    pub fn words(&self) -> String {
+        format!("{} #{}", self.flow, self.number)
+    }
+
     /// Whether other runs of its group keep it from starting.
     pub const fn is_held(&self) -> bool {
         self.queue.is_some() && self.released.is_none() && self.state.0.conclusion().is_none()
@@ -321,7 +331,8 @@ impl Tx {
         rows!(
             self,
             RunRow,
-            "SELECT * FROM runs WHERE phase <> 'ended' AND source IS NULL AND source_due <= $1 ORDER BY id LIMIT 16",
+            "SELECT * FROM runs WHERE phase <> 'ended' AND source IS NULL AND source_due <= $1 \
+             AND id NOT IN (SELECT run_id FROM vettings WHERE standing = 'waits') ORDER BY id LIMIT 16",
             now,
         )
     }

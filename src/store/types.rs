@@ -4,8 +4,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Database, Decode, Encode, Type, encode::IsNull, error::BoxDynError};
 
 use crate::model::{
-    ActionId, ArtifactId, AttemptId, BundleId, CacheId, Context, DeliveryId, ForgeKind, JobId, PlanDigest, ReportId,
-    RepositoryId, RepositoryName, RunId, SecretLevel, SecretName, Sha, Time,
+    ActionId, ArtifactId, AttemptId, AuditId, BundleId, CacheId, Context, DeliveryId, ForgeKind, JobId, PersonId,
+    PlanDigest, ReportId, RepositoryId, RepositoryName, RunId, SecretLevel, SecretName, Sha, Time, TokenId,
 };
 
 /// A value that is kept as JSON in a TEXT column.
@@ -52,6 +52,9 @@ stands_as! {
     BundleId as i64: |id| id.as_i64(), |id| Ok(BundleId::from_i64(id));
     ArtifactId as i64: |id| id.as_i64(), |id| Ok(ArtifactId::from_i64(id));
     CacheId as i64: |id| id.as_i64(), |id| Ok(CacheId::from_i64(id));
+    PersonId as i64: |id| id.as_i64(), |id| Ok(PersonId::from_i64(id));
+    TokenId as i64: |id| id.as_i64(), |id| Ok(TokenId::from_i64(id));
+    AuditId as i64: |id| id.as_i64(), |id| Ok(AuditId::from_i64(id));
     ReportId as i64: |id| id.as_i64(), |id| Ok(ReportId::from_i64(id));
     Sha as String: |sha| sha.to_string(), |text| Ok(text.parse()?);
     RepositoryName as String: |name| name.to_string(), |text| Ok(text.parse()?);

@@ -1,31 +1,37 @@
 //! `/api/v1`: the pages' content as JSON, and what can be done with runs. Errors are `application/problem+json`.
 //!
-//! Who may ask: as with the pages, whoever reaches the server.
+//! Who may ask: as with the pages, [`access`](super::access) says so. Programs show a token.
 
 mod approval;
 mod artifact;
+mod audit;
 mod delivery;
 mod start;
 
 use axum::{
-    Json, Router,
+    Json,
     body::Bytes,
-    extract::{Path, Query, State},
+    extract::{Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
     Web,
-    pages::{Failure, JobPlace, Moment, Place, Route, RunPlace, log_text, same_site},
+    access::{Granted, OfJob, OfRun, Routes, RunIt, See, Visitor, Who},
+    pages::{Failure, JobPlace, Moment, Place, Route, RunPlace, log_text, visible},
 };
 use crate::{
     engine::{self, EngineError, rerun::Begun, whole::Whole},
-    model::{FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, RunId, Time, Waiting, Way, What, Wish},
-    store::{ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RepositoryRow, RunFilter, RunRow, RunSummary, Tx},
+    model::{
+        FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, Right, RunId, Time, Waiting, Way, What, Wish,
+    },
+    store::{
+        ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RepositoryRow, RunFilter, RunRow, RunSummary, Tx,
+        VettingRow,
+    },
 };
 
 /// Items in one answer, unless fewer are asked for.
@@ -41,7 +47,7 @@ struct RunsQuery {
 }
 
 /// A failure, as RFC 9457 has it.
-struct Problem(Failure);
+pub(super) struct Problem(Failure);
 
 impl<E: Into<Failure>> From<E> for Problem {
     fn from(error: E) -> Self {
@@ -60,64 +66,77 @@ impl IntoResponse for Problem {
 
 type Answer = Result<Json<Value>, Problem>;
 
-pub(super) fn routes() -> Router<Web> {
-    Router::new()
-        .route("/runs", get(runs))
-        .route("/runs/{id}", get(run))
-        .route("/runs/{id}/cancel", post(cancel))
-        .route("/runs/{id}/rerun", post(rerun))
-        .route("/runs/{id}/approve", post(approval::approve))
-        .route("/runs/{id}/reject", post(approval::reject))
-        .route("/jobs/{id}", get(job))
-        .route("/jobs/{id}/log", get(job_log))
-        .route("/starts", post(start::start))
-        .route("/jobs/{id}/artifacts", get(artifact::list))
-        .route("/jobs/{id}/artifacts/{name}", get(artifact::one))
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/me", me)
+        .get("/audit", audit::list)
+        .get("/runs", runs)
+        .get("/runs/{id}", run)
+        .post("/runs/{id}/cancel", cancel)
+        .post("/runs/{id}/rerun", rerun)
+        .post("/runs/{id}/approve", approval::approve)
+        .post("/runs/{id}/reject", approval::reject)
+        .get("/jobs/{id}", job)
+        .get("/jobs/{id}/log", job_log)
+        .post("/starts", start::start)
+        .get("/jobs/{id}/artifacts", artifact::list)
+        .get("/jobs/{id}/artifacts/{name}", artifact::one)
         .nest("/deliveries", delivery::routes())
-        .fallback(async || Problem(Failure::Missing))
-        .method_not_allowed_fallback(async || Problem(Failure::Method))
+        .refusing(Some(|| Problem(Failure::Missing)), || Problem(Failure::Method))
+}
+
+/// Who asks, and with what leave.
+async fn me(visitor: Visitor, State(web): State<Web>) -> Answer {
+    let scopes = match &visitor.who {
+        Who::Token { scopes, .. } => Some(scopes.clone()),
+        Who::Nobody | Who::Anyone | Who::Person { .. } => None,
+    };
+    Ok(Json(
+        json!({"login": visitor.login().map(ToString::to_string), "scopes": scopes, "admin": visitor.is_admin(&web)}),
+    ))
 }
 
 async fn runs(
+    visitor: Visitor,
     State(web): State<Web>,
     query: Result<Query<RunsQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Answer {
     let Query(query) = query.map_err(|_| Failure::Query)?;
-    let mut tx = web.engine.store.read().await?;
     let repository = match (query.forge, &query.repository) {
-        (Some(forge), Some(name)) => Some(tx.repository_named(forge, name).await?.ok_or(Failure::Missing)?.id),
+        (Some(forge), Some(name)) => {
+            let route = Route { forge, repository: name.clone(), place: Place::Runs };
+            Some(visitor.at(&web, &route, Right::See).await?.repository.id)
+        }
         (None, None) => None,
         // a name alone may be on several forges
         (Some(_), None) | (None, Some(_)) => return Err(Failure::Query.into()),
     };
     let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE);
-    let rows = tx.runs(&RunFilter { repository, before: query.before, limit }).await?;
+    let filter = RunFilter { repository, before: query.before, limit };
+    let (rows, _) = visible(&web, &visitor, filter).await?;
     Ok(Json(json!({"runs": rows.iter().map(summary).collect::<Vec<_>>()})))
 }
 
-async fn run(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+async fn run(OfRun { run, .. }: OfRun<See>, State(web): State<Web>) -> Answer {
     let mut tx = web.engine.store.read().await?;
-    let run = find(&mut tx, &id).await?;
     Ok(Json(whole(&mut tx, &run).await?))
 }
 
-async fn cancel(State(web): State<Web>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
-    same_site(&headers)?;
-    let id = find(&mut web.engine.store.read().await?, &id).await?.id;
-    let cancelled = web.engine.cancel(id, "a call of the API").await?;
-    Ok(Json(json!({"id": id, "cancelled": cancelled})))
+async fn cancel(OfRun { run, granted, .. }: OfRun<RunIt>, State(web): State<Web>) -> Answer {
+    let acting = granted.does(&web, "cancel", run.words());
+    let cancelled = acting.came_to(acting.engine.cancel(run.id, &granted.by()).await).await?;
+    Ok(Json(json!({"id": run.id, "cancelled": cancelled})))
 }
 
 /// 201 with the new run, or 202 with the delivery that will tell of it.
 async fn rerun(
+    OfRun { run, granted, .. }: OfRun<RunIt>,
     State(web): State<Web>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    same_site(&headers)?;
-    let id = find(&mut web.engine.store.read().await?, &id).await?.id;
-    match web.engine.rerun(id, &wish(&body)?).await? {
+    let wish = wish(&body, granted.by())?;
+    let acting = granted.does(&web, "run again", run.words());
+    match acting.came_to(acting.engine.rerun(run.id, &wish).await).await? {
         Begun::Run(new) => {
             let mut tx = web.engine.store.read().await?;
             let run = tx.run(new).await?.ok_or(Failure::Missing)?;
@@ -127,9 +146,9 @@ async fn rerun(
     }
 }
 
-/// `{"what": "everything" | "failed" | {"action": "stage.action"}, "flow": "same" | "newest"}`; no body, or a part of
+/// `{"what": "everything" | "failed" | {"action": "stage.action"} | {"stage": "name"}, "flow": "same" | "newest"}`; no body, or a part of
 /// it, is good, too.
-fn wish(body: &[u8]) -> Result<Wish, Failure> {
+fn wish(body: &[u8], by: String) -> Result<Wish, Failure> {
     #[derive(Default, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Asked {
@@ -138,16 +157,15 @@ fn wish(body: &[u8]) -> Result<Wish, Failure> {
     }
     let asked = if body.is_empty() { Ok(Asked::default()) } else { serde_json::from_slice(body) };
     let Asked { what, flow } = asked.map_err(|error| {
-        let form = r#"`{"what": "everything" | "failed" | {"action": "stage.action"}, "flow": "same" | "newest"}`"#;
+        let form = r#"`{"what": "everything" | "failed" | {"action": "stage.action"} | {"stage": "name"}, "flow": "same" | "newest"}`"#;
         Failure::Words(format!("{form} is expected: {error}"))
     })?;
     let (what, flow) = (what.unwrap_or(What::Everything), flow.unwrap_or(FlowChoice::Same));
-    Ok(Wish { what, flow, by: "a call of the API".to_owned() })
+    Ok(Wish { what, flow, by })
 }
 
-async fn job(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+async fn job(OfJob { job, .. }: OfJob<See>, State(web): State<Web>) -> Answer {
     let mut tx = web.engine.store.read().await?;
-    let job = find_job(&mut tx, &id).await?;
     let broken = || Failure::from(EngineError::Broken(format!("job {} is of no attempt", job.id)));
     let attempt = tx.attempt(job.attempt_id).await?.ok_or_else(broken)?;
     let action = tx.action(attempt.action_id).await?;
@@ -158,40 +176,48 @@ async fn job(State(web): State<Web>, Path(id): Path<String>) -> Answer {
     value["run"] = json!(run.id);
     value["attempt"] = json!(attempt.number);
     value["silences"] = silences(&mut tx, job.id).await?;
+    value["problems"] = json!(tx.problems(job.id).await?);
     Ok(Json(value))
 }
 
 /// Text, with ranges.
-async fn job_log(State(web): State<Web>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
-    let job = find_job(&mut web.engine.store.read().await?, &id).await?;
+async fn job_log(
+    OfJob { job, .. }: OfJob<See>,
+    State(web): State<Web>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     Ok(log_text(&web.engine, &job, &headers)?)
 }
 
-async fn find(tx: &mut Tx, id: &str) -> Result<RunRow, Problem> {
-    let id: RunId = id.parse().map_err(|_| Failure::Missing)?;
-    Ok(tx.run(id).await?.ok_or(Failure::Missing)?)
-}
-
-/// The repository of this name; on which forge need be said only if several have one.
+/// The repository of this name, if the visitor may do this with it; on which forge need be said only if they see several.
 async fn find_repository(
-    tx: &mut Tx,
-    forge: Option<ForgeKind>,
-    name: &RepositoryName,
-) -> Result<RepositoryRow, Problem> {
-    let found = match forge {
+    web: &Web,
+    visitor: &Visitor,
+    (forge, name): (Option<ForgeKind>, &RepositoryName),
+    right: Right,
+) -> Result<Granted, Problem> {
+    let mut tx = web.engine.store.read().await?;
+    let found: Vec<RepositoryRow> = match forge {
         Some(forge) => tx.repository_named(forge, name).await?.into_iter().collect(),
         None => tx.repositories_named(name).await?,
     };
-    match found.as_slice() {
-        [one] => Ok(one.clone()),
-        [] => Err(Failure::Missing.into()),
-        _ => Err(Failure::Words(format!("several forges have a repository {name}: name one by `forge`")).into()),
+    drop(tx);
+    let mut seen = Vec::new();
+    for row in found {
+        if let Ok(granted) = visitor.with(web, row, Right::See).await {
+            seen.push(granted);
+        }
     }
-}
-
-async fn find_job(tx: &mut Tx, id: &str) -> Result<JobRow, Problem> {
-    let id: JobId = id.parse().map_err(|_| Failure::Missing)?;
-    Ok(tx.job(id).await?.ok_or(Failure::Missing)?)
+    match (seen.pop(), seen.is_empty()) {
+        (Some(one), true) => {
+            one.allows(right)?;
+            Ok(one)
+        }
+        (None, _) => Err(Failure::Missing.into()),
+        (Some(_), false) => {
+            Err(Failure::Words(format!("several forges have a repository {name}: name one by `forge`")).into())
+        }
+    }
 }
 
 async fn outputs(tx: &mut Tx, job: JobId) -> Result<Map<String, Value>, Problem> {
@@ -248,6 +274,7 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
     let replay_of = tx.replay_of(run).await?;
     let late = tx.late(run.delivery_id).await?;
     let reports = reports(tx, run).await?;
+    let untrusted = tx.vetting(run.id).await?.as_ref().map(vetting);
     let receivers: Vec<Value> = tx.notices(run.id).await?.iter().map(receiver).collect();
     Ok(json!({
         "id": run.id, "forge": route.forge, "repository": route.repository, "number": run.number,
@@ -258,8 +285,15 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
         "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
         "url": route.to_string(), "created": time(run.created), "started": run.started.map(time),
         "ended": run.ended.map(time), "stages": stages, "reports": reports,
-        "receivers": receivers,
+        "receivers": receivers, "untrusted": untrusted,
     }))
+}
+
+/// How a run of untrusted code stands, and what an approval of it names.
+fn vetting(row: &VettingRow) -> Value {
+    json!({"standing": row.standing().as_str(), "flow_file": row.flow_from(), "flow_sha256": row.flow_digest,
+           "secrets": row.secrets.0, "answered_by": row.answered_by, "note": row.note,
+           "answered": row.answered.map(time)})
 }
 
 /// Why a run has not started, or does not go on: `for` one of `queue`, `source`, `approval` and `executor`, and the words for it.

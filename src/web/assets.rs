@@ -10,7 +10,7 @@ use axum::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::log::palette;
+use super::{access::Anybody, log::palette};
 
 /// One file.
 struct Asset {
@@ -48,7 +48,7 @@ pub(super) fn path(name: &str) -> String {
 }
 
 /// `GET /static/{digest}/{name}`. Another release's digest gets this release's file, but may not keep it.
-pub(super) async fn serve(Path((digest, name)): Path<(String, String)>) -> Response {
+pub(super) async fn serve(_: Anybody, Path((digest, name)): Path<(String, String)>) -> Response {
     let Some(asset) = assets().files.iter().find(|asset| asset.name == name) else {
         return StatusCode::NOT_FOUND.into_response();
     };

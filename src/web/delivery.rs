@@ -1,6 +1,6 @@
 //! What the pages and the API share of deliveries: which are listed, what is shown of one, and how one is played again.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::http::StatusCode;
 use bytes::Bytes;
@@ -8,10 +8,14 @@ use futures::stream::{self, Stream};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Web, pages::Failure};
+use super::{
+    Web,
+    access::{Maintain, OfDelivery, Visitor},
+    pages::Failure,
+};
 use crate::{
     engine::dry_run::DryRun,
-    model::{DeliveryId, DeliveryPhase, DeliveryState, HIDDEN, Time, is_secret_header},
+    model::{DeliveryId, DeliveryPhase, DeliveryState, HIDDEN, Right, Time, is_secret_header},
     store::{DeliveryFilter, DeliveryShown, DeliverySummary, Replay, Store, StoreError},
 };
 
@@ -60,6 +64,60 @@ impl ListQuery {
 
 fn chosen(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|text| !text.is_empty())
+}
+
+/// How many deliveries are looked through for those that somebody may see.
+const LOOKED_AT: usize = 2000;
+/// How many are read at once.
+const STEP: i64 = 200;
+
+/// The deliveries that a visitor may see, newest first: all for administrators, for others those of the repositories that
+/// they maintain. Where so many were looked through that it must be enough, the last of those.
+pub(super) async fn visible(
+    web: &Web,
+    visitor: &Visitor,
+    filter: DeliveryFilter,
+) -> Result<(Vec<DeliverySummary>, Option<DeliveryId>), Failure> {
+    if visitor.is_admin(web) {
+        visitor.administers(web)?;
+        return Ok((web.engine.store.read().await?.deliveries(&filter).await?, None));
+    }
+    if visitor.login().is_none() {
+        return Err(Failure::Missing);
+    }
+    let (mut seen, mut maintains, mut looked, mut before) = (Vec::new(), BTreeMap::new(), 0, filter.before);
+    while seen.len() < usize::try_from(filter.limit).unwrap_or_default() {
+        let step = DeliveryFilter { before, limit: STEP, ..filter.clone() };
+        let rows = web.engine.store.read().await?.deliveries(&step).await?;
+        let end = (rows.len() as i64) < STEP;
+        looked += rows.len();
+        for row in rows {
+            before = Some(row.id);
+            let Some(name) = &row.repository else { continue };
+            let of = (row.forge, name.to_string());
+            let may = match maintains.get(&of) {
+                Some(may) => *may,
+                None => {
+                    let found = web.engine.store.read().await?.repository_named(row.forge, name).await?;
+                    let may = match found {
+                        Some(found) => visitor.may(web, &found, Right::Maintain).await,
+                        None => false,
+                    };
+                    *maintains.entry(of).or_insert(may)
+                }
+            };
+            if may && seen.len() < usize::try_from(filter.limit).unwrap_or_default() {
+                seen.push(row);
+            }
+        }
+        if end {
+            return Ok((seen, None));
+        }
+        if looked >= LOOKED_AT {
+            return Ok((seen, before));
+        }
+    }
+    Ok((seen, None))
 }
 
 /// What a body is.
@@ -111,8 +169,7 @@ pub(super) fn next_try(row: &DeliverySummary) -> Option<Time> {
 }
 
 /// A delivery, without more of its body than is shown.
-pub(super) async fn find(web: &Web, id: &str) -> Result<DeliveryShown, Failure> {
-    let id = id.parse().map_err(|_| Failure::Missing)?;
+pub(super) async fn find(web: &Web, id: DeliveryId) -> Result<DeliveryShown, Failure> {
     web.engine.store.read().await?.delivery_shown(id, BODY_SHOWN).await?.ok_or(Failure::Missing)
 }
 
@@ -139,9 +196,17 @@ pub(super) fn wish(name: Option<&str>, now: Time) -> Result<String, Failure> {
 }
 
 /// Replays a delivery. The replay, and whether this request made it (201) or an earlier one of the same wish (200).
-pub(super) async fn replay(web: &Web, id: &str, wish: &str) -> Result<(StatusCode, DeliveryId), Failure> {
-    let id: DeliveryId = id.parse().map_err(|_| Failure::Missing)?;
-    match web.engine.replay(id, wish).await? {
+pub(super) async fn replay(
+    web: &Web,
+    of: &OfDelivery<Maintain>,
+    wish: &str,
+) -> Result<(StatusCode, DeliveryId), Failure> {
+    let (id, target) = (of.id, format!("delivery {}", of.id));
+    let acting = match &of.granted {
+        Some(granted) => granted.does(web, "replay", target),
+        None => of.visitor.does(web, "replay", target),
+    };
+    match acting.engine.replay(id, wish).await? {
         Replay::New(replay) => Ok((StatusCode::CREATED, replay)),
         Replay::Again(replay) => Ok((StatusCode::OK, replay)),
         Replay::Missing => Err(Failure::Missing),
@@ -152,8 +217,7 @@ pub(super) async fn replay(web: &Web, id: &str, wish: &str) -> Result<(StatusCod
 }
 
 /// Plans a delivery again. The only request for which a forge is asked while somebody waits: few at once, and not long.
-pub(super) async fn dry_run(web: &Web, id: &str) -> Result<DryRun, Failure> {
-    let id: DeliveryId = id.parse().map_err(|_| Failure::Missing)?;
+pub(super) async fn dry_run(web: &Web, id: DeliveryId) -> Result<DryRun, Failure> {
     let _permit = web.dry_runs.try_acquire().map_err(|_| Failure::Busy)?;
     let row = web.engine.store.read().await?.delivery(id).await?.ok_or(Failure::Missing)?;
     Ok(web.engine.dry_run(&row, DRY_RUN_LIMIT).await?)

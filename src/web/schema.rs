@@ -8,6 +8,7 @@ use axum::{
 };
 use sha2::{Digest as _, Sha256};
 
+use super::access::Anybody;
 use crate::flow;
 
 /// The text, and its tag.
@@ -21,7 +22,7 @@ fn text() -> &'static (String, String) {
 }
 
 /// The schema changes with releases only; an hour after one, everybody has the new one.
-pub(super) async fn serve(asked: HeaderMap) -> Response {
+pub(super) async fn serve(_: Anybody, asked: HeaderMap) -> Response {
     let (text, tag) = text();
     let headers = [
         (header::CONTENT_TYPE, "application/schema+json"),

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Web, pages::Failure};
+use super::{Web, access::Granted, pages::Failure};
 use crate::{
-    model::{DeliveryId, ManualInput, Starter, Wanted},
+    model::{DeliveryId, ManualInput, Right, Starter, Wanted},
     store::{RepositoryRow, Tx},
 };
 
@@ -33,14 +33,18 @@ pub(super) async fn startable(tx: &mut Tx, repository: &RepositoryRow) -> Result
 }
 
 /// Keeps the wish; the delivery tells what comes of it.
-pub(super) async fn start(web: &Web, of: &RepositoryRow, wanted: &Wanted, wish: &str) -> Result<DeliveryId, Failure> {
+pub(super) async fn start(web: &Web, of: &Granted, wanted: &Wanted, wish: &str) -> Result<DeliveryId, Failure> {
+    of.allows(Right::Run)?;
     check(&wanted.inputs)?;
     for name in [&wanted.branch, &wanted.flow].into_iter().flatten() {
         if name.is_empty() || name.len() > MOST_NAME_BYTES || name.chars().any(char::is_control) {
             return Err(Failure::Words(format!("a branch or a flow is named with 1 to {MOST_NAME_BYTES} bytes")));
         }
     }
-    Ok(web.engine.start_by_hand(of, wanted, wish).await?)
+    let flow = wanted.flow.as_deref().unwrap_or("all flows");
+    let on = wanted.branch.as_deref().map_or_else(String::new, |branch| format!(" on {branch}"));
+    let acting = of.does(web, "start", format!("{flow}{on}"));
+    acting.came_to(acting.engine.start_by_hand(&of.repository, wanted, wish).await).await
 }
 
 fn check(inputs: &BTreeMap<String, String>) -> Result<(), Failure> {

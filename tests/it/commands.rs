@@ -1,10 +1,12 @@
 //! The commands as their users call them: arguments in; an exit code, and text on both streams, out.
 
 mod component;
+mod github;
 mod hooks;
 mod places;
 mod run;
 mod secrets;
+mod tokens;
 
 use std::{
     fs,
@@ -267,7 +269,8 @@ fn plan_of_a_broken_file_or_of_several_files_is_a_failure() {
 #[test]
 fn every_command_shows_examples() {
     let folder = folder(&[]);
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 17] = [
+        &["token"],
         &[],
         &["doctor"],
         &["report"],

@@ -50,13 +50,18 @@ fn every_output_is_answered() {
 
 #[test]
 fn every_webhook_is_answered() {
-    let bodies: Vec<_> = ["fuzz/seeds/webhook", "fixtures/webhooks/gitea"].into_iter().flat_map(files).collect();
+    let bodies: Vec<_> = ["fuzz/seeds/webhook", "fixtures/webhooks/gitea", "fixtures/webhooks/gitlab"]
+        .into_iter()
+        .flat_map(files)
+        .collect();
     assert!(bodies.len() > 20, "the fixtures are there");
     for body in bodies {
         webhook::read_gitea(&body);
+        webhook::read_gitlab(&body);
         // and whatever of it arrives
         for length in (0..body.len()).step_by(97) {
             webhook::read_gitea(&body[..length]);
+            webhook::read_gitlab(&body[..length]);
         }
     }
 }

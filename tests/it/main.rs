@@ -1,5 +1,6 @@
 //! The integration tests, one binary: what users see, told with the harness's modelled outside world. A file per story.
 
+mod access;
 mod agent;
 mod agent_disk;
 mod agent_log;
@@ -19,6 +20,7 @@ mod fuzz;
 mod git;
 mod gitea;
 mod github;
+mod gitlab;
 mod harness;
 mod killed;
 mod kubernetes;
@@ -30,6 +32,7 @@ mod pages;
 mod pages_http;
 mod pod;
 mod prism;
+mod problems;
 mod process_executor;
 mod protocol;
 mod registry;

@@ -1,22 +1,18 @@
 //! Answers to stages that wait for people.
 
-use axum::{
-    Json,
-    body::Bytes,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Json, body::Bytes, extract::State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer as Answered, find, time};
+use super::{Answer as Answered, time};
 use crate::{
     engine::pause::Reply,
-    model::{Answer, Approval, Approver, Via},
+    model::{Answer, Approval, Approver, Proof, Via},
     store::ApprovalRow,
     web::{
         Web,
-        pages::{Failure, same_site},
+        access::{Approve, OfRun},
+        pages::Failure,
     },
 };
 
@@ -29,32 +25,31 @@ struct Said {
     note: Option<String>,
 }
 
-pub(super) async fn approve(web: State<Web>, id: Path<String>, headers: HeaderMap, body: Bytes) -> Answered {
-    answer(web, id, headers, body, Answer::Approved).await
+pub(super) async fn approve(of: OfRun<Approve>, web: State<Web>, body: Bytes) -> Answered {
+    answer(of, web, body, Answer::Approved).await
 }
 
-pub(super) async fn reject(web: State<Web>, id: Path<String>, headers: HeaderMap, body: Bytes) -> Answered {
-    answer(web, id, headers, body, Answer::Rejected).await
+pub(super) async fn reject(of: OfRun<Approve>, web: State<Web>, body: Bytes) -> Answered {
+    answer(of, web, body, Answer::Rejected).await
 }
 
 async fn answer(
+    OfRun { run, granted, .. }: OfRun<Approve>,
     State(web): State<Web>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
     body: Bytes,
     answer: Answer,
 ) -> Answered {
-    same_site(&headers)?;
-    let id = find(&mut web.engine.store.read().await?, &id).await?.id;
     let said = if body.is_empty() { Ok(Said::default()) } else { serde_json::from_slice(&body) };
     let Said { stage, name, note } = said.map_err(|error| {
         let form = r#"`{"stage": "…", "name": "…", "note": "…"}`"#;
         Failure::Words(format!("{form} is expected: {error}"))
     })?;
-    let approver = Approver { name: name.unwrap_or_default().trim().to_owned(), via: Via::Api };
-    let reply = Reply { stage, answer, approver, note: note.unwrap_or_default() };
-    let stage = web.engine.answer_pause(id, &reply).await.map_err(Failure::from)?;
-    Ok(Json(json!({"id": id, "stage": stage, "answer": answer})))
+    let (name, proof) = granted.proof().unwrap_or((name.unwrap_or_default().trim().to_owned(), Proof::Word));
+    let reply =
+        Reply { stage, answer, approver: Approver { name, via: Via::Api(proof) }, note: note.unwrap_or_default() };
+    let acting = granted.does(&web, "answer", run.words());
+    let stage = acting.came_to(acting.engine.answer_pause(run.id, &reply).await).await?;
+    Ok(Json(json!({"id": run.id, "stage": stage, "answer": answer})))
 }
 
 /// What a stage asks, and how it was answered.

@@ -8,36 +8,34 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{Answer, Problem, find_job, time};
+use super::{Answer, Problem, time};
 use crate::{
     store::ArtifactRow,
     web::{
         Web,
+        access::{OfJob, See},
         artifact::{Asked, download},
         pages::Failure,
     },
 };
 
 /// What a job has left.
-pub(super) async fn list(State(web): State<Web>, Path(id): Path<String>) -> Answer {
+pub(super) async fn list(OfJob { job, .. }: OfJob<See>, State(web): State<Web>) -> Answer {
     let mut tx = web.engine.store.read().await?;
-    let job = find_job(&mut tx, &id).await?;
     let artifacts = tx.artifacts(job.id).await?;
     Ok(Json(json!({"artifacts": artifacts.iter().map(value).collect::<Vec<_>>()})))
 }
 
 /// One artifact with its files, or what is asked for of it.
 pub(super) async fn one(
+    OfJob { job, .. }: OfJob<See>,
     State(web): State<Web>,
-    Path((id, name)): Path<(String, String)>,
+    Path((_, name)): Path<(String, String)>,
     asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(asked) = asked.map_err(|_| Failure::Query)?;
-    let mut tx = web.engine.store.read().await?;
-    let job = find_job(&mut tx, &id).await?;
-    let artifact = tx.artifact(job.id, &name).await?.ok_or(Failure::Missing)?;
-    drop(tx);
+    let artifact = web.engine.store.read().await?.artifact(job.id, &name).await?.ok_or(Failure::Missing)?;
     if let Some(response) = download(&web.engine, &artifact, &asked, &headers).await? {
         return Ok(response);
     }

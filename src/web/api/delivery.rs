@@ -1,12 +1,11 @@
 //! Deliveries as JSON, once more and in thought.
 
 use axum::{
-    Json, Router,
+    Json,
     body::Body as Bytes,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -19,39 +18,39 @@ use crate::{
     store::{DeliveryShown, DeliverySummary, RunDigest, Tx},
     web::{
         Web,
+        access::{Maintain, OfDelivery, Routes, See, Visitor},
         delivery::{self, Body, ListQuery},
-        pages::{Failure, same_site},
+        pages::Failure,
     },
 };
 
 /// Replays that an answer names.
 const REPLAYS: i64 = 100;
 
-pub(super) fn routes() -> Router<Web> {
-    Router::new()
-        .route("/", get(list))
-        .route("/{id}", get(one))
-        .route("/{id}/body", get(body))
-        .route("/{id}/replay", post(replay))
-        .route("/{id}/dry-run", post(dry_run))
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/", list)
+        .get("/{id}", one)
+        .get("/{id}/body", body)
+        .post("/{id}/replay", replay)
+        .post("/{id}/dry-run", dry_run)
 }
 
-async fn list(State(web): State<Web>, query: Result<Query<ListQuery>, QueryRejection>) -> Answer {
+async fn list(visitor: Visitor, State(web): State<Web>, query: Result<Query<ListQuery>, QueryRejection>) -> Answer {
     let Query(query) = query.map_err(|_| Failure::Query)?;
     let filter = query.filter(query.limit.unwrap_or(PAGE).clamp(1, PAGE))?;
-    let rows = web.engine.store.read().await?.deliveries(&filter).await?;
+    let (rows, _) = delivery::visible(&web, &visitor, filter).await?;
     Ok(Json(json!({"deliveries": rows.iter().map(head).collect::<Vec<_>>()})))
 }
 
-async fn one(State(web): State<Web>, Path(id): Path<String>) -> Answer {
-    let row = delivery::find(&web, &id).await?;
+async fn one(OfDelivery { id, .. }: OfDelivery<See>, State(web): State<Web>) -> Answer {
+    let row = delivery::find(&web, id).await?;
     Ok(Json(whole(&mut web.engine.store.read().await?, &row).await?))
 }
 
 /// The raw bytes, as a file: whatever they are, no browser takes them for a page of ours.
-async fn body(State(web): State<Web>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let row = delivery::find(&web, &id).await?;
-    let id = row.summary.id;
+async fn body(OfDelivery { id, .. }: OfDelivery<See>, State(web): State<Web>) -> Result<Response, Problem> {
+    let row = delivery::find(&web, id).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_LENGTH, row.length.to_string()),
@@ -62,23 +61,21 @@ async fn body(State(web): State<Web>, Path(id): Path<String>) -> Result<Response
 
 /// With `Idempotency-Key` a request may be repeated, and is one replay.
 async fn replay(
+    of: OfDelivery<Maintain>,
     State(web): State<Web>,
-    Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<(StatusCode, [(header::HeaderName, String); 1], Json<Value>), Problem> {
-    same_site(&headers)?;
     let key = headers.get("idempotency-key").map(|key| key.to_str().map_err(|_| Failure::Query)).transpose()?;
     let wish = delivery::wish(key, web.engine.clock.now())?;
-    let (status, replay) = delivery::replay(&web, &id, &wish).await?;
-    let row = delivery::find(&web, &replay.to_string()).await?;
+    let (status, replay) = delivery::replay(&web, &of, &wish).await?;
+    let row = delivery::find(&web, replay).await?;
     let value = whole(&mut web.engine.store.read().await?, &row).await?;
     Ok((status, [(header::LOCATION, format!("/api/v1/deliveries/{replay}"))], Json(value)))
 }
 
-async fn dry_run(State(web): State<Web>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
-    same_site(&headers)?;
-    let dry_run = delivery::dry_run(&web, &id).await?;
-    Ok(Json(dry_run_value(&id, &dry_run)))
+async fn dry_run(OfDelivery { id, .. }: OfDelivery<Maintain>, State(web): State<Web>) -> Answer {
+    let dry_run = delivery::dry_run(&web, id).await?;
+    Ok(Json(dry_run_value(id, &dry_run)))
 }
 
 fn head(row: &DeliverySummary) -> Value {
@@ -114,7 +111,7 @@ fn body_value(row: &DeliveryShown) -> Value {
     })
 }
 
-fn dry_run_value(id: &str, dry_run: &DryRun) -> Value {
+fn dry_run_value(id: DeliveryId, dry_run: &DryRun) -> Value {
     let mut value = match &dry_run.would {
         Would::Run { event, flows, unasked } => {
             let unasked = unasked.iter().map(|file| json!({"path": file.path, "reason": file.reason}));

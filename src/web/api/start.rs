@@ -13,12 +13,8 @@ use serde_json::{Value, json};
 
 use super::{Problem, find_repository};
 use crate::{
-    model::{ForgeKind, RepositoryName, Wanted},
-    web::{
-        Web, delivery,
-        pages::{Failure, same_site},
-        start,
-    },
+    model::{ForgeKind, RepositoryName, Right, Wanted},
+    web::{Web, access::Visitor, delivery, pages::Failure, start},
 };
 
 #[derive(Deserialize)]
@@ -35,17 +31,20 @@ struct Asked {
 type Started = (StatusCode, [(header::HeaderName, String); 1], Json<Value>);
 
 /// With `Idempotency-Key` a request may be repeated, and is one start.
-pub(super) async fn start(State(web): State<Web>, headers: HeaderMap, body: Bytes) -> Result<Started, Problem> {
-    same_site(&headers)?;
+pub(super) async fn start(
+    visitor: Visitor,
+    State(web): State<Web>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Started, Problem> {
     let asked: Asked = serde_json::from_slice(&body).map_err(|error| {
         let form = r#"`{"repository": "owner/name", "forge": …, "branch": …, "flow": …, "inputs": {"name": "text"}}`"#;
         Failure::Words(format!("{form} is expected, with `repository` at least: {error}"))
     })?;
     let key = headers.get("idempotency-key").map(|key| key.to_str().map_err(|_| Failure::Query)).transpose()?;
     let wish = delivery::wish(key, web.engine.clock.now())?;
-    let of = find_repository(&mut web.engine.store.read().await?, asked.forge, &asked.repository).await?;
-    let by = "a call of the API".to_owned();
-    let wanted = Wanted { branch: asked.branch, flow: asked.flow, inputs: asked.inputs, by };
+    let of = find_repository(&web, &visitor, (asked.forge, &asked.repository), Right::Run).await?;
+    let wanted = Wanted { branch: asked.branch, flow: asked.flow, inputs: asked.inputs, by: of.by() };
     let id = start::start(&web, &of, &wanted, &wish).await?;
     let url = format!("/api/v1/deliveries/{id}");
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, url.clone())], Json(json!({"delivery": id, "url": url}))))

@@ -3,18 +3,19 @@
 use askama::Template;
 use axum::{
     Form,
-    extract::{Path, State, rejection::FormRejection},
-    http::{HeaderMap, Uri},
+    extract::{State, rejection::FormRejection},
+    http::Uri,
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
 
-use super::{Chrome, Failure, Mark, Moment, query, render, runs::RunLine, same_site};
+use super::{Chrome, Failure, Mark, Moment, query, render, runs::RunLine};
 use crate::{
-    model::{DeliveryId, DeliveryPhase, DeliveryState, ForgeKind, Late, Time},
+    model::{DeliveryId, DeliveryPhase, DeliveryState, ForgeKind, Late, Right, Time},
     store::{DeliveryShown, DeliverySummary},
     web::{
         Web,
+        access::{Maintain, OfDelivery, See, Visitor},
         delivery::{self, Body, ListQuery},
         log::ansi,
     },
@@ -62,8 +63,10 @@ struct DeliveryPage {
     runs: Vec<RunLine>,
     replayed_by: Vec<DeliveryId>,
     late: Option<Late>,
-    /// `None` if it waits to be handled, and cannot be replayed.
+    /// `None` if it waits to be handled, or somebody else keeps it: it cannot be replayed.
     wish: Option<String>,
+    /// Whether whoever looks keeps the repository.
+    keeps: bool,
     /// Name and value, as HTML.
     headers: Vec<(String, String)>,
     /// As HTML.
@@ -80,13 +83,14 @@ pub(super) struct ReplayForm {
 }
 
 /// `GET /deliveries`.
-pub(super) async fn list(State(web): State<Web>, uri: Uri) -> Result<Response, Failure> {
+pub(super) async fn list(visitor: Visitor, State(web): State<Web>, uri: Uri) -> Result<Response, Failure> {
     let asked: ListQuery = query(&uri)?;
     let filter = asked.filter(PAGE + 1)?;
-    let mut rows = web.engine.store.read().await?.deliveries(&filter).await?;
+    let (mut rows, looked) = delivery::visible(&web, &visitor, filter).await?;
     let more = rows.len() as i64 > PAGE;
     rows.truncate(PAGE as usize);
-    let older = rows.last().filter(|_| more).map(|last| older_url(&asked, last.id));
+    let last = if more { rows.last().map(|last| last.id) } else { looked };
+    let older = last.map(|last| older_url(&asked, last));
     let state = |phase: DeliveryPhase| (phase.as_str(), phase_words(phase).to_owned());
     render(&DeliveriesPage {
         chrome: Chrome::new(&web, "Deliveries".to_owned(), &Mark::none()).live(asked.before.is_some()),
@@ -101,8 +105,9 @@ pub(super) async fn list(State(web): State<Web>, uri: Uri) -> Result<Response, F
 }
 
 /// `GET /deliveries/{id}`.
-pub(super) async fn one(State(web): State<Web>, Path(id): Path<String>) -> Result<Response, Failure> {
-    let row = delivery::find(&web, &id).await?;
+pub(super) async fn one(of: OfDelivery<See>, State(web): State<Web>) -> Result<Response, Failure> {
+    let row = delivery::find(&web, of.id).await?;
+    let keeps = of.granted.as_ref().is_none_or(|granted| granted.may(Right::Maintain));
     let now: Time = web.engine.clock.now();
     let mut tx = web.engine.store.read().await?;
     let id = row.summary.id;
@@ -114,7 +119,8 @@ pub(super) async fn one(State(web): State<Web>, Path(id): Path<String>) -> Resul
         runs,
         replayed_by: tx.replays_of(id, REPLAYS).await?,
         late: tx.late(Some(id)).await?,
-        wish: (!pending).then(|| delivery::new_wish(now)),
+        wish: (!pending && keeps).then(|| delivery::new_wish(now)),
+        keeps,
         headers: delivery::headers(&row).iter().map(|(name, value)| (ansi::block(name), ansi::block(value))).collect(),
         body: ansi::block(&body(&row)),
         body_length: row.length,
@@ -126,15 +132,13 @@ pub(super) async fn one(State(web): State<Web>, Path(id): Path<String>) -> Resul
 
 /// `POST /deliveries/{id}/replay`: leads to the replay's page.
 pub(super) async fn replay(
+    of: OfDelivery<Maintain>,
     State(web): State<Web>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
     form: Result<Form<ReplayForm>, FormRejection>,
 ) -> Result<Response, Failure> {
-    same_site(&headers)?;
     let wish = form.ok().and_then(|Form(form)| form.wish);
     let wish = delivery::wish(wish.as_deref(), web.engine.clock.now())?;
-    let (_, replay) = delivery::replay(&web, &id, &wish).await?;
+    let (_, replay) = delivery::replay(&web, &of, &wish).await?;
     Ok(Redirect::to(&format!("/deliveries/{replay}")).into_response())
 }
 

@@ -1,18 +1,19 @@
 //! What a delivery would do now, and whether that is what it did.
 
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 
-use super::{Chrome, Failure, Mark, Place, Route, RunPlace, render, run::DiagnosticView, same_site};
+use super::{Chrome, Failure, Mark, Place, Route, RunPlace, render, run::DiagnosticView};
 use crate::{
     engine::dry_run::{DryRun, FlowDraft, Would},
     flow,
     store::RunDigest,
-    web::{Web, delivery, log::ansi},
+    web::{
+        Web,
+        access::{Maintain, OfDelivery},
+        delivery,
+        log::ansi,
+    },
 };
 
 #[derive(Template)]
@@ -49,15 +50,13 @@ struct RunView {
 
 /// `POST /deliveries/{id}/dry-run`.
 pub(super) async fn page(
+    OfDelivery { id, .. }: OfDelivery<Maintain>,
     State(web): State<Web>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    same_site(&headers)?;
-    let dry_run = delivery::dry_run(&web, &id).await?;
+    let dry_run = delivery::dry_run(&web, id).await?;
     let title = words(&dry_run.would).to_owned();
     let chrome = Chrome::new(&web, format!("Dry run: {title}"), &Mark::none());
-    render(&DryRunPage::new(chrome, id, title, dry_run))
+    render(&DryRunPage::new(chrome, id.to_string(), title, dry_run))
 }
 
 const fn words(would: &Would) -> &'static str {

@@ -13,6 +13,7 @@ use crate::{
         pause::Unanswered,
         rerun::{Refusal, Unwilling},
     },
+    model::ForgeKind,
     store::StoreError,
     web::Web,
 };
@@ -41,6 +42,18 @@ pub enum Failure {
     /// Another site's page made the browser ask.
     #[error("another site asked for this")]
     CrossSite,
+    /// Nobody can say just now whether they may.
+    #[error("{0} is away, so nobody can say whether you may do this; try again in a moment")]
+    Unknown(ForgeKind),
+    /// A token that is worth nothing, or no token at all.
+    #[error("this token is not known here, or has expired")]
+    Token,
+    /// Whoever guesses is slowed down.
+    #[error("too many tries from your address; wait a minute")]
+    TooMany,
+    /// Nobody has signed in.
+    #[error("{0}")]
+    SignIn(String),
     /// Somebody else may do it.
     #[error("{0}")]
     Forbidden(String),
@@ -112,7 +125,10 @@ impl Failure {
         match self {
             Self::Missing | Self::NotStarted => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Query | Self::Words(_) => StatusCode::BAD_REQUEST,
+            Self::Query | Self::Words(_) | Self::SignIn(_) => StatusCode::BAD_REQUEST,
+            Self::Unknown(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Token => StatusCode::UNAUTHORIZED,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Refused(_) => StatusCode::CONFLICT,
             Self::CrossSite | Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -142,11 +158,15 @@ impl Problem {
     /// The page for it.
     pub(super) fn page(&self, web: &Web) -> Response {
         let advice = match self.status.as_u16() {
-            404 => "The address may be mistyped, or the run may never have been. All runs are on the first page.",
+            404 => {
+                "The address may be mistyped, the run may never have been, or only others may see it. What you may see is on the first page."
+            }
             500 => "It is in the server's log. Try again in a moment.",
             409 => "Go back to the run: its page shows what can run again now.",
             503 => "Try again in a moment.",
-            403 => "Open the page itself and press the button there.",
+            403 => {
+                "Open the page itself and press the button there; signed in as somebody who may, if this server asks for that."
+            }
             _ => "Go back to the page and try again from there.",
         };
         let sentence: String = {

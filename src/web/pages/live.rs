@@ -21,10 +21,11 @@ use super::{
 };
 use crate::{
     engine::{Engine, EngineError, log::Frame, whole::Whole},
-    model::{JobId, JobPath, JobState},
+    model::{JobId, JobPath, JobState, Right, Time},
     store::{Change, JobRow, Listener},
     web::{
         Web,
+        access::Granted,
         log::{
             ansi::Renderer,
             lines::Collector,
@@ -35,6 +36,9 @@ use crate::{
 
 /// How long a stream waits for news before it looks by itself.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// How long whoever reads a stream may go on before it is asked whether they still may.
+const STILL: Duration = Duration::from_secs(60);
 
 /// Says of a raw log what its page says below the last line.
 const SEAL: HeaderName = HeaderName::from_static("containerops-log");
@@ -123,6 +127,7 @@ fn text(engine: Engine, job: JobId, bytes: Range<u64>) -> impl Stream<Item = Res
 /// `GET …/log/stream`. Goes on from `Last-Event-ID` or `?offset=`; its last event is `end`.
 pub(super) async fn stream(
     web: &Web,
+    of: &Granted,
     route: &Route,
     run: u64,
     path: &JobPath,
@@ -138,6 +143,10 @@ pub(super) async fn stream(
         // it listens before it looks, so that no change falls between
         listener: web.engine.store.bell().listen(),
         engine: web.engine.clone(),
+        web: web.clone(),
+        of: of.clone(),
+        route: route.clone(),
+        checked: web.engine.clock.now(),
         job: found.job.id,
         offset: last.or(asked.offset).unwrap_or(0),
         form: asked.form,
@@ -154,6 +163,11 @@ pub(super) async fn stream(
 struct Follow {
     listener: Listener,
     engine: Engine,
+    /// Who looks, and since when nobody has asked whether they still may.
+    web: Web,
+    of: Granted,
+    route: Route,
+    checked: Time,
     job: JobId,
     /// The next byte to read.
     offset: u64,
@@ -172,6 +186,7 @@ impl Follow {
             return None;
         }
         loop {
+            self.still().await?;
             let job = self.job().await?;
             let over = matches!(job.state.0, JobState::Ended(_));
             match self.engine.frame_at_offset(self.job, self.offset).await {
@@ -194,6 +209,16 @@ impl Follow {
                 }
             }
         }
+    }
+
+    /// Looks every minute whether whoever reads still may. One who may not comes again, and is told so.
+    async fn still(&mut self) -> Option<()> {
+        let now = self.engine.clock.now();
+        if now.since(self.checked) < STILL {
+            return Some(());
+        }
+        self.checked = now;
+        self.of.visitor.at(&self.web, &self.route, Right::See).await.ok().map(drop)
     }
 
     /// The job, asked before its log is read: if it is over then, so is what is read.

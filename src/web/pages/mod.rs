@@ -2,6 +2,7 @@
 //! a forge or a job says is text for us, wherever it stands.
 
 mod artifact;
+mod audit;
 mod delivery;
 mod dry_run;
 mod failure;
@@ -17,17 +18,18 @@ mod route;
 mod run;
 mod runs;
 mod secret;
+mod sign_in;
 mod start;
+mod tokens;
 mod trigger;
+mod vetting;
 
 use askama::Template;
 use axum::{
-    Router,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, Uri, header},
     middleware::Next,
     response::{Html, IntoResponse, Redirect, Response},
-    routing::{get, post},
 };
 
 pub use failure::Failure;
@@ -35,10 +37,16 @@ pub use live::log_text;
 pub use mark::{Mark, Moment, Took, elapsed};
 pub use route::{JobPlace, NoRoute, Place, Route, RunPlace};
 
-use super::{Web, assets};
+pub(super) use runs::visible;
+
+use super::{
+    Web,
+    access::{FACE, Face, Routes, Visitor},
+    assets,
+};
 use crate::{
     executor::ExecutorKind,
-    model::Answer,
+    model::{Answer, Right},
     store::{RepositoryRow, RunRow, Tx},
 };
 
@@ -55,63 +63,89 @@ pub struct Chrome {
     script: String,
     unisolated: bool,
     live: bool,
+    face: Face,
 }
 
 /// The pages' routes. Whatever no other route takes is looked for under the forges' names.
-pub(super) fn routes() -> Router<Web> {
-    Router::new()
-        .route("/", get(runs::all))
-        .route("/deliveries", get(delivery::list))
-        .route("/deliveries/{id}", get(delivery::one))
-        .route("/deliveries/{id}/replay", post(delivery::replay))
-        .route("/deliveries/{id}/dry-run", post(dry_run::page))
-        .route("/static/{digest}/{name}", get(assets::serve))
-        .fallback(place)
-        .method_not_allowed_fallback(async || Failure::Method)
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/", runs::all)
+        .get("/deliveries", delivery::list)
+        .get("/deliveries/{id}", delivery::one)
+        .post("/deliveries/{id}/replay", delivery::replay)
+        .post("/deliveries/{id}/dry-run", dry_run::page)
+        .get("/audit", audit::page)
+        .get("/sign-in", sign_in::choose)
+        .get("/sign-in/{forge}", sign_in::go)
+        .get("/sign-in/{forge}/callback", sign_in::back)
+        .post("/sign-out", sign_in::out)
+        .get("/tokens", tokens::page)
+        .post("/tokens", tokens::make)
+        .post("/tokens/{id}/remove", tokens::remove)
+        .get("/static/{digest}/{name}", assets::serve)
+        .or(place)
+        .refusing(None::<fn() -> Failure>, || Failure::Method)
 }
 
-async fn place(State(web): State<Web>, request: Request) -> Result<Response, Failure> {
-    let (parts, body) = request.into_parts();
-    let route: Route = parts.uri.path().parse()?;
-    let reads = matches!(parts.method, Method::GET | Method::HEAD);
-    match (&route.place, reads) {
-        (Place::Runs, true) => runs::of_repository(&web, &route, &parts.uri).await,
-        (Place::Runs, false) => {
-            same_site(&parts.headers)?;
-            start::press(&web, &route, body).await
+impl Place {
+    /// What whoever asks for it must be allowed to do there; `None`: it is not asked for in this way.
+    const fn needs(&self, reads: bool) -> Option<Right> {
+        match (self, reads) {
+            (Self::Runs, false) | (Self::Run(_, RunPlace::Cancel), false) | (Self::Run(_, RunPlace::Rerun), false) => {
+                Some(Right::Run)
+            }
+            (Self::Run(_, RunPlace::Approve | RunPlace::Reject), false) => Some(Right::Approve),
+            (Self::Runs | Self::Run(_, RunPlace::Page) | Self::Job(..) | Self::Artifact(..), true) => Some(Right::See),
+            (Self::Run(_, RunPlace::Page) | Self::Job(..) | Self::Artifact(..), false)
+            | (Self::Run(_, RunPlace::Cancel | RunPlace::Rerun | RunPlace::Approve | RunPlace::Reject), true) => None,
         }
-        (Place::Run(number, RunPlace::Page), true) => run::page(&web, &route, *number).await,
-        (Place::Run(number, RunPlace::Cancel), false) => {
-            same_site(&parts.headers)?;
-            let run = find_run(&mut web.engine.store.read().await?, &route, *number).await?.1;
-            web.engine.cancel(run.id, "someone on the run's page").await?;
-            Ok(Redirect::to(&run_url(&route, *number)).into_response())
-        }
-        (Place::Run(number, RunPlace::Rerun), false) => {
-            same_site(&parts.headers)?;
-            rerun::press(&web, &route, *number, &parts.uri).await
-        }
-        (Place::Run(number, RunPlace::Approve), false) => {
-            same_site(&parts.headers)?;
-            pause::answer(&web, &route, *number, Answer::Approved, body).await
-        }
-        (Place::Run(number, RunPlace::Reject), false) => {
-            same_site(&parts.headers)?;
-            pause::answer(&web, &route, *number, Answer::Rejected, body).await
-        }
-        (Place::Job(number, path, JobPlace::Page), true) => job::page(&web, &route, *number, path, &parts.uri).await,
-        (Place::Job(number, path, JobPlace::Raw), true) => live::raw(&web, &route, *number, path, &parts).await,
-        (Place::Job(number, path, JobPlace::Stream), true) => live::stream(&web, &route, *number, path, &parts).await,
-        (Place::Artifact(number, path, name), true) => artifact::page(&web, &route, *number, path, name, &parts).await,
-        _ => Err(Failure::Method),
     }
 }
 
-/// Headers that all pages have, and whatever else a browser may be led to; and a page's failure becomes a page.
+async fn place(visitor: Visitor, State(web): State<Web>, request: Request) -> Result<Response, Failure> {
+    let (parts, body) = request.into_parts();
+    let route: Route = parts.uri.path().parse()?;
+    let reads = matches!(parts.method, Method::GET | Method::HEAD);
+    let right = route.place.needs(reads).ok_or(Failure::Method)?;
+    let of = visitor.at(&web, &route, right).await?;
+    match (&route.place, reads) {
+        (Place::Runs, true) => runs::of_repository(&web, &of, &route, &parts.uri).await,
+        (Place::Runs, false) => start::press(&web, &of, body).await,
+        (Place::Run(number, RunPlace::Page), _) => run::page(&web, &of, &route, *number).await,
+        (Place::Run(number, RunPlace::Cancel), _) => {
+            let run = find_run(&mut web.engine.store.read().await?, &route, *number).await?.1;
+            let acting = of.does(&web, "cancel", run.words());
+            acting.came_to(acting.engine.cancel(run.id, &of.by()).await).await?;
+            Ok(Redirect::to(&run_url(&route, *number)).into_response())
+        }
+        (Place::Run(number, RunPlace::Rerun), _) => rerun::press(&web, &of, &route, *number, &parts.uri).await,
+        (Place::Run(number, RunPlace::Approve), _) => {
+            pause::answer(&web, &of, &route, *number, Answer::Approved, body).await
+        }
+        (Place::Run(number, RunPlace::Reject), _) => {
+            pause::answer(&web, &of, &route, *number, Answer::Rejected, body).await
+        }
+        (Place::Job(number, path, JobPlace::Page), _) => job::page(&web, &route, *number, path, &parts.uri).await,
+        (Place::Job(number, path, JobPlace::Raw), _) => live::raw(&web, &route, *number, path, &parts).await,
+        (Place::Job(number, path, JobPlace::Stream), _) => live::stream(&web, &of, &route, *number, path, &parts).await,
+        (Place::Artifact(number, path, name), _) => artifact::page(&web, &route, *number, path, name, &parts).await,
+    }
+}
+
+/// Headers that all pages have, and whatever else a browser may be led to; and a page's failure becomes a page. It is
+/// found out once who looks.
 pub(super) async fn dress(State(web): State<Web>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    let (mut parts, body) = request.into_parts();
+    let is_file = parts.uri.path().starts_with("/static/");
+    // who cannot be known is told so by the route's guard
+    let visitor = if is_file { None } else { Visitor::of(&web, &parts).await.ok() };
+    let face = visitor.as_ref().map(|visitor| visitor.face(&web)).unwrap_or_default();
+    if let Some(visitor) = visitor {
+        parts.extensions.insert(visitor);
+    }
+    let mut response = FACE.scope(face.clone(), next.run(Request::from_parts(parts, body))).await;
     if let Some(problem) = response.extensions_mut().remove::<failure::Problem>() {
-        response = problem.page(&web);
+        response = FACE.sync_scope(face, || problem.page(&web));
     }
     let headers = response.headers_mut();
     // what a job has left brings a stricter one
@@ -123,12 +157,15 @@ pub(super) async fn dress(State(web): State<Web>, request: Request, next: Next) 
     response
 }
 
-/// Refuses what another site's page makes a browser send. A program sends none of these headers, and may pass.
-pub(super) fn same_site(headers: &HeaderMap) -> Result<(), Failure> {
+/// Refuses what another site's page makes a browser send. A program sends none of these headers, and may pass. A proxy
+/// may give us another name than browsers know.
+pub(super) fn same_site(headers: &HeaderMap, public_url: &str) -> Result<(), Failure> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let foreign = match (text("sec-fetch-site"), text("origin"), text("host")) {
         (Some(site), _, _) => !matches!(site, "same-origin" | "none"),
-        (None, Some(origin), host) => origin.split_once("://").map(|(_, origin)| origin) != host,
+        (None, Some(origin), host) => {
+            origin.split_once("://").map(|(_, origin)| origin) != host && origin != public_url
+        }
         (None, None, _) => false,
     };
     if foreign { Err(Failure::CrossSite) } else { Ok(()) }
@@ -160,6 +197,11 @@ fn run_url(route: &Route, number: u64) -> String {
 }
 
 impl Chrome {
+    /// Where whoever has not signed in does so; empty if there is nowhere.
+    fn sign_in(&self) -> &'static str {
+        if self.face.sign_in { "/sign-in" } else { "" }
+    }
+
     /// Around a page of this title; `mark` becomes its icon.
     pub(super) fn new(web: &Web, title: String, mark: &Mark) -> Self {
         Self {
@@ -169,6 +211,7 @@ impl Chrome {
             script: assets::path("app.js"),
             unisolated: web.engine.executor.kind() == ExecutorKind::Process,
             live: false,
+            face: FACE.try_with(Face::clone).unwrap_or_default(),
         }
     }
 

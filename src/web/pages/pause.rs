@@ -8,9 +8,9 @@ use axum::{
 use super::{Failure, Moment, Route, find_run, run_url};
 use crate::{
     engine::pause::Reply,
-    model::{Answer, Approver, StagePlan, Via},
+    model::{Answer, Approver, Proof, Right, StagePlan, Via},
     store::ApprovalRow,
-    web::Web,
+    web::{Web, access::Granted},
 };
 
 /// More than the longest note, written as a form writes it.
@@ -22,8 +22,10 @@ pub(super) struct PauseView {
     pub(super) by: String,
     /// The question; may be empty.
     pub(super) note: String,
-    /// Until when; `None`: it does not wait.
+    /// Until when whoever looks may answer; `None`: it does not wait, or not for them.
     pub(super) open_until: Option<Moment>,
+    /// Whether they are asked for their name.
+    pub(super) asks_name: bool,
     /// How it was answered, with who and what they said; empty if it was not.
     pub(super) answer: String,
     /// When.
@@ -32,12 +34,18 @@ pub(super) struct PauseView {
 
 impl PauseView {
     /// Of a stage that waits for people; `row` is its question, if its turn has come.
-    pub(super) fn new(stage: &StagePlan, row: Option<&ApprovalRow>) -> Option<Self> {
+    pub(super) fn new(stage: &StagePlan, row: Option<&ApprovalRow>, of: &Granted) -> Option<Self> {
         let approval = stage.approval.as_ref()?;
+        let proof = of.proof();
+        let theirs = proof
+            .as_ref()
+            .is_none_or(|(name, proof)| approval.takes(&Approver { name: name.clone(), via: Via::Page(*proof) }));
+        let theirs = theirs && of.may(Right::Approve);
         Some(Self {
             by: approval.whom(),
             note: approval.note.clone(),
-            open_until: row.filter(|row| row.is_open()).map(|row| Moment(row.expires)),
+            open_until: row.filter(|row| theirs && row.is_open()).map(|row| Moment(row.expires)),
+            asks_name: proof.is_none(),
             answer: row.map(words).unwrap_or_default(),
             answered: row.and_then(|row| row.answered).map(Moment),
         })
@@ -54,6 +62,7 @@ fn words(row: &ApprovalRow) -> String {
 /// `POST …/runs/{n}/approve` and `…/reject`, with `stage`, `name` and `note` as a form sends them.
 pub(super) async fn answer(
     web: &Web,
+    of: &Granted,
     route: &Route,
     number: u64,
     answer: Answer,
@@ -64,9 +73,12 @@ pub(super) async fn answer(
         let mut fields = url::form_urlencoded::parse(&body);
         fields.find(|(name, _)| name == wanted).map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
     };
-    let approver = Approver { name: field("name"), via: Via::Page };
+    let (name, proof) = of.proof().unwrap_or((field("name"), Proof::Word));
+    let approver = Approver { name, via: Via::Page(proof) };
     let stage = Some(field("stage")).filter(|stage| !stage.is_empty());
     let run = find_run(&mut web.engine.store.read().await?, route, number).await?.1;
-    web.engine.answer_pause(run.id, &Reply { stage, answer, approver, note: field("note") }).await?;
+    let acting = of.does(web, "answer", run.words());
+    let reply = Reply { stage, answer, approver, note: field("note") };
+    acting.came_to(acting.engine.answer_pause(run.id, &reply).await).await?;
     Ok(Redirect::to(&run_url(route, number)).into_response())
 }

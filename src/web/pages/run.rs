@@ -1,6 +1,9 @@
 //! One run: its head, what is wrong with its file, and its stages.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use askama::Template;
 use axum::response::Response;
@@ -15,16 +18,17 @@ use super::{
     run_url,
     runs::{event_words, first_line, web_link},
     trigger::{self, LinkView},
+    vetting::VettingView,
 };
 use crate::{
     engine::{self, rerun::carry::ended_well, title::carried_words, worst},
     model::{
         ActionId, ActionPath, ActionPlan, ActionState, Answer, CacheHit, Conclusion, DeliveryId, Diagnostic, Event,
-        EventKind, FlowChoice, ForgeKind, JobPath, JobPlan, JobState, Late, Sequencing, Service, Severity, Size, Span,
-        StageKind, StagePlan, Time, Trust, What,
+        EventKind, FlowChoice, ForgeKind, JobPath, JobPlan, JobState, Late, Right, Sequencing, Service, Severity, Size,
+        Span, StageKind, StagePlan, Time, Trust, What,
     },
-    store::{ActionRow, ApprovalRow, CacheUseRow, JobRow, RunRow, Tx},
-    web::{Web, log::ansi::Renderer},
+    store::{ActionRow, ApprovalRow, CacheUseRow, JobRow, ReportRow, RunRow, Tx},
+    web::{Web, access::Granted, log::ansi::Renderer},
 };
 
 /// A longer output is cut on the page.
@@ -50,11 +54,14 @@ struct RunPage {
     commit_url: Option<String>,
     actor: String,
     trust: String,
+    vetting: Option<VettingView>,
     created: Moment,
     took: Option<Took>,
     source_note: String,
     digest: String,
     path: String,
+    /// Whether whoever looks may stop it and run it again.
+    may_run: bool,
     delivery_url: Option<String>,
     replay_of: Option<DeliveryId>,
     late: Option<Late>,
@@ -64,6 +71,8 @@ struct RunPage {
     again_newest: Vec<ButtonView>,
     /// What the forge has not taken: under which name, and why.
     untold: Vec<(String, String)>,
+    /// Where the forge shows the states, if not where people look first.
+    ways: Vec<String>,
     receivers: Vec<ReceiverView>,
     /// The job that has started it.
     starter: Option<LinkView>,
@@ -178,6 +187,8 @@ const TAIL_SHOWN: usize = 12;
 
 /// Where the views are made: the run's route and the present, and the runs whose actions were carried over.
 struct Making<'a> {
+    web: &'a Web,
+    of: &'a Granted,
     route: &'a Route,
     run: u64,
     now: Time,
@@ -186,19 +197,22 @@ struct Making<'a> {
 }
 
 /// `GET …/runs/{n}`.
-pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Response, Failure> {
+pub(super) async fn page(web: &Web, of: &Granted, route: &Route, number: u64) -> Result<Response, Failure> {
     let mut tx = web.engine.store.read().await?;
     let (repository, run) = find_run(&mut tx, route, number).await?;
     let waiting = engine::waiting(&mut tx, &run).await?.map(|waiting| WaitingView::new(&waiting, route));
     let late = tx.late(run.delivery_id).await?;
     let carried = tx.carried_over(run.id).await?;
     let replay_of = tx.replay_of(&run).await?;
-    let untold = untold(&mut tx, &run).await?;
+    let reports = tx.reports(run.repository_id, &run.sha).await?;
+    let (untold, ways) = (untold(&reports, &run), ways(web, route.forge, &reports, &run));
     let receivers = receivers(&mut tx, run.id).await?;
-    let starter = trigger::starter(&mut tx, &run).await?;
+    let starter = trigger::starter(web, of, &mut tx, &run).await?;
+    let (may_run, keeps) = (of.may(Right::Run), of.may(Right::Maintain));
     let ended = run.state.conclusion().is_some();
-    let making = Making { route, run: number, now: web.engine.clock.now(), ended, carried };
+    let making = Making { web, of, route, run: number, now: web.engine.clock.now(), ended, carried };
     let stages = making.stages(&mut tx, &run).await?;
+    let vetting = tx.vetting(run.id).await?.map(|row| VettingView::new(&run, &row));
     let repeats = repeats(&mut tx, route, &run).await?;
     let facts = &repository.facts.0;
     let url = run_url(route, number);
@@ -222,14 +236,17 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
         commit_url: commit_path(route.forge, run.sha.as_str()).and_then(|path| web_link(facts, &path)),
         actor: run.event.actor.clone(),
         trust: trust_words(&run.event.trust),
+        vetting,
         created: Moment(run.created),
         took: Took::of(run.started, run.ended, making.now),
         digest: run.digest.to_string(),
-        delivery_url: run.delivery_id.map(|id| format!("/deliveries/{id}")),
+        may_run,
+        delivery_url: run.delivery_id.filter(|_| keeps).map(|id| format!("/deliveries/{id}")),
         untold,
+        ways,
         receivers,
         starter,
-        replay_of,
+        replay_of: replay_of.filter(|_| keeps),
         late,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
         stages,
@@ -295,7 +312,7 @@ impl Making<'_> {
                 }
                 (StageKind::Start | StageKind::Normal | StageKind::End, _) => stage_mark(&states),
             };
-            let pause = PauseView::new(stage, approval);
+            let pause = PauseView::new(stage, approval, self.of);
             let (name, title) = (stage.name.clone(), stage.title.clone());
             stages.push(StageView { name, pause, title, how: stage_words(stage), mark, groups });
         }
@@ -350,7 +367,7 @@ impl Making<'_> {
                 words: carried_words(number),
                 url: run_url(self.route, number.cast_unsigned()),
             }),
-            again: self.ended.then(again),
+            again: (self.ended && self.of.may(Right::Run)).then(again),
             attempts: views,
         })
     }
@@ -366,7 +383,7 @@ impl Making<'_> {
         });
         Ok(JobView {
             artifacts: artifacts.collect(),
-            started: if plan.trigger.is_some() { trigger::started(tx, row.id).await? } else { None },
+            started: if plan.trigger.is_some() { trigger::started(self.web, self.of, tx, row.id).await? } else { None },
             name: plan.name.clone(),
             service: None,
             image: plan.shown(),
@@ -401,10 +418,17 @@ fn cache_words(used: &CacheUseRow, took: Option<Duration>) -> String {
 }
 
 /// What the forge has not taken of this run's reports, and why. A newer run of the commit speaks for itself.
-async fn untold(tx: &mut Tx, run: &RunRow) -> Result<Vec<(String, String)>, Failure> {
-    let rows = tx.reports(run.repository_id, &run.sha).await?;
-    let of_run = rows.into_iter().filter(|row| row.generation == run.id && !row.trouble.is_empty());
-    Ok(of_run.map(|row| (row.context.0, row.trouble)).collect())
+fn untold(reports: &[ReportRow], run: &RunRow) -> Vec<(String, String)> {
+    let of_run = reports.iter().filter(|row| row.generation == run.id && !row.trouble.is_empty());
+    of_run.map(|row| (row.context.0.clone(), row.trouble.clone())).collect()
+}
+
+/// Where the forge shows this run's states, each way once.
+fn ways(web: &Web, forge: ForgeKind, reports: &[ReportRow], run: &RunRow) -> Vec<String> {
+    let Some(forge) = web.engine.forges.get(&forge) else { return Vec::new() };
+    let known = reports.iter().filter(|row| row.generation == run.id).filter_map(|row| row.known.as_deref());
+    let ways: BTreeSet<String> = known.filter_map(|known| forge.way(known)).collect();
+    ways.into_iter().collect()
 }
 
 /// Whatever a job printed, without what it would do to the page.

@@ -1,11 +1,13 @@
 //! Lists of runs.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::{extract::State, http::Uri, response::Response};
 use serde::Deserialize;
 
 use super::{
-    Chrome, Failure, Mark, Moment, Place, Route, RunPlace, Took, find_repository,
+    Chrome, Failure, Mark, Moment, Place, Route, RunPlace, Took,
     hook::{HookView, hook},
     query,
     queue::{QueueView, queues},
@@ -14,9 +16,12 @@ use super::{
     start::{StartView, forms},
 };
 use crate::{
-    model::{Event, EventKind, ForgeKind, Repository, RunId, Time},
+    model::{Event, EventKind, ForgeKind, Repository, Right, RunId, Time},
     store::{RunFilter, RunSummary},
-    web::Web,
+    web::{
+        Web,
+        access::{Granted, Visitor},
+    },
 };
 
 /// Runs on one page.
@@ -39,6 +44,8 @@ struct RunsPage {
     runs: Vec<RunLine>,
     older: Option<String>,
     older_page: bool,
+    /// Whether deliveries have something for who looks.
+    keeps: bool,
 }
 
 struct RepositoryView {
@@ -67,33 +74,82 @@ pub(super) struct RunLine {
 }
 
 /// `GET /`.
-pub(super) async fn all(State(web): State<Web>, uri: Uri) -> Result<Response, Failure> {
-    list(&web, None, &uri).await
+pub(super) async fn all(visitor: Visitor, State(web): State<Web>, uri: Uri) -> Result<Response, Failure> {
+    list(&web, &visitor, None, &uri).await
 }
 
 /// `GET /{forge}/{repository}`.
-pub(super) async fn of_repository(web: &Web, route: &Route, uri: &Uri) -> Result<Response, Failure> {
-    list(web, Some(route), uri).await
+pub(super) async fn of_repository(web: &Web, of: &Granted, route: &Route, uri: &Uri) -> Result<Response, Failure> {
+    list(web, &of.visitor, Some((of, route)), uri).await
 }
 
-async fn list(web: &Web, route: Option<&Route>, uri: &Uri) -> Result<Response, Failure> {
+/// How many runs are looked through for those that somebody may see.
+const LOOKED_AT: usize = 2000;
+/// How many are read at once.
+const STEP: i64 = 100;
+
+/// The runs that a visitor may see, newest first. Where so many were looked through that it must be enough, the last of
+/// those. A filter's repository is one that they may see.
+pub(in crate::web) async fn visible(
+    web: &Web,
+    visitor: &Visitor,
+    filter: RunFilter,
+) -> Result<(Vec<RunSummary>, Option<RunId>), Failure> {
+    if filter.repository.is_some() || visitor.is_admin(web) {
+        return Ok((web.engine.store.read().await?.runs(&filter).await?, None));
+    }
+    let most = usize::try_from(filter.limit).unwrap_or_default();
+    let (mut seen, mut sees, mut looked, mut before) = (Vec::new(), BTreeMap::new(), 0, filter.before);
+    while seen.len() < most {
+        let rows = web.engine.store.read().await?.runs(&RunFilter { before, limit: STEP, ..filter }).await?;
+        let end = (rows.len() as i64) < STEP;
+        looked += rows.len();
+        for row in rows {
+            before = Some(row.id);
+            let of = (row.forge, row.name.to_string());
+            let may = match sees.get(&of) {
+                Some(may) => *may,
+                None => *sees.entry(of).or_insert(seen_by(web, visitor, &row).await?),
+            };
+            if may && seen.len() < most {
+                seen.push(row);
+            }
+        }
+        if end {
+            return Ok((seen, None));
+        }
+        if looked >= LOOKED_AT {
+            return Ok((seen, before));
+        }
+    }
+    Ok((seen, None))
+}
+
+async fn seen_by(web: &Web, visitor: &Visitor, run: &RunSummary) -> Result<bool, Failure> {
+    let found = web.engine.store.read().await?.repository_named(run.forge, &run.name).await?;
+    match found {
+        Some(found) => Ok(visitor.may(web, &found, Right::See).await),
+        None => Ok(false),
+    }
+}
+
+async fn list(web: &Web, visitor: &Visitor, of: Option<(&Granted, &Route)>, uri: &Uri) -> Result<Response, Failure> {
     let ListQuery { before } = query(uri)?;
-    let mut tx = web.engine.store.read().await?;
-    let repository = match route {
-        Some(route) => Some(find_repository(&mut tx, route).await?),
-        None => None,
-    };
+    let (route, repository) = (of.map(|(_, route)| route), of.map(|(granted, _)| granted.repository.clone()));
+    let may_run = of.is_some_and(|(granted, _)| granted.may(Right::Run));
     let filter = RunFilter { repository: repository.as_ref().map(|row| row.id), before, limit: PAGE + 1 };
-    let mut rows = tx.runs(&filter).await?;
+    let (mut rows, looked) = visible(web, visitor, filter).await?;
+    let mut tx = web.engine.store.read().await?;
     let more = rows.len() as i64 > PAGE;
     rows.truncate(PAGE as usize);
-    let older = rows.last().filter(|_| more).map(|last| format!("{}?before={}", uri.path(), last.id));
+    let last = if more { rows.last().map(|last| last.id) } else { looked };
+    let older = last.map(|last| format!("{}?before={last}", uri.path()));
     let queues = match (route, &repository) {
         (Some(route), Some(row)) if before.is_none() => queues(&mut tx, route, row.id).await?,
         (Some(_) | None, _) => Vec::new(),
     };
     let starts = match &repository {
-        Some(row) if before.is_none() => forms(&mut tx, row).await?,
+        Some(row) if before.is_none() && may_run => forms(&mut tx, row).await?,
         Some(_) | None => Vec::new(),
     };
     let now = web.engine.clock.now();
@@ -101,8 +157,11 @@ async fn list(web: &Web, route: Option<&Route>, uri: &Uri) -> Result<Response, F
     let newest = runs.first().map_or_else(Mark::none, |run| run.mark.clone());
     let title = repository.as_ref().map_or_else(|| "Runs".to_owned(), |row| row.name.to_string());
     let chrome = Chrome::new(web, title, &newest).live(before.is_some());
-    let hook = match &repository {
-        Some(row) if before.is_none() => hook(&mut tx, row).await?,
+    let keeps = visitor.face(web).keeps;
+    let hook = match of {
+        Some((granted, _)) if before.is_none() && granted.may(Right::Maintain) => {
+            hook(&mut tx, &granted.repository).await?
+        }
         Some(_) | None => None,
     };
     let secrets = match &repository {
@@ -125,6 +184,7 @@ async fn list(web: &Web, route: Option<&Route>, uri: &Uri) -> Result<Response, F
         runs,
         older,
         older_page: before.is_some(),
+        keeps,
     })
 }
 

@@ -8,12 +8,14 @@ use axum::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{Failure, Route, find_repository};
+use super::Failure;
 use crate::{
     model::{ManualInput, Wanted},
     store::{DeliveryFilter, RepositoryRow, Tx},
     web::{
-        Web, delivery,
+        Web,
+        access::Granted,
+        delivery,
         start::{Startable, start, startable},
     },
 };
@@ -75,7 +77,7 @@ fn field(input: &ManualInput) -> InputView {
 }
 
 /// `POST /{forge}/{repository}`: leads to the delivery that tells what comes of it.
-pub(super) async fn press(web: &Web, route: &Route, body: Body) -> Result<Response, Failure> {
+pub(super) async fn press(web: &Web, of: &Granted, body: Body) -> Result<Response, Failure> {
     let body = axum::body::to_bytes(body, MOST_BYTES).await.map_err(|_| Failure::Query)?;
     let fields: BTreeMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
     let text = |name: &str| fields.get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
@@ -84,14 +86,16 @@ pub(super) async fn press(web: &Web, route: &Route, body: Body) -> Result<Respon
         branch: text("branch"),
         flow: text("flow"),
         inputs: given.collect(),
-        by: "someone on the repository's page".to_owned(),
+        by: match of.proof() {
+            Some(_) => of.by(),
+            None => "someone on the repository's page".to_owned(),
+        },
     };
     let wish = match fields.contains_key("wish") {
         // with other inputs it is another wish
         true => format!("of a page, {}", hex::encode(&Sha256::digest(&body)[..16])),
         false => delivery::new_wish(web.engine.clock.now()),
     };
-    let of = find_repository(&mut web.engine.store.read().await?, route).await?;
-    let id = start(web, &of, &wanted, &wish).await?;
+    let id = start(web, of, &wanted, &wish).await?;
     Ok(Redirect::to(&format!("/deliveries/{id}")).into_response())
 }

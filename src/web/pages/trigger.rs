@@ -2,8 +2,9 @@
 
 use super::{Failure, JobPlace, Place, Route, run_url};
 use crate::{
-    model::{JobId, JobPath, RunId},
-    store::{RunRow, Tx},
+    model::{JobId, JobPath, Right, RunId},
+    store::{RepositoryRow, RunRow, Tx},
+    web::{Web, access::Granted},
 };
 
 /// A link to a run, or to the job that started one.
@@ -13,22 +14,35 @@ pub(super) struct LinkView {
 }
 
 /// The run that a job has started.
-pub(super) async fn started(tx: &mut Tx, job: JobId) -> Result<Option<LinkView>, Failure> {
+pub(super) async fn started(web: &Web, of: &Granted, tx: &mut Tx, job: JobId) -> Result<Option<LinkView>, Failure> {
     let Some(delivery) = tx.trigger(job).await? else { return Ok(None) };
-    let run = tx.runs_of_delivery(delivery).await?.into_iter().next();
-    Ok(run.map(|run| {
-        let route = Route { forge: run.forge, repository: run.name.clone(), place: Place::Runs };
-        let url = run_url(&route, run.number.cast_unsigned());
-        LinkView { words: format!("{} #{}: {}", run.flow, run.number, run.state.label()), url }
-    }))
+    let Some(run) = tx.runs_of_delivery(delivery).await?.into_iter().next() else { return Ok(None) };
+    if !is_seen(web, of, tx.repository_named(run.forge, &run.name).await?).await {
+        return Ok(None);
+    }
+    let route = Route { forge: run.forge, repository: run.name.clone(), place: Place::Runs };
+    let url = run_url(&route, run.number.cast_unsigned());
+    Ok(Some(LinkView { words: format!("{} #{}: {}", run.flow, run.number, run.state.label()), url }))
+}
+
+/// Whether whoever looks at a repository may see this one as well.
+async fn is_seen(web: &Web, of: &Granted, other: Option<RepositoryRow>) -> bool {
+    match other {
+        Some(other) if other.id == of.repository.id => true,
+        Some(other) => of.visitor.may(web, &other, Right::See).await,
+        None => false,
+    }
 }
 
 /// The job that has started a run.
-pub(super) async fn starter(tx: &mut Tx, run: &RunRow) -> Result<Option<LinkView>, Failure> {
+pub(super) async fn starter(web: &Web, of: &Granted, tx: &mut Tx, run: &RunRow) -> Result<Option<LinkView>, Failure> {
     let Some(delivery) = run.delivery_id else { return Ok(None) };
-    let Some(of) = tx.triggered_by(delivery).await? else { return Ok(None) };
-    let Some((from, path)) = job_at(tx, of.run_id, (of.stage, of.action, of.job)).await? else { return Ok(None) };
+    let Some(by) = tx.triggered_by(delivery).await? else { return Ok(None) };
+    let Some((from, path)) = job_at(tx, by.run_id, (by.stage, by.action, by.job)).await? else { return Ok(None) };
     let repository = tx.repository(from.repository_id).await?;
+    if !is_seen(web, of, Some(repository.clone())).await {
+        return Ok(None);
+    }
     let words = format!("{path} of {} #{}", from.flow, from.number);
     let place = Place::Job(from.number.cast_unsigned(), path, JobPlace::Page);
     Ok(Some(LinkView { words, url: Route { forge: repository.forge, repository: repository.name, place }.to_string() }))

@@ -65,6 +65,8 @@ pub(crate) struct Tester {
     pub(crate) pods: Pods,
     pub(crate) clock: Clock,
     pub(crate) http: reqwest::Client,
+    /// The same for who wants to see where they are led.
+    pub(crate) straight: reqwest::Client,
     identity: Identity,
     neighbours: Vec<Neighbour>,
     data: tempfile::TempDir,
@@ -93,8 +95,10 @@ impl Tester {
         let data = tempfile::tempdir().expect("a folder");
         let running = Assembled::of(data.path(), (&github, identity), &neighbours, &pods, &clock).await;
         let http = reqwest::Client::new();
+        let straight = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+        let straight = straight.expect("a client");
         let shown = Mutex::default();
-        Self { github, pods, clock, http, identity, neighbours, data, running: Mutex::new(running), shown }
+        Self { github, pods, clock, http, straight, identity, neighbours, data, running: Mutex::new(running), shown }
     }
 
     /// Drops the service without ceremony, wherever it is, and assembles another on the same data.

@@ -336,6 +336,7 @@ impl<P: Place> Server<P> {
     fn settings(&self) -> Settings {
         let variables = [
             ("LISTEN", self.address.to_string()),
+            ("ACCESS", "open".to_owned()),
             ("DATA", self.data().display().to_string()),
             // credentials of a forge, which must be seen nowhere else
             ("GITHUB_TOKEN", "marker-forge-token".to_owned()),

@@ -15,6 +15,7 @@ mod events;
 mod filters;
 mod forge_away;
 mod gitea;
+mod gitlab;
 mod green;
 mod hooks;
 mod infrastructure;
@@ -24,6 +25,7 @@ mod kubectl;
 mod lost;
 mod matrix;
 mod pause;
+mod problems;
 mod queue;
 mod receivers;
 mod red;
@@ -37,6 +39,7 @@ mod stages;
 mod starts;
 mod token;
 mod triggers;
+mod untrusted;
 mod webhooks;
 
 /// The smallest flow.

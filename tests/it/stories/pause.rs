@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use containerops::{
     engine::pause::{Reply, Unanswered},
-    model::{Answer, Approver, Via},
+    model::{Answer, Approver, Proof, Via},
 };
 use insta::assert_snapshot;
 use reqwest::{Method, StatusCode};
@@ -23,7 +23,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 impl Tester {
     async fn replies(&self, answer: Answer, name: &str, note: &str) -> Result<String, Unanswered> {
-        let approver = Approver { name: name.to_owned(), via: Via::Page };
+        let approver = Approver { name: name.to_owned(), via: Via::Page(Proof::Word) };
         let reply = Reply { stage: None, answer, approver, note: note.to_owned() };
         let done = self.app().engine.answer_pause(self.newest_run().await.id, &reply).await;
         self.settle().await;

@@ -1,0 +1,36 @@
+//! Who may see and change what, by the settings.
+
+use super::is_here_alone;
+use crate::{
+    forge::oauth::OAuth,
+    settings::{ModeChoice, OauthChoice, Settings},
+    web::access::{self, Mode},
+};
+
+/// What the settings say. A server that only this machine reaches, where nobody can sign in, asks nobody.
+pub(super) fn access(settings: &Settings, public_url: &str) -> access::Settings {
+    let choice = &settings.access;
+    let mode = match choice.mode {
+        Some(ModeChoice::Open) => Mode::Open,
+        Some(ModeChoice::Forge) => Mode::Forge,
+        None => found(settings, public_url),
+    };
+    tracing::info!(?mode, forges = choice.forges.len(), admins = choice.admins.len(), "who may do what");
+    access::Settings {
+        mode,
+        alone: is_here_alone(public_url),
+        admins: choice.admins.clone(),
+        git_readers: choice.git_readers,
+        forges: choice.forges.iter().map(|forge| (forge.forge, oauth(forge))).collect(),
+    }
+}
+
+fn found(settings: &Settings, public_url: &str) -> Mode {
+    let alone = settings.listen.ip().is_loopback() && is_here_alone(public_url);
+    if alone && settings.access.forges.is_empty() { Mode::Open } else { Mode::Forge }
+}
+
+fn oauth(choice: &OauthChoice) -> OAuth {
+    let OauthChoice { forge, id, secret, url, api_url } = choice;
+    OAuth::new(*forge, id.clone(), secret.clone(), url.clone(), api_url.clone())
+}

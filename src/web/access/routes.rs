@@ -1,0 +1,129 @@
+//! Routes, each with what it needs: there is no other way to make one.
+
+use axum::{
+    Router,
+    handler::Handler,
+    http::Method,
+    response::IntoResponse,
+    routing::{MethodFilter, on},
+};
+
+use super::guard::Guard;
+use crate::{model::Right, web::Web};
+
+/// What a route needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: it says nothing of any repository.
+    Nothing,
+    /// It shows what its visitor may see, and nothing else.
+    Visitor,
+    /// Somebody who has signed in.
+    SignedIn,
+    /// A right in the repository of the run that it names.
+    Run(Right),
+    /// A right in the repository of the job that it names.
+    Job(Right),
+    /// A right in the repository of the delivery that it names.
+    Delivery(Right),
+}
+
+/// A route, and what it needs.
+#[derive(Debug, Clone)]
+pub struct RouteNeed {
+    /// How it is asked.
+    pub method: Method,
+    /// Where it is.
+    pub path: String,
+    /// What it needs.
+    pub need: Need,
+}
+
+/// A handler's arguments, the first of which is a guard.
+pub(in crate::web) trait Guarded {
+    const NEED: Need;
+}
+
+macro_rules! guarded {
+    ($(($($more:ident)*))*) => {$(
+        impl<M, G: Guard, $($more),*> Guarded for (M, G, $($more,)*) {
+            const NEED: Need = G::NEED;
+        }
+    )*};
+}
+guarded! { () (A) (A B) (A B C) (A B C D) (A B C D E) }
+
+/// Routes that say what they need.
+#[derive(Default)]
+pub(in crate::web) struct Routes {
+    router: Router<Web>,
+    needs: Vec<RouteNeed>,
+}
+
+impl Routes {
+    /// None yet.
+    pub(in crate::web) fn new() -> Self {
+        Self::default()
+    }
+
+    /// What can be looked at.
+    pub(in crate::web) fn get<T: Guarded + 'static>(self, path: &str, handler: impl Handler<T, Web>) -> Self {
+        self.on(Method::GET, MethodFilter::GET, path, handler)
+    }
+
+    /// What can be done.
+    pub(in crate::web) fn post<T: Guarded + 'static>(self, path: &str, handler: impl Handler<T, Web>) -> Self {
+        self.on(Method::POST, MethodFilter::POST, path, handler)
+    }
+
+    fn on<T: Guarded + 'static>(
+        mut self,
+        method: Method,
+        filter: MethodFilter,
+        path: &str,
+        handler: impl Handler<T, Web>,
+    ) -> Self {
+        self.needs.push(RouteNeed { method, path: path.to_owned(), need: T::NEED });
+        Self { router: self.router.route(path, on(filter, handler)), ..self }
+    }
+
+    /// These below a path.
+    pub(in crate::web) fn nest(mut self, path: &str, inner: Self) -> Self {
+        let below = |route: RouteNeed| {
+            let rest = if route.path == "/" { "" } else { &route.path };
+            RouteNeed { path: format!("{path}{rest}"), ..route }
+        };
+        self.needs.extend(inner.needs.into_iter().map(below));
+        Self { router: self.router.nest(path, inner.router), ..self }
+    }
+
+    /// Whatever no other route takes.
+    pub(in crate::web) fn or<T: Guarded + 'static>(mut self, handler: impl Handler<T, Web>) -> Self {
+        let any = RouteNeed { method: Method::GET, path: "/{*rest}".to_owned(), need: T::NEED };
+        self.needs.push(any);
+        Self { router: self.router.fallback(handler), ..self }
+    }
+
+    /// What is said of paths, and of methods, that nothing here has.
+    pub(in crate::web) fn refusing<A, B>(self, missing: Option<fn() -> A>, method: fn() -> B) -> Self
+    where
+        A: IntoResponse + 'static,
+        B: IntoResponse + 'static,
+    {
+        let router = match missing {
+            Some(missing) => self.router.fallback(async move || missing()),
+            None => self.router,
+        };
+        Self { router: router.method_not_allowed_fallback(async move || method()), ..self }
+    }
+
+    /// To be served.
+    pub(in crate::web) fn router(self) -> Router<Web> {
+        self.router
+    }
+
+    /// What they need.
+    pub(in crate::web) fn needs(self) -> Vec<RouteNeed> {
+        self.needs
+    }
+}

@@ -1,0 +1,251 @@
+//! Every route, for everybody, in a public and in a private repository. What is forbidden looks like what is not there.
+
+use containerops::{
+    model::{DeliveryId, JobId, Right, Role, RunId, Scope, Time},
+    web::access::Need,
+};
+use reqwest::Method;
+
+use super::{RUN, SIGNED_IN, Shows, service};
+use crate::harness::app::Tester;
+
+/// What somebody must be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// Whatever it is, it is no refusal.
+    Let,
+    /// As if it were not there.
+    Hidden,
+    /// In a sentence, why not.
+    Refused,
+}
+
+/// Somebody, and what they may do by their forge's word.
+struct Somebody {
+    who: &'static str,
+    shows: Shows,
+    role: Option<Role>,
+    admin: bool,
+    /// Those of a token.
+    scopes: Option<Vec<Scope>>,
+}
+
+impl Somebody {
+    const fn is_person(&self) -> bool {
+        matches!(self.shows, Shows::Session(_))
+    }
+
+    fn lacks(&self, scope: Scope) -> bool {
+        self.scopes.as_ref().is_some_and(|scopes| scope != Scope::Read && !scopes.contains(&scope))
+    }
+
+    /// The rule, as a person would say it.
+    fn expects(&self, right: Right, private: bool) -> Answer {
+        let sees = !private || self.role.is_some() || self.admin;
+        let scope = match right {
+            Right::See => Scope::Read,
+            Right::Run => Scope::Run,
+            Right::Approve => Scope::Approve,
+            Right::Maintain => Scope::Admin,
+        };
+        let enough = self.admin
+            || match right {
+                Right::See | Right::Approve => true,
+                Right::Run => self.role >= Some(Role::Writer),
+                Right::Maintain => self.role >= Some(Role::Maintainer),
+            };
+        let known = self.is_person() || self.scopes.is_some();
+        match sees {
+            false => Answer::Hidden,
+            true if right == Right::See => Answer::Let,
+            true if known && enough && !self.lacks(scope) => Answer::Let,
+            true => Answer::Refused,
+        }
+    }
+
+    fn expects_of_server(&self) -> Answer {
+        match (self.admin, self.lacks(Scope::Admin)) {
+            (false, _) => Answer::Hidden,
+            (true, true) => Answer::Refused,
+            (true, false) => Answer::Let,
+        }
+    }
+}
+
+async fn everybody(t: &Tester) -> Vec<Somebody> {
+    let mut all = vec![Somebody { who: "nobody", shows: Shows::Nothing, role: None, admin: false, scopes: None }];
+    let people = [
+        ("github/mallory", None, false),
+        // the same name elsewhere is somebody else
+        ("gitlab/olga", None, false),
+        ("github/rita", Some(Role::Reader), false),
+        ("github/walter", Some(Role::Writer), false),
+        ("github/mona", Some(Role::Maintainer), false),
+        ("github/olga", Some(Role::Owner), false),
+        ("github/root", None, true),
+    ];
+    for (who, role, admin) in people {
+        all.push(Somebody { who, shows: t.session(who).await, role, admin, scopes: None });
+    }
+    for scope in Scope::ALL {
+        for (who, role, admin) in [
+            ("github/olga", Some(Role::Owner), false),
+            ("github/root", None, true),
+            ("github/rita", Some(Role::Reader), false),
+        ] {
+            let shows = t.token(Some(who), &[scope]).await;
+            all.push(Somebody { who, shows, role, admin, scopes: Some(vec![scope]) });
+        }
+        let shows = t.token(None, &[scope]).await;
+        all.push(Somebody { who: "the server", shows, role: None, admin: true, scopes: Some(vec![scope]) });
+    }
+    all
+}
+
+/// What is there, and what is not, for the places in a path.
+struct Ids {
+    run: RunId,
+    job: JobId,
+    delivery: DeliveryId,
+}
+
+impl Ids {
+    async fn there(t: &Tester) -> Self {
+        let run = t.newest_run().await;
+        let mut tx = t.app().engine.store.read().await.expect("the database is there");
+        let action = tx.actions(run.id).await.expect("actions").remove(0).id;
+        let attempt = tx.attempts(action).await.expect("attempts").remove(0).id;
+        let job = tx.jobs(attempt).await.expect("jobs").remove(0).id;
+        Self { run: run.id, job, delivery: run.delivery_id.expect("a delivery") }
+    }
+
+    fn nowhere() -> Self {
+        let far = Time::from_millis(4_102_444_800_000);
+        Self { run: RunId::mint(far), job: JobId::mint(far), delivery: DeliveryId::mint(far) }
+    }
+
+    /// A route's path with its places filled in.
+    fn fill(&self, path: &str, need: Need) -> String {
+        let id = match need {
+            Need::Run(_) => self.run.to_string(),
+            Need::Job(_) => self.job.to_string(),
+            Need::Delivery(_) => self.delivery.to_string(),
+            Need::Nothing | Need::Visitor | Need::SignedIn => "0000000000000".to_owned(),
+        };
+        path.replace("{id}", &id).replace("{forge}", "github").replace("{name}", "nothing").replace("{digest}", "x")
+    }
+}
+
+/// The pages below a repository, with what each needs.
+fn pages() -> Vec<(Method, String, Right)> {
+    let log = format!("{RUN}/test/test/test");
+    let mut all: Vec<_> = ["/github/acme/widget".to_owned(), RUN.to_owned(), log.clone()]
+        .into_iter()
+        .chain([format!("{log}/log.txt"), format!("{log}/log/stream")])
+        .map(|path| (Method::GET, path, Right::See))
+        .collect();
+    all.push((Method::POST, "/github/acme/widget".to_owned(), Right::Run));
+    for (what, right) in
+        [("approve", Right::Approve), ("reject", Right::Approve), ("rerun", Right::Run), ("cancel", Right::Run)]
+    {
+        all.push((Method::POST, format!("{RUN}/{what}"), right));
+    }
+    all
+}
+
+/// What a route that looks for itself whom it shows what must answer.
+fn of_visitor(somebody: &Somebody, path: &str) -> Option<Answer> {
+    match path {
+        "/deliveries" | "/api/v1/deliveries" if somebody.admin => Some(somebody.expects_of_server()),
+        "/deliveries" | "/api/v1/deliveries" => {
+            Some(if somebody.is_person() || somebody.scopes.is_some() { Answer::Let } else { Answer::Hidden })
+        }
+        "/audit" | "/api/v1/audit" => Some(somebody.expects_of_server()),
+        // its end is another story, and the rest of the paths stand in `pages`
+        "/sign-out" | "/{*rest}" => None,
+        "/" | "/api/v1/me" | "/api/v1/runs" | "/api/v1/starts" | "/sign-in" => Some(Answer::Let),
+        other if other.starts_with("/sign-in/") => Some(Answer::Let),
+        other => panic!("{other} shows something to somebody: say what"),
+    }
+}
+
+async fn check(t: &Tester, somebody: &Somebody, (method, path): (&Method, &str), nowhere: &str, expected: Answer) {
+    let answer = t.asked(&somebody.shows, method.clone(), path).await;
+    let status = answer.status().as_u16();
+    let case = format!("{} {:?} {method} {path}: {status}", somebody.who, somebody.scopes);
+    // a stream has no end of its own
+    if expected == Answer::Let {
+        assert!(
+            !matches!(status, 401 | 403) && (status != 404 || path.contains("nothing") || path.contains("0000")),
+            "{case}"
+        );
+        return;
+    }
+    let body = answer.text().await.expect("text");
+    match expected {
+        Answer::Hidden => {
+            let other = t.asked(&somebody.shows, method.clone(), nowhere).await;
+            assert_eq!((status, other.status().as_u16()), (404, 404), "{case}");
+            assert_eq!(body, other.text().await.expect("text"), "{case}");
+        }
+        Answer::Refused => {
+            assert_eq!(status, 403, "{case}");
+            assert!(
+                body.to_lowercase().contains("only who") || body.contains("nly maintainers") || body.contains("token"),
+                "{case}: {body}"
+            );
+        }
+        Answer::Let => {}
+    }
+}
+
+async fn all_of_it(private: bool) {
+    let oauth = "github_oauth_id = \"id\"\ngithub_oauth_secret = \"secret\"\n";
+    let t = service(&format!("{SIGNED_IN}{oauth}"), private).await;
+    // whose answer counts is another story
+    assert_eq!(t.status(&t.session("github/mona").await, Method::POST, &format!("{RUN}/approve")).await, 303);
+    let (there, nowhere) = (Ids::there(&t).await, Ids::nowhere());
+    let mut cases = 0;
+    for somebody in everybody(&t).await {
+        for route in containerops::web::needs() {
+            let expected = match route.need {
+                Need::Nothing => Some(Answer::Let),
+                Need::Visitor => of_visitor(&somebody, &route.path),
+                Need::SignedIn => Some(if somebody.is_person() { Answer::Let } else { Answer::Hidden }),
+                Need::Run(right) | Need::Job(right) => Some(somebody.expects(right, private)),
+                // who has not signed in need not know what was delivered
+                Need::Delivery(_) => Some(match somebody.expects(Right::Maintain, private) {
+                    Answer::Refused if matches!(somebody.shows, Shows::Nothing) => Answer::Hidden,
+                    other => other,
+                }),
+            };
+            let Some(expected) = expected else { continue };
+            let path = there.fill(&route.path, route.need);
+            let other = match route.need {
+                Need::Visitor | Need::SignedIn if route.path.starts_with("/api/") => "/api/v1/nothing".to_owned(),
+                Need::Visitor | Need::SignedIn => "/nothing".to_owned(),
+                Need::Nothing | Need::Run(_) | Need::Job(_) | Need::Delivery(_) => {
+                    nowhere.fill(&route.path, route.need)
+                }
+            };
+            check(&t, &somebody, (&route.method, &path), &other, expected).await;
+            cases += 1;
+        }
+        for (method, path, right) in pages() {
+            let other = path.replace("widget", "nothing");
+            check(&t, &somebody, (&method, &path), &other, somebody.expects(right, private)).await;
+            cases += 1;
+        }
+    }
+    assert!(cases > 800, "{cases}");
+}
+
+#[tokio::test]
+async fn everybody_is_answered_as_they_should_be_about_a_public_repository() {
+    all_of_it(false).await;
+}
+
+#[tokio::test]
+async fn everybody_is_answered_as_they_should_be_about_a_private_repository() {
+    all_of_it(true).await;
+}
