@@ -216,7 +216,7 @@ async fn all_of_it(private: bool) {
                 // who has not signed in need not know what was delivered
                 Need::Delivery(_) => Some(match somebody.expects(Right::Maintain, private) {
                     Answer::Refused if matches!(somebody.shows, Shows::Nothing) => Answer::Hidden,
-                    other => other,
+                    other @ (Answer::Let | Answer::Hidden | Answer::Refused) => other,
                 }),
             };
             let Some(expected) = expected else { continue };
