@@ -74,6 +74,8 @@ fn work(file: &Path) -> Work {
         timeout: Duration::from_secs(600),
         outputs: vec!["VERSION".to_owned()],
         masks: vec!["a secret of no one".to_owned()],
+        secrets: Vec::new(),
+        notes: Vec::new(),
         log_limit: LOG_LIMIT,
         shell: Vec::new(),
         downloads: Vec::new(),

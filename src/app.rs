@@ -7,26 +7,23 @@ mod loops;
 use std::{
     collections::BTreeMap,
     future::Future,
-    io::Write as _,
     net::{IpAddr, SocketAddr},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use futures::FutureExt as _;
-use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     blob::Blobs,
-    engine::{self, Engine, Key, Parts, Tells, kubectl::Deploys},
+    engine::{self, Engine, Key, Parts, Tells, Vault, kubectl::Deploys},
     executor::{
-        Executor,
+        Executor, UntrustedCode,
         docker::{self, Docker, DockerSettings},
-        kubernetes::{Kubernetes, KubernetesSettings, deploy::Deployer},
+        kubernetes::{Kubernetes, KubernetesSettings, Untrusted, Users, deploy::Deployer},
         process::Process,
         registry::Registry,
     },
@@ -35,12 +32,12 @@ use crate::{
     model::{Clock, ForgeKind},
     notify::{self, Notifier},
     report::Reporter,
-    settings::{ExecutorChoice, Settings},
+    settings::{self, ExecutorChoice, Settings},
     store::Store,
     web::{self, access::Access},
 };
 
-pub use forges::{forge, gitea, github};
+pub use forges::{forge, gitea, github, gitlab};
 
 /// Where an engine is, if it is anywhere.
 const DOCKER_HOST: &str = "unix:///var/run/docker.sock";
@@ -105,6 +102,7 @@ impl App {
             registry: Registry::new(settings.insecure_registries.clone()),
             deploys: deploys(settings).await?,
             key: key(&settings.secret_key_file)?,
+            vault: Vault::open(&settings.secret_key_file)?,
             store: store.clone(),
             forges: forges.clone(),
             executor,
@@ -125,9 +123,33 @@ impl App {
     /// # Errors
     /// If the listener breaks.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        self.serve_with(listener, None, stop).await
+    }
+
+    /// The same, with an address more for agents alone.
+    ///
+    /// # Errors
+    /// As [`App::serve`].
+    pub async fn serve_with(
+        self,
+        listener: TcpListener,
+        agents: Option<TcpListener>,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
         let (stopping, stopped) = watch::channel(false);
         let loops = self.start_loops(&stopped);
         let router = self.router().into_make_service_with_connect_info::<SocketAddr>();
+        if let Some(agents) = agents {
+            let (router, mut heard) = (web::agent_router(self.engine.clone(), self.access.clone()), stopped.clone());
+            let serving = axum::serve(agents, router).with_graceful_shutdown(async move {
+                let _ = heard.wait_for(|stopped| *stopped).await;
+            });
+            tokio::spawn(async move {
+                if let Err(error) = serving.await {
+                    tracing::error!(%error, "nobody listens for agents any more");
+                }
+            });
+        }
         let mut heard = stopped.clone();
         let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
             let _ = heard.wait_for(|stopped| *stopped).await;
@@ -190,6 +212,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         cache_limit: settings.cache_limit,
         contact_timeout: settings.contact_timeout,
         triggers: settings.trigger_repositories.clone(),
+        untrusted: settings.untrusted.rules.clone(),
         tells: if settings.smtp.is_some() { Tells::All } else { Tells::Webhooks },
         sweep_interval: settings.sweep_interval,
         patience: engine::Patience::default(),
@@ -212,7 +235,8 @@ async fn executor(settings: &Settings, key: &Key) -> Result<Arc<dyn Executor>> {
             tracing::warn!(executor = "process", why, "executor chosen: it isolates nothing; for trying out only");
             let program = std::env::current_exe().context("finding our own program")?;
             let directory = absolute(&settings.data)?.join("attempts");
-            Ok(Arc::new(Process::new(directory, vec![program.into(), "agent".into()])))
+            let process = Process::new(directory, vec![program.into(), "agent".into()]);
+            Ok(Arc::new(process.with(untrusted_code(settings))))
         }
     }
 }
@@ -281,7 +305,12 @@ async fn deploys(settings: &Settings) -> Result<Deploys> {
 
 fn kubernetes(settings: &Settings) -> KubernetesSettings {
     let with = KubernetesSettings::new(&settings.kubernetes_namespace, &settings.kubernetes_agent_image);
-    KubernetesSettings { kubeconfig: settings.kubeconfig.clone(), ..with }
+    let untrusted = Untrusted {
+        runtime: settings.untrusted.runtime.clone(),
+        users: if settings.untrusted.own_users { Users::Own } else { Users::Shared },
+        ..Untrusted::new(&settings.untrusted.namespace)
+    };
+    KubernetesSettings { kubeconfig: settings.kubeconfig.clone(), untrusted: Some(Box::new(untrusted)), ..with }
 }
 
 /// The engine at this address, as the settings would have it. A server that only this machine reaches is reached by
@@ -292,7 +321,15 @@ pub fn docker(settings: &Settings, host: String) -> DockerSettings {
     DockerSettings {
         network: settings.docker_network.clone().unwrap_or_else(|| found.to_owned()),
         agent: settings.docker_agent.clone(),
+        untrusted: untrusted_code(settings),
         ..DockerSettings::new(host, &settings.kubernetes_agent_image)
+    }
+}
+
+const fn untrusted_code(settings: &Settings) -> UntrustedCode {
+    match settings.untrusted.isolation {
+        settings::Isolation::Required => UntrustedCode::Refused,
+        settings::Isolation::None => UntrustedCode::Taken,
     }
 }
 
@@ -316,27 +353,14 @@ pub fn is_here_alone(url: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
-/// The server's own key, made at the first start.
+/// The server's own key, made at the first start. Of several the oldest, which is the last: jobs' tokens and the labels
+/// of pods are made of it, and stay the same when a new one is put before it.
 fn key(file: &Path) -> Result<Key> {
-    let reading = || format!("reading the server's key {}", file.display());
     if !file.exists() {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).context("making the server's key")?;
-        let text = SecretString::from(hex::encode(bytes));
-        // a file of its own first, so that a crash leaves no half a key
-        let half = file.with_extension("new");
-        let mut options = std::fs::OpenOptions::new();
-        let mut new = options.write(true).create(true).truncate(true).mode(0o600).open(&half).with_context(reading)?;
-        new.write_all(text.expose_secret().as_bytes())?;
-        new.sync_all()?;
-        std::fs::rename(&half, file).with_context(reading)?;
+        engine::add_key(file)?;
     }
-    let text = std::fs::read_to_string(file).with_context(reading)?;
-    let bytes = hex::decode(text.trim()).with_context(reading)?;
-    if bytes.len() < 32 {
-        bail!("the server's key {} has fewer than 32 bytes", file.display());
-    }
-    Ok(Key::new(bytes))
+    let oldest = engine::keys_in(file)?.pop();
+    Ok(Key::new(oldest.with_context(|| format!("the server's key file {} is empty", file.display()))?))
 }
 
 fn make_dir(path: &Path) -> Result<()> {

@@ -33,6 +33,12 @@ enum Command {
     Plan(command::plan::Args),
     /// Start flows that wait for a hand.
     Start(command::start::Args),
+    /// Let a run of untrusted code go.
+    Approve(command::trust::ApproveArgs),
+    /// Show or set what becomes of untrusted code in a repository.
+    Policy(command::trust::PolicyArgs),
+    /// Set, list and remove the secrets of jobs.
+    Secret(command::secret::Args),
     /// Make, list and remove tokens for programs.
     Token(command::token::Args),
     /// Print the JSON Schema of flow files.
@@ -47,6 +53,8 @@ enum Command {
     Agent(agent::command::Args),
     /// Plain Git repositories on this machine.
     Git(command::git::GitArgs),
+    /// Registers a GitHub App.
+    Github(command::github::GithubArgs),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +69,9 @@ fn main() -> ExitCode {
         Command::Lint(args) => command::lint::run(args),
         Command::Plan(args) => command::plan::run(args),
         Command::Start(args) => command::start::run(args),
+        Command::Approve(args) => command::trust::approve(args),
+        Command::Policy(args) => command::trust::policy(args),
+        Command::Secret(args) => command::secret::run(args),
         Command::Token(args) => command::token::run(args),
         Command::Schema(args) => command::schema::run(args),
         Command::Report(args) => command::report::run(args),
@@ -68,6 +79,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => command::doctor::run(args),
         Command::Agent(args) => return agent::command::run(args),
         Command::Git(args) => command::git::run(args),
+        Command::Github(args) => command::github::run(args),
     };
     done.unwrap_or_else(|error| {
         // the one place where an error meets a person

@@ -11,12 +11,14 @@ mod access;
 mod forges;
 mod people;
 mod place;
+mod untrusted;
 mod values;
 
 pub use access::{AccessChoice, ModeChoice, OauthChoice};
-pub use forges::{GiteaChoice, GithubChoice};
+pub use forges::{GiteaChoice, GithubChoice, GitlabChoice};
 pub use people::SmtpChoice;
 pub use place::ExecutorChoice;
+pub use untrusted::{Isolation, UntrustedChoice};
 use values::Values;
 
 /// Every name that is known.
@@ -24,11 +26,13 @@ const NAMES: &[&str] = &[
     "listen",
     "public_url",
     "agent_url",
+    "agent_listen",
     "data",
     "database_url",
     "blob_url",
     "executor",
     "kubernetes_namespace",
+    "kubernetes_untrusted_namespace",
     "kubernetes_agent_image",
     "kubernetes_insecure_registries",
     "kubernetes_kubeconfig",
@@ -45,13 +49,17 @@ const NAMES: &[&str] = &[
     "github_api_url",
     "github_url",
     "github_submodules",
+    "gitlab_webhook_secret",
+    "gitlab_signing_token",
+    "gitlab_token",
+    "gitlab_url",
+    "gitlab_submodules",
     "github_oauth_id",
     "github_oauth_secret",
     "gitlab_oauth_id",
     "gitlab_oauth_secret",
     "gitea_oauth_id",
     "gitea_oauth_secret",
-    "gitlab_url",
     "access",
     "admins",
     "git_readers",
@@ -62,6 +70,10 @@ const NAMES: &[&str] = &[
     "git_root",
     "git_webhook_secret",
     "trigger_repositories",
+    "untrusted",
+    "untrusted_runtime",
+    "untrusted_isolation",
+    "untrusted_user_namespaces",
     "smtp_url",
     "smtp_from",
     "smtp_domains",
@@ -90,6 +102,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// What pods can reach; `None`: the public URL.
     pub agent_url: Option<String>,
+    /// Where it listens for agents alone; `None`: nowhere else.
+    pub agent_listen: Option<SocketAddr>,
     /// The data directory.
     pub data: PathBuf,
     /// `sqlite:PATH`.
@@ -120,6 +134,8 @@ pub struct Settings {
     pub secret_key_file: PathBuf,
     /// GitHub, if it is set up.
     pub github: Option<GithubChoice>,
+    /// GitLab, if it is set up.
+    pub gitlab: Option<GitlabChoice>,
     /// Who may see and change what.
     pub access: AccessChoice,
     /// Gitea or Forgejo, if it is set up.
@@ -128,6 +144,8 @@ pub struct Settings {
     pub git_root: PathBuf,
     /// What proves a plain repository's deliveries; empty: the one in the data directory.
     pub git_webhook_secrets: Vec<SecretString>,
+    /// What becomes of untrusted code.
+    pub untrusted: UntrustedChoice,
     /// Which repositories' jobs may start flows of which others.
     pub trigger_repositories: Vec<AllowedTrigger>,
     /// By what server mail is sent, if it is.
@@ -253,6 +271,7 @@ impl Values {
             listen: self.parse("listen")?.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             public_url: self.url("public_url")?,
             agent_url: self.url("agent_url")?,
+            agent_listen: self.parse("agent_listen")?,
             database_url: self.get("database_url").map_or_else(|| in_data("sqlite", "containerops.db"), str::to_owned),
             blob_url: self.get("blob_url").map_or_else(|| in_data("file", "blobs"), str::to_owned),
             executor: self.executor()?,
@@ -270,13 +289,15 @@ impl Values {
             docker_agent: self.get("docker_agent").map(PathBuf::from),
             secret_key_file: path("secret_key_file", "secret-key"),
             github: self.github()?,
+            gitlab: self.gitlab()?,
             access: self.access()?,
             gitea: self.gitea()?,
             git_root: path("git_root", "git"),
             git_webhook_secrets: self.secrets("git_webhook_secret"),
+            untrusted: self.untrusted()?,
             trigger_repositories: self.list("trigger_repositories")?,
             smtp: self.smtp()?,
-            webhook_secrets: self.webhook_secrets()?,
+            webhook_secrets: self.signing_keys("webhook_secret")?,
             webhook_private_urls: self.words("webhook_private_urls"),
             job_timeout: self.hours("job_timeout", 24)?,
             run_timeout: self.hours("run_timeout", 24 * 7)?,

@@ -2,5 +2,6 @@
 
 pub mod agent_output;
 pub mod flow_text;
+pub mod masker;
 pub mod memory;
 pub mod webhook;

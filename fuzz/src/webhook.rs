@@ -1,9 +1,12 @@
 //! Any bytes are a webhook's body: reading ends, within bounds, and what an event says of itself is bounded, whoever
 //! sent it.
 
+use std::sync::OnceLock;
+
 use containerops::forge::{
     Forge, Reading,
     gitea::{Gitea, GiteaSettings},
+    gitlab::{Gitlab, GitlabSettings},
 };
 
 /// The events of Gitea and Forgejo that are looked into.
@@ -17,6 +20,16 @@ pub fn read_gitea(body: &[u8]) {
     let Ok(gitea) = Gitea::new(GiteaSettings::default()) else { return };
     for event in GITEA {
         read(&gitea, event, body);
+    }
+}
+
+/// Reads a body as GitLab's, whose bodies say themselves what they are.
+pub fn read_gitlab(body: &[u8]) {
+    // its client reads certificates, which takes longer than everything else
+    static GITLAB: OnceLock<Option<Gitlab>> = OnceLock::new();
+    let settings = || GitlabSettings { token: Some("glpat".into()), ..GitlabSettings::default() };
+    if let Some(gitlab) = GITLAB.get_or_init(|| Gitlab::new(settings()).ok()) {
+        read(gitlab, "System Hook", body);
     }
 }
 

@@ -9,4 +9,5 @@ static COUNTING: memory::Counting = memory::Counting;
 
 fuzz_target!(|bytes: &[u8]| {
     memory::within(|| webhook::read_gitea(bytes));
+    memory::within(|| webhook::read_gitlab(bytes));
 });

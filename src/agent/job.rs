@@ -24,7 +24,7 @@ use super::{
     echo::Echo,
     keep::{Keep, Kept},
     log::Log,
-    mask::Masks,
+    mask::{LiveMasks, Masks},
     process::{Process, Started},
     protocol::{Cause, EndRecord, Heartbeat, HeartbeatAnswer, JOBS_ENDED, Outputs, Work},
     pump::{Pump, Sink},
@@ -72,7 +72,7 @@ pub(super) struct Job {
     work: Work,
     client: Client,
     log: Arc<Log>,
-    masks: Masks,
+    masks: LiveMasks,
     clock: Clock,
     cgroup: Cgroup,
     /// When a service was ready.
@@ -97,7 +97,8 @@ impl Job {
     pub(super) fn new(args: JobArgs, work: Work, client: Client, token: &str, log: Arc<Log>) -> Self {
         log.limit(work.log_limit);
         let secrets = [client.session(), token];
-        let masks = Masks::new(work.masks.iter().map(String::as_str).chain(secrets));
+        let given = work.masks.iter().chain(&work.secrets).map(String::as_str);
+        let masks = LiveMasks::new(Masks::new(given.chain(secrets)));
         Self {
             args,
             work,
@@ -115,6 +116,7 @@ impl Job {
         let before = self.cgroup.memory();
         let heartbeat = tokio::spawn(beat(self.client.clone(), Arc::clone(&self.log), stop));
         let shipper = self.ship();
+        self.work.notes.iter().for_each(|words| self.say(words));
         let code = match self.prepare_and_execute(&mut stops).await {
             Ok(ran) => {
                 let stop = ran.stop.clone();
@@ -159,8 +161,8 @@ impl Job {
     /// Brings the source into the workspace. If that fails, the job has ended with that.
     async fn prepare(&self, stops: &mut mpsc::Receiver<Stop>) -> Result<Option<Cause>, Unrecorded> {
         tokio::select! {
-            prepared = self.bring_all() => Ok(prepared.err().map(|message| not_prepared(&message))),
-            Some(stop) = stops.recv() => self.stopped(&stop, not_prepared("the agent was told to stop")).map(Some),
+            prepared = self.bring_all() => Ok(prepared.err().map(|message| self.not_prepared(&message))),
+            Some(stop) = stops.recv() => self.stopped(&stop, self.not_prepared("the agent was told to stop")).map(Some),
         }
     }
 
@@ -218,7 +220,7 @@ impl Job {
         };
         Ok(match kept {
             (Ok(()), _) | (Err(_), Kept::Failed) => (cause, None),
-            (Err(message), Kept::Well) => (Cause::NotKept { message: short(&message) }, None),
+            (Err(message), Kept::Well) => (Cause::NotKept { message: self.short(&message) }, None),
         })
     }
 
@@ -236,7 +238,7 @@ impl Job {
             Ok(begun) => begun,
             Err(message) => {
                 self.say(&format!("cannot start {message}"));
-                return Ok(self.never_ran(Cause::CannotStart { message: short(&message) }));
+                return Ok(self.never_ran(Cause::CannotStart { message: self.short(&message) }));
             }
         };
         let (over, when_over) = oneshot::channel();
@@ -318,16 +320,16 @@ impl Job {
             }
             Stop::NotReady { message } => {
                 self.say(&format!("stopped: {message}"));
-                let message = String::from_utf8_lossy(&self.masks.hide(message.as_bytes())).into_owned();
-                Ok(Cause::NotReady { message: short(&message) })
+                Ok(Cause::NotReady { message: self.short(message) })
             }
             Stop::Cancelled { by } if by == JOBS_ENDED => {
                 self.say("stopped: all jobs of its action have ended");
                 Ok(Cause::Cancelled { by: by.clone() })
             }
             Stop::Cancelled { by } => {
-                self.say(&format!("cancelled by {}", short(by)));
-                Ok(Cause::Cancelled { by: short(by) })
+                let by = self.short(by);
+                self.say(&format!("cancelled by {by}"));
+                Ok(Cause::Cancelled { by })
             }
             Stop::Terminated => {
                 self.say("the container was told to stop");
@@ -403,7 +405,7 @@ impl Job {
             self.say(&format!("the file CO_OUTPUT was not read: it has at most {} MiB", FILE_MAX >> 20));
             return;
         }
-        finder.read_file(&self.masks.hide(&text));
+        finder.read_file(&self.masks.now().hide(&text));
         for words in finder.take_dropped() {
             self.say(&words);
         }
@@ -422,8 +424,17 @@ impl Job {
         }
     }
 
+    fn not_prepared(&self, message: &str) -> Cause {
+        Cause::NotPrepared { message: self.short(message) }
+    }
+
+    /// Hidden first, and then cut: what is left of a secret that is cut would not be found.
+    fn short(&self, text: &str) -> String {
+        self.masks.now().hide_str(text).chars().take(MESSAGE_MAX).collect()
+    }
+
     fn say(&self, words: &str) {
-        self.log.say(self.clock.now(), &String::from_utf8_lossy(&self.masks.hide(words.as_bytes())));
+        self.log.say(self.clock.now(), &self.masks.now().hide_str(words));
     }
 }
 
@@ -469,14 +480,6 @@ async fn beat(client: Client, log: Arc<Log>, stop: mpsc::Sender<Stop>) {
             sleep(HEARTBEAT_PAUSE).await;
         }
     }
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(MESSAGE_MAX).collect()
-}
-
-fn not_prepared(message: &str) -> Cause {
-    Cause::NotPrepared { message: short(message) }
 }
 
 impl From<End> for Cause {

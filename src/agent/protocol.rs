@@ -32,7 +32,8 @@
 //! - What an older agent would silently leave out is not given to it: [`Work::needs`] says which version does all of a
 //!   job's work, and the attempt of an older one ends with words that say so.
 //!
-//! Version 2 brings artifacts and caches, and shells other than `/bin/sh`.
+//! Version 2 brings artifacts and caches, and shells other than `/bin/sh`; version 3 secrets, and what is said before the
+//! start.
 //!
 //! `fixtures/agent/v1` holds a conversation as the first release has it; a test replays it against this server.
 
@@ -44,9 +45,11 @@ pub use super::bundle::{Bundle, Entry, EntryKind, PART_LENGTH, PART_SIZE_MAX, Pa
 use crate::model::{JobId, KeepOn, Ready, Time};
 
 /// The protocol's version: an agent says it in its claim.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The first version whose agents know artifacts, caches, services and shells.
 const SECOND: u32 = 2;
+/// The first version whose agents hide secrets in all their forms.
+const THIRD: u32 = 3;
 /// The oldest version that a server still speaks. A server that takes over meets the pods of the releases before it,
 /// and jobs may last for days.
 pub const OLDEST: u32 = 1;
@@ -99,7 +102,7 @@ pub enum ClaimAnswer {
 }
 
 /// One job, with all it needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
     /// Which.
     pub job: JobId,
@@ -115,6 +118,12 @@ pub struct Work {
     pub outputs: Vec<String>,
     /// Texts that must not leave the pod.
     pub masks: Vec<String>,
+    /// Secrets of the job, each in its environment, too: they must not leave the pod in any of their forms.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// What the server has to say in the log before the job starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The most bytes of the log that are kept, not counting a line that says what was left out. A server that does not
     /// say means [`LOG_LIMIT`].
     #[serde(default = "log_limit")]
@@ -146,11 +155,23 @@ pub struct Work {
     pub ready: Option<Ready>,
 }
 
+/// There are secrets in it, so it is not shown.
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Work").field("job", &self.job).finish_non_exhaustive()
+    }
+}
+
 impl Work {
     /// The oldest version whose agents do all of it.
     pub const fn needs(&self) -> u32 {
         let has_bundles = !self.downloads.is_empty() || !self.artifacts.is_empty() || !self.caches.is_empty();
-        if has_bundles || !self.shell.is_empty() || self.ready.is_some() { SECOND } else { OLDEST }
+        let has_second = has_bundles || !self.shell.is_empty() || self.ready.is_some();
+        match (self.secrets.is_empty(), has_second) {
+            (false, _) => THIRD,
+            (true, true) => SECOND,
+            (true, false) => OLDEST,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     cout::{Finder, Unfinished},
     echo::Echo,
     log::Log,
-    mask::Masks,
+    mask::{LiveMasks, Masks},
     protocol::Stream,
 };
 use crate::model::Clock;
@@ -33,7 +33,7 @@ pub(super) struct Pump {
 /// Where lines go.
 pub(super) struct Sink {
     pub(super) log: Arc<Log>,
-    pub(super) masks: Masks,
+    pub(super) masks: LiveMasks,
     pub(super) finder: Finder,
     pub(super) echo: Echo,
     pub(super) clock: Clock,
@@ -72,7 +72,7 @@ impl Pump {
                 () = self.out.read(), if self.out.open => &mut self.out,
                 () = self.err.read(), if self.err.open => &mut self.err,
             };
-            let ready = source.ready(&self.sink.masks);
+            let ready = source.ready(&self.sink.masks.now());
             self.sink.take(source, ready).await;
         }
     }
@@ -114,14 +114,17 @@ impl Sink {
         if count == 0 {
             return;
         }
-        let text = self.masks.hide(&source.held[..count]);
+        let (shown, words) = self.masks.listen(&source.held[..count]);
+        let masks = self.masks.now();
+        let text = masks.hide(&shown);
         self.log.append(source.stream, self.clock.now(), &text);
         self.finder.read(&mut source.unfinished, &text);
         self.echo.copy(&text).await;
-        for words in self.finder.take_dropped() {
-            self.log.say(self.clock.now(), &words);
+        for words in self.finder.take_dropped().into_iter().chain(words.map(str::to_owned)) {
+            self.log.say(self.clock.now(), &masks.hide_str(&words));
         }
         drop(text);
+        drop(shown);
         source.held.drain(..count);
         source.held.shrink_to(GROW_MAX);
     }

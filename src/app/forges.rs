@@ -12,9 +12,10 @@ use crate::{
         git::{self, Git},
         gitea::{Gitea, GiteaSettings},
         github::{Credentials, Github, GithubSettings},
+        gitlab::{Gitlab, GitlabSettings},
     },
     model::ForgeKind,
-    settings::{GiteaChoice, GithubChoice, Settings},
+    settings::{GiteaChoice, GithubChoice, GitlabChoice, Settings},
 };
 
 /// All of them.
@@ -26,7 +27,7 @@ pub(super) fn forges(settings: &Settings) -> Result<BTreeMap<ForgeKind, Arc<dyn 
     };
     make_dir(&settings.git_root)?;
     forges.insert(ForgeKind::Git, Arc::new(Git::new(absolute(&settings.git_root)?, secrets)));
-    for kind in [ForgeKind::Github, ForgeKind::Gitea] {
+    for kind in [ForgeKind::Github, ForgeKind::Gitlab, ForgeKind::Gitea] {
         forges.extend(forge(settings, kind)?.map(|forge| (kind, forge)));
     }
     Ok(forges)
@@ -39,15 +40,9 @@ pub(super) fn forges(settings: &Settings) -> Result<BTreeMap<ForgeKind, Arc<dyn 
 pub fn forge(settings: &Settings, kind: ForgeKind) -> Result<Option<Arc<dyn Forge>>> {
     Ok(match kind {
         ForgeKind::Git => Some(Arc::new(Git::new(absolute(&settings.git_root)?, Vec::new()))),
-        ForgeKind::Github => match github(settings) {
-            Some(github) => Some(Arc::new(github?)),
-            None => None,
-        },
-        ForgeKind::Gitea => match gitea(settings) {
-            Some(gitea) => Some(Arc::new(gitea?)),
-            None => None,
-        },
-        ForgeKind::Gitlab => None,
+        ForgeKind::Github => github(settings).transpose()?.map(|github| Arc::new(github) as Arc<dyn Forge>),
+        ForgeKind::Gitlab => gitlab(settings).transpose()?.map(|gitlab| Arc::new(gitlab) as Arc<dyn Forge>),
+        ForgeKind::Gitea => gitea(settings).transpose()?.map(|gitea| Arc::new(gitea) as Arc<dyn Forge>),
     })
 }
 
@@ -68,6 +63,24 @@ pub fn gitea(settings: &Settings) -> Option<Result<Gitea>> {
 pub fn github(settings: &Settings) -> Option<Result<Github>> {
     let choice = settings.github.as_ref()?;
     Some(github_settings(choice).and_then(|with| Ok(Github::new(with)?)))
+}
+
+/// GitLab itself, likewise.
+pub fn gitlab(settings: &Settings) -> Option<Result<Gitlab>> {
+    let choice = settings.gitlab.as_ref()?;
+    Some(Gitlab::new(gitlab_settings(choice)).map_err(anyhow::Error::from))
+}
+
+fn gitlab_settings(choice: &GitlabChoice) -> GitlabSettings {
+    let default = GitlabSettings::default();
+    GitlabSettings {
+        webhook_secrets: choice.webhook_secrets.clone(),
+        signing_keys: choice.signing_keys.clone(),
+        token: choice.token.clone(),
+        url: choice.url.clone().unwrap_or(default.url),
+        submodules: choice.submodules.clone(),
+        ..GitlabSettings::default()
+    }
 }
 
 fn github_settings(choice: &GithubChoice) -> Result<GithubSettings> {

@@ -75,7 +75,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 async fn run_alone(args: &RunArgs) -> Result<bool> {
     let amount = if args.json { Amount::Nothing } else { Amount::Logs };
-    let wanted = Wanted { given: Given::default(), executor: args.executor, amount };
+    let wanted = Wanted { given: Given::default(), secrets: Vec::new(), executor: args.executor, amount };
     let here = async |data: &Path| Here::alone(&flow_of(args), data).await;
     let (conclusions, account) = run::conduct(here, wanted, account::read).await?;
     if args.json {

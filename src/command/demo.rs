@@ -217,7 +217,7 @@ async fn announce_ends(store: &Store, url: &str, announced: i64) -> Result<i64> 
 
 fn mark(progress: Progress) -> String {
     let (sign, colour) = match progress {
-        Progress::Queued => ("·", 90),
+        Progress::Queued | Progress::Asks => ("·", 90),
         Progress::Running => ("▶", 34),
         Progress::Done(Conclusion::Success) => ("✔", 32),
         Progress::Done(Conclusion::Warning) => ("!", 33),

@@ -71,6 +71,7 @@ pub async fn examine(settings: &Settings) -> Vec<Finding> {
         ("disk", machine::examine(settings).map(|found| (found, None)).boxed()),
         ("cluster", cluster(settings).boxed()),
         ("GitHub", github(settings).boxed()),
+        ("GitLab", gitlab(settings).boxed()),
         ("Gitea", gitea(settings).boxed()),
         ("addresses", urls::examine(settings).map(|found| (found, None)).boxed()),
     ];
@@ -123,6 +124,17 @@ async fn github(settings: &Settings) -> Examined {
             (vec![Finding::error("GitHub", format!("{error:#}"), advice)], None)
         }
         Some(Ok(github)) => github.examine(&format!("{}/hooks/github", urls::public(settings))).await,
+    }
+}
+
+async fn gitlab(settings: &Settings) -> Examined {
+    match app::gitlab(settings) {
+        None => (Vec::new(), None),
+        Some(Err(error)) => {
+            let advice = "correct the CONTAINEROPS_GITLAB_* settings";
+            (vec![Finding::error("GitLab", format!("{error:#}"), advice)], None)
+        }
+        Some(Ok(gitlab)) => gitlab.examine(&format!("{}/hooks/gitlab", urls::public(settings))).await,
     }
 }
 

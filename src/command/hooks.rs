@@ -241,7 +241,8 @@ fn is_here(settings: &Settings, kind: ForgeKind) -> bool {
     let url = match kind {
         ForgeKind::Github => settings.github.as_ref().and_then(|github| github.api_url.clone()),
         ForgeKind::Gitea => settings.gitea.as_ref().map(|gitea| gitea.url.clone()),
-        ForgeKind::Gitlab | ForgeKind::Git => None,
+        ForgeKind::Gitlab => settings.gitlab.as_ref().and_then(|gitlab| gitlab.url.clone()),
+        ForgeKind::Git => None,
     };
     url.is_some_and(|url| app::is_here_alone(&url))
 }

@@ -6,15 +6,18 @@ pub mod component;
 pub mod demo;
 pub mod doctor;
 pub mod git;
+pub mod github;
 pub mod hooks;
 pub mod lint;
 pub mod plan;
 pub mod report;
 pub mod run;
 pub mod schema;
+pub mod secret;
 pub mod serve;
 pub mod start;
 pub mod token;
+pub mod trust;
 
 mod event;
 mod local;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 
 use crate::{
     flow::{self, Circumstances, Decision, Flow, GraphFormat},
-    model::{ChangedFiles, Event, ForgeKind, Repository, RepositoryName, Sha, Trust, Visibility},
+    model::{ChangedFiles, Event, ForgeKind, Repository, RepositoryName, Sha, Trust, Visibility, Wants},
 };
 
 use super::{
@@ -89,8 +89,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let text = match (&args.graph, &decision) {
         (Some(GraphName::Mermaid), Decision::Run(plan)) => flow::graph(plan, GraphFormat::Mermaid),
         (Some(GraphName::Dot), Decision::Run(plan)) => flow::graph(plan, GraphFormat::Dot),
-        _ if args.json => json(&decision)?,
-        _ => readable(&decision),
+        _ if args.json => json(&decision, flow.wants())?,
+        _ => readable(&decision, flow.wants()),
     };
     writeln!(io::stdout(), "{}", text.trim_end())?;
     Ok(ExitCode::SUCCESS)
@@ -124,18 +124,20 @@ fn event(args: &Args, flow: &Flow, name: RepositoryName) -> anyhow::Result<Event
     Ok(Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted, message: None })
 }
 
-fn json(decision: &Decision) -> anyhow::Result<String> {
+fn json(decision: &Decision, wants: &Wants) -> anyhow::Result<String> {
     let value = match decision {
-        Decision::Run(plan) => serde_json::json!({"plan": plan, "digest": plan.digest()}),
+        Decision::Run(plan) if wants.is_empty() => serde_json::json!({"plan": plan, "digest": plan.digest()}),
+        // they are beside the plan, never in it
+        Decision::Run(plan) => serde_json::json!({"plan": plan, "digest": plan.digest(), "secrets": wants}),
         Decision::Broken(diagnostic) => serde_json::json!({"error": diagnostic.message}),
         Decision::LeftOut { reason } | Decision::Unasked { reason } => serde_json::json!({"left_out": reason}),
     };
     Ok(serde_json::to_string_pretty(&value)?)
 }
 
-fn readable(decision: &Decision) -> String {
+fn readable(decision: &Decision, wants: &Wants) -> String {
     match decision {
-        Decision::Run(plan) => format!("# digest: {}\n{}", plan.digest(), flow::full_form(plan)),
+        Decision::Run(plan) => format!("# digest: {}\n{}", plan.digest(), flow::full_form_with(plan, wants)),
         Decision::Broken(diagnostic) => format!("nothing can be planned: {}", diagnostic.message),
         Decision::LeftOut { reason } | Decision::Unasked { reason } => format!("nothing would run: {reason}"),
     }

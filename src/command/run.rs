@@ -15,6 +15,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use super::{event::EventArgs, local, serve};
@@ -23,7 +24,9 @@ use crate::{
     engine::{self, Engine, Tells},
     flow::{self, Given},
     forge::Forge,
-    model::{Clock, Conclusion, DeliveryState, ForgeKind, RunId, Time},
+    model::{
+        Clock, Conclusion, DeliveryState, ForgeKind, RunId, SecretLevel, SecretLimits, SecretName, SecretScope, Time,
+    },
     store::{Change, NewDelivery, RunSummary, Store, Taken},
 };
 use here::Asked;
@@ -42,6 +45,7 @@ const LOOK: Duration = Duration::from_millis(200);
   containerops run --only check/unit --only docs
   containerops run --event pull_request --branch fix --base main
   containerops run --var RUST=1.96 --quiet
+  DEPLOY_TOKEN=$(pass show deploy) containerops run --secret DEPLOY_TOKEN
   containerops run --executor docker
   containerops run --executor kubernetes
 
@@ -59,6 +63,9 @@ pub struct Args {
     /// A value for one of the flow's own `variables`. May be repeated
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
     variables: Vec<(String, String)>,
+    /// A secret that jobs may ask for: its value is that of your own variable of this name. May be repeated
+    #[arg(long = "secret", value_name = "NAME", value_parser = secret)]
+    secrets: Vec<Secret>,
     /// Where jobs run
     #[arg(long, value_enum, default_value_t = place::Name::Process)]
     executor: place::Name,
@@ -94,6 +101,22 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// A secret for this one run.
+#[derive(Debug, Clone)]
+pub(super) struct Secret {
+    name: SecretName,
+    value: SecretString,
+}
+
+/// A secret by the name of the variable that holds it: an argument would be seen by others.
+fn secret(text: &str) -> Result<Secret, String> {
+    let name: SecretName = text.parse().map_err(|error: crate::model::NameError| error.to_string())?;
+    let value = std::env::var(text).map_err(|_| format!("your environment has no variable {text} to take it from"))?;
+    let value = SecretString::from(value);
+    engine::check_value(&value).map_err(|error| error.to_string())?;
+    Ok(Secret { name, value })
+}
+
 impl Args {
     fn given(&self) -> Given {
         Given { variables: self.variables.iter().cloned().collect(), only: self.only.clone(), ..Given::default() }
@@ -112,7 +135,8 @@ async fn run_files(files: &[PathBuf], args: &Args) -> Result<Vec<Conclusion>> {
     let given = args.given();
     let here =
         async |data: &Path| Here::of(Path::new("."), &Asked { files, event: &args.event, given: &given }, data).await;
-    let wanted = Wanted { given: given.clone(), executor: args.executor, amount: args.amount() };
+    let secrets = args.secrets.clone();
+    let wanted = Wanted { given: given.clone(), secrets, executor: args.executor, amount: args.amount() };
     let (conclusions, ()) = conduct(here, wanted, async |_, _| Ok(())).await?;
     Ok(conclusions)
 }
@@ -120,6 +144,7 @@ async fn run_files(files: &[PathBuf], args: &Args) -> Result<Vec<Conclusion>> {
 /// How something is run by hand.
 pub(super) struct Wanted {
     pub(super) given: Given,
+    pub(super) secrets: Vec<Secret>,
     pub(super) executor: place::Name,
     pub(super) amount: Amount,
 }
@@ -157,11 +182,24 @@ async fn set_up(here: Here, wanted: &Wanted, data: &Path) -> Result<(App, TcpLis
     let settings = wanted.executor.settings(data)?;
     let listener = place::listen(&settings).await?;
     let url = format!("http://{}", listener.local_addr()?);
+    let scope = SecretScope { forge: ForgeKind::Git, level: SecretLevel::Repository, name: here.repository().clone() };
     let forges: BTreeMap<ForgeKind, Arc<dyn Forge>> = BTreeMap::from([(ForgeKind::Git, Arc::new(here) as _)]);
     let limits = engine::Settings { given: wanted.given.clone(), tells: Tells::Nobody, ..app::limits(&settings, &url) };
     let app = App::with_forges(&settings, forges, limits).await?;
+    keep(&app.engine, &scope, &wanted.secrets).await?;
     place::is_there(&app.engine).await?;
     Ok((app, listener))
+}
+
+/// Keeps secrets in the run's own database, which goes when it ends.
+async fn keep(engine: &Engine, scope: &SecretScope, secrets: &[Secret]) -> Result<()> {
+    let now = Clock::System.now();
+    let mut tx = engine.store.write().await?;
+    for Secret { name, value } in secrets {
+        let row = engine.vault.seal((scope, name), SecretLimits::default(), value, (now, "containerops run"))?;
+        tx.put_secret(&row).await?;
+    }
+    Ok(tx.commit().await?)
 }
 
 /// Starts the runs and shows them to their end, which an interrupt brings about.

@@ -42,7 +42,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let address = listener.local_addr()?;
         let app = App::assemble(&settings, address).await?;
         tracing::info!(%address, data = %settings.data.display(), "serving");
-        app.serve(listener, stop_signal()?).await
+        let agents = match settings.agent_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        app.serve_with(listener, agents, stop_signal()?).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

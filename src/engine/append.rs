@@ -1,6 +1,6 @@
 //! Logs grow, chunk by chunk, as agents send them; and what is known of an end that comes late.
 
-use super::{Engine, Result, log::length_of, turn::Denied};
+use super::{Engine, Result, hide, log::length_of, turn::Denied};
 use crate::{
     agent::protocol::{Chunk, EndRecord, LogAnswer},
     executor::ContainerEnd,
@@ -23,18 +23,19 @@ impl Engine {
     pub async fn append_log(&self, session: &str, offset: u64, body: &[u8]) -> Result<LogAnswer, Denied> {
         let job = self.job_of_session(session).await?;
         let (index, frame) = Chunk::parts(body)?;
-        let chunk = Chunk::decode(body)?;
+        let mut chunk = Chunk::decode(body)?;
         let end = offset.saturating_add(chunk.text.len() as u64);
         if job.log_over > 0 || is_told(&job, end) || end <= length_of(&job) {
             return Ok(LogAnswer { length: length_of(&job).max(end) });
         }
+        let masks = self.masks_of(job.attempt_id).await?;
         let mut tx = self.store.write().await?;
         if offset <= length_of(&job) && end > self.longest(&job) {
             tx.log_is_over(job.id).await?;
             tx.commit().await?;
             return Ok(LogAnswer { length: end });
         }
-        let new = NewChunk {
+        let mut new = NewChunk {
             job: job.id,
             start: i64::try_from(offset).unwrap_or(i64::MAX),
             length: i64::try_from(chunk.text.len()).unwrap_or(i64::MAX),
@@ -43,6 +44,9 @@ impl Engine {
             pieces: index,
             data: frame,
         };
+        let line = if job.log_open > 0 { hide::Line::GoesOn } else { hide::Line::Begins };
+        let hidden = self.hide_chunk(&mut tx, &masks, (&new, line), &mut chunk.text).await?;
+        new.data = hidden.as_deref().unwrap_or(frame);
         if !tx.append_log(&new).await? {
             let now = tx.job(job.id).await?.map_or(0, |job| length_of(&job));
             return Err(Denied::Gap(LogAnswer { length: now }));
@@ -67,11 +71,13 @@ impl Engine {
 
     /// Keeps the records that containers left behind, for what they say of the logs.
     pub(super) async fn keep_records(&self, attempt: AttemptId, containers: &[ContainerEnd]) -> Result<()> {
+        let masks = self.masks_of(attempt).await?;
         let mut tx = self.store.write().await?;
         for job in tx.jobs(attempt).await?.iter().filter(|job| job.record.is_none()) {
             let container = containers.iter().find(|end| end.job == job.id);
             let record = container.and_then(|end| end.end_record.as_deref());
             if let Some(record) = record.and_then(|text| super::watch::record_of(text, job)) {
+                let record = hide::record(&masks, &record);
                 tx.keep_record(job.id, &record).await?;
                 if let Some(at) = record.ready.filter(|_| job.is_service()) {
                     tx.service_ready(job.id, at).await?;

@@ -9,6 +9,7 @@ use super::{
     turn::{Denied, find},
 };
 use crate::{
+    agent::mask::Masks,
     agent::protocol::{self, ARTIFACT_ENTRIES_MAX, Bundle, Entry, EntryKind, NewArtifact, PART_LENGTH, PART_SIZE_MAX},
     blob::{Blob, Digest},
     model::{ArtifactId, BundleId, Download, JobId, JobPlan, Time},
@@ -67,6 +68,10 @@ impl Engine {
         let now = self.now();
         let job = self.job_of_session(session).await?;
         check(new, self.settings.artifact_limit).map_err(Denied::Bundle)?;
+        let masks = self.masks_of(job.attempt_id).await?;
+        if new.entries.iter().any(|entry| has_secret(&masks, entry)) {
+            return Err(Denied::Bundle("a file's name, or where a link leads, has a secret in it".to_owned()));
+        }
         let listing = listing(&new.entries).await?;
         let _kept = self.blobs.keep().await;
         let listing = self.blobs.put_stream(futures::stream::iter([Ok(listing)])).await.map_err(EngineError::from)?;
@@ -191,6 +196,15 @@ fn check(new: &NewArtifact, limit: u64) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Lists of files are pages.
+fn has_secret(masks: &Masks, Entry { path, kind }: &Entry) -> bool {
+    let to = match kind {
+        EntryKind::Link { to } => to.as_str(),
+        EntryKind::File { .. } | EntryKind::Directory => "",
+    };
+    masks.is_in(path.as_bytes()) || masks.is_in(to.as_bytes())
 }
 
 /// Whether a bundle fits itself, and the limit.

@@ -37,14 +37,14 @@ pub(super) struct Said {
 }
 
 /// What an order came to: what was done, or why not.
-type Outcome = std::result::Result<String, String>;
+pub(super) type Outcome = std::result::Result<String, String>;
 
 impl Said {
-    fn may_write(&self) -> bool {
+    pub(super) fn may_write(&self) -> bool {
         self.role >= Some(Role::Writer)
     }
 
-    fn by(&self) -> String {
+    pub(super) fn by(&self) -> String {
         self.approver().to_string()
     }
 
@@ -93,11 +93,13 @@ impl Engine {
         match order.verb {
             Verb::Approve => self.answer_comment(tx, said, (order, Answer::Approved), runs).await,
             Verb::Reject => self.answer_comment(tx, said, (order, Answer::Rejected), runs).await,
-            Verb::Retest | Verb::Cancel if !said.may_write() => {
+            Verb::Test | Verb::Retest | Verb::Cancel | Verb::Skip if !said.may_write() => {
                 Ok(Err(format!("{} may not write to this repository", said.comment.author)))
             }
+            Verb::Test => self.test(tx, delivery, said, (order, runs)).await,
             Verb::Retest => self.retest(tx, delivery, said, runs).await,
             Verb::Cancel => self.cancel_in(tx, said, runs).await,
+            Verb::Skip => self.skip(tx, delivery, said, (order, runs)).await,
         }
     }
 
@@ -108,6 +110,9 @@ impl Engine {
         (order, answer): (&Order, Answer),
         runs: &[RunRow],
     ) -> Result<Outcome> {
+        if let Some(vetted) = self.vet_by_comment(tx, said, (order, answer), runs).await? {
+            return Ok(vetted);
+        }
         let meant = match Meant::of(order, runs) {
             Ok(meant) => meant,
             Err(why) => return Ok(Err(why)),
@@ -139,13 +144,49 @@ impl Engine {
         Ok(Ok(done.join("; ")))
     }
 
+    /// Everything once more, or a stage of those runs that have it.
+    async fn test(
+        &self,
+        tx: &mut Tx,
+        delivery: &DeliveryRow,
+        said: &Said,
+        (order, runs): (&Order, &[RunRow]),
+    ) -> Result<Outcome> {
+        let stage = order.words.split_whitespace().next();
+        let has = |run: &&RunRow| stage.is_none_or(|name| has_stage(run, name));
+        let meant: Vec<&RunRow> = runs.iter().filter(has).collect();
+        let Some(stage) = stage.map(str::to_owned).or_else(|| Some(String::new())).filter(|_| !meant.is_empty()) else {
+            return Ok(Err(no_such_stage(runs, &order.words)));
+        };
+        let what = if stage.is_empty() { What::Everything } else { What::Stage(stage.clone()) };
+        let wish = Wish { what, flow: FlowChoice::Same, by: said.by() };
+        let words = if stage.is_empty() { "everything".to_owned() } else { format!("stage `{stage}`") };
+        self.repeat_all(tx, delivery, &wish, (&meant, &words)).await
+    }
+
     async fn retest(&self, tx: &mut Tx, delivery: &DeliveryRow, said: &Said, runs: &[RunRow]) -> Result<Outcome> {
         let wish = Wish { what: What::Failed, flow: FlowChoice::Same, by: said.by() };
         let good = |run: &&RunRow| !matches!(run.state.conclusion(), Some(Conclusion::Success | Conclusion::Skipped));
+        let meant: Vec<&RunRow> = runs.iter().filter(good).collect();
+        self.repeat_all(tx, delivery, &wish, (&meant, "what failed")).await
+    }
+
+    async fn repeat_all(
+        &self,
+        tx: &mut Tx,
+        delivery: &DeliveryRow,
+        wish: &Wish,
+        (runs, what): (&[&RunRow], &str),
+    ) -> Result<Outcome> {
         let (mut done, mut refused) = (Vec::new(), Vec::new());
-        for run in runs.iter().filter(good) {
-            match self.repeat_same(tx, run, &wish, Some(delivery.id)).await {
-                Ok(_) => done.push(format!("what failed in #{} runs again", run.number)),
+        for run in runs {
+            if run.state.conclusion().is_none() && wish.what == What::Everything {
+                // two runs of the same code at once are nobody's wish
+                refused.push(format!("run #{} still runs: `/cancel` it first", run.number));
+                continue;
+            }
+            match self.repeat_same(tx, run, wish, Some(delivery.id)).await {
+                Ok(_) => done.push(format!("{what} in #{} runs again", run.number)),
                 Err(Unwilling::Refused(why)) => refused.push(why.to_string()),
                 Err(Unwilling::Engine(error)) => return Err(error),
             }
@@ -155,6 +196,30 @@ impl Engine {
             (true, false) => Err(refused.join("; ")),
             (true, true) => Err("nothing has failed here".to_owned()),
         })
+    }
+
+    /// What has not succeeded is not needed: a branch's rule is set aside, so it takes who may set such rules.
+    async fn skip(
+        &self,
+        tx: &mut Tx,
+        delivery: &DeliveryRow,
+        said: &Said,
+        (order, runs): (&Order, &[RunRow]),
+    ) -> Result<Outcome> {
+        if said.role < Some(Role::Maintainer) {
+            return Ok(Err(format!("{} does not maintain this repository", said.comment.author)));
+        }
+        let by = match order.words.as_str() {
+            "" => said.by(),
+            reason => format!("{}: {reason}", said.by()),
+        };
+        let mut done = Vec::new();
+        let is_good = |end| matches!(end, Conclusion::Success | Conclusion::Warning | Conclusion::Skipped);
+        for run in runs.iter().filter(|run| !run.state.conclusion().is_some_and(is_good)) {
+            self.waive(tx, run, &by, delivery.id).await?;
+            done.push(format!("#{} was skipped", run.number));
+        }
+        Ok(if done.is_empty() { Err("nothing is left to skip here".to_owned()) } else { Ok(done.join("; ")) })
     }
 
     async fn cancel_in(&self, tx: &mut Tx, said: &Said, runs: &[RunRow]) -> Result<Outcome> {
@@ -257,8 +322,22 @@ impl<'a> Meant<'a> {
     }
 }
 
-fn is_sha_like(word: &str) -> bool {
+pub(super) fn is_sha_like(word: &str) -> bool {
     SHA_LIKE.contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn has_stage(run: &RunRow, name: &str) -> bool {
+    run.plan.0.as_ref().is_some_and(|plan| plan.stages.iter().any(|stage| stage.name == name))
+}
+
+/// Says which stages there are.
+fn no_such_stage(runs: &[RunRow], asked: &str) -> String {
+    let plans = runs.iter().filter_map(|run| run.plan.0.as_ref());
+    let mut names: Vec<&str> = plans.flat_map(|plan| plan.stages.iter().map(|stage| stage.name.as_str())).collect();
+    names.sort_unstable();
+    names.dedup();
+    let asked: String = asked.chars().filter(|c| !matches!(c, '`' | '@' | '<')).take(60).collect();
+    format!("no stage here is named `{asked}`; there are: {}", names.join(", "))
 }
 
 /// The runs that ask people something, or something about this stage.

@@ -4,7 +4,7 @@ use crate::{
     executor::{Executor, Unable},
     flow::{self, Circumstances, Decision, Given},
     forge::FlowFile,
-    model::{Conclusion, Diagnostic, Event, EventKind, Plan, RunState, Severity},
+    model::{Admission, Conclusion, Diagnostic, Event, EventKind, FlowFrom, Plan, RunState, Severity, Wants},
 };
 
 /// More names of flows than this help nobody who has mistaken one.
@@ -22,9 +22,25 @@ pub(super) struct Drafted {
     pub(super) path: String,
     pub(super) flow: String,
     pub(super) plan: Option<Plan>,
+    /// The secrets that its jobs ask for.
+    pub(super) wants: Wants,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) state: RunState,
     pub(super) reason: String,
+    /// If the code is untrusted.
+    pub(super) vet: Option<Box<Vet>>,
+}
+
+/// What a run of untrusted code is made of, and whether it waits.
+pub(super) struct Vet {
+    pub(super) admission: Admission,
+    /// Whose flow file it is.
+    pub(super) flow: FlowFrom,
+    /// That file's digest.
+    pub(super) digest: String,
+    /// The flow file of the base branch, and that of the pull request, to be shown.
+    pub(super) base: Option<String>,
+    pub(super) head: Option<String>,
 }
 
 /// A flow file that does not know an event's kind.
@@ -125,13 +141,15 @@ pub(super) fn draft_one(
         path: file.path.clone(),
         flow: flow.name().to_owned(),
         plan,
+        wants: flow.wants().clone(),
         diagnostics: flow.warnings().iter().cloned().chain(flow.note(event, circumstances)).collect(),
         state,
         reason,
+        vet: None,
     };
     match flow.plan_in(event, circumstances) {
-        Decision::Run(plan) => match executor.unable(&plan) {
-            unable if unable.is_empty() => Ok(draft(Some(plan), RunState::Queued, String::new())),
+        Decision::Run(plan) => match unable(executor, &plan, event) {
+            unable if unable.is_empty() => Ok(draft(Some(apart(plan, event)), RunState::Queued, String::new())),
             unable => Ok(refused(draft(None, RunState::Ended(Conclusion::Failure), String::new()), executor, &unable)),
         },
         Decision::Broken(diagnostic) => {
@@ -144,18 +162,38 @@ pub(super) fn draft_one(
     }
 }
 
+/// What an executor cannot do, with this plan or with such code.
+fn unable(executor: &dyn Executor, plan: &Plan, event: &Event) -> Vec<Unable> {
+    let mut all = executor.unable(plan);
+    if event.trusted().is_none() {
+        all.extend(executor.unable_to_isolate());
+    }
+    all
+}
+
+/// No flow file that comes with untrusted code has its runs stand in the way of others, or end them: a group of its
+/// making is one of its own.
+fn apart(mut plan: Plan, event: &Event) -> Plan {
+    if let (None, Some(concurrency)) = (event.trusted(), &mut plan.concurrency) {
+        concurrency.group = flow::shortened(&format!("untrusted {}: {}", event.line(), concurrency.group));
+    }
+    plan
+}
+
 fn broken(file: &FlowFile, diagnostics: Vec<Diagnostic>, circumstances: &Circumstances) -> Drafted {
     let errors = diagnostics.iter().filter(|diagnostic| super::tell::is_error(diagnostic)).count();
     Drafted {
         path: file.path.clone(),
         flow: flow::name_of(&file.path),
         plan: None,
+        wants: Wants::default(),
         diagnostics,
         state: RunState::Ended(if circumstances.skip.is_some() { Conclusion::Skipped } else { Conclusion::Failure }),
         reason: match &circumstances.skip {
             Some(reason) => reason.clone(),
             None => format!("the flow file has {errors} error{}", if errors == 1 { "" } else { "s" }),
         },
+        vet: None,
     }
 }
 
@@ -199,9 +237,11 @@ fn unique(draft: Drafted, earlier: &[Drafted]) -> Drafted {
     Drafted {
         flow: format!("{}-{name}", draft.flow),
         plan: None,
+        wants: Wants::default(),
         diagnostics: vec![diagnostic],
         state: RunState::Ended(Conclusion::Failure),
         reason: message,
         path: draft.path,
+        vet: None,
     }
 }

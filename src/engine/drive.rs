@@ -13,7 +13,7 @@ use super::{
     settle::{Place, places},
 };
 use crate::{
-    executor::{Changed, Container, ExecutorError, Observation, Placement},
+    executor::{Changed, Container, ExecutorError, Isolation, Observation, Placement},
     model::{
         ActionId, ActionPlan, ActionState, AttemptId, AttemptState, Infrastructure, JobId, Resources, Service, Time,
         Verdict,
@@ -411,6 +411,7 @@ impl Engine {
                 .map(container)
                 .collect(),
             deadline: self.time_for(plan) + PLACING,
+            isolation: Isolation::from(&run.event.0),
             runtime: plan.runtime.clone(),
             node: plan.node.clone(),
             agent_url: self.settings.agent_url.clone(),

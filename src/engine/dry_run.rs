@@ -10,7 +10,7 @@ use super::{
     rerun::{Newest, meant_by},
 };
 use crate::{
-    model::{Diagnostic, Event, Plan, PlanDigest, Rerun, RunState, Span},
+    model::{Diagnostic, Event, Plan, PlanDigest, Rerun, RunState, Span, Wants},
     store::{DeliveryRow, RunDigest, RunRow},
 };
 
@@ -66,6 +66,8 @@ pub struct FlowDraft {
     pub flow: String,
     /// What would run; `None` if the file is broken or leaves the event out.
     pub plan: Option<Plan>,
+    /// The secrets that its jobs ask for.
+    pub wants: Wants,
     /// The plan's digest; empty without one.
     pub digest: PlanDigest,
     /// `Queued`, or how the run would have ended at once.
@@ -107,6 +109,9 @@ impl Engine {
             Outcome::Rerun(rerun) => self.would_rerun(&rerun).await?,
             Outcome::Newest(newest) => self.would_repeat_by_newest(&newest).await?,
             Outcome::Said(said) => Would::Nothing { reason: said.comment.words() },
+            Outcome::Vouched(rerun, _) => {
+                Would::Nothing { reason: format!("{} approves what waits at {}", rerun.actor, rerun.sha.short()) }
+            }
             Outcome::Postponed { trouble, .. } => Would::Wait { trouble },
             Outcome::Unreadable { reason } => Would::Unreadable { reason },
             Outcome::Nothing { reason } => Would::Nothing { reason },
@@ -145,9 +150,9 @@ fn would_repeat(runs: impl IntoIterator<Item = RunRow>) -> Would {
 
 /// A draft, with the run of its file taken out of those that were started.
 fn flow_draft(draft: Drafted, started: &mut Vec<RunDigest>) -> FlowDraft {
-    let Drafted { path, flow, plan, diagnostics, state, reason } = draft;
+    let Drafted { path, flow, plan, wants, diagnostics, state, reason, vet: _ } = draft;
     let at = started.iter().position(|run| run.path == path);
     let started = at.map(|at| started.remove(at));
     let digest = plan.as_ref().map_or_else(|| PlanDigest(String::new()), Plan::digest);
-    FlowDraft { path, flow, plan, digest, state, reason, diagnostics, started }
+    FlowDraft { path, flow, plan, wants, digest, state, reason, diagnostics, started }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Engine, Result, settle::Place, turn::Denied};
 use crate::{
+    agent::mask::Masks,
     model::{JobId, JobState, Time},
     store::{Change, Tx},
 };
@@ -101,16 +102,19 @@ impl Engine {
                 posted.as_ref().map(|posted| posted.info.status).map_err(|error| Denied::Event(error.clone()))?;
             status.ok_or_else(|| Denied::Event("`status` is missing".to_owned()))?;
         }
+        let attempt = self.store.read().await?.job(job).await?.ok_or(Denied::Unknown)?.attempt_id;
+        let masks = self.masks_of(attempt).await?;
+        let kept = hidden(&masks, body, posted.as_ref().ok());
         let mut tx = self.store.write().await?;
         let row = tx.job(job).await?.filter(|row| row.state.0 == JobState::Running).ok_or(Denied::Unknown)?;
-        if !tx.keep_event(row.id, name, body, EVENTS_MAX, self.now()).await? {
+        if !tx.keep_event(row.id, name, &kept, EVENTS_MAX, self.now()).await? {
             return Err(Denied::TooMuch);
         }
         if let (STATUS | RESULT, Ok(posted)) = (name, posted) {
             let place = Place::of(&mut tx, row.attempt_id).await?;
             let wanted = &self.job_plan(&place, &row)?.outputs;
             for (key, value) in posted.info.outputs().iter().filter(|(key, _)| wanted.contains(key)) {
-                tx.keep_output(row.id, key, value).await?;
+                tx.keep_output(row.id, key, &masks.hide_str(value)).await?;
             }
         }
         if name == STOP || name == STATUS {
@@ -128,6 +132,19 @@ impl Engine {
     pub async fn has_refused(&self, session: &str) -> Result<bool, Denied> {
         let job = self.job_of_session(session).await?;
         Ok(refusal(&mut self.store.read().await?, job.id).await?.is_some())
+    }
+}
+
+/// A body without secrets. What it says of the job's end stays, whatever the secrets are.
+fn hidden(masks: &Masks, body: &str, posted: Option<&Posted>) -> String {
+    let hidden = masks.hide_str(body);
+    let status = |body: &str| serde_json::from_str::<Posted>(body).ok().map(|posted| posted.info.status);
+    match posted {
+        Some(posted) if status(&hidden) != Some(posted.info.status) => {
+            let result = masks.hide_str(&posted.info.result());
+            serde_json::json!({"INFO": {"status": posted.info.status, "result": result}}).to_string()
+        }
+        Some(_) | None => hidden,
     }
 }
 

@@ -13,12 +13,14 @@ use super::{
     notice,
     rerun::{self, ForgeOr, Newest, Pressed, Unwilling},
     start::{self, Failed, Kept},
+    trust::judged,
+    vetting,
 };
 use crate::{
     forge::{Forge, ForgeError, Moved, Reading},
     model::{
-        Button, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, RepositoryName, Start, Trust, UntrustedReason,
-        backoff,
+        Admission, Button, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Grants, RepositoryName, Role,
+        RunState, Start, Trust, backoff,
     },
     store::{DeliveryRow, NewRun, Tx},
 };
@@ -35,17 +37,28 @@ pub(super) struct Foreseen {
     pub(super) outcome: Outcome,
     /// What a push's files say of other starts.
     kept: Option<Kept>,
+    /// New code of a pull request: what waits for an answer about the code before waits no longer.
+    moved: Option<Box<Event>>,
 }
 
 /// The ways that a delivery may go.
 pub(super) enum Outcome {
-    Nothing { reason: String },
-    Unreadable { reason: String },
+    Nothing {
+        reason: String,
+    },
+    Unreadable {
+        reason: String,
+    },
     Runs(Box<Event>, Drafts),
     Rerun(crate::model::Rerun),
     Newest(Box<Newest>),
     Said(Box<Said>),
-    Postponed { after: Duration, trouble: String },
+    /// Somebody has pressed a forge's button "Approve", and may do that there.
+    Vouched(Box<crate::model::Rerun>, Option<Role>),
+    Postponed {
+        after: Duration,
+        trouble: String,
+    },
 }
 
 impl Outcome {
@@ -61,7 +74,7 @@ impl Outcome {
     /// if that would start something.
     fn after(&self, twin: DeliveryId) -> Option<Self> {
         match self {
-            Self::Runs(..) | Self::Rerun(_) | Self::Newest(_) | Self::Said(_) => {
+            Self::Runs(..) | Self::Rerun(_) | Self::Newest(_) | Self::Said(_) | Self::Vouched(..) => {
                 let reason = format!("the same event came through another hook, as delivery {twin}");
                 Some(Self::Nothing { reason })
             }
@@ -115,13 +128,20 @@ impl Engine {
     async fn write(&self, outcomes: &[(Foreseen, DeliveryRow)]) -> Result<()> {
         let moved: Vec<_> = outcomes.iter().map(|(_, delivery)| self.moved(delivery)).collect();
         let mut tx = self.store.write().await?;
-        for ((Foreseen { repository, outcome, kept }, delivery), moved) in outcomes.iter().zip(&moved) {
+        for ((Foreseen { repository, outcome, kept, moved: new_code }, delivery), moved) in outcomes.iter().zip(&moved)
+        {
             if let Some(repository) = repository {
                 tx.delivery_is_about(delivery.id, repository).await?;
             }
             let repeated = self.repeated(&mut tx, outcome, delivery, moved.as_ref()).await?;
             let outcome = repeated.as_ref().unwrap_or(outcome);
             self.write_one(&mut tx, outcome, delivery).await?;
+            // of a repeated delivery, and of a replay, nothing is new
+            if let (Some(event), None, Outcome::Nothing { .. }, None) = (new_code, &repeated, outcome, delivery.replays)
+                && !self.is_outdated(&mut tx, event).await?
+            {
+                self.outdate(&mut tx, event, &[], self.now()).await?;
+            }
             if start::EVENTS.contains(&delivery.event.as_str()) {
                 tx.hurry_trigger(delivery.id, self.now()).await?;
             }
@@ -181,6 +201,10 @@ impl Engine {
                 let state = self.obey(tx, delivery, said).await?;
                 Ok(tx.delivery_handled(delivery.id, &state).await?)
             }
+            Outcome::Vouched(rerun, role) => {
+                let state = self.vet_by_button(tx, delivery, rerun, *role).await?;
+                Ok(tx.delivery_handled(delivery.id, &state).await?)
+            }
             Outcome::Postponed { after, trouble } => self.postpone(tx, delivery, *after, trouble).await,
         }
     }
@@ -188,6 +212,7 @@ impl Engine {
     async fn write_pressed(&self, tx: &mut Tx, delivery: &DeliveryRow, pressed: Pressed) -> Result<()> {
         let state = match pressed {
             Pressed::Runs(runs) => DeliveryState::Started { runs },
+            Pressed::Stopped(what) => DeliveryState::Obeyed { what },
             Pressed::Nothing(reason) => DeliveryState::Nothing { reason },
             Pressed::Later(trouble) => return self.postpone(tx, delivery, backoff(delivery.tries), &trouble).await,
         };
@@ -201,7 +226,7 @@ impl Engine {
 
     /// What a delivery comes to. Reads the forge; writes nothing.
     pub(super) async fn foresee(&self, delivery: &DeliveryRow) -> Foreseen {
-        let about_nobody = |outcome| Foreseen { repository: None, outcome, kept: None };
+        let about_nobody = |outcome| Foreseen { repository: None, outcome, kept: None, moved: None };
         let Some(forge) = self.forges.get(&delivery.forge) else {
             let reason = format!("{} is no longer configured on this server", delivery.forge);
             return about_nobody(Outcome::Nothing { reason });
@@ -216,28 +241,39 @@ impl Engine {
         match forge.read(&delivery.event, &delivery.body) {
             Ok(Reading::Event(event)) => {
                 let repository = Some(event.repository.name.clone());
-                let (outcome, kept) = match self.draft(forge.as_ref(), &event).await {
-                    Ok((Draft::Runs(drafts), kept)) => (Outcome::Runs(Box::new(event), drafts), kept),
-                    Ok((Draft::Nothing(reason), kept)) => (Outcome::Nothing { reason }, kept),
-                    Err(error) => (postponed_or_refused(delivery, &error), None),
+                match self.foresee_event(forge.as_ref(), event).await {
+                    Ok((outcome, kept, moved)) => Foreseen { repository, outcome, kept, moved },
+                    Err(failed) => {
+                        Foreseen { repository, outcome: failed_outcome(delivery, failed), kept: None, moved: None }
+                    }
+                }
+            }
+            Ok(Reading::Rerun(rerun)) if rerun.button == Some(Button::Approve) => {
+                let repository = Some(rerun.repository.name.clone());
+                let outcome = match forge.role(&rerun.repository, &rerun.actor).await {
+                    Ok(role) => Outcome::Vouched(Box::new(rerun), role),
+                    Err(error) => postponed_or_refused(delivery, &error),
                 };
-                Foreseen { repository, outcome, kept }
+                Foreseen { repository, outcome, kept: None, moved: None }
             }
             Ok(Reading::Rerun(rerun)) if rerun.button == Some(Button::Newest) => {
                 let found = self.pressed_for_newest(&rerun).await;
                 let outcome = newest(delivery, found, &rerun::unknown(&rerun));
-                Foreseen { repository: Some(rerun.repository.name), outcome, kept: None }
+                Foreseen { repository: Some(rerun.repository.name), outcome, kept: None, moved: None }
             }
-            Ok(Reading::Rerun(rerun)) => {
-                Foreseen { repository: Some(rerun.repository.name.clone()), outcome: Outcome::Rerun(rerun), kept: None }
-            }
+            Ok(Reading::Rerun(rerun)) => Foreseen {
+                repository: Some(rerun.repository.name.clone()),
+                outcome: Outcome::Rerun(rerun),
+                kept: None,
+                moved: None,
+            },
             Ok(Reading::Comment(comment)) => {
                 let repository = Some(comment.place.repository.name.clone());
                 let outcome = match forge.role(&comment.place.repository, &comment.author).await {
                     Ok(role) => Outcome::Said(Box::new(Said { comment, role })),
                     Err(error) => postponed_or_refused(delivery, &error),
                 };
-                Foreseen { repository, outcome, kept: None }
+                Foreseen { repository, outcome, kept: None, moved: None }
             }
             Ok(Reading::Nothing(reason)) => about_nobody(Outcome::Nothing { reason }),
             Err(error) => about_nobody(Outcome::Unreadable { reason: error.to_string() }),
@@ -248,17 +284,11 @@ impl Engine {
     async fn foresee_start(&self, forge: &dyn Forge, delivery: &DeliveryRow) -> Foreseen {
         let Ok(start) = serde_json::from_slice::<Start>(&delivery.body) else {
             let reason = "this start cannot be read".to_owned();
-            return Foreseen { repository: None, outcome: Outcome::Unreadable { reason }, kept: None };
+            return Foreseen { repository: None, outcome: Outcome::Unreadable { reason }, kept: None, moved: None };
         };
-        let outcome = match self.draft_start(forge, &start).await {
-            Ok(outcome) => outcome,
-            Err(Failed::Nothing(reason)) => Outcome::Nothing { reason },
-            Err(Failed::Forge(error)) => postponed_or_refused(delivery, &error),
-            Err(Failed::Ours(error)) => {
-                Outcome::Postponed { after: backoff(delivery.tries), trouble: format!("the server: {error}") }
-            }
-        };
-        Foreseen { repository: Some(start.repository), outcome, kept: None }
+        let outcome = self.draft_start(forge, &start).await;
+        let outcome = outcome.unwrap_or_else(|failed| failed_outcome(delivery, failed));
+        Foreseen { repository: Some(start.repository), outcome, kept: None, moved: None }
     }
 
     async fn draft_start(&self, forge: &dyn Forge, start: &Start) -> Result<Outcome, Failed> {
@@ -279,9 +309,25 @@ impl Engine {
         Ok(Outcome::Runs(Box::new(event), drafts))
     }
 
-    async fn draft(&self, forge: &dyn Forge, event: &Event) -> Result<(Draft, Option<Kept>), ForgeError> {
+    /// What an event comes to, what it says of starts, and itself if it is new code of a pull request.
+    async fn foresee_event(
+        &self,
+        forge: &dyn Forge,
+        event: Event,
+    ) -> Result<(Outcome, Option<Kept>, Option<Box<Event>>), Failed> {
+        let event = judged(forge, event).await?;
+        let (draft, kept) = self.draft(forge, &event).await?;
+        let moved = event.pull_request().is_some().then(|| Box::new(event.clone()));
+        let outcome = match draft {
+            Draft::Runs(drafts) => Outcome::Runs(Box::new(event), drafts),
+            Draft::Nothing(reason) => Outcome::Nothing { reason },
+        };
+        Ok((outcome, kept, moved))
+    }
+
+    async fn draft(&self, forge: &dyn Forge, event: &Event) -> Result<(Draft, Option<Kept>), Failed> {
         if let Trust::Untrusted(reason) = &event.trust {
-            return Ok((Draft::Nothing(untrusted(reason)), None));
+            return Ok((self.draft_untrusted(forge, event, reason).await?, None));
         }
         let files = forge.flow_files(&event.repository, &event.sha);
         let (files, pull) = futures::try_join!(files, open_pull_request(forge, event))?;
@@ -302,7 +348,12 @@ impl Engine {
     async fn write_runs(&self, tx: &mut Tx, delivery: &DeliveryRow, event: &Event, drafts: &[Drafted]) -> Result<()> {
         let now = self.now();
         let repository = tx.repository_seen(&event.repository, now).await?;
+        let outdated = self.is_outdated(tx, event).await?;
+        let mut made = Vec::new();
         for draft in drafts {
+            let vet = draft.vet.as_ref().filter(|_| draft.state == RunState::Queued);
+            let waits = vet.filter(|vet| vet.admission != Admission::Runs).and_then(|_| vetting::why(event));
+            let grants = event.trusted().map_or_else(Grants::none, |event| Grants::of(event, &draft.wants));
             let mailless = self.settings.tells == Tells::Webhooks;
             let unmailed = draft.plan.as_ref().filter(|_| mailless).and_then(notice::unmailed);
             let diagnostics: Vec<Diagnostic> = draft.diagnostics.iter().cloned().chain(unmailed).collect();
@@ -315,9 +366,11 @@ impl Engine {
                 path: &draft.path,
                 event,
                 plan: draft.plan.as_ref(),
+                wants: &draft.wants,
+                grants: &grants,
                 diagnostics: &diagnostics,
                 state: draft.state.clone(),
-                reason: &draft.reason,
+                reason: waits.as_ref().unwrap_or(&draft.reason),
                 pins: &std::collections::BTreeMap::new(),
                 source: None,
                 source_note: "",
@@ -325,7 +378,17 @@ impl Engine {
             };
             let run = tx.insert_run(&new).await?;
             tracing::info!(run.id = %run, repository = %event.repository.name, sha = %event.sha, flow = draft.flow, "run made");
+            if let Some(vet) = vet {
+                self.begin_vetting(tx, run, vet).await?;
+            }
+            if outdated && vet.is_some() {
+                tx.cancel_run(run, "newer code, which was told of before").await?;
+            }
             self.settle(tx, run, now).await?;
+            made.push(run);
+        }
+        if !outdated && delivery.replays.is_none() {
+            self.outdate(tx, event, &made, now).await?;
         }
         Ok(tx.delivery_handled(delivery.id, &DeliveryState::Started { runs: drafts.len() }).await?)
     }
@@ -343,6 +406,16 @@ fn newest(delivery: &DeliveryRow, answer: Result<Option<Newest>, ForgeOr>, gone:
     }
 }
 
+fn failed_outcome(delivery: &DeliveryRow, failed: Failed) -> Outcome {
+    match failed {
+        Failed::Nothing(reason) => Outcome::Nothing { reason },
+        Failed::Forge(error) => postponed_or_refused(delivery, &error),
+        Failed::Ours(error) => {
+            Outcome::Postponed { after: backoff(delivery.tries), trouble: format!("the server: {error}") }
+        }
+    }
+}
+
 /// A refusal of the forge is final for what it was asked, unless it is about us: credentials may be mended.
 fn postponed_or_refused(delivery: &DeliveryRow, error: &ForgeError) -> Outcome {
     match error {
@@ -354,10 +427,6 @@ fn postponed_or_refused(delivery: &DeliveryRow, error: &ForgeError) -> Outcome {
             Outcome::Postponed { after: backoff(delivery.tries), trouble: error.to_string() }
         }
     }
-}
-
-fn untrusted(reason: &UntrustedReason) -> String {
-    format!("the code {reason}, and code that nobody vouches for is not run")
 }
 
 /// A push to a branch with an open pull request starts one run, the pull request's.

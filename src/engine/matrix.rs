@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
+    remarks,
     tell::{Chapter, Story, cell, chapter_url, earlier_attempts, failed_job, mark, replay, state_cell, took},
     title, worst,
 };
@@ -38,7 +39,7 @@ pub(super) fn report(story: &Story, cells: &[Chapter]) -> Report {
         buttons: Vec::new(),
         started: started(cells),
         ended: ended(cells),
-        annotations: Vec::new(),
+        annotations: remarks::annotations(story, cells),
     }
 }
 
@@ -46,7 +47,7 @@ pub(super) fn report(story: &Story, cells: &[Chapter]) -> Report {
 pub(super) fn table_row(story: &Story, cells: &[Chapter]) -> String {
     let state = match progress(cells) {
         Progress::Done(conclusion) => format!("{} {conclusion}, {} cells", mark(conclusion), cells.len()),
-        Progress::Queued => format!("queued, {} cells", cells.len()),
+        Progress::Queued | Progress::Asks => format!("queued, {} cells", cells.len()),
         Progress::Running => format!("running, {} of {} cells have ended", over(cells).count(), cells.len()),
     };
     let (stage, name) = (cell(&cells[0].stage), cell(cells[0].row_name()));
@@ -66,7 +67,7 @@ fn progress(cells: &[Chapter]) -> Progress {
 fn line(cells: &[Chapter]) -> String {
     let all = cells.len();
     match progress(cells) {
-        Progress::Queued => title::own_title(&cells[0]),
+        Progress::Queued | Progress::Asks => title::own_title(&cells[0]),
         Progress::Running => {
             let bad = cells.iter().filter(|chapter| is_bad(chapter)).count();
             let bad = if bad == 0 { String::new() } else { format!(", {bad} did not succeed") };
@@ -101,6 +102,7 @@ fn summary(story: &Story, cells: &[Chapter]) -> String {
     cells.iter().for_each(|chapter| out += &earlier_attempts(story, chapter));
     let failed = cells.iter().map(|chapter| failed_job(story, chapter)).filter(|told| !told.is_empty());
     failed.take(TOLD).for_each(|told| out += &told);
+    out += &remarks::list(story, cells);
     out += &replay(story);
     out
 }

@@ -5,15 +5,18 @@
 //! transaction with all that follows from it ([`settle`]).
 //!
 //! - [`intake`]: a delivery becomes events, an event runs; [`draft`] (pure) says which;
+//! - `trust`: whose code an event brings; [`vetting`]: runs of untrusted code wait for somebody;
 //! - [`recover`]: what webhooks did not bring becomes deliveries, late;
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
 //! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
+//! - [`problem`]: what a log says of lines of files; pure;
 //! - `pin`: what its images are, by digest;
 //! - [`kubectl`]: jobs without a container, whose work the engine does itself;
 //! - [`service`]: what runs beside jobs, and when they may start;
 //! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
 //! - `contact`: what it means that an agent is silent;
 //! - `bundle`: the artifacts that agents put and fetch; [`cache`]: the caches; [`shelf`]: how people read them;
+//! - `secret`: which secrets a job gets; `vault`: how they are kept; `hide`: how nobody sees them;
 //! - [`source`]: snapshots of commits, which pods stream;
 //! - [`control`]: what people ask: cancel;
 //! - [`rerun`]: once more, wholly or in part;
@@ -38,6 +41,7 @@ pub mod draft;
 pub mod drive;
 pub mod dry_run;
 pub mod event;
+mod hide;
 mod inputs;
 pub mod intake;
 pub mod janitor;
@@ -50,12 +54,15 @@ mod outcome;
 mod patience;
 pub mod pause;
 mod pin;
+pub mod problem;
 pub mod queue;
 pub mod recover;
+mod remarks;
 mod replay;
 pub mod rerun;
 mod retry;
 mod seal;
+mod secret;
 pub mod service;
 mod settle;
 pub mod shelf;
@@ -66,9 +73,12 @@ pub mod tell;
 pub mod title;
 mod token;
 mod trigger;
+mod trust;
 pub mod turn;
 mod turns;
+mod vault;
 mod verdict;
+pub mod vetting;
 mod watch;
 pub mod whole;
 
@@ -79,17 +89,20 @@ use crate::{
     executor::{Executor, registry::Registry},
     flow::Given,
     forge::{Forge, mirror::Mirrors},
-    model::{AllowedTrigger, Clock, Deed, ForgeKind, Time},
+    model::{AllowedTrigger, Clock, Deed, ForgeKind, Time, UntrustedRule},
     store::{Store, StoreError, Tx},
 };
 
 use contact::Contact;
+use hide::Hidden;
 
 pub use advance::{Move, Pause, Seat, Seen, Standing, Stop, advance, worst};
 pub use patience::Patience;
 pub use retry::{After, Again, again};
+pub use secret::{Asked, Withheld, choose};
 pub use token::{Key, hash};
 pub use turns::waiting;
+pub use vault::{KeyFileError, UnfitValue, Vault, VaultError, add_key, check_value, keys_in};
 pub use verdict::{Evidence, verdict};
 
 /// All that the engine works with. Cheap to clone.
@@ -97,6 +110,7 @@ pub use verdict::{Evidence, verdict};
 pub struct Engine {
     inner: Arc<Parts>,
     contact: Arc<Contact>,
+    hidden: Arc<Hidden>,
     /// On whose wish, for the audit log.
     deed: Option<Arc<Deed>>,
 }
@@ -121,6 +135,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The server's own secret.
     pub key: Key,
+    /// What keeps the secrets of others.
+    pub vault: Vault,
     /// What is allowed, and where things are.
     pub settings: Settings,
 }
@@ -150,6 +166,8 @@ pub struct Settings {
     pub artifact_keep: Duration,
     /// Which repositories' jobs may start flows of which others.
     pub triggers: Vec<AllowedTrigger>,
+    /// What becomes of untrusted code, in which repositories.
+    pub untrusted: Vec<UntrustedRule>,
     /// Which receivers can be told.
     pub tells: Tells,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.
@@ -195,7 +213,7 @@ impl Engine {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         let contact = Arc::new(Contact::new(parts.clock.now()));
-        Self { inner: Arc::new(parts), contact, deed: None }
+        Self { inner: Arc::new(parts), contact, hidden: Arc::default(), deed: None }
     }
 
     /// The same on somebody's wish: what changes by it is written down together with the change.

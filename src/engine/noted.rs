@@ -32,6 +32,7 @@ impl Engine {
         let of = &rerun.repository;
         let outcome = match pressed {
             Pressed::Runs(runs) => format!("{} began", crate::model::Counted(*runs as u64, "run")),
+            Pressed::Stopped(what) => what.clone(),
             Pressed::Nothing(why) => format!("refused: {why}"),
             // it is asked for again, and written down then
             Pressed::Later(_) => return Ok(()),

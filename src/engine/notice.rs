@@ -10,6 +10,7 @@ use super::{
     tell::{self, Story, took},
 };
 use crate::{
+    agent::mask::Masks,
     model::{Conclusion, Diagnostic, JobState, News, Plan, Receiver, RunState, Severity, Time, Trust, Way},
     store::{NewNotice, Tx},
 };
@@ -20,7 +21,7 @@ const BEFORE: i64 = 50;
 const TAIL: usize = 30;
 
 /// Writes what the receivers of a run that has just ended are to be told.
-pub(super) async fn want(tx: &mut Tx, story: &Story, now: Time) -> Result<()> {
+pub(super) async fn want(tx: &mut Tx, story: &Story, masks: &Masks, now: Time) -> Result<()> {
     let (RunState::Ended(end), Some(plan)) = (&story.run.state.0, &story.run.plan.0) else { return Ok(()) };
     // whoever opens a pull request from a fork does not choose whom this server writes to
     if plan.receivers.is_empty() || story.run.event.trust != Trust::Trusted {
@@ -36,8 +37,8 @@ pub(super) async fn want(tx: &mut Tx, story: &Story, now: Time) -> Result<()> {
             way: receiver.way.as_str(),
             address: &receiver.address,
             news: news.as_str(),
-            subject: &subject,
-            body: &body,
+            subject: &masks.hide_str(&subject),
+            body: &masks.hide_str(&body),
             now,
         };
         tx.insert_notice(&new).await?;

@@ -1,15 +1,19 @@
 //! Logs of ended jobs become one blob each: the frames one after another. The rows stay as the index into it.
 //!
 //! Before that a log is read once more, as anyone else would read it, and what it is found to be is kept with it: its
-//! digest, and what is missing. A page says "complete" only by that.
+//! digest, what is missing, and what it says of lines of files. A page says "complete" only by that.
 
 use std::io::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Engine, Result};
+use super::{
+    Engine, Result,
+    problem::{Finder, Place},
+    settle,
+};
 use crate::{
-    model::JobId,
+    model::{JobId, Problem},
     store::{Check, JobRow},
 };
 
@@ -35,7 +39,11 @@ impl Engine {
 
     /// False: the log has grown meanwhile, and its time comes again.
     async fn seal_log(&self, job: &JobRow) -> Result<bool> {
-        let check = self.check(job.id).await?;
+        let place = settle::Place::of(&mut self.store.read().await?, job.attempt_id).await?;
+        let repository = place.run.event.repository.name.to_string();
+        let name = repository.rsplit('/').next().unwrap_or_default();
+        let finder = Finder::new(Place::new(&job.attempt_id.to_string(), name));
+        let (check, problems) = self.check(job.id, finder).await?;
         // until the row names it nobody else knows that the blob is needed
         let _kept = self.blobs.keep().await;
         let blob = match &job.log_blob {
@@ -44,22 +52,30 @@ impl Engine {
         };
         let mut tx = self.store.write().await?;
         let sealed = tx.seal_log(job, &blob, &check).await?;
+        if sealed && !problems.is_empty() {
+            tx.keep_problems(job.id, &problems).await?;
+        }
+        if sealed {
+            // what waited for the last log to be read can be told now
+            self.settle(&mut tx, place.run.id, self.now()).await?;
+        }
         tx.commit().await?;
         Ok(sealed)
     }
 
     /// What a log is, by reading all of it: a part at a time, so that a log of any size takes the memory of one.
-    async fn check(&self, job: JobId) -> Result<Check> {
+    async fn check(&self, job: JobId, mut finder: Finder) -> Result<(Check, Vec<Problem>)> {
         let mut sha256 = Sha256::new();
         let (mut at, mut holes) = (0, Vec::<[u64; 2]>::new());
         while let Some(frame) = self.frame_at_offset(job, at).await? {
             sha256.update(&frame.text);
+            finder.read(&frame.text);
             if frame.is_hole {
                 note(&mut holes, at, frame.end());
             }
             at = frame.end();
         }
-        Ok(Check { sha256: hex::encode(sha256.finalize()), holes })
+        Ok((Check { sha256: hex::encode(sha256.finalize()), holes }, finder.end()))
     }
 
     /// Makes one blob of a log's frames.

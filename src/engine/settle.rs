@@ -10,6 +10,7 @@ use super::{
     service, tell,
     turn::find,
     turns::waiting,
+    vetting::is_held_back,
 };
 use crate::{
     flow::{self, Before},
@@ -44,13 +45,14 @@ impl Engine {
                 due.extend(self.settle_open(tx, run, now).await?);
             }
             let story = tell::story(tx, id, &self.settings.public_url).await?;
-            tell::want(tx, &story, now).await?;
+            let masks = self.masks_of_run(tx, &story.run).await?;
+            tell::want(tx, &story, &masks, now).await?;
             if let (Some(delivery), true) = (story.run.delivery_id, was_open && story.run.state.conclusion().is_some())
             {
                 tx.hurry_trigger(delivery, now).await?;
             }
             if was_open && self.settings.tells != Tells::Nobody {
-                notice::want(tx, &story, now).await?;
+                notice::want(tx, &story, &masks, now).await?;
             }
         }
         Ok(())
@@ -59,6 +61,9 @@ impl Engine {
     /// Does what is due in an open run. The runs that are to be settled because of it.
     async fn settle_open(&self, tx: &mut Tx, mut run: RunRow, now: Time) -> Result<Vec<RunId>> {
         let mut moved = Vec::new();
+        if run.cancelled_by.is_none() && is_held_back(tx, &run).await? {
+            return Ok(moved);
+        }
         if let (Some(queue), None) = (run.queue.clone(), run.turn) {
             self.take_turn(tx, &run, &queue).await?;
             moved = self.line_up(tx, run.repository_id, &queue, now).await?;

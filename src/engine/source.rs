@@ -8,10 +8,10 @@ use tempfile::TempPath;
 use super::{Engine, Result, checkout::note};
 use crate::{
     forge::{
-        ForgeError, Source,
+        ForgeError, Realm, Source,
         mirror::{MirrorError, Snapshot},
     },
-    model::{CheckoutOptions, backoff},
+    model::{CheckoutOptions, Event, backoff},
     store::RunRow,
 };
 
@@ -44,7 +44,7 @@ impl Engine {
         let event = &run.event.0;
         let forge = self.forges.get(&event.repository.forge);
         let forge = forge.ok_or_else(|| Trouble::Later(format!("{} is not configured", event.repository.forge)))?;
-        let source: Source = forge.source(event).await?;
+        let source: Source = lent_to(event, forge.source(event).await?);
         let later = |error: &dyn std::fmt::Display| Trouble::Later(error.to_string());
         let file = tempfile::Builder::new().suffix(".tar.zst").tempfile_in(&self.settings.scratch);
         let file = file.map_err(|error| later(&error))?.into_temp_path();
@@ -96,6 +96,14 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// What the server may read with its own credentials is nothing that untrusted code may name as its submodule.
+fn lent_to(event: &Event, mut source: Source) -> Source {
+    if let (None, Realm::Host { shared }) = (event.trusted(), &mut source.realm) {
+        shared.clear();
+    }
+    source
 }
 
 /// A snapshot is not made.

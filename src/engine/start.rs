@@ -231,7 +231,9 @@ impl From<EngineError> for Failed {
 /// Starts the flows that follow a run which has just ended well, in the transaction of its end.
 pub(super) async fn follow(tx: &mut Tx, run: &RunRow, now: Time) -> Result<()> {
     let event = &run.event.0;
-    let (Some(plan), Some(branch)) = (&run.plan.0, followed_branch(&event.kind)) else { return Ok(()) };
+    let (Some(plan), Some(branch), Some(_)) = (&run.plan.0, followed_branch(&event.kind), event.trusted()) else {
+        return Ok(());
+    };
     let chain = event.kind.way();
     for of in tx.followers(&plan.uri, MOST_FOLLOWERS).await? {
         let Some(sha) = follows(&of, run, &plan.uri, branch) else { continue };

@@ -34,16 +34,16 @@ fn cut(text: &[u8], newlines: i64) -> Tail {
     }
     let all: Vec<&[u8]> = body.split(|&b| b == b'\n').collect();
     let skipped = all.len().saturating_sub(LINES);
-    let lines = all[skipped..].iter().map(|line| plain(line)).collect();
+    let lines = all[skipped..].iter().map(|line| plain(line, WIDTH)).collect();
     Tail { line: newlines + i64::try_from(skipped).unwrap_or(0) + 1, lines }
 }
 
-/// Without escape sequences and control characters, and no longer than [`WIDTH`].
-fn plain(line: &[u8]) -> String {
+/// Without escape sequences and control characters, and no longer than so many characters.
+pub(super) fn plain(line: &[u8], width: usize) -> String {
     // what was overwritten by a carriage return is not what a terminal would show at the end
     let shown = line.strip_suffix(b"\r").unwrap_or(line);
     let shown = shown.rsplit(|&b| b == b'\r').next().unwrap_or(shown);
-    let text = String::from_utf8_lossy(&shown[..shown.len().min(WIDTH * 8)]).into_owned();
+    let text = String::from_utf8_lossy(&shown[..shown.len().min(width * 8)]).into_owned();
     let mut out = String::new();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -54,14 +54,19 @@ fn plain(line: &[u8]) -> String {
             c => out.push(c),
         }
     }
-    out.chars().take(WIDTH).collect()
+    out.chars().take(width).collect()
 }
 
 /// Skips a CSI or OSC sequence after its escape character; of any other just the next character.
 fn skip_escape(chars: &mut std::str::Chars<'_>) {
     match chars.next() {
         Some('[') => while chars.next().is_some_and(|c| !('\u{40}'..='\u{7e}').contains(&c)) {},
-        Some(']') => while chars.next().is_some_and(|c| c != '\u{7}' && c != '\u{1b}') {},
+        Some(']') => {
+            // it ends with a bell, or with an escape character and a backslash
+            if chars.find(|c| matches!(c, '\u{7}' | '\u{1b}')) == Some('\u{1b}') {
+                chars.next();
+            }
+        }
         Some(_) | None => {}
     }
 }
@@ -76,7 +81,8 @@ mod tests {
         let tail = cut(&text, 100);
         assert_eq!((tail.line, tail.lines.len()), (121, LINES));
         assert_eq!(tail.lines.last().map(String::as_str), Some("line 50"));
-        assert_eq!(plain(b"10%\r50%\r100%\r"), "100%");
+        assert_eq!(plain(b"10%\r50%\r100%\r", WIDTH), "100%");
+        assert_eq!(plain(b"\x1b]8;;https://gcc.gnu.org\x1b\\-Wall\x1b]8;;\x07!", WIDTH), "-Wall!");
         assert_eq!(cut(b"", 0), Tail::default());
     }
 }

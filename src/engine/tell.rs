@@ -3,21 +3,23 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
-    Result,
+    Result, hide,
     matrix::{self, rows},
     pause::{minute, questions},
+    remarks,
     retry::{Again, again},
     service,
     settle::places,
     title,
 };
 use crate::{
+    agent::mask::Masks,
     model::{
         ActionId, ActionPlan, ActionState, Annotation, AttemptId, AttemptState, Button, Cell, Conclusion, Context,
-        DeliveryId, Diagnostic, ExternalId, JobState, Late, Progress, Question, Rank, Report, Repository, RunId,
-        RunState, Severity, Span, Time, Verdict,
+        DeliveryId, Diagnostic, ExternalId, JobId, JobState, Late, Level, Problem, Progress, Question, Rank, Report,
+        Repository, RunId, RunState, Severity, Span, Time, Verdict,
     },
-    store::{ActionRow, ApprovalRow, AttemptRow, JobRow, NewReport, RunRow, Tx},
+    store::{ActionRow, ApprovalRow, AttemptRow, JobRow, NewReport, RunRow, Tx, Vetting, VettingRow},
 };
 
 /// A run with all that a report says of it.
@@ -41,6 +43,18 @@ pub struct Story {
     pub questions: Vec<Question>,
     /// What people answered, or did not, by stages.
     pub answers: Vec<(String, ApprovalRow)>,
+    /// How it stands if its code is untrusted.
+    pub vetting: Option<VettingRow>,
+    /// What the logs of its jobs say of lines of files, as far as they are read.
+    pub problems: BTreeMap<JobId, Vec<Problem>>,
+}
+
+impl Story {
+    /// Whether nothing of it starts before somebody with write access has said so.
+    pub fn asks(&self) -> bool {
+        let waits = self.vetting.as_ref().is_some_and(|row| row.standing() == Vetting::Waits);
+        waits && self.run.state.conclusion().is_none()
+    }
 }
 
 /// One action of a [`Story`].
@@ -109,7 +123,12 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
     let late = tx.late(run.delivery_id).await?;
     let questions = questions(tx, &run).await?;
     let answers = answers(tx, &run).await?;
-    Ok(Story { run, repository, actions, url, repeats, replay_of, late, questions, answers })
+    let vetting = match run.event.trusted() {
+        Some(_) => None,
+        None => tx.vetting(run.id).await?,
+    };
+    let problems = tx.problems_of_run(id).await?;
+    Ok(Story { run, repository, actions, url, repeats, replay_of, late, questions, answers, vetting, problems })
 }
 
 /// The attempts at each action of a run, first to last, with their jobs. Two queries, however many actions there are:
@@ -146,8 +165,9 @@ fn ends(attempts: &[(AttemptRow, Vec<JobRow>)]) -> Vec<Vec<Verdict>> {
 }
 
 /// Wants all contexts of a run shown.
-pub(super) async fn want(tx: &mut Tx, story: &Story, now: Time) -> Result<()> {
-    let reports = reports(story);
+pub(super) async fn want(tx: &mut Tx, story: &Story, masks: &Masks, now: Time) -> Result<()> {
+    let reports: Vec<(Context, Report)> =
+        reports(story).into_iter().map(|(context, report)| (context, hide::report(masks, report))).collect();
     let new = |(at, (context, report))| NewReport {
         repository: story.run.repository_id,
         sha: &story.run.sha,
@@ -173,7 +193,10 @@ pub fn reports(story: &Story) -> Vec<(Context, Report)> {
     let mut all = vec![(Context::of_run(&story.run.flow, suffix), of_run(story))];
     for row in rows(story) {
         let context = Context::of_action(&story.run.flow, suffix, &row[0].stage, row[0].row_name());
-        let report = if row[0].cell.is_some() { matrix::report(story, row) } else { of_action(story, &row[0]) };
+        let mut report = if row[0].cell.is_some() { matrix::report(story, row) } else { of_action(story, &row[0]) };
+        if story.asks() {
+            report.title = title::of_run(story);
+        }
         all.push((context, report));
     }
     all
@@ -182,6 +205,7 @@ pub fn reports(story: &Story) -> Vec<(Context, Report)> {
 fn of_run(story: &Story) -> Report {
     let run = &story.run;
     let progress = match run.state.0 {
+        RunState::Queued if story.asks() => Progress::Asks,
         RunState::Queued => Progress::Queued,
         RunState::Running => Progress::Running,
         RunState::Ended(conclusion) => Progress::Done(conclusion),
@@ -206,9 +230,11 @@ fn annotation(path: &str, diagnostic: &Diagnostic) -> Annotation {
     Annotation {
         path: path.to_owned(),
         line: *line,
+        end_line: 0,
         column: *column,
         length: *length,
-        severity: *severity,
+        severity: Level::from(*severity),
+        title: String::new(),
         message: format!("{message}{hint}"),
     }
 }
@@ -230,14 +256,18 @@ fn of_action(story: &Story, chapter: &Chapter) -> Report {
         buttons: Vec::new(),
         started: action.started,
         ended: action.ended,
-        annotations: Vec::new(),
+        annotations: remarks::annotations(story, std::slice::from_ref(chapter)),
     }
 }
 
-/// What can be asked of a run that is over, at its check.
+/// What can be asked of a run, at its check.
 fn buttons(story: &Story) -> Vec<Button> {
+    if story.asks() {
+        return vec![Button::Approve];
+    }
     match (&story.run.state.0, &story.run.plan.0) {
-        (RunState::Queued | RunState::Running | RunState::Ended(Conclusion::Skipped), _) => Vec::new(),
+        (RunState::Queued | RunState::Running, _) => vec![Button::Cancel],
+        (RunState::Ended(Conclusion::Skipped), _) => Vec::new(),
         (RunState::Ended(Conclusion::Success | Conclusion::Warning), _) => vec![Button::Everything],
         // of a broken file nothing has failed yet
         (RunState::Ended(_), None) => vec![Button::Newest, Button::Everything],
@@ -258,6 +288,7 @@ fn run_summary(story: &Story) -> String {
     if let Some((words, url)) = &story.repeats {
         let _ = write!(out, "Repeats [{}]({url}).\n\n", cell(words));
     }
+    out += &vetted(story);
     if !story.run.diagnostics.is_empty() {
         out += &crate::flow::markdown(&story.run.path, &story.run.diagnostics);
         out.push('\n');
@@ -269,9 +300,33 @@ fn run_summary(story: &Story) -> String {
     out += &approvals(story);
     if let Some(bad) = first_bad(story) {
         out += &failed_job(story, bad);
+        out += &remarks::list(story, std::slice::from_ref(bad));
     }
     out += &replay(story);
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
+    out
+}
+
+/// What becomes of untrusted code, and how it comes to run.
+fn vetted(story: &Story) -> String {
+    let Some(row) = &story.vetting else { return String::new() };
+    let mut out = String::new();
+    let note = if row.note.is_empty() { String::new() } else { format!(": {}", row.note) };
+    let when = row.answered.map(minute).unwrap_or_default();
+    let _ = match row.standing() {
+        Vetting::Waits if story.asks() => write!(
+            out,
+            "Nothing of this runs before somebody who may write to the repository has looked at it. Then press \
+             *Approve*, or write in a comment:\n\n```text\n/approve {}\n```\n\n",
+            story.run.sha
+        ),
+        Vetting::Waits | Vetting::Admitted => Ok(()),
+        standing @ (Vetting::Approved | Vetting::Rejected) => {
+            let by = cell(&format!("{} by {}{note}", standing.as_str(), row.answered_by));
+            write!(out, "Untrusted code, {by}, {when}\n\n")
+        }
+    };
+    let _ = write!(out, "{}\n\n", super::vetting::whose(row));
     out
 }
 
@@ -304,6 +359,7 @@ fn action_summary(story: &Story, chapter: &Chapter) -> String {
     }
     out += &earlier_attempts(story, chapter);
     out += &failed_job(story, chapter);
+    out += &remarks::list(story, std::slice::from_ref(chapter));
     out += &replay(story);
     out
 }
@@ -442,7 +498,7 @@ pub(super) fn chapter_url(story: &Story, chapter: &Chapter) -> String {
     }
 }
 
-fn job_url(story: &Story, chapter: &Chapter, job: &str) -> String {
+pub(super) fn job_url(story: &Story, chapter: &Chapter, job: &str) -> String {
     format!("{}/{}/{}/{job}", story.url, chapter.stage, chapter.name)
 }
 

@@ -24,6 +24,7 @@ fn with_lateness(title: String, late: Option<Late>) -> String {
 fn run_title(story: &Story) -> String {
     let run = &story.run;
     match run.state.0 {
+        RunState::Queued if story.asks() => capital(&run.reason),
         RunState::Queued if run.reason.is_empty() => "Waiting to start".to_owned(),
         RunState::Queued => format!("Waiting: {}", run.reason),
         RunState::Running if story.questions.len() == 1 => format!("Waiting {}", story.questions[0]),
@@ -34,6 +35,11 @@ fn run_title(story: &Story) -> String {
         }
         RunState::Ended(conclusion) => ended_title(story, conclusion),
     }
+}
+
+fn capital(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
 }
 
 /// What people should know of an action that is under way.

@@ -16,8 +16,8 @@ pub struct Key(SecretSlice<u8>);
 
 impl Key {
     /// From at least 32 bytes.
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes.into())
+    pub const fn new(bytes: SecretSlice<u8>) -> Self {
+        Self(bytes)
     }
 
     /// What tells this server's pods from another's in the same namespace. It says nothing about the key.

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Engine, EngineError, Result,
     checkout::{self, Ready},
-    inputs, service,
+    hide, inputs, service,
     settle::{Place, left_out, places},
     verdict::{Evidence, verdict},
 };
@@ -97,6 +97,14 @@ impl Engine {
             Ready::NotYet => return Ok(ClaimAnswer::Wait),
         };
         let mut environments = plan.environments.clone();
+        let given = match self.secrets_of(tx, place, plan).await? {
+            Ok(given) => given,
+            Err(words) => return self.cannot_start(tx, job, words, now).await,
+        };
+        let values: Vec<SecretString> = given.variables.values().cloned().collect();
+        self.hide_from_now(tx, &place.run, &values).await?;
+        let secrets: Vec<String> = given.variables.values().map(|value| value.expose_secret().to_owned()).collect();
+        environments.extend(given.variables.keys().cloned().zip(secrets.iter().cloned()));
         for subscription in &plan.subscriptions {
             match self.value_of(tx, place, subscription).await? {
                 Some(value) if value.len() > MAX_DATA_BYTES => {
@@ -133,6 +141,8 @@ impl Engine {
             timeout: place.timeout(self, job.place)?,
             outputs: plan.outputs.clone(),
             masks: vec![self.key.event_token(job.id).expose_secret().to_owned()],
+            secrets,
+            notes: given.notes,
             log_limit,
             shell: plan.shell.clone(),
             downloads,
@@ -248,11 +258,12 @@ impl Engine {
             // it has them already; or its attempt was given up, and they must not pass for another's
             return Ok(());
         }
+        let masks = self.masks_of(job.attempt_id).await?;
         let mut tx = self.store.write().await?;
         let place = Place::of(&mut tx, job.attempt_id).await?;
         let wanted = &self.job_plan(&place, &job)?.outputs;
         for (name, value) in new.outputs.iter().filter(|(name, _)| wanted.contains(name)) {
-            tx.keep_output(job.id, name, value).await?;
+            tx.keep_output(job.id, name, &masks.hide_str(value)).await?;
         }
         tx.ring(Change::Run(place.run.id));
         Ok(tx.commit().await?)
@@ -361,6 +372,8 @@ impl Engine {
     /// [`Denied`].
     pub async fn end(&self, session: &str, record: &EndRecord) -> Result<(), Denied> {
         let now = self.now();
+        let masks = self.masks_of(self.job_of_session(session).await?.attempt_id).await?;
+        let record = &hide::record(&masks, record);
         let mut tx = self.store.write().await?;
         let job = tx.job_by_session(&super::hash(session)).await?.ok_or(Denied::Unknown)?;
         if record.job != job.id {

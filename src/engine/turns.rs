@@ -5,6 +5,7 @@ use super::{
     Engine, Result,
     pause::questions,
     queue::{Member, Origin, Standing, Turn, line_up},
+    vetting::is_held_back,
 };
 use crate::{
     model::{ActionState, QueuePlace, RepositoryId, RunId, RunState, Time, Waiting},
@@ -62,6 +63,9 @@ impl Engine {
 /// # Errors
 /// If the database is away.
 pub async fn waiting(tx: &mut Tx, run: &RunRow) -> Result<Option<Waiting>> {
+    if run.state.conclusion().is_none() && is_held_back(tx, run).await? {
+        return Ok(None);
+    }
     let question = questions(tx, run).await?.into_iter().next().map(Waiting::Approval);
     if run.state.0 != RunState::Queued || question.is_some() {
         return Ok(question);

@@ -84,6 +84,7 @@ impl Engine {
         let refusals = self.refusals(attempt.id).await?;
         let place = Place::of(&mut self.store.read().await?, attempt.id).await?;
         let podless = self.store.read().await?.podless(attempt.id).await?;
+        let masks = self.masks_of(attempt.id).await?;
         let by_evidence = |job: &JobRow| {
             if podless.iter().any(|row| row.job_id == job.id) {
                 // it was never there, so its end says nothing
@@ -91,6 +92,7 @@ impl Engine {
             }
             let container = containers.iter().find(|end| end.job == job.id);
             let left = container.and_then(|end| end.end_record.as_deref()).and_then(|text| record_of(text, job));
+            let left = left.map(|record| super::hide::record(&masks, &record));
             let told = job.record.as_ref().map(|record| &record.0);
             let evidence = Evidence {
                 record: left.as_ref().or(told),

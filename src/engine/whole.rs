@@ -44,6 +44,14 @@ pub enum State {
         /// Its digest, by our own reckoning.
         sha256: String,
     },
+    /// All of it is here, and we have put stars in the place of secrets that its agent had let pass: its digest is not
+    /// the agent's, and cannot be compared with it.
+    Hidden {
+        /// The digest of what is here.
+        sha256: String,
+        /// How many bytes are stars of ours.
+        bytes: u64,
+    },
     /// Its end never arrived.
     Short {
         /// How many bytes.
@@ -96,6 +104,7 @@ impl Whole {
             | State::Growing { .. }
             | State::Arrived
             | State::Complete { .. }
+            | State::Hidden { .. }
             | State::Lost { .. }
             | State::Damaged { .. }
             | State::Unknown => None,
@@ -132,7 +141,9 @@ impl State {
             None if length == 0 => hex::encode(Sha256::digest(b"")),
             None => return Self::Arrived,
         };
+        let hidden = job.log_hidden.cast_unsigned();
         match seal.lost {
+            0 if hidden > 0 && seal.length == length => Self::Hidden { sha256, bytes: hidden },
             _ if seal.length != length || sha256 != seal.sha256 => Self::Damaged { holes: Vec::new() },
             0 => Self::Complete { sha256 },
             bytes => Self::Lost { bytes },
@@ -146,6 +157,7 @@ impl State {
             Self::Growing { .. } => "growing",
             Self::Arrived => "arrived",
             Self::Complete { .. } => "complete",
+            Self::Hidden { .. } => "redacted",
             Self::Short { .. } | Self::Lost { .. } => "incomplete",
             Self::Refused { .. } => "over_limit",
             Self::Damaged { .. } => "damaged",
@@ -169,6 +181,14 @@ impl fmt::Display for Whole {
                 write!(f, "complete but for its middle, {lines}, sha256 {sha256}, {bytes}")
             }
             State::Complete { sha256 } => write!(f, "complete, {lines}, sha256 {sha256}, {bytes}"),
+            State::Hidden { sha256, bytes: hidden } => {
+                let hidden = Counted(*hidden, "byte");
+                write!(
+                    f,
+                    "complete, {lines}, {bytes}; {hidden} of secrets that the agent had let pass are stars, so that "
+                )?;
+                write!(f, "its digest cannot be compared: sha256 {sha256} is that of what is kept")
+            }
             State::Short { bytes: 1, .. } => write!(f, "the last byte never arrived; {lines} did"),
             State::Short { bytes, lines: 0 } => {
                 write!(f, "the last {} never arrived; {lines} did", Counted(*bytes, "byte"))

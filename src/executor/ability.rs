@@ -11,6 +11,25 @@ pub struct Unable {
     pub hint: &'static str,
 }
 
+/// Whether an executor runs code that it cannot keep apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UntrustedCode {
+    /// It does not.
+    #[default]
+    Refused,
+    /// Somebody has allowed it.
+    Taken,
+}
+
+impl UntrustedCode {
+    pub(super) fn unable(self, message: &str) -> Option<Unable> {
+        (self == Self::Refused).then(|| Unable {
+            message: message.to_owned(),
+            hint: "use the executor kubernetes; CONTAINEROPS_UNTRUSTED_ISOLATION=none runs it all the same",
+        })
+    }
+}
+
 /// What processes of a machine cannot do: they are in no image, and nothing limits them.
 pub(super) fn of_processes(plan: &Plan) -> Vec<Unable> {
     actions(plan).flat_map(|(path, action)| of_action(&path, action)).collect()

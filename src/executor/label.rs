@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::{executor::Placement, model::AttemptId};
+use crate::{
+    executor::{Isolation, Placement},
+    model::AttemptId,
+};
 
 /// Kubernetes' own label for whose an object is; our watch selects by it.
 pub(super) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
@@ -21,6 +24,8 @@ pub(super) const FLOW: &str = "containerops.io/flow";
 pub(super) const REPOSITORY: &str = "containerops.io/repository";
 /// `stage.action`.
 pub(super) const ACTION: &str = "containerops.io/action";
+/// Of untrusted code, so that policies of the cluster can select it.
+pub(super) const TRUST: &str = "containerops.io/trust";
 /// Annotation: the ids of the pod's jobs, separated by commas, in the order of its containers.
 pub(super) const JOBS: &str = "containerops.io/jobs";
 /// Holds a deleted pod until we have seen how its containers ended.
@@ -62,6 +67,9 @@ pub(super) fn labels(placement: &Placement, server: &str) -> BTreeMap<String, St
         facts(placement).into_iter().map(|(name, text)| (name.to_owned(), value(&text))).collect();
     labels.insert(MANAGED_BY.to_owned(), OURS.to_owned());
     labels.insert(SERVER.to_owned(), value(server));
+    if placement.isolation == Isolation::Strict {
+        labels.insert(TRUST.to_owned(), "untrusted".to_owned());
+    }
     labels
 }
 

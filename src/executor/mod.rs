@@ -16,9 +16,9 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::model::{AttemptId, Infrastructure, JobId, Plan, Resources, RunId};
+use crate::model::{AttemptId, Event, Infrastructure, JobId, Plan, Resources, RunId};
 
-pub use ability::Unable;
+pub use ability::{Unable, UntrustedCode};
 pub use news::{Changed, News};
 pub use process::Process;
 
@@ -31,6 +31,12 @@ pub trait Executor: Send + Sync {
     /// What of a plan it cannot do: such a run ends when it is made, with these words.
     fn unable(&self, _plan: &Plan) -> Vec<Unable> {
         Vec::new()
+    }
+
+    /// Why it does not run untrusted code, if it cannot keep that apart: such a run ends when it is made, with these
+    /// words.
+    fn unable_to_isolate(&self) -> Option<Unable> {
+        None
     }
 
     /// Places an attempt. Its name is the attempt's id, so that a repeated call finds it and is a success.
@@ -96,10 +102,30 @@ pub struct Placement {
     pub deadline: Duration,
     /// Where the agents find the server.
     pub agent_url: String,
+    /// Whether its code is trusted.
+    pub isolation: Isolation,
     /// How strongly it is isolated: the `RuntimeClass`, or the engine's runtime. `None`: as all are.
     pub runtime: Option<String>,
     /// Labels that its node must have.
     pub node: BTreeMap<String, String>,
+}
+
+/// How far an attempt is kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// As all of trusted code.
+    Usual,
+    /// From trusted code, from the cluster and from the server: nobody vouches for what it does.
+    Strict,
+}
+
+impl From<&Event> for Isolation {
+    fn from(event: &Event) -> Self {
+        match event.trusted() {
+            Some(_) => Self::Usual,
+            None => Self::Strict,
+        }
+    }
 }
 
 impl Placement {

@@ -29,7 +29,10 @@ use async_trait::async_trait;
 use tokio::process::Child;
 
 use self::attempt::{Agent, Attempt};
-use super::{Changed, Container, Executor, ExecutorError, ExecutorKind, News, Observation, Placement, Unable, ability};
+use super::{
+    Changed, Container, Executor, ExecutorError, ExecutorKind, News, Observation, Placement, Unable, UntrustedCode,
+    ability,
+};
 use crate::model::{AttemptId, Plan};
 
 /// Runs agents below a directory.
@@ -38,13 +41,19 @@ pub struct Process {
     dir: PathBuf,
     agent: Vec<OsString>,
     news: Arc<News>,
+    untrusted: UntrustedCode,
 }
 
 impl Process {
     /// `dir` is where attempts are kept; `agent` is the program and first arguments of what understands `job …`, such
     /// as `containerops agent`.
     pub fn new(dir: PathBuf, agent: Vec<OsString>) -> Self {
-        Self { dir, agent, news: Arc::default() }
+        Self { dir, agent, news: Arc::default(), untrusted: UntrustedCode::default() }
+    }
+
+    /// The same, for code that nobody vouches for as well, or not.
+    pub fn with(self, untrusted: UntrustedCode) -> Self {
+        Self { untrusted, ..self }
     }
 
     fn attempt(&self, attempt: AttemptId) -> Attempt {
@@ -89,6 +98,10 @@ impl Executor for Process {
 
     fn unable(&self, plan: &Plan) -> Vec<Unable> {
         ability::of_processes(plan)
+    }
+
+    fn unable_to_isolate(&self) -> Option<Unable> {
+        self.untrusted.unable("untrusted code would be processes of this machine, with the server's own rights")
     }
 
     async fn start(&self, placement: &Placement) -> Result<(), ExecutorError> {

@@ -114,7 +114,7 @@ fn default_group(event: &Event, flow: &str) -> String {
 
 /// A name of at most 200 characters, each of which can be seen; a longer one keeps its beginning, and a digest keeps it
 /// apart from others.
-fn shortened(name: &str) -> String {
+pub fn shortened(name: &str) -> String {
     use sha2::Digest as _;
     let shown = printable(name);
     if shown == name && name.chars().count() <= MAX_GROUP_CHARS {

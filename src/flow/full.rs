@@ -5,13 +5,18 @@ use std::time::Duration;
 use super::{concurrency, condition};
 use crate::model::{
     ActionPlan, Approval, Artifact, Cache, Cell, Check, Checkout, CheckoutOptions, Concurrency, Download, Input,
-    JobPlan, Kubectl, Plan, Program, Ready, Receiver, Reference, Sequencing, Service, StageKind, StagePlan, Trigger,
-    Wait, When,
+    JobPath, JobPlan, Kubectl, Plan, Program, Ready, Receiver, Reference, Sequencing, Service, StageKind, StagePlan,
+    Trigger, Wait, Wants, When,
 };
 
 /// The plan as a flow file that means the same.
 pub fn full_form(plan: &Plan) -> String {
-    let mut page = Page::default();
+    full_form_with(plan, &Wants::default())
+}
+
+/// The same, with the secrets that its jobs want.
+pub fn full_form_with(plan: &Plan, wants: &Wants) -> String {
+    let mut page = Page { text: String::new(), wants };
     page.line(0, &format!("uri: {}", scalar(&plan.uri)));
     page.text(0, "title", &plan.title);
     page.manual_inputs(plan);
@@ -22,14 +27,17 @@ pub fn full_form(plan: &Plan) -> String {
     for stage in &plan.stages {
         page.stage(stage, plan);
     }
-    page.0
+    page.text
 }
 
 /// What is written so far.
-#[derive(Debug, Default)]
-struct Page(String);
+#[derive(Debug)]
+struct Page<'w> {
+    text: String,
+    wants: &'w Wants,
+}
 
-impl Page {
+impl Page<'_> {
     fn stage(&mut self, stage: &StagePlan, plan: &Plan) {
         self.line(1, &format!("- name: {}", scalar(&stage.name)));
         self.text(2, "title", &stage.title);
@@ -55,7 +63,7 @@ impl Page {
         self.line(2, &format!("sequencing: {sequencing}"));
         self.line(2, &format!("fail-fast: {}", stage.fail_fast));
         self.line(2, "actions:");
-        stage.actions.iter().for_each(|action| self.action(action));
+        stage.actions.iter().for_each(|action| self.action(&stage.name, action));
     }
 
     fn approval(&mut self, approval: Option<&Approval>) {
@@ -94,7 +102,7 @@ impl Page {
         }
     }
 
-    fn action(&mut self, action: &ActionPlan) {
+    fn action(&mut self, stage: &str, action: &ActionPlan) {
         self.line(3, &format!("- name: {}", scalar(&action.name)));
         self.text(4, "title", &action.title);
         self.when(4, action.when.as_ref());
@@ -119,6 +127,7 @@ impl Page {
         for (place, job) in action.jobs.iter().enumerate() {
             self.services_among(action, place);
             self.job(job, action);
+            self.secrets(JobPath { stage: stage.to_owned(), action: action.name.clone(), job: job.name.clone() });
         }
         self.services_among(action, action.jobs.len());
     }
@@ -228,6 +237,17 @@ impl Page {
         self.retry(job);
         if job.strict {
             self.line(6, "strict: true");
+        }
+    }
+
+    fn secrets(&mut self, job: JobPath) {
+        let wanted: Vec<String> = self
+            .wants
+            .of(&job)
+            .map(|(variable, name)| format!("{}: {}", scalar(variable), quote(name.as_str())))
+            .collect();
+        if !wanted.is_empty() {
+            self.line(6, &format!("secrets: {{{}}}", wanted.join(", ")));
         }
     }
 
@@ -364,9 +384,9 @@ impl Page {
     }
 
     fn line(&mut self, depth: usize, text: &str) {
-        self.0.push_str(&"  ".repeat(depth));
-        self.0.push_str(text);
-        self.0.push('\n');
+        self.text.push_str(&"  ".repeat(depth));
+        self.text.push_str(text);
+        self.text.push('\n');
     }
 }
 

@@ -58,6 +58,16 @@ impl Globs {
     }
 }
 
+/// Whether a name matches a pattern; nothing matches what is none.
+pub fn is_match(pattern: &str, name: &str) -> bool {
+    glob(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(name))
+}
+
+/// Why a text is no pattern; `None`: it is one.
+pub fn not_a_pattern(text: &str) -> Option<String> {
+    glob(text).err().map(|(message, _)| message)
+}
+
 /// As the file has them.
 impl std::fmt::Display for Globs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

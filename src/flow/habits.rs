@@ -13,7 +13,6 @@ use crate::model::Diagnostic;
 use super::{
     Shape,
     findings::{Findings, quoted},
-    keys,
     node::{Entry, Node, Place, Value},
     variables, yaml,
 };
@@ -220,7 +219,7 @@ impl Look<'_> {
     fn secret(&mut self, name: &str, value: &str, entry: &Entry) {
         if let Some(what) = secrets::looks_secret(name, value) {
             let message = format!("{} is {what}, for everybody to read who sees this file", quoted(name));
-            self.say(Habit::Secret, entry.key.at, message, keep_out());
+            self.say(Habit::Secret, entry.key.at, message, KEEP_OUT);
         }
     }
 
@@ -248,14 +247,8 @@ fn is_service(job: &Node) -> bool {
     get(job, "type").is_some_and(|entry| matches!(&entry.value.value, Value::Scalar(text) if text == "service"))
 }
 
-/// What to do with a credential, by what this version has.
-fn keep_out() -> &'static str {
-    if keys::JOB.keys.contains(&"secrets") {
-        "take it back where it was issued, and give the new one as one of `secrets`"
-    } else {
-        "take it back where it was issued, and keep the new one out of the repository"
-    }
-}
+/// What to do with a credential.
+const KEEP_OUT: &str = "take it back where it was issued, and give the new one as one of `secrets`";
 
 /// The items of a list, or, where its keys are hoisted, the map itself.
 fn below<'n>(node: &'n Node, list: &str) -> Vec<&'n Node> {

@@ -10,7 +10,7 @@ use super::{
     node::{Entry, Text, Value},
     resources, retry,
     scalar::{self, Toggle},
-    service, shell, trigger, when,
+    secrets, service, shell, trigger, when,
 };
 
 /// Linux takes no longer argument than 128 KiB, and a script is one.
@@ -48,6 +48,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
     let when = when::read(fields, (&path.stage, Some(&path.action), Some(&path.job)), reading);
     let name = path.job.clone();
     inputs::read(fields, path.clone(), reading);
+    secrets::read(fields, &path, reading);
     let artifacts = artifacts::read(fields, &path, reading);
     links::read(fields, path, reading);
     JobPlan {

@@ -80,8 +80,9 @@ pub(super) static JOB: Level = Level {
         "roll-back",
         "trigger",
         "ready",
+        "secrets",
     ],
-    later: &["secrets", "reports"],
+    later: &["reports"],
     ignored: &["status", "logs"],
 };
 

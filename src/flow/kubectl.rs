@@ -14,7 +14,7 @@ use super::{
 };
 
 /// A job's keys that are of use here, or that the original let stand.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 13] = [
     "name",
     "type",
     "kubectl",
@@ -23,7 +23,6 @@ const KEYS: [&str; 14] = [
     "roll-back",
     "environments",
     "subscriptions",
-    "secrets",
     "timeout",
     "retry",
     "allow-failure",

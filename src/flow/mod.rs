@@ -49,6 +49,7 @@ mod resources;
 mod retry;
 mod scalar;
 mod schema;
+mod secrets;
 mod service;
 mod shell;
 mod source;
@@ -65,12 +66,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use crate::model::{Diagnostic, Event, EventKind, Plan, RepositoryName, Severity, Starter};
+use crate::model::{Diagnostic, Event, EventKind, Plan, RepositoryName, Severity, Starter, Wants};
 
 pub use circumstances::{Circumstances, heeds_message, skip_of};
+pub use concurrency::shortened;
 pub use condition::Before;
-pub use full::full_form;
+pub use full::{full_form, full_form_with};
+
 pub use given::{Given, NoPart, Part};
+pub use globs::{is_match, not_a_pattern};
 pub use graph::{GraphFormat, graph};
 pub use habits::{Habit, habits};
 pub use inputs::{conflict, overlap};
@@ -99,6 +103,7 @@ pub struct Flow {
     warnings: Vec<Diagnostic>,
     variables: BTreeSet<String>,
     only: Vec<Part>,
+    wants: Wants,
 }
 
 /// Whether an event starts a run.
@@ -157,16 +162,18 @@ pub fn read_given(
         inputs: Vec::new(),
         manual_inputs: BTreeSet::new(),
         downloads: Vec::new(),
+        wants: Wants::default(),
         jobs: 0,
         copied: node::Weight::default(),
         namespace: None,
     };
     let draft = file::read(&root, path, repository, &mut reading);
     let failed = reading.findings.has_errors();
+    let wants = std::mem::take(&mut reading.wants);
     let warnings = reading.findings.into_diagnostics();
     match draft {
         Some(file::Draft { plan, triggers, concurrency }) if !failed => {
-            Ok(Flow { plan, triggers, concurrency, warnings, variables, only: given.only.clone() })
+            Ok(Flow { plan, triggers, concurrency, warnings, variables, only: given.only.clone(), wants })
         }
         Some(_) | None => Err(warnings),
     }
@@ -191,6 +198,11 @@ impl Flow {
     /// The names of its own `variables`.
     pub const fn variables(&self) -> &BTreeSet<String> {
         &self.variables
+    }
+
+    /// The secrets that its jobs want, whatever the event. They are in no plan: see [`Grants`](crate::model::Grants).
+    pub const fn wants(&self) -> &Wants {
+        &self.wants
     }
 
     /// Whether it has a part, whatever the event.
@@ -338,6 +350,8 @@ struct Reading<'s> {
     manual_inputs: BTreeSet<String>,
     /// Downloads, to be resolved likewise.
     downloads: Vec<artifacts::Wish>,
+    /// The secrets that jobs want.
+    wants: Wants,
     /// Jobs so far.
     jobs: usize,
     /// What the cells of all matrices have together.

@@ -4,6 +4,7 @@ pub mod git;
 mod git_command;
 pub mod gitea;
 pub mod github;
+pub mod gitlab;
 mod hook;
 pub mod mirror;
 pub mod oauth;
@@ -61,6 +62,11 @@ pub trait Forge: Send + Sync {
     /// What someone may do in a repository; `None`: nothing, as far as this forge tells.
     async fn role(&self, _: &Repository, _: &str) -> Result<Option<Role>, ForgeError> {
         Ok(None)
+    }
+
+    /// Whether the repository has commits of someone, by this login; false as well where this forge does not tell.
+    async fn has_contributed(&self, _: &Repository, _: &str) -> Result<bool, ForgeError> {
+        Ok(false)
     }
 
     /// Who may see a repository, as this forge says now; `Unknown`: it does not say.

@@ -5,9 +5,10 @@ use crate::model::{Conclusion, Progress};
 /// The title; it names a conclusion that GitHub's own words do not show.
 pub(in crate::forge) fn said(progress: Progress, title: &str) -> String {
     match progress {
-        Progress::Queued | Progress::Running | Progress::Done(Conclusion::Success | Conclusion::Failure) => {
-            title.to_owned()
-        }
+        Progress::Queued
+        | Progress::Asks
+        | Progress::Running
+        | Progress::Done(Conclusion::Success | Conclusion::Failure) => title.to_owned(),
         Progress::Done(
             conclusion @ (Conclusion::Warning
             | Conclusion::TimedOut

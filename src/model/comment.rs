@@ -4,11 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Repository, Sha};
 
-/// A comment has no more orders: what follows is not read.
-const MOST: usize = 10;
-/// The most characters of what follows an order.
-const WORDS: usize = 500;
-
 /// A comment that tells us to do something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comment {
@@ -65,22 +60,28 @@ pub enum Verb {
     Approve,
     /// `/reject [STAGE|SHA] [NOTE]`: it does not.
     Reject,
+    /// `/test [STAGE]`: everything runs again, or a stage.
+    Test,
     /// `/retest`: what failed runs again.
     Retest,
     /// `/cancel`: what runs is stopped.
     Cancel,
+    /// `/skip [REASON]`: what has not succeeded is not needed.
+    Skip,
 }
 
 impl Verb {
-    const ALL: [Self; 4] = [Self::Approve, Self::Reject, Self::Retest, Self::Cancel];
+    pub(super) const ALL: [Self; 6] = [Self::Approve, Self::Reject, Self::Test, Self::Retest, Self::Cancel, Self::Skip];
 
     /// As it is written, without the slash.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Approve => "approve",
             Self::Reject => "reject",
+            Self::Test => "test",
             Self::Retest => "retest",
             Self::Cancel => "cancel",
+            Self::Skip => "skip",
         }
     }
 }
@@ -109,38 +110,4 @@ impl Role {
             _ => None,
         }
     }
-}
-
-/// The orders of a comment's text, which is Markdown: quotes and code are somebody else's words.
-pub fn orders(text: &str) -> Vec<Order> {
-    let mut fence: Option<&str> = None;
-    let mut found = Vec::new();
-    for line in text.lines() {
-        let begin = line.trim_start_matches(' ');
-        let is_code = line.len() - begin.len() > 3 || begin.starts_with('\t');
-        match (fence, fence_of(begin)) {
-            (None, Some(opening)) if !is_code => fence = Some(opening),
-            (Some(opening), Some(closing)) if closing.starts_with(opening) && begin.trim() == closing => fence = None,
-            (None, None) if !is_code => found.extend(order(begin)),
-            (Some(_) | None, _) => {}
-        }
-        if found.len() == MOST {
-            break;
-        }
-    }
-    found
-}
-
-/// The run of backticks or tildes that a line begins with, if it is long enough to fence code.
-fn fence_of(line: &str) -> Option<&str> {
-    let length = |mark: char| line.len() - line.trim_start_matches(mark).len();
-    let longest = length('`').max(length('~'));
-    (longest >= 3).then(|| &line[..longest])
-}
-
-fn order(line: &str) -> Option<Order> {
-    let line = line.strip_prefix('/')?;
-    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let verb = Verb::ALL.into_iter().find(|verb| verb.as_str() == word)?;
-    Some(Order { verb, words: rest.trim().chars().take(WORDS).collect() })
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Button, Severity, Time};
+use super::{Button, Level, Time};
 
 /// `containerops/<flow>/pr`, or `containerops/<flow>/pr/<stage>/<action>`. Stands still from run to run, so that a
 /// branch can require it.
@@ -89,6 +89,8 @@ impl fmt::Display for Conclusion {
 pub enum Progress {
     /// Not started.
     Queued,
+    /// Not started, and nothing starts until somebody has said so.
+    Asks,
     /// Under way.
     Running,
     /// Over.
@@ -100,7 +102,7 @@ impl Progress {
     pub const fn is_final(self) -> bool {
         match self {
             Self::Done(_) => true,
-            Self::Queued | Self::Running => false,
+            Self::Queued | Self::Asks | Self::Running => false,
         }
     }
 }
@@ -109,6 +111,7 @@ impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Queued => f.write_str("queued"),
+            Self::Asks => f.write_str("waiting for approval"),
             Self::Running => f.write_str("running"),
             Self::Done(conclusion) => conclusion.fmt(f),
         }
@@ -166,19 +169,38 @@ pub struct Headline {
     pub title: String,
 }
 
-/// A remark on one line of a file of the commit.
+/// A remark on lines of a file of the commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Annotation {
     /// The file's path in the repository.
     pub path: String,
     /// From 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// The last line, if that is another one; else 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub end_line: usize,
+    /// From 1, in characters; 0 if the whole line is meant.
     pub column: usize,
     /// How many characters are meant; 0 if it has no extent.
     pub length: usize,
     /// How bad it is.
-    pub severity: Severity,
+    pub severity: Level,
+    /// What it is called; empty: it is named by its place.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
     /// What is to be said. May be longer than a forge takes; its module cuts it.
     pub message: String,
+}
+
+impl Annotation {
+    /// `src/lib.rs:3:13`.
+    pub fn place(&self) -> String {
+        let Self { path, line, column, .. } = self;
+        if *column == 0 { format!("{path}:{line}") } else { format!("{path}:{line}:{column}") }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
 }

@@ -16,6 +16,10 @@ pub enum What {
     Failed,
     /// One action, and what was skipped because of it.
     Action(ActionPath),
+    /// A stage, and what was skipped because of it.
+    Stage(String),
+    /// Nothing: somebody has said that it is not needed.
+    Nothing,
 }
 
 /// Which flow file is to be used.
@@ -89,6 +93,10 @@ pub enum Button {
     Everything,
     /// What did not succeed, by the newest flow file.
     Newest,
+    /// What waits because its code is untrusted.
+    Approve,
+    /// Nothing: what runs is stopped.
+    Cancel,
 }
 
 /// Someone asked the forge to run something again.
@@ -113,6 +121,8 @@ impl Repeats {
             What::Everything => format!("everything of run #{number}"),
             What::Failed => format!("the failed actions of run #{number}"),
             What::Action(path) => format!("action {path} of run #{number}"),
+            What::Stage(name) => format!("stage {name} of run #{number}"),
+            What::Nothing => format!("nothing of run #{number}"),
         };
         match &self.newest {
             Some(FlowSource { branch, sha }) => {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::Event;
+use super::{Event, Sha, Vouched};
 
 /// Whether the code of an event may be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,8 +64,8 @@ impl<'a> TrustedEvent<'a> {
     }
 }
 
-/// The names of the secrets that an approval gives to an untrusted run, usually none; read from the approval that stands
-/// for just this run.
+/// The names of the secrets that an approval gives to an untrusted run, usually none. [`Vouched::for_run`] alone makes
+/// one, and only for the commit and the flow file that were vouched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Granted {
     secrets: BTreeSet<String>,
@@ -75,5 +75,12 @@ impl Granted {
     /// The names.
     pub const fn secrets(&self) -> &BTreeSet<String> {
         &self.secrets
+    }
+}
+
+impl Vouched {
+    /// What a run of this commit by this flow file is granted; `None`: that is not what was vouched for.
+    pub fn for_run(&self, sha: &Sha, flow: &str) -> Option<Granted> {
+        (self.sha == *sha && self.flow == flow).then(|| Granted { secrets: self.secrets.clone() })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use secrecy::SecretString;
+use secrecy::{SecretSlice, SecretString};
 
 use super::{SettingsError, Values};
 
@@ -23,6 +23,21 @@ pub struct GithubChoice {
     pub submodules: Vec<String>,
 }
 
+/// How GitLab is set up.
+#[derive(Debug)]
+pub struct GitlabChoice {
+    /// What webhooks send in clear; all are valid at once.
+    pub webhook_secrets: Vec<SecretString>,
+    /// What webhooks are signed with; likewise.
+    pub signing_keys: Vec<SecretSlice<u8>>,
+    /// Whose account it is.
+    pub token: Option<SecretString>,
+    /// The instance.
+    pub url: Option<String>,
+    /// Patterns of the repositories that any other one may have as a submodule.
+    pub submodules: Vec<String>,
+}
+
 /// How Gitea or Forgejo is set up.
 #[derive(Debug)]
 pub struct GiteaChoice {
@@ -37,6 +52,18 @@ pub struct GiteaChoice {
 }
 
 impl Values {
+    /// GitLab is set up if anything proves its deliveries, or shows it who we are.
+    pub(super) fn gitlab(&self) -> Result<Option<GitlabChoice>, SettingsError> {
+        let webhook_secrets = self.secrets("gitlab_webhook_secret");
+        let signing_keys = self.signing_keys("gitlab_signing_token")?;
+        let token = self.get("gitlab_token").map(SecretString::from);
+        if webhook_secrets.is_empty() && signing_keys.is_empty() && token.is_none() {
+            return Ok(None);
+        }
+        let (url, submodules) = (self.url("gitlab_url")?, self.words("gitlab_submodules"));
+        Ok(Some(GitlabChoice { webhook_secrets, signing_keys, token, url, submodules }))
+    }
+
     /// There is no usual one, so it is set up if its address is known; and then what proves its deliveries must be.
     pub(super) fn gitea(&self) -> Result<Option<GiteaChoice>, SettingsError> {
         let webhook_secrets = self.secrets("gitea_webhook_secret");

@@ -30,8 +30,7 @@ impl Values {
     }
 
     /// As <https://www.standardwebhooks.com> has them: `whsec_` and base64 of 24 to 64 bytes.
-    pub(super) fn webhook_secrets(&self) -> Result<Vec<SecretSlice<u8>>, SettingsError> {
-        let name = "webhook_secret";
+    pub(super) fn signing_keys(&self, name: &'static str) -> Result<Vec<SecretSlice<u8>>, SettingsError> {
         let message = "`whsec_` and base64 of 24 to 64 bytes is expected: `openssl rand -base64 32` makes one";
         let wrong = || SettingsError::Value { name, message: message.to_owned() };
         let read = |text: &str| {

@@ -1,7 +1,7 @@
 //! Actions of runs, and who drives them.
 
 use super::{Change, Json, Result, Tx, execute, meant, row, rows, run::column};
-use crate::model::{ActionId, ActionState, Plan, RunId, Time};
+use crate::model::{ActionId, ActionState, Conclusion, Plan, RunId, Time};
 
 /// An action of a run.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -60,6 +60,25 @@ impl Tx {
                 )?;
             }
         }
+        Ok(())
+    }
+
+    /// The same for a run of which nothing is to run, for this reason.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn insert_waived_actions(&mut self, run: RunId, plan: &Plan, reason: &str, now: Time) -> Result<()> {
+        self.insert_actions(run, Some(plan), now).await?;
+        let skipped = ActionState::Ended(Conclusion::Skipped);
+        execute!(
+            self,
+            "UPDATE actions SET phase = $2, state = $3, reason = $4, ended = $5 WHERE run_id = $1",
+            run,
+            skipped.phase(),
+            Json(&skipped),
+            reason,
+            now,
+        )?;
         Ok(())
     }
 

@@ -39,6 +39,8 @@ pub struct JobRow {
     pub log_limit: Option<i64>,
     /// 1 if more came than the limit, and was not kept.
     pub log_over: i64,
+    /// How many bytes of secrets were hidden in the log that its agent had let pass.
+    pub log_hidden: i64,
     /// What its agent held back of the log when it was heard last.
     pub log_held: Option<Json<Held>>,
     /// What the log was found to be when it was sealed.

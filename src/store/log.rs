@@ -178,6 +178,33 @@ impl Tx {
         Ok(true)
     }
 
+    /// Puts a part of a log in the place of one of the same length, while it is in its row.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn rewrite_log(&mut self, chunk: &ChunkRow, data: &[u8]) -> Result<()> {
+        let size = i64::try_from(data.len()).unwrap_or(i64::MAX);
+        let met = execute!(
+            self,
+            "UPDATE log_chunks SET data = $3, size = $4 WHERE job_id = $1 AND start = $2 AND data IS NOT NULL",
+            chunk.job_id,
+            chunk.start,
+            data,
+            size,
+        )?;
+        meant("a part of a log", 1, met)
+    }
+
+    /// So many bytes of a log were secrets that its agent had let pass.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn log_hides(&mut self, job: JobId, bytes: usize) -> Result<()> {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let met = execute!(self, "UPDATE jobs SET log_hidden = log_hidden + $2 WHERE id = $1", job, bytes)?;
+        meant("what a log hides", 1, met)
+    }
+
     /// From now on a log is over its limit: what comes is not kept.
     ///
     /// # Errors

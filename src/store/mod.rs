@@ -25,6 +25,7 @@ mod log;
 mod notice;
 mod people;
 mod podless;
+mod problem;
 mod queue;
 mod recovery;
 mod replay;
@@ -33,11 +34,13 @@ mod report;
 mod repository;
 mod rerun;
 mod run;
+mod secret;
 mod starter;
 mod sweep;
 mod telling;
 mod trigger;
 mod types;
+mod vetting;
 
 use std::{path::Path, time::Duration};
 
@@ -72,11 +75,13 @@ pub use reply::ReplyRow;
 pub use report::{NewReport, ReportRow};
 pub use repository::RepositoryRow;
 pub use run::{NewRun, Pin, Pins, RunFilter, RunRow, RunSummary};
+pub use secret::SecretRow;
 pub use starter::{StarterOf, StarterRow};
 pub use sweep::{HeadRow, SweepRow};
 pub use telling::{Acknowledgement, Doubt};
 pub use trigger::TriggerPlace;
 pub use types::Json;
+pub use vetting::{NewVetting, Vetting, VettingRow, Vote};
 
 /// The schema's history; it only grows.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

@@ -65,6 +65,22 @@ impl Tx {
         rows!(self, RepositoryRow, "SELECT * FROM repositories WHERE name = $1 ORDER BY forge", name)
     }
 
+    /// The forges on which a repository of this owner is known, or of a group below it.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn forges_of_owner(&mut self, owner: &RepositoryName) -> Result<Vec<ForgeKind>> {
+        // `/` comes just before `0`
+        let found: Vec<(ForgeKind,)> = rows!(
+            self,
+            (ForgeKind,),
+            "SELECT DISTINCT forge FROM repositories WHERE name > $1 AND name < $2 ORDER BY forge",
+            format!("{owner}/"),
+            format!("{owner}0"),
+        )?;
+        Ok(found.into_iter().map(|(forge,)| forge).collect())
+    }
+
     /// One repository.
     ///
     /// # Errors

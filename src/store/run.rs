@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{Change, Json, Result, Tx, execute, meant, report::millis, row, rows};
 use crate::model::{
-    DeliveryId, Diagnostic, Event, ForgeKind, Plan, PlanDigest, Repeats, RepositoryId, RepositoryName, RunId, RunState,
-    Sha, Time,
+    DeliveryId, Diagnostic, Event, ForgeKind, Grants, Plan, PlanDigest, Repeats, RepositoryId, RepositoryName, RunId,
+    RunState, Sha, Time, Wants, What,
 };
 
 /// Images of a run as its registries had them: the flow's name for an image, and what it stands for.
@@ -45,6 +45,10 @@ pub struct RunRow {
     pub sha: Sha,
     /// What it does; `None` if the flow file is broken.
     pub plan: Json<Option<Plan>>,
+    /// The secrets that its jobs ask for.
+    pub wants: Option<Json<Wants>>,
+    /// Which of them they get.
+    pub grants: Option<Json<Grants>>,
     /// The plan's digest; empty without one.
     pub digest: PlanDigest,
     /// What is wrong with the flow file, or odd about it.
@@ -140,6 +144,10 @@ pub struct NewRun<'a> {
     pub event: &'a Event,
     /// What it does.
     pub plan: Option<&'a Plan>,
+    /// The secrets that its jobs ask for.
+    pub wants: &'a Wants,
+    /// Which of them they get.
+    pub grants: &'a Grants,
     /// What is wrong with the file, or odd about it.
     pub diagnostics: &'a [Diagnostic],
     /// `Queued`, or `Ended` for a broken file or one that is left out.
@@ -157,6 +165,11 @@ pub struct NewRun<'a> {
 }
 
 impl RunRow {
+    /// Whether it says that what it repeats is not needed.
+    pub fn is_waived(&self) -> bool {
+        self.repeats.as_ref().is_some_and(|repeats| repeats.what == What::Nothing)
+    }
+
     /// What people call it within its repository.
     pub fn words(&self) -> String {
         format!("{} #{}", self.flow, self.number)
@@ -184,9 +197,9 @@ impl Tx {
             self,
             "INSERT INTO runs (id, repository_id, number, delivery_id, rerun_of, flow, path, event, sha, plan, digest, \
              diagnostics, phase, state, reason, pins, source, source_note, source_due, created, ended, queue, \
-             concurrency, time_limit, repeats, line) \
+             concurrency, time_limit, repeats, line, wants, grants) \
              VALUES ($1, $2, (SELECT last_number FROM repositories WHERE id = $2), $3, $4, $5, $6, $7, $8, $9, $10, \
-             $11, $12, $13, $14, $15, $16, $17, $18, $18, $19, $20, $21, $22, $23, $24)",
+             $11, $12, $13, $14, $15, $16, $17, $18, $18, $19, $20, $21, $22, $23, $24, $25, $26)",
             id,
             new.repository,
             new.delivery,
@@ -211,6 +224,8 @@ impl Tx {
             time_limit(new.plan),
             new.repeats.map(Json),
             new.event.line(),
+            (!new.wants.is_empty()).then_some(Json(new.wants)),
+            (!new.grants.is_empty()).then_some(Json(new.grants)),
         )?;
         if new.state.conclusion().is_none() {
             self.insert_actions(id, new.plan, new.now).await?;
@@ -316,7 +331,8 @@ impl Tx {
         rows!(
             self,
             RunRow,
-            "SELECT * FROM runs WHERE phase <> 'ended' AND source IS NULL AND source_due <= $1 ORDER BY id LIMIT 16",
+            "SELECT * FROM runs WHERE phase <> 'ended' AND source IS NULL AND source_due <= $1 \
+             AND id NOT IN (SELECT run_id FROM vettings WHERE standing = 'waits') ORDER BY id LIMIT 16",
             now,
         )
     }
@@ -348,6 +364,15 @@ impl Tx {
     pub async fn set_pins(&mut self, run: RunId, pins: &Pins) -> Result<()> {
         let met = execute!(self, "UPDATE runs SET pins = $2 WHERE id = $1", run, Json(pins))?;
         meant("a run's pins", 1, met)
+    }
+
+    /// Somebody has granted a run's jobs these secrets, before it began.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn grant_secrets(&mut self, run: RunId, grants: &Grants) -> Result<()> {
+        let met = execute!(self, "UPDATE runs SET grants = $2 WHERE id = $1", run, Json(grants))?;
+        meant("a run's grants", 1, met)
     }
 
     /// A run moved. An ended run stays as it is.

@@ -5,7 +5,7 @@ use sqlx::{Database, Decode, Encode, Type, encode::IsNull, error::BoxDynError};
 
 use crate::model::{
     ActionId, ArtifactId, AttemptId, AuditId, BundleId, CacheId, Context, DeliveryId, ForgeKind, JobId, PersonId,
-    PlanDigest, ReportId, RepositoryId, RepositoryName, RunId, Sha, Time, TokenId,
+    PlanDigest, ReportId, RepositoryId, RepositoryName, RunId, SecretLevel, SecretName, Sha, Time, TokenId,
 };
 
 /// A value that is kept as JSON in a TEXT column.
@@ -60,6 +60,8 @@ stands_as! {
     RepositoryName as String: |name| name.to_string(), |text| Ok(text.parse()?);
     ForgeKind as String: |kind| kind.to_string(), |text| Ok(text.parse()?);
     Context as String: |context| context.0.clone(), |text| Ok(Context(text));
+    SecretName as String: |name| name.to_string(), |text| Ok(text.parse()?);
+    SecretLevel as String: |level| level.as_str().to_owned(), |text| Ok(text.parse()?);
     PlanDigest as String: |digest| digest.0.clone(), |text| Ok(PlanDigest(text));
 }
 

@@ -28,7 +28,10 @@ use crate::{
     model::{
         FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, Right, RunId, Time, Waiting, Way, What, Wish,
     },
-    store::{ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RepositoryRow, RunFilter, RunRow, RunSummary, Tx},
+    store::{
+        ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RepositoryRow, RunFilter, RunRow, RunSummary, Tx,
+        VettingRow,
+    },
 };
 
 /// Items in one answer, unless fewer are asked for.
@@ -143,7 +146,7 @@ async fn rerun(
     }
 }
 
-/// `{"what": "everything" | "failed" | {"action": "stage.action"}, "flow": "same" | "newest"}`; no body, or a part of
+/// `{"what": "everything" | "failed" | {"action": "stage.action"} | {"stage": "name"}, "flow": "same" | "newest"}`; no body, or a part of
 /// it, is good, too.
 fn wish(body: &[u8], by: String) -> Result<Wish, Failure> {
     #[derive(Default, Deserialize)]
@@ -154,7 +157,7 @@ fn wish(body: &[u8], by: String) -> Result<Wish, Failure> {
     }
     let asked = if body.is_empty() { Ok(Asked::default()) } else { serde_json::from_slice(body) };
     let Asked { what, flow } = asked.map_err(|error| {
-        let form = r#"`{"what": "everything" | "failed" | {"action": "stage.action"}, "flow": "same" | "newest"}`"#;
+        let form = r#"`{"what": "everything" | "failed" | {"action": "stage.action"} | {"stage": "name"}, "flow": "same" | "newest"}`"#;
         Failure::Words(format!("{form} is expected: {error}"))
     })?;
     let (what, flow) = (what.unwrap_or(What::Everything), flow.unwrap_or(FlowChoice::Same));
@@ -173,6 +176,7 @@ async fn job(OfJob { job, .. }: OfJob<See>, State(web): State<Web>) -> Answer {
     value["run"] = json!(run.id);
     value["attempt"] = json!(attempt.number);
     value["silences"] = silences(&mut tx, job.id).await?;
+    value["problems"] = json!(tx.problems(job.id).await?);
     Ok(Json(value))
 }
 
@@ -270,6 +274,7 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
     let replay_of = tx.replay_of(run).await?;
     let late = tx.late(run.delivery_id).await?;
     let reports = reports(tx, run).await?;
+    let untrusted = tx.vetting(run.id).await?.as_ref().map(vetting);
     let receivers: Vec<Value> = tx.notices(run.id).await?.iter().map(receiver).collect();
     Ok(json!({
         "id": run.id, "forge": route.forge, "repository": route.repository, "number": run.number,
@@ -280,8 +285,15 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
         "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
         "url": route.to_string(), "created": time(run.created), "started": run.started.map(time),
         "ended": run.ended.map(time), "stages": stages, "reports": reports,
-        "receivers": receivers,
+        "receivers": receivers, "untrusted": untrusted,
     }))
+}
+
+/// How a run of untrusted code stands, and what an approval of it names.
+fn vetting(row: &VettingRow) -> Value {
+    json!({"standing": row.standing().as_str(), "flow_file": row.flow_from(), "flow_sha256": row.flow_digest,
+           "secrets": row.secrets.0, "answered_by": row.answered_by, "note": row.note,
+           "answered": row.answered.map(time)})
 }
 
 /// Why a run has not started, or does not go on: `for` one of `queue`, `source`, `approval` and `executor`, and the words for it.

@@ -49,13 +49,22 @@ pub(super) async fn take(
     };
     let delivery = new_delivery(&web, kind, authentic, &headers, body, state);
     match (web.engine.store.inbox().take(delivery).await, unreadable) {
-        (Ok(_), Some(reason)) => (StatusCode::BAD_REQUEST, format!("{reason}\n")).into_response(),
+        (Ok(_), Some(reason)) => (unreadable_status(kind), format!("{reason}\n")).into_response(),
         (Ok(Taken::New(id)), None) => (StatusCode::ACCEPTED, format!("{id}\n")).into_response(),
         (Ok(Taken::Again), None) => (StatusCode::ACCEPTED, "taken before\n").into_response(),
         (Err(error), _) => {
             tracing::error!(forge = %kind, %error, "delivery not stored");
             (StatusCode::SERVICE_UNAVAILABLE, "not stored: send it again\n").into_response()
         }
+    }
+}
+
+/// What an authentic delivery is answered with that nobody can read. GitLab sends no more to a hook that answers some of
+/// its deliveries with 4xx.
+const fn unreadable_status(forge: ForgeKind) -> StatusCode {
+    match forge {
+        ForgeKind::Gitlab => StatusCode::ACCEPTED,
+        ForgeKind::Github | ForgeKind::Gitea | ForgeKind::Git => StatusCode::BAD_REQUEST,
     }
 }
 

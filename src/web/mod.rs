@@ -22,7 +22,7 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::StatusCode,
     middleware,
-    routing::post,
+    routing::{get, post},
 };
 
 use tokio::sync::Semaphore;
@@ -68,6 +68,13 @@ pub fn router(engine: Engine, access: Arc<Access>) -> Router {
         .merge(probes().router())
         .merge(pages::routes().router().layer(dress))
         .with_state(web)
+}
+
+/// What agents ask, and nothing else: for an address that untrusted code may reach.
+pub fn agent_router(engine: Engine, access: Arc<Access>) -> Router {
+    let dry_runs = Arc::new(Semaphore::new(0));
+    let web = Web { engine, access, dry_runs, uploads: upload::Uploads::new() };
+    Router::new().nest("/agent/v1", agent::routes()).route("/healthz", get(async || "ok\n")).with_state(web)
 }
 
 /// What every route for people and programs needs.

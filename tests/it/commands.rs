@@ -1,9 +1,11 @@
 //! The commands as their users call them: arguments in; an exit code, and text on both streams, out.
 
 mod component;
+mod github;
 mod hooks;
 mod places;
 mod run;
+mod secrets;
 mod tokens;
 
 use std::{

@@ -177,7 +177,8 @@ impl Deployment {
     /// Takes away all of it. The service goes first, so that it does not make new pods; our finalizer would hold those
     /// that it has made.
     fn remove(&self) {
-        let tries: [&[&str]; 4] = [
+        let tries: [&[&str]; 5] = [
+            &["delete", "namespace", "containerops-untrusted", "--ignore-not-found", "--wait=false"],
             &["-n", NAMESPACE, "delete", "deployment", "--all", "--ignore-not-found"],
             &["delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false"],
             &[

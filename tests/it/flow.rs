@@ -109,3 +109,8 @@ fn event(kind: EventKind) -> Event {
     let (actor, title) = ("ada".to_owned(), "Fix it".to_owned());
     Event { repository, kind, sha, base_sha: None, actor, title, trust: Trust::Trusted, message: None }
 }
+
+/// A pull request of such trust.
+pub(crate) fn pull_of(trust: Trust) -> Event {
+    Event { trust, ..event(pull_request("fix", "main")) }
+}

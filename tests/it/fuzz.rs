@@ -6,6 +6,9 @@ mod agent_output;
 #[path = "../../fuzz/src/flow_text.rs"]
 #[expect(unreachable_pub, reason = "the fuzzer's crate needs it public")]
 mod flow_text;
+#[path = "../../fuzz/src/masker.rs"]
+#[expect(unreachable_pub, reason = "the fuzzer's crate needs it public")]
+mod masker;
 #[path = "../../fuzz/src/webhook.rs"]
 #[expect(unreachable_pub, reason = "the fuzzer's crate needs it public")]
 mod webhook;
@@ -28,6 +31,13 @@ fn every_flow_text_is_answered_and_means_the_same_written_out() {
 }
 
 #[test]
+fn nothing_of_a_secret_comes_through() {
+    let outputs: Vec<_> = ["fuzz/seeds/masker", "fuzz/seeds/agent_output"].into_iter().flat_map(files).collect();
+    assert!(outputs.len() > 3, "the seeds are there");
+    outputs.iter().for_each(|output| masker::hide(output));
+}
+
+#[test]
 fn every_output_is_answered() {
     let outputs = files("fuzz/seeds/agent_output");
     assert!(outputs.len() > 1, "the seeds are there");
@@ -40,13 +50,18 @@ fn every_output_is_answered() {
 
 #[test]
 fn every_webhook_is_answered() {
-    let bodies: Vec<_> = ["fuzz/seeds/webhook", "fixtures/webhooks/gitea"].into_iter().flat_map(files).collect();
+    let bodies: Vec<_> = ["fuzz/seeds/webhook", "fixtures/webhooks/gitea", "fixtures/webhooks/gitlab"]
+        .into_iter()
+        .flat_map(files)
+        .collect();
     assert!(bodies.len() > 20, "the fixtures are there");
     for body in bodies {
         webhook::read_gitea(&body);
+        webhook::read_gitlab(&body);
         // and whatever of it arrives
         for length in (0..body.len()).step_by(97) {
             webhook::read_gitea(&body[..length]);
+            webhook::read_gitlab(&body[..length]);
         }
     }
 }

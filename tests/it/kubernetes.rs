@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use containerops::{
-    executor::{Container, Executor, Hopeless, Observation, Outside, Placement, Why, kubernetes::Kubernetes},
+    executor::{
+        Container, Executor, Hopeless, Isolation, Observation, Outside, Placement, Why, kubernetes::Kubernetes,
+    },
     model::{AttemptId, Clock, Infrastructure, JobId, Resources, RunId},
 };
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, ListParams};
+use k8s_openapi::api::{core::v1::Pod, networking::v1::NetworkPolicy};
+use kube::api::{DeleteParams, ListParams, PostParams};
 
 use crate::harness::cluster::Cluster;
 
@@ -32,6 +34,7 @@ fn attempt(cluster: &Cluster, jobs: &[(&str, &str)]) -> Placement {
         }
     };
     Placement {
+        isolation: Isolation::Usual,
         runtime: None,
         node: Default::default(),
         attempt: AttemptId::mint(now),
@@ -205,4 +208,58 @@ async fn a_pod_that_the_cluster_finds_invalid_is_refused() {
     let error = executor.start(&placement).await.expect_err("a container's name is lower-case").to_string();
     assert!(error.contains("refused") && error.contains("No Such Name"), "{error}");
     until_nothing_is_left(&cluster, &executor).await;
+}
+
+/// What `deploy/kubernetes/untrusted.yaml` keeps untrusted code from the cluster by, for a namespace.
+fn policy(namespace: &str) -> NetworkPolicy {
+    let text = std::fs::read_to_string("deploy/kubernetes/untrusted.yaml").expect("the manifest");
+    let document = text.split("\n---\n").find(|part| part.contains("kind: NetworkPolicy")).expect("a policy");
+    let mut policy: NetworkPolicy = serde_yaml::from_str(document).expect("a NetworkPolicy");
+    policy.metadata.namespace = Some(namespace.to_owned());
+    policy
+}
+
+#[tokio::test]
+async fn untrusted_code_runs_in_a_namespace_of_its_own_without_any_capability() {
+    let Some(cluster) = Cluster::get("trusted").await else { return };
+    let Some(other) = Cluster::get("strangers").await else { return };
+    let policies = other.api::<NetworkPolicy>();
+    let policy = policy(&other.namespace);
+    let kept = policies.create(&PostParams::default(), &policy).await.expect("the cluster takes the policy");
+    let rules = |policy: NetworkPolicy| policy.spec.map(|spec| (spec.egress, spec.policy_types));
+    assert_eq!(rules(kept), rules(policy), "all of it");
+    let executor = cluster.executor_beside(&other.namespace).await;
+
+    let script = "grep -q 'CapBnd:.0000000000000000' /proc/self/status && touch /workspace/x && \
+                  test ! -e /var/run/secrets/kubernetes.io && exit 3";
+    let strict = Placement { isolation: Isolation::Strict, ..attempt(&cluster, &[(BUSYBOX, script)]) };
+    let usual = attempt(&cluster, &[(BUSYBOX, "exit 4")]);
+    for placement in [&strict, &usual] {
+        executor.start(placement).await.expect("it is placed");
+        executor.start(placement).await.expect("it is placed already");
+    }
+    for (placement, place, code) in [(&strict, &other, 3), (&usual, &cluster, 4)] {
+        assert!(only_pod(place).await.metadata.name.is_some_and(|name| name.ends_with(&placement.attempt.to_string())));
+        let Observation::Ended { containers, .. } = until(&executor, placement.attempt, ended).await else {
+            unreachable!()
+        };
+        assert_eq!(containers[0].exit_code, Some(code));
+    }
+    let both: std::collections::BTreeSet<AttemptId> = executor.attempts().await.expect("both").into_iter().collect();
+    assert_eq!(both, [strict.attempt, usual.attempt].into());
+    for placement in [&strict, &usual] {
+        executor.remove(placement.attempt).await.expect("it goes");
+    }
+    until_nothing_is_left(&cluster, &executor).await;
+    until_nothing_is_left(&other, &executor).await;
+
+    // where the namespace is not there, nothing but untrusted code suffers
+    let lonely = cluster.executor_beside("co-test-nowhere").await;
+    let usual = attempt(&cluster, &[(BUSYBOX, "exit 5")]);
+    lonely.start(&usual).await.expect("it is placed");
+    let Observation::Ended { .. } = until(&lonely, usual.attempt, ended).await else { unreachable!() };
+    assert_eq!(lonely.attempts().await.expect("they are known"), [usual.attempt]);
+    let refused = lonely.start(&strict).await.expect_err("there is no such namespace");
+    assert!(refused.to_string().contains("kubectl create namespace co-test-nowhere"), "{refused}");
+    lonely.remove(usual.attempt).await.expect("it goes");
 }

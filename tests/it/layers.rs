@@ -6,7 +6,8 @@
 //! ```
 //! Siblings do not import each other, but for: the engine uses flow; web uses the engine, because a request that changes
 //! a run does so by the engine's own function, in one transaction. Whoever speaks with agents or keeps what they say
-//! uses the words of `agent::protocol` and the writing of `agent::chunk`, and nothing else of the agent.
+//! uses the words of `agent::protocol` and the writing of `agent::chunk`, and nothing else of the agent; but the engine
+//! hides once more what agents hide, by the same `agent::mask`.
 
 use std::{
     collections::BTreeSet,
@@ -27,7 +28,19 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("reach", &["model"]),
     (
         "engine",
-        &["model", "flow", "forge", "executor", "store", "blob", "client", "reach", "agent::protocol", "agent::chunk"],
+        &[
+            "model",
+            "flow",
+            "forge",
+            "executor",
+            "store",
+            "blob",
+            "client",
+            "reach",
+            "agent::protocol",
+            "agent::chunk",
+            "agent::mask",
+        ],
     ),
     ("report", &["model", "forge", "store"]),
     ("notify", &["model", "store", "client", "reach"]),

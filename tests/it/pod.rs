@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use containerops::{
     executor::{
-        Container, Placement,
-        kubernetes::{KubernetesSettings, pod, secret},
+        Container, Isolation, Placement,
+        kubernetes::{KubernetesSettings, Untrusted, Users, pod, secret},
     },
-    model::{AttemptId, JobId, Resources, RunId},
+    model::{
+        Admission, AttemptId, Author, Behind, JobId, Resources, Role, RunId, RunUntrusted, Sha, Trust, UntrustedPolicy,
+        UntrustedReason, Vouched,
+    },
 };
+use proptest::prelude::*;
 
 /// Two jobs.
 pub(crate) fn placement() -> Placement {
@@ -21,6 +25,7 @@ pub(crate) fn placement() -> Placement {
         token: format!("secret-token-{place}").into(),
     };
     Placement {
+        isolation: Isolation::Usual,
         runtime: None,
         node: Default::default(),
         attempt: AttemptId::from_i64(1),
@@ -282,4 +287,81 @@ fn services_run_beside_jobs_and_are_hosts_for_them() {
     "#);
     let chosen = serde_json::json!({"aliases": spec["hostAliases"], "runtime": spec["runtimeClassName"], "node": spec["nodeSelector"]});
     insta::assert_snapshot!(chosen, @r#"{"aliases":[{"hostnames":["db","cache"],"ip":"127.0.0.1"}],"node":{"kubernetes.io/arch":"arm64"},"runtime":"gvisor"}"#);
+}
+
+#[test]
+fn a_pod_of_untrusted_code_has_no_capability_and_less_of_everything() {
+    let untrusted = Untrusted { runtime: Some("kata".to_owned()), users: Users::Own, ..Untrusted::new("strangers") };
+    let settings = KubernetesSettings { untrusted: Some(Box::new(untrusted)), ..settings() };
+    let mut placement = Placement { isolation: Isolation::Strict, ..placement() };
+    placement.runtime = Some("whatever-the-flow-says".to_owned());
+    let pod = serde_json::to_value(pod(&placement, &settings)).expect("a pod is JSON");
+    let spec = &pod["spec"];
+    assert_eq!(pod["metadata"]["labels"]["containerops.io/trust"], "untrusted");
+    assert_eq!((&spec["runtimeClassName"], &spec["hostUsers"]), (&"kata".into(), &false.into()));
+    for host in ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"] {
+        assert!(spec[host].is_null(), "{host}");
+    }
+    insta::assert_snapshot!(spec["containers"][1]["securityContext"], @r#"{"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"]},"privileged":false}"#);
+    insta::assert_snapshot!(spec["containers"][1]["resources"]["limits"], @r#"{"cpu":"2","memory":"2Gi"}"#);
+    let volumes = spec["volumes"].as_array().expect("volumes");
+    let sizes: Vec<&str> = volumes.iter().filter_map(|volume| volume["emptyDir"]["sizeLimit"].as_str()).collect();
+    assert_eq!(sizes, ["64Mi", "10Gi", "2Gi"]);
+    assert_eq!(settings.namespace_of(Isolation::Strict), Some("strangers"));
+    assert_eq!(self::settings().namespace_of(Isolation::Strict), None, "never that of trusted code");
+}
+
+fn reasons() -> impl Strategy<Value = Trust> {
+    prop_oneof![
+        Just(Trust::Trusted),
+        "[a-z]{1,8}/[a-z]{1,8}".prop_map(|fork| Trust::Untrusted(UntrustedReason::Fork(fork))),
+        Just(Trust::Untrusted(UntrustedReason::HeadRepositoryGone)),
+        "[a-z]{1,8}".prop_map(|who| Trust::Untrusted(UntrustedReason::FlowFile(who))),
+    ]
+}
+
+fn roles() -> impl Strategy<Value = Option<Role>> {
+    prop_oneof![
+        Just(None),
+        Just(Some(Role::Reader)),
+        Just(Some(Role::Writer)),
+        Just(Some(Role::Maintainer)),
+        Just(Some(Role::Owner))
+    ]
+}
+
+fn rules() -> impl Strategy<Value = UntrustedPolicy> {
+    let run = prop_oneof![Just("never"), Just("approval"), Just("contributors"), Just("always")];
+    (run, prop_oneof![Just(""), Just("+head")]).prop_map(|(run, from)| format!("{run}{from}").parse().expect("a rule"))
+}
+
+proptest! {
+    /// Whoever is behind an event, and whatever the rule is: what is untrusted gives no proof of trust, is admitted only as the
+    /// rule says, is granted nothing without somebody's word for just its commit and flow file, and is placed apart.
+    #[test]
+    fn untrusted_code_is_never_granted_anything_and_never_where_trusted_code_is(
+        (by_payload, author, actor, changes_flow) in (reasons(), roles(), roles(), any::<bool>()),
+        (policy, known) in (rules(), any::<bool>()),
+        (sha, other) in ("[0-9a-f]{40}", "[0-9a-f]{40}"),
+    ) {
+        let judged = by_payload.clone().judged(Behind { author, actor, changes_flow }, "eve");
+        let event = crate::flow::pull_of(judged.clone());
+        let is_trusted = judged == Trust::Trusted;
+        prop_assert_eq!(event.trusted().is_some(), is_trusted);
+        // nobody becomes trusted but by somebody's right to write
+        if by_payload != Trust::Trusted && is_trusted {
+            prop_assert!(author >= Some(Role::Writer) && actor >= Some(Role::Writer));
+        }
+        let settings = KubernetesSettings { untrusted: Some(Box::new(Untrusted::new("strangers"))), ..settings() };
+        let namespace = settings.namespace_of(Isolation::from(&event));
+        prop_assert_eq!(namespace == Some(settings.namespace.as_str()), is_trusted);
+        let author = if known { Author::Contributor } else { Author::Stranger };
+        let admitted = policy.admits(author);
+        prop_assert!(admitted != Admission::Runs || matches!(policy.run, RunUntrusted::Always) || known);
+        let (sha, other): (Sha, Sha) = (sha.parse().expect("a sha"), other.parse().expect("a sha"));
+        let vouched = Vouched { sha: sha.clone(), flow: "f".to_owned(), secrets: ["S".to_owned()].into() };
+        prop_assert!(vouched.for_run(&sha, "f").is_some());
+        prop_assert!(vouched.for_run(&sha, "g").is_none());
+        prop_assert!(sha == other || vouched.for_run(&other, "f").is_none());
+    }
 }

@@ -1,6 +1,8 @@
 //! Every call that we make to GitHub, once, against GitHub's own description: Prism serves it and refuses what does
 //! not fit. `.ci/prism` starts one and prints its URL for `CONTAINEROPS_TEST_PRISM`.
 
+mod gitlab;
+
 use std::sync::{Arc, Mutex};
 
 use axum::{
@@ -12,7 +14,7 @@ use axum::{
 };
 use containerops::{
     forge::{Forge as _, Head, Hooks, Wanted, github::Github},
-    model::{Annotation, CommentPlace, Conclusion, Context, Progress, Report, Repository, Severity, Sha, Thread, Time},
+    model::{Annotation, CommentPlace, Conclusion, Context, Level, Progress, Report, Repository, Sha, Thread, Time},
 };
 use insta::assert_snapshot;
 
@@ -42,7 +44,8 @@ async fn pass_on(
 ) -> Response {
     let call = format!("{method} {}", uri.path());
     let mut request = witness.client.request(method, format!("{}{uri}", witness.prism)).body(body);
-    for name in [header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE] {
+    let token = header::HeaderName::from_static("private-token");
+    for name in [header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE, token] {
         request = headers.get(&name).into_iter().fold(request, |request, value| request.header(&name, value));
     }
     let response = request.send().await.expect("Prism is there");
@@ -69,7 +72,10 @@ async fn witness(prism: String) -> (String, Arc<Mutex<Vec<Seen>>>) {
 
 fn annotation(line: usize) -> Annotation {
     let (path, message) = (".containerops.yml".to_owned(), "unknown key".to_owned());
-    Annotation { path, line, column: 3, length: 0, severity: Severity::Warning, message }
+    // one of each kind: a line's place, a line, several lines
+    let (end_line, column) = [(0, 3), (0, 0), (line + 2, 0)][line % 3];
+    let severity = [Level::Notice, Level::Warning, Level::Error][line % 3];
+    Annotation { path, line, end_line, column, length: 0, severity, title: "E0425".to_owned(), message }
 }
 
 fn report(progress: Progress) -> Report {

@@ -20,6 +20,7 @@ fn attempt() -> AttemptId {
 
 fn placement(server: &Server, attempt: AttemptId) -> Placement {
     Placement {
+        isolation: containerops::executor::Isolation::Usual,
         runtime: None,
         node: Default::default(),
         attempt,

@@ -29,7 +29,9 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
     }
     // a forge of this very machine reaches us here
     let gitea = settings.gitea.as_ref().is_some_and(|gitea| !is_here_alone(&gitea.url));
-    let told = [("GitHub", settings.github.is_some()), ("Gitea", gitea)];
+    let url_of_gitlab = |url: &Option<String>| url.as_deref().is_some_and(is_here_alone);
+    let gitlab = settings.gitlab.as_ref().is_some_and(|gitlab| !url_of_gitlab(&gitlab.url));
+    let told = [("GitHub", settings.github.is_some()), ("GitLab", gitlab), ("Gitea", gitea)];
     for (forge, _) in told.into_iter().filter(|(_, is_told)| *is_told && is_here_alone(&public)) {
         let message = format!("{forge} is told that we are at {public}, which nobody else reaches");
         findings.push(Finding::error(ABOUT, message, "set CONTAINEROPS_PUBLIC_URL"));

@@ -65,6 +65,11 @@ impl Here {
         Ok(Self { event, files, bare, tree: PathBuf::from(top) })
     }
 
+    /// What it is called.
+    pub(super) const fn repository(&self) -> &RepositoryName {
+        &self.event.repository.name
+    }
+
     /// A flow's text, and no files at all.
     pub(in crate::command) async fn alone(flow: &str, data: &Path) -> Result<Self> {
         let name: RepositoryName = "local/component".parse()?;

@@ -3,6 +3,8 @@
 //! A forge says what hooks a repository has. It does not say that a hook of its whole organisation brings the same
 //! events, and some do not say that a hook fails. Both show in what has arrived.
 
+use std::time::Duration;
+
 use super::{Engine, SWEEP, Trouble};
 use crate::{
     engine::start::HOOK,
@@ -11,10 +13,18 @@ use crate::{
     store::{Came, HookRow, Json, RepositoryRow},
 };
 
+/// Where calls are counted, one that was good is not looked at again for so long: it would cost each repository a
+/// call with every look, and a delivery that fails is found by the others.
+const GOOD_FOR: Duration = Duration::from_secs(30 * 60);
+
 impl Engine {
     /// Looks at a repository's webhook, where each has one of its own. Whoever may not see it is told so by a row.
     pub(super) async fn look_at_hook(&self, recall: &dyn Recall, repository: &RepositoryRow) -> Result<(), Trouble> {
         let Some(keeper) = self.keeper(recall, repository) else { return Ok(()) };
+        let before = self.store.read().await?.hook(repository.id).await?;
+        if recall.hooks() == Hooks::OfEach && before.as_ref().is_some_and(|row| self.is_still_good(row)) {
+            return Ok(());
+        }
         let seen = match keeper.hooks_at(&repository.name, &self.hook_url(repository)).await {
             Ok(hooks) => Hook::state(&hooks),
             Err(error @ ForgeError::Refused { .. }) => HookState::Unseen { reason: error.to_string() },
@@ -22,12 +32,16 @@ impl Engine {
         };
         let now = self.now();
         let mut tx = self.store.write().await?;
-        let since = tx.hook(repository.id).await?.filter(|row| row.seen.0 == seen).map_or(now, |row| row.since);
+        let since = before.filter(|row| row.seen.0 == seen).map_or(now, |row| row.since);
         let came = tx.events_came(repository.forge, &repository.name, SWEEP, HOOK).await?;
         let state = state(&seen, since, came, recall.hooks());
         let row = HookRow { repository_id: repository.id, looked: now, seen: Json(seen), since, state: Json(state) };
         tx.keep_hook(&row).await?;
         Ok(tx.commit().await?)
+    }
+
+    fn is_still_good(&self, row: &HookRow) -> bool {
+        row.state.0 == HookState::Good && self.now().since(row.looked) < GOOD_FOR
     }
 
     fn keeper(&self, recall: &dyn Recall, repository: &RepositoryRow) -> Option<&dyn HookKeeper> {

@@ -42,13 +42,17 @@ pub struct Carried {
 /// would not start.
 pub fn carried(past: &Past<'_>, plan: &Plan, what: &What) -> Result<Vec<Carried>, Refusal> {
     let again: BTreeSet<Places> = match what {
-        What::Everything => return Ok(Vec::new()),
+        What::Everything | What::Nothing => return Ok(Vec::new()),
         What::Failed => past.ends.iter().filter(|(_, end)| !ended_well(*end)).map(|(places, _)| *places).collect(),
         What::Action(path) => {
             if places_of(plan, path).is_empty() {
                 return Err(Refusal::NoSuchAction(path.clone()));
             }
             past.meant_by(path).into_iter().flat_map(|places| past.with_followers(places)).collect()
+        }
+        What::Stage(name) => {
+            let of_stage = places_of_stage(plan, name)?;
+            of_stage.into_iter().flat_map(|places| past.with_followers(places)).collect()
         }
     };
     let fresh = fresh(past.plan, plan);
@@ -57,7 +61,8 @@ pub fn carried(past: &Past<'_>, plan: &Plan, what: &What) -> Result<Vec<Carried>
     let all: Vec<Carried> = kept.filter(|carried| !fresh.contains(&carried.to)).collect();
     match what {
         What::Action(path) => past.barred(plan, &all, path).map_or(Ok(all), Err),
-        What::Everything | What::Failed => Ok(all),
+        What::Stage(name) => past.barred(plan, &all, &first_of_stage(plan, name)).map_or(Ok(all), Err),
+        What::Everything | What::Failed | What::Nothing => Ok(all),
     }
 }
 
@@ -192,6 +197,20 @@ fn places_of(plan: &Plan, path: &ActionPath) -> Vec<Places> {
     let actions = plan.stages[stage].actions.iter().enumerate();
     let cells = actions.filter(|(_, action)| action.matrix_name() == Some(path.action.as_str()));
     cells.map(|(place, _)| (stage, place)).collect()
+}
+
+/// All actions of the stage of this name.
+fn places_of_stage(plan: &Plan, name: &str) -> Result<Vec<Places>, Refusal> {
+    let stage = plan.stages.iter().position(|stage| stage.name == name && !stage.actions.is_empty());
+    let stage = stage.ok_or_else(|| Refusal::NoSuchStage(name.to_owned()))?;
+    Ok((0..plan.stages[stage].actions.len()).map(|place| (stage, place)).collect())
+}
+
+/// If that cannot start, none of its stage can.
+fn first_of_stage(plan: &Plan, name: &str) -> ActionPath {
+    let stage = plan.stages.iter().find(|stage| stage.name == name);
+    let action = stage.and_then(|stage| stage.actions.first()).map_or_else(String::new, |first| first.name.clone());
+    ActionPath { stage: name.to_owned(), action }
 }
 
 fn all(plan: &Plan) -> impl Iterator<Item = Places> {

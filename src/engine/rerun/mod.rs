@@ -7,19 +7,26 @@
 //!
 //! - [`carry`]: what is carried over, pure;
 //! - `newest`: by the newest flow file, which is a forge's to tell and thus intake's work;
-//! - `pressed`: what a forge's button means.
+//! - `pressed`: what a forge's button means;
+//! - `waive`: not once more, because somebody says that it is not needed.
 
 pub mod carry;
 mod newest;
 mod pressed;
+mod waive;
 
 use std::collections::BTreeMap;
 
 use self::carry::{Carried, Past, Places, ended_well};
-use super::{Engine, EngineError, Result, draft::Drafted, settle::places};
+use super::{
+    Engine, EngineError, Result,
+    draft::Drafted,
+    settle::places,
+    vetting::{self, Again},
+};
 use crate::{
-    model::{ActionPath, Conclusion, DeliveryId, FlowChoice, Plan, Repeats, RunId, RunState, What, Wish},
-    store::{ActionRow, NewRun, RunRow, StoreError, Tx},
+    model::{ActionPath, Conclusion, DeliveryId, FlowChoice, Grants, Plan, Repeats, RunId, RunState, What, Wish},
+    store::{ActionRow, NewRun, RunRow, StoreError, Tx, Vetting},
 };
 
 pub use newest::EVENT;
@@ -52,6 +59,12 @@ pub enum Refusal {
     /// The plan has none of that name.
     #[error("there is no action {0}")]
     NoSuchAction(ActionPath),
+    /// The plan has none of that name.
+    #[error("there is no stage {0} with actions")]
+    NoSuchStage(String),
+    /// Only a person with the right to can say so, where the code is talked about.
+    #[error("run #{0} can be skipped by a comment alone")]
+    NotHere(i64),
     /// It would be skipped at once.
     #[error("action {path} would not start: {reason}; the failed actions can run again together")]
     Barred {
@@ -99,6 +112,7 @@ struct Repeat<'a> {
     run: &'a RunRow,
     repeats: Repeats,
     draft: &'a Drafted,
+    grants: Grants,
     delivery: Option<DeliveryId>,
 }
 
@@ -135,7 +149,9 @@ impl Engine {
     ) -> Result<RunId, Unwilling> {
         allowed(tx, run, wish).await?;
         let repeats = Repeats { what: wish.what.clone(), newest: None, by: wish.by.clone() };
-        self.write_repeat(tx, &Repeat { run, repeats, draft: &as_it_was(run), delivery }).await
+        // what it was granted once is good for the same flow at the same commit
+        let grants = run.grants.as_deref().cloned().unwrap_or_default();
+        self.write_repeat(tx, &Repeat { run, repeats, draft: &as_it_was(run), grants, delivery }).await
     }
 
     async fn write_repeat(&self, tx: &mut Tx, new: &Repeat<'_>) -> Result<RunId, Unwilling> {
@@ -153,6 +169,8 @@ impl Engine {
                 path: &draft.path,
                 event: &run.event,
                 plan: draft.plan.as_ref(),
+                wants: &draft.wants,
+                grants: &new.grants,
                 diagnostics: &draft.diagnostics,
                 state: draft.state.clone(),
                 reason: &draft.reason,
@@ -168,6 +186,13 @@ impl Engine {
                 tx.carry_action(id, to, row).await?;
             }
         }
+        if run.event.trusted().is_none() {
+            let again = Again { of: run, vet: draft.vet.as_deref() };
+            if self.vet_again(tx, id, again).await? == Vetting::Waits {
+                tx.set_run_reason(id, &vetting::why(&run.event).unwrap_or_default()).await?;
+                self.outdate(tx, &run.event, &[id], now).await?;
+            }
+        }
         tracing::info!(run.id = %id, rerun_of = %run.id, what = ?new.repeats.what, by = new.repeats.by, "run repeated");
         self.settle(tx, id, now).await?;
         Ok(id)
@@ -176,8 +201,10 @@ impl Engine {
 
 /// Refuses what cannot be told from a run's rows, or would make the newest run speak of what it does not know.
 async fn allowed(tx: &mut Tx, run: &RunRow, wish: &Wish) -> Result<(), Unwilling> {
-    if wish.what == What::Everything {
-        return Ok(());
+    match wish.what {
+        What::Everything => return Ok(()),
+        What::Nothing => return Err(Refusal::NotHere(run.number).into()),
+        What::Failed | What::Action(_) | What::Stage(_) => {}
     }
     if run.state.conclusion().is_none() {
         return Err(Refusal::StillRuns(run.number).into());
@@ -207,7 +234,7 @@ fn chosen(run: &RunRow, actions: &[ActionRow], plan: &Plan, what: &What) -> Resu
 /// What the run itself was made of.
 fn as_it_was(run: &RunRow) -> Drafted {
     let state = match &run.plan.0 {
-        Some(_) if run.state.0 != RunState::Ended(Conclusion::Skipped) => RunState::Queued,
+        Some(_) if run.state.0 != RunState::Ended(Conclusion::Skipped) || run.is_waived() => RunState::Queued,
         // a broken file stays broken, and a run that was left out stays so, at the same commit
         Some(_) | None => run.state.0.clone(),
     };
@@ -215,8 +242,10 @@ fn as_it_was(run: &RunRow) -> Drafted {
         path: run.path.clone(),
         flow: run.flow.clone(),
         plan: run.plan.0.clone(),
+        wants: run.wants.as_deref().cloned().unwrap_or_default(),
         diagnostics: run.diagnostics.0.clone(),
         reason: if state == RunState::Queued { String::new() } else { run.reason.clone() },
         state,
+        vet: None,
     }
 }

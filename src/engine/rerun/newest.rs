@@ -9,15 +9,16 @@ use crate::{
     engine::{
         Engine, EngineError, Result,
         circumstances::circumstances,
-        draft::{Drafted, draft_one},
+        draft::{Drafted, Vet, draft_one},
         tell,
+        trust::digest,
     },
     executor::Executor,
     flow::{self, Given},
     forge::{FlowFile, Forge, ForgeError},
     model::{
-        Conclusion, Context, DeliveryId, DeliveryState, Event, EventKind, ExternalId, FlowSource, Plan, Progress, Rank,
-        Repeats, Report, RunId, Wish,
+        Admission, Conclusion, Context, DeliveryId, DeliveryState, Event, EventKind, ExternalId, FlowFrom, FlowSource,
+        Grants, Plan, Progress, PullRequest, Rank, Repeats, Report, RunId, Wish,
     },
     store::{DeliveryRow, NewDelivery, NewReport, RunRow, Taken, Tx},
 };
@@ -105,7 +106,10 @@ impl Engine {
         };
         let wish = new.wish.clone();
         let repeats = Repeats { what: wish.what, newest: Some(source.clone()), by: wish.by };
-        let id = self.write_repeat(tx, &Repeat { run: &run, repeats, draft, delivery: Some(delivery) }).await?;
+        // nobody has granted anything to a file that nobody has seen
+        let grants = run.event.trusted().map_or_else(Grants::none, |event| Grants::of(event, &draft.wants));
+        let repeat = Repeat { run: &run, repeats, draft, grants, delivery: Some(delivery) };
+        let id = self.write_repeat(tx, &repeat).await?;
         self.close_contexts(tx, &run, id, draft).await?;
         Ok(id)
     }
@@ -167,9 +171,17 @@ async fn find(forge: &dyn Forge, run: &RunRow, executor: &dyn Executor) -> Resul
     };
     let circumstances = circumstances(forge, event, std::slice::from_ref(&file)).await?;
     Ok(match draft_one(&file, event, &circumstances, &Given::default(), executor) {
-        Ok(draft) => Found::Draft(Box::new(draft), FlowSource { branch: branch.to_owned(), sha }),
+        Ok(mut draft) => {
+            draft.vet = event.trusted().is_none().then(|| Box::new(vet(&file)));
+            Found::Draft(Box::new(draft), FlowSource { branch: branch.to_owned(), sha })
+        }
         Err(reason) => Found::Nothing(format!("by {} at {at} nothing is to run: {reason}", file.path)),
     })
+}
+
+/// A newer flow file is none that anybody has approved.
+fn vet(file: &FlowFile) -> Vet {
+    Vet { admission: Admission::Waits, flow: FlowFrom::Base, digest: digest(file), base: None, head: None }
 }
 
 /// The branch whose newest commit has the newest flow file.
@@ -179,10 +191,15 @@ fn branch_of(event: &Event) -> &str {
         | EventKind::Schedule { branch, .. }
         | EventKind::Manual { branch, .. }
         | EventKind::Flow { branch, .. } => branch,
-        // code from another repository is not run, so the branch is one of this repository
+        // whoever opens a pull request from elsewhere does not choose by which file it is run
+        EventKind::PullRequest(pull) if event.trusted().is_none() || is_elsewhere(event, pull) => &pull.base,
         EventKind::PullRequest(pull) => &pull.branch,
         EventKind::Tag { .. } | EventKind::MergeGroup { .. } => &event.repository.default_branch,
     }
+}
+
+fn is_elsewhere(event: &Event, pull: &PullRequest) -> bool {
+    pull.head_repository.as_ref() != Some(&event.repository.name)
 }
 
 /// The file at the run's own path, or, if it was moved, the one of the same flow.

@@ -3,7 +3,9 @@
 use super::{ForgeOr, Newest, Refusal, Unwilling};
 use crate::{
     engine::{Engine, EngineError, Result, settle::places},
-    model::{ActionId, ActionPath, Button, Conclusion, ExternalId, FlowChoice, Rerun, RunState, Time, What, Wish},
+    model::{
+        ActionId, ActionPath, Button, Conclusion, EventKind, ExternalId, FlowChoice, Rerun, RunState, Time, What, Wish,
+    },
     store::{DeliveryRow, RunRow, Tx},
 };
 
@@ -11,6 +13,8 @@ use crate::{
 pub(in crate::engine) enum Pressed {
     /// So many new runs.
     Runs(usize),
+    /// What runs was stopped.
+    Stopped(String),
     /// None, and it will stay so.
     Nothing(String),
     /// None yet: it depends on what still runs.
@@ -20,6 +24,9 @@ pub(in crate::engine) enum Pressed {
 impl Engine {
     /// Repeats whatever a forge's button means.
     pub(in crate::engine) async fn press(&self, tx: &mut Tx, delivery: &DeliveryRow, rerun: &Rerun) -> Result<Pressed> {
+        if rerun.button == Some(Button::Cancel) {
+            return self.press_cancel(tx, rerun).await;
+        }
         let mut runs = 0;
         let mut refusal = None;
         for (run, wish) in meant_by(tx, rerun).await? {
@@ -37,6 +44,26 @@ impl Engine {
             _ if runs > 0 => Pressed::Runs(runs),
             Some(refusal) => refused(&refusal),
             None => Pressed::Nothing(unknown(rerun)),
+        })
+    }
+
+    /// Stops the check's run; or, if no check is named, what a merge queue tried and wants no more.
+    async fn press_cancel(&self, tx: &mut Tx, rerun: &Rerun) -> Result<Pressed> {
+        let is_meant =
+            |run: &RunRow| rerun.external_id.is_some() || matches!(run.event.kind, EventKind::MergeGroup { .. });
+        let (mut stopped, mut over) = (Vec::new(), Vec::new());
+        for (run, _) in meant_by(tx, rerun).await?.into_iter().filter(|(run, _)| is_meant(run)) {
+            if tx.cancel_run(run.id, &rerun.actor).await? {
+                self.settle(tx, run.id, self.now()).await?;
+                stopped.push(format!("#{}", run.number));
+            } else {
+                over.push(format!("#{}", run.number));
+            }
+        }
+        Ok(match (stopped.is_empty(), over.is_empty()) {
+            (false, _) => Pressed::Stopped(format!("{} was cancelled", stopped.join(", "))),
+            (true, false) => Pressed::Nothing(format!("{} had ended, or was being cancelled", over.join(", "))),
+            (true, true) => Pressed::Nothing(unknown(rerun)),
         })
     }
 
@@ -62,6 +89,8 @@ pub(in crate::engine) fn refused(refusal: &Refusal) -> Pressed {
         | Refusal::NothingFailed(_)
         | Refusal::NoPlan(_)
         | Refusal::NoSuchAction(_)
+        | Refusal::NoSuchStage(_)
+        | Refusal::NotHere(_)
         | Refusal::Barred { .. }
         | Refusal::NoFlowFile(_)
         | Refusal::DoneSince(_) => Pressed::Nothing(refusal.to_string()),
@@ -70,7 +99,8 @@ pub(in crate::engine) fn refused(refusal: &Refusal) -> Pressed {
 
 /// Why a button means nothing to us.
 pub(in crate::engine) fn unknown(rerun: &Rerun) -> String {
-    format!("there is no run of ours at commit {} to run again", rerun.sha.short())
+    let what = if rerun.button == Some(Button::Cancel) { "stop" } else { "run again" };
+    format!("there is no run of ours at commit {} to {what}", rerun.sha.short())
 }
 
 /// One check's newest run and what of it, or everything of the newest of each context at the commit.
@@ -100,6 +130,9 @@ pub(in crate::engine) async fn meant_by(tx: &mut Tx, rerun: &Rerun) -> Result<Ve
         (Some(Button::Failed), _) => (What::Failed, FlowChoice::Same),
         (Some(Button::Everything), _) => (What::Everything, FlowChoice::Same),
         (Some(Button::Newest), _) => (What::Failed, FlowChoice::Newest),
+        // that is no re-run, and intake knows it
+        (Some(Button::Approve), _) => return Ok(Vec::new()),
+        (Some(Button::Cancel), _) => (What::Nothing, FlowChoice::Same),
         (None, Some(path)) => (What::Action(path), FlowChoice::Same),
         (None, None) => (of_whole_run(&run), FlowChoice::Same),
     };

@@ -15,7 +15,7 @@ use secrecy::ExposeSecret as _;
 
 use super::DockerSettings;
 use crate::{
-    executor::{Container, Hopeless, Placement, amount::amount, label},
+    executor::{Container, Hopeless, Isolation, Placement, amount::amount, label},
     model::AttemptId,
 };
 
@@ -75,6 +75,7 @@ pub(super) fn body(
             runtime: placement.runtime.clone(),
             mounts: Some(vec![workspace(placement)]),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            cap_drop: (placement.isolation == Isolation::Strict).then(|| vec!["ALL".to_owned()]),
             restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
             log_config: Some(HostConfigLogConfig {
                 typ: Some("json-file".to_owned()),

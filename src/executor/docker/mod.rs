@@ -40,8 +40,8 @@ use self::{
 };
 pub use self::{connection::hosts, examine::examine};
 use super::{
-    Changed, Container, Executor, ExecutorError, ExecutorKind, Hopeless, News, Observation, Placement, Unable, ability,
-    label,
+    Changed, Container, Executor, ExecutorError, ExecutorKind, Hopeless, News, Observation, Placement, Unable,
+    UntrustedCode, ability, label,
 };
 use crate::model::{AttemptId, Plan, Resources};
 
@@ -63,6 +63,8 @@ pub struct DockerSettings {
     pub agent_image: String,
     /// What a job may have that does not say.
     pub resources: Resources,
+    /// Whether it runs code that nobody vouches for.
+    pub untrusted: UntrustedCode,
 }
 
 impl DockerSettings {
@@ -76,6 +78,7 @@ impl DockerSettings {
             agent: None,
             agent_image: agent_image.into(),
             resources: Resources { cpu_limit: some("4"), memory_limit: some("4Gi"), ..Resources::default() },
+            untrusted: UntrustedCode::default(),
         }
     }
 }
@@ -286,6 +289,12 @@ impl Executor for Docker {
 
     fn unable(&self, plan: &Plan) -> Vec<Unable> {
         ability::of_engines(plan)
+    }
+
+    fn unable_to_isolate(&self) -> Option<Unable> {
+        let network = "untrusted code would share this machine's kernel, and a network that nothing of this machine or its \
+                       neighbours is kept out of";
+        self.settings.untrusted.unable(network)
     }
 
     async fn start(&self, placement: &Placement) -> Result<(), ExecutorError> {

@@ -5,6 +5,7 @@ use http::{Request, header};
 use k8s_openapi::api::{
     authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
     core::v1::{Namespace, Pod, ResourceQuota},
+    networking::v1::NetworkPolicy,
 };
 use kube::{
     Api, Client,
@@ -13,7 +14,7 @@ use kube::{
 };
 
 use super::{CALL_MAX, KubernetesSettings, access, label};
-use crate::model::Finding;
+use crate::model::{Finding, Health};
 
 const ABOUT: &str = "cluster";
 /// All that we do: what the manifests' role allows.
@@ -41,12 +42,15 @@ pub async fn examine(settings: &KubernetesSettings) -> (Vec<Finding>, Option<i64
     };
     let mut findings = vec![Finding::ok(ABOUT, format!("it answers, and is Kubernetes {version}"))];
     let (namespace, rights, quota, strangers) = futures::join!(
-        namespace(&client, settings),
-        rights(&client, settings),
+        namespace(&client, &settings.namespace),
+        rights(&client, &settings.namespace),
         quota(&client, settings),
         unlabelled(&client, settings)
     );
     findings.extend(namespace.into_iter().chain([rights]).chain(quota).chain(strangers));
+    if let Some(untrusted) = &settings.untrusted {
+        findings.extend(strict(&client, &untrusted.namespace).await);
+    }
     findings.push(image(settings));
     (findings, time)
 }
@@ -71,8 +75,37 @@ async fn version(client: &Client) -> Result<(String, Option<i64>), kube::Error> 
     Ok((client.apiserver_version().await?.git_version, time))
 }
 
-async fn namespace(client: &Client, settings: &KubernetesSettings) -> Option<Finding> {
-    let name = &settings.namespace;
+/// Of the namespace of untrusted code. Without it such code waits, and all other runs.
+async fn strict(client: &Client, name: &str) -> Vec<Finding> {
+    let advice = "apply deploy/kubernetes/untrusted.yaml, or set CONTAINEROPS_KUBERNETES_UNTRUSTED_NAMESPACE";
+    let soften = |finding: Finding| match finding.health {
+        Health::Error => Finding::warning(ABOUT, format!("{}: untrusted code cannot run", finding.message), advice),
+        Health::Ok | Health::Warning => finding,
+    };
+    let (namespace, rights, policies) =
+        futures::join!(namespace(client, name), rights(client, name), policies(client, name));
+    namespace.into_iter().chain([rights]).map(soften).chain(policies).collect()
+}
+
+/// Whether something keeps the namespace's pods from the cluster. Whether its network heeds that, nobody can ask.
+async fn policies(client: &Client, name: &str) -> Option<Finding> {
+    let policies: Api<NetworkPolicy> = Api::namespaced(client.clone(), name);
+    let found = within(policies.list(&ListParams::default().limit(20))).await.ok()?;
+    let keeps = |policy: &NetworkPolicy| {
+        let spec = policy.spec.clone().unwrap_or_default();
+        spec.policy_types.unwrap_or_default().iter().any(|kind| kind == "Egress")
+    };
+    Some(match found.iter().any(keeps) {
+        true => Finding::ok(ABOUT, format!("{name} has a NetworkPolicy, which the cluster's network must enforce")),
+        false => Finding::warning(
+            ABOUT,
+            format!("{name} has no NetworkPolicy for what leaves it: untrusted code reaches the cluster"),
+            "apply deploy/kubernetes/untrusted.yaml",
+        ),
+    })
+}
+
+async fn namespace(client: &Client, name: &str) -> Option<Finding> {
     let found = within(Api::<Namespace>::all(client.clone()).get_opt(name)).await;
     match found {
         Ok(Some(_)) => Some(Finding::ok(ABOUT, format!("the namespace {name} is there"))),
@@ -85,13 +118,13 @@ async fn namespace(client: &Client, settings: &KubernetesSettings) -> Option<Fin
     }
 }
 
-async fn rights(client: &Client, settings: &KubernetesSettings) -> Finding {
+async fn rights(client: &Client, name: &str) -> Finding {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let ask = async |(resource, verb): (&str, &str)| {
         let wanted = SelfSubjectAccessReview {
             spec: SelfSubjectAccessReviewSpec {
                 resource_attributes: Some(ResourceAttributes {
-                    namespace: Some(settings.namespace.clone()),
+                    namespace: Some(name.to_owned()),
                     resource: Some(resource.to_owned()),
                     verb: Some(verb.to_owned()),
                     ..Default::default()
@@ -107,11 +140,9 @@ async fn rights(client: &Client, settings: &KubernetesSettings) -> Finding {
     let answers: Result<Vec<_>, String> = join_all(NEEDED.map(ask)).await.into_iter().collect();
     match answers.map(|answers| answers.into_iter().flatten().collect::<Vec<_>>()) {
         Err(message) => away(&message),
-        Ok(missing) if missing.is_empty() => {
-            Finding::ok(ABOUT, format!("we may do all that we do in {}", settings.namespace))
-        }
+        Ok(missing) if missing.is_empty() => Finding::ok(ABOUT, format!("we may do all that we do in {name}")),
         Ok(missing) => {
-            let message = format!("in {} we may not {}", settings.namespace, missing.join(", "));
+            let message = format!("in {name} we may not {}", missing.join(", "));
             Finding::error(ABOUT, message, "apply the role of deploy/kubernetes/rbac.yaml")
         }
     }

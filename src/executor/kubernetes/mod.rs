@@ -20,7 +20,7 @@ mod route;
 mod waiting;
 mod watch;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{Event, Pod, Secret};
@@ -39,7 +39,7 @@ pub use self::{
     route::our_address,
 };
 use self::{refusal::Refusal, watch::Watch};
-use super::{Changed, Executor, ExecutorError, ExecutorKind, Observation, Placement, label};
+use super::{Changed, Executor, ExecutorError, ExecutorKind, Isolation, News, Observation, Placement, Unable, label};
 use crate::model::{AttemptId, Resources};
 
 /// The longest that one call of the API server may take.
@@ -68,6 +68,54 @@ pub struct KubernetesSettings {
     pub scratch_limit: String,
     /// How long the cluster is waited for.
     pub patience: Patience,
+    /// Where untrusted code runs; `None`: it does not.
+    pub untrusted: Option<Box<Untrusted>>,
+}
+
+/// Where untrusted code runs, and how.
+#[derive(Debug, Clone)]
+pub struct Untrusted {
+    /// The namespace, which is no other code's; it must exist.
+    pub namespace: String,
+    /// The `RuntimeClass` of its pods, where a flow names none.
+    pub runtime: Option<String>,
+    /// Whether its pods have users of their own, which are nobody on the node. Nodes must be able to.
+    pub users: Users,
+    /// What a job gets that asks for nothing.
+    pub resources: Resources,
+    /// The most bytes in an action's workspace, as a quantity.
+    pub workspace_limit: String,
+    /// The most bytes that a pod's agents keep while the server is away, as a quantity.
+    pub scratch_limit: String,
+}
+
+/// Whose users a pod's are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Users {
+    /// The node's.
+    Shared,
+    /// The pod's own.
+    Own,
+}
+
+impl Untrusted {
+    /// Code in this namespace; it gets half of what trusted code does.
+    pub fn new(namespace: impl Into<String>) -> Self {
+        let some = |quantity: &str| Some(quantity.to_owned());
+        Self {
+            namespace: namespace.into(),
+            runtime: None,
+            users: Users::Shared,
+            resources: Resources {
+                cpu: some("100m"),
+                memory: some("128Mi"),
+                cpu_limit: some("2"),
+                memory_limit: some("2Gi"),
+            },
+            workspace_limit: "10Gi".to_owned(),
+            scratch_limit: "2Gi".to_owned(),
+        }
+    }
 }
 
 impl KubernetesSettings {
@@ -88,13 +136,35 @@ impl KubernetesSettings {
             workspace_limit: "20Gi".to_owned(),
             scratch_limit: "4Gi".to_owned(),
             patience: Patience::default(),
+            untrusted: None,
         }
     }
 }
 
-/// A namespace of a cluster.
+impl KubernetesSettings {
+    /// The namespace of an attempt; `None`: it has none here.
+    pub fn namespace_of(&self, isolation: Isolation) -> Option<&str> {
+        match isolation {
+            Isolation::Usual => Some(&self.namespace),
+            Isolation::Strict => self.untrusted.as_ref().map(|untrusted| untrusted.namespace.as_str()),
+        }
+    }
+}
+
+/// A cluster: the namespace of trusted code, and that of untrusted.
 pub struct Kubernetes {
     settings: KubernetesSettings,
+    usual: Namespace,
+    strict: Option<Namespace>,
+    news: Arc<News>,
+}
+
+/// A namespace of a cluster.
+struct Namespace {
+    name: String,
+    /// Whether it may be one of which we know nothing.
+    optional: bool,
+    server: String,
     pods: Api<Pod>,
     secrets: Api<Secret>,
     watch: Watch,
@@ -110,11 +180,13 @@ impl Kubernetes {
         let server = config.cluster_url.clone();
         let client = Client::try_from(config).map_err(|error| refused(&error.to_string()))?;
         tracing::info!(%server, namespace = settings.namespace, "attempts become pods");
-        let pods: Api<Pod> = Api::namespaced(client.clone(), &settings.namespace);
-        let secrets = Api::namespaced(client.clone(), &settings.namespace);
-        let events: Api<Event> = Api::namespaced(client, &settings.namespace);
-        let watch = Watch::begin(pods.clone(), events, &settings.namespace, settings.patience);
-        Ok(Self { settings, pods, secrets, watch })
+        let news = Arc::<News>::default();
+        let usual = Namespace::of(&settings, &settings.namespace, &client, &news);
+        let strict = settings.untrusted.as_ref().map(|untrusted| {
+            tracing::info!(%server, namespace = untrusted.namespace, "attempts of untrusted code become pods");
+            Namespace { optional: true, ..Namespace::of(&settings, &untrusted.namespace, &client, &news) }
+        });
+        Ok(Self { settings, usual, strict, news })
     }
 
     /// Whether this process runs in a pod, with a service account's access to its cluster.
@@ -122,24 +194,50 @@ impl Kubernetes {
         std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
     }
 
+    /// Where an attempt goes.
+    fn namespace(&self, isolation: Isolation) -> Result<&Namespace, ExecutorError> {
+        let name = self.settings.namespace_of(isolation);
+        let found = self.namespaces().find(|namespace| Some(namespace.name.as_str()) == name);
+        found.ok_or_else(|| refused("there is no namespace for untrusted code"))
+    }
+
+    fn namespaces(&self) -> impl Iterator<Item = &Namespace> {
+        std::iter::once(&self.usual).chain(&self.strict)
+    }
+}
+
+impl Namespace {
+    fn of(settings: &KubernetesSettings, name: &str, client: &Client, news: &Arc<News>) -> Self {
+        let pods: Api<Pod> = Api::namespaced(client.clone(), name);
+        let secrets = Api::namespaced(client.clone(), name);
+        let events: Api<Event> = Api::namespaced(client.clone(), name);
+        let watch = Watch::begin(pods.clone(), events, name, settings.patience, Arc::clone(news));
+        Self { name: name.to_owned(), optional: false, server: settings.server.clone(), pods, secrets, watch }
+    }
+
     /// The attempt's pod as the API server has it now.
     async fn get(&self, name: &str) -> Result<Option<Pod>, ExecutorError> {
-        self.call(self.pods.get_opt(name)).await.map_err(|refusal| refusal.away())
+        match self.call(self.pods.get_opt(name)).await {
+            Err(refusal) if self.optional && refusal.is_closed() => Ok(None),
+            answer => answer.map_err(Refusal::away),
+        }
     }
 
     /// Every attempt with a pod, as the API server has it now.
     async fn list(&self) -> Result<Vec<AttemptId>, ExecutorError> {
-        let ours = ListParams::default().labels(&label::selector_of(&self.settings.server));
-        let pods = self.call(self.pods.list_metadata(&ours)).await.map_err(|refusal| refusal.away())?;
-        Ok(pods.iter().filter_map(attempt_of).collect())
+        let ours = ListParams::default().labels(&label::selector_of(&self.server));
+        match self.call(self.pods.list_metadata(&ours)).await {
+            // what we may not look into we could not have placed anything in
+            Err(refusal) if self.optional && refusal.is_closed() => Ok(Vec::new()),
+            answer => Ok(answer.map_err(Refusal::away)?.iter().filter_map(attempt_of).collect()),
+        }
     }
 
-    async fn create_pod(&self, placement: &Placement) -> Result<Pod, ExecutorError> {
-        let wanted = pod(placement, &self.settings);
-        match self.call(self.pods.create(&PostParams::default(), &wanted)).await {
+    async fn create_pod(&self, placement: &Placement, wanted: &Pod) -> Result<Pod, ExecutorError> {
+        match self.call(self.pods.create(&PostParams::default(), wanted)).await {
             Ok(created) => Ok(created),
             Err(Refusal::Exists) => self.existing(placement.attempt).await,
-            Err(refusal) => Err(refusal.of_creation(&self.settings.namespace)),
+            Err(refusal) => Err(refusal.of_creation(&self.name)),
         }
     }
 
@@ -153,11 +251,10 @@ impl Kubernetes {
         }
     }
 
-    async fn create_secret(&self, placement: &Placement, uid: &str) -> Result<(), ExecutorError> {
-        let wanted = secret(placement, uid, &self.settings);
-        match self.call(self.secrets.create(&PostParams::default(), &wanted)).await {
+    async fn create_secret(&self, wanted: &Secret) -> Result<(), ExecutorError> {
+        match self.call(self.secrets.create(&PostParams::default(), wanted)).await {
             Ok(_) | Err(Refusal::Exists) => Ok(()),
-            Err(refusal) => Err(refusal.of_creation(&self.settings.namespace)),
+            Err(refusal) => Err(refusal.of_creation(&self.name)),
         }
     }
 
@@ -182,18 +279,6 @@ impl Kubernetes {
             Err(_) => Err(Refusal::Silent(CALL_MAX)),
         }
     }
-}
-
-#[async_trait]
-impl Executor for Kubernetes {
-    fn kind(&self) -> ExecutorKind {
-        ExecutorKind::Kubernetes
-    }
-
-    async fn start(&self, placement: &Placement) -> Result<(), ExecutorError> {
-        let pod = self.create_pod(placement).await?;
-        self.create_secret(placement, &pod.uid().unwrap_or_default()).await
-    }
 
     async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
         let name = label::object_name(attempt);
@@ -206,7 +291,10 @@ impl Executor for Kubernetes {
 
     async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {
         let name = label::object_name(attempt);
-        gone_is_fine(self.call(self.secrets.delete(&name, &DeleteParams::default())).await)?;
+        match self.call(self.secrets.delete(&name, &DeleteParams::default())).await {
+            Err(refusal) if self.optional && refusal.is_closed() => {}
+            answer => gone_is_fine(answer)?,
+        }
         match self.get(&name).await? {
             Some(pod) if attempt_of(&pod) == Some(attempt) => {
                 self.delete_pod(&pod).await?;
@@ -219,15 +307,68 @@ impl Executor for Kubernetes {
     async fn attempts(&self) -> Result<Vec<AttemptId>, ExecutorError> {
         match self.watch.all().await {
             Some(pods) => {
-                let ours = pods.iter().filter(|pod| label::is_of(pod.labels(), &self.settings.server));
+                let ours = pods.iter().filter(|pod| label::is_of(pod.labels(), &self.server));
                 Ok(ours.filter_map(|pod| attempt_of(pod.as_ref())).collect())
             }
             None => self.list().await,
         }
     }
 
+    /// Whether the watch knows the attempt's pod.
+    async fn knows(&self, attempt: AttemptId) -> bool {
+        self.watch.newest(&label::object_name(attempt)).await.is_some()
+    }
+}
+
+#[async_trait]
+impl Executor for Kubernetes {
+    fn kind(&self) -> ExecutorKind {
+        ExecutorKind::Kubernetes
+    }
+
+    fn unable_to_isolate(&self) -> Option<Unable> {
+        self.settings.untrusted.is_none().then(|| Unable {
+            message: "untrusted code has no namespace of its own on the cluster".to_owned(),
+            hint: "set CONTAINEROPS_KUBERNETES_UNTRUSTED_NAMESPACE",
+        })
+    }
+
+    async fn start(&self, placement: &Placement) -> Result<(), ExecutorError> {
+        let namespace = self.namespace(placement.isolation)?;
+        let pod = namespace.create_pod(placement, &pod(placement, &self.settings)).await?;
+        let secret = secret(placement, &pod.uid().unwrap_or_default(), &self.settings);
+        namespace.create_secret(&secret).await
+    }
+
+    async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
+        if let Some(strict) = &self.strict
+            && !self.usual.knows(attempt).await
+        {
+            let seen = strict.observe(attempt).await?;
+            if seen != Observation::Absent {
+                return Ok(seen);
+            }
+        }
+        self.usual.observe(attempt).await
+    }
+
+    async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {
+        for namespace in self.namespaces() {
+            namespace.remove(attempt).await?;
+        }
+        Ok(())
+    }
+
+    async fn attempts(&self) -> Result<Vec<AttemptId>, ExecutorError> {
+        let mut all = Vec::new();
+        for namespace in self.namespaces() {
+            all.extend(namespace.attempts().await?);
+        }
+        Ok(all)
+    }
+
     async fn changed(&self) -> Changed {
-        self.watch.changed().await
+        self.news.next().await
     }
 }
 

@@ -4,7 +4,7 @@
 //! secret and no command of a flow: a container knows the server's address and where its token is, and the agent in it
 //! is told the rest.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use k8s_openapi::{
     ByteString,
@@ -20,8 +20,8 @@ use k8s_openapi::{
 };
 use secrecy::ExposeSecret as _;
 
-use super::{KubernetesSettings, label, resources};
-use crate::executor::{self, Placement};
+use super::{KubernetesSettings, Users, label, resources};
+use crate::executor::{self, Isolation, Placement};
 
 /// The name of the container that brings the agent.
 pub(super) const INSTALL: &str = "install";
@@ -47,6 +47,7 @@ const TOKEN_MODE: i32 = 0o444;
 
 /// The pod of an attempt.
 pub fn pod(placement: &Placement, settings: &KubernetesSettings) -> Pod {
+    let settings = &bounded(placement, settings);
     Pod {
         metadata: ObjectMeta {
             name: Some(label::object_name(placement.attempt)),
@@ -86,6 +87,31 @@ pub fn secret(placement: &Placement, uid: &str, settings: &KubernetesSettings) -
     }
 }
 
+/// The settings as they are for this placement: untrusted code gets less.
+fn bounded<'a>(placement: &Placement, settings: &'a KubernetesSettings) -> Cow<'a, KubernetesSettings> {
+    match (placement.isolation, &settings.untrusted) {
+        (Isolation::Strict, Some(untrusted)) => Cow::Owned(KubernetesSettings {
+            resources: untrusted.resources.clone(),
+            workspace_limit: untrusted.workspace_limit.clone(),
+            scratch_limit: untrusted.scratch_limit.clone(),
+            ..settings.clone()
+        }),
+        (Isolation::Usual, _) | (Isolation::Strict, None) => Cow::Borrowed(settings),
+    }
+}
+
+/// What untrusted code runs by, whatever its flow file says; only where nobody has chosen may a flow do so.
+fn runtime(placement: &Placement, settings: &KubernetesSettings) -> Option<String> {
+    let chosen = settings.untrusted.as_ref().and_then(|untrusted| untrusted.runtime.clone());
+    chosen.filter(|_| placement.isolation == Isolation::Strict).or_else(|| placement.runtime.clone())
+}
+
+/// `Some(false)`: the pod has users of its own.
+fn host_users(placement: &Placement, settings: &KubernetesSettings) -> Option<bool> {
+    let users = settings.untrusted.as_ref().map(|untrusted| untrusted.users);
+    (placement.isolation == Isolation::Strict && users == Some(Users::Own)).then_some(false)
+}
+
 fn spec(placement: &Placement, settings: &KubernetesSettings) -> PodSpec {
     let seconds = placement.deadline.as_secs().saturating_add(u64::from(placement.deadline.subsec_nanos() > 0));
     PodSpec {
@@ -99,7 +125,8 @@ fn spec(placement: &Placement, settings: &KubernetesSettings) -> PodSpec {
             seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..Default::default() }),
             ..Default::default()
         }),
-        runtime_class_name: placement.runtime.clone(),
+        runtime_class_name: runtime(placement, settings),
+        host_users: host_users(placement, settings),
         node_selector: (!placement.node.is_empty()).then(|| placement.node.clone()),
         host_aliases: host_aliases(placement),
         containers: std::iter::once(install(settings)).chain(jobs(placement, settings)).collect(),
@@ -173,9 +200,22 @@ fn jobs(placement: &Placement, settings: &KubernetesSettings) -> Vec<Container> 
         .zip(requirements)
         .map(|(container, requirements)| Container {
             resources: Some(requirements),
+            security_context: Some(rights(placement.isolation)),
             ..job(container, &placement.agent_url)
         })
         .collect()
+}
+
+/// What a job's container may. Untrusted code may be root there, as most images would have it, but a root without any
+/// capability, who may do no more than others.
+fn rights(isolation: Isolation) -> SecurityContext {
+    let none = || Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Default::default() };
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        capabilities: (isolation == Isolation::Strict).then(none),
+        privileged: (isolation == Isolation::Strict).then_some(false),
+        ..Default::default()
+    }
 }
 
 /// A job's container: its image as it is, but for the program, which is the agent's. It names no working directory,
@@ -186,7 +226,6 @@ fn job(container: &executor::Container, agent_url: &str) -> Container {
         image: Some(container.image.clone()),
         image_pull_policy: Some("IfNotPresent".to_owned()),
         command: Some(command(container, agent_url)),
-        security_context: Some(SecurityContext { allow_privilege_escalation: Some(false), ..Default::default() }),
         termination_message_path: Some(TERMINATION_LOG.to_owned()),
         termination_message_policy: Some("File".to_owned()),
         volume_mounts: Some(vec![

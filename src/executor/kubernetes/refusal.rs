@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::{away, refused, resources::exceeds};
 use crate::executor::{ExecutorError, ExecutorKind};
 
+/// How RBAC says that we have no right to something.
+const NO_RIGHT: &str = "is forbidden: User";
+
 /// A call that did not do what we asked.
 #[derive(Debug)]
 pub(super) enum Refusal {
@@ -31,6 +34,15 @@ impl Refusal {
                 away(message)
             }
             Self::Silent(span) => away(format!("the API server has not answered for {} s", span.as_secs())),
+        }
+    }
+
+    /// Whether there is no such namespace, or none in which we may do anything.
+    pub(super) fn is_closed(&self) -> bool {
+        match self {
+            Self::Missing(_) => true,
+            Self::NotNow(message) => message.contains(NO_RIGHT),
+            Self::Exists | Self::Never(_) | Self::NoRoom(_) | Self::Silent(_) => false,
         }
     }
 
@@ -82,7 +94,7 @@ fn never_fits(message: &str) -> bool {
 /// namespace that is just coming or going, a right that our service account lacks. What is left are admission policies.
 fn is_for_a_while(message: &str) -> bool {
     const WORDS: [&str; 4] =
-        ["status unknown for quota", "being terminated", "error looking up service account", "is forbidden: User"];
+        ["status unknown for quota", "being terminated", "error looking up service account", NO_RIGHT];
     WORDS.iter().any(|words| message.contains(words))
 }
 

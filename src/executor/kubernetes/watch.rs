@@ -11,7 +11,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::StreamExt as _;
@@ -34,7 +34,7 @@ use super::{
     patience::Patience,
 };
 use crate::{
-    executor::{Changed, News, Observation},
+    executor::{News, Observation},
     model::Clock,
 };
 
@@ -59,24 +59,32 @@ pub(super) struct Watch {
 
 struct Shared {
     clock: Clock,
+    begun: Instant,
     namespace: String,
     patience: Patience,
     is_current: AtomicBool,
-    news: News,
+    news: Arc<News>,
     /// By the pod's name.
     heard: Mutex<HashMap<String, Heard>>,
 }
 
 impl Watch {
     /// Begins to watch. The API server need not be there yet.
-    pub(super) fn begin(pods: Api<Pod>, events: Api<v1::Event>, namespace: &str, patience: Patience) -> Self {
+    pub(super) fn begin(
+        pods: Api<Pod>,
+        events: Api<v1::Event>,
+        namespace: &str,
+        patience: Patience,
+        news: Arc<News>,
+    ) -> Self {
         let (store, writer) = reflector::store();
         let shared = Arc::new(Shared {
             clock: Clock::System,
+            begun: Instant::now(),
             namespace: namespace.to_owned(),
             patience,
             is_current: AtomicBool::new(false),
-            news: News::default(),
+            news,
             heard: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
@@ -102,13 +110,10 @@ impl Watch {
         observation(&Seen { pod, heard: &heard, patience: &self.shared.patience, now })
     }
 
-    /// Returns after the next change, or at once if there was one that nobody has asked for.
-    pub(super) async fn changed(&self) -> Changed {
-        self.shared.news.next().await
-    }
-
     async fn is_current(&self) -> bool {
-        let first_list = tokio::time::timeout(FIRST_LIST_MAX, self.pods.wait_until_ready()).await;
+        // once that has passed nobody waits any more: a namespace that is not there never has a list
+        let left = FIRST_LIST_MAX.saturating_sub(self.shared.begun.elapsed());
+        let first_list = tokio::time::timeout(left, self.pods.wait_until_ready()).await;
         matches!(first_list, Ok(Ok(()))) && self.shared.is_current.load(Ordering::Acquire)
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn faults(script: &str) -> Vec<(&str, Fault)> {
             );
         }
         if let Some(what) = secrets::known_form(line) {
-            fault(Habit::Secret, &format!("this line has {what} in it"), super::keep_out());
+            fault(Habit::Secret, &format!("this line has {what} in it"), super::KEEP_OUT);
         }
     }
     faults

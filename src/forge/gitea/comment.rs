@@ -23,7 +23,7 @@ pub(super) async fn role(api: &Api, repository: &Repository, login: &str) -> Res
     struct Permission {
         permission: String,
     }
-    let path = format!("/repos/{}/collaborators/{}/permission", repository.name, encoded(login));
+    let path = format!("/repos/{}/collaborators/{}/permission", repository.name, encoded(login).replace('/', "%2F"));
     let answer = api.send(&Call::get(path)).await?;
     match answer.status {
         StatusCode::NOT_FOUND => return Ok(None),

@@ -77,7 +77,7 @@ fn shows(context: Context, state: String, title: String, url: String) -> Shown {
 /// so.
 const fn state(progress: Progress) -> &'static str {
     match progress {
-        Progress::Queued | Progress::Running => "pending",
+        Progress::Queued | Progress::Asks | Progress::Running => "pending",
         Progress::Done(Conclusion::Success | Conclusion::Warning | Conclusion::Skipped) => "success",
         Progress::Done(Conclusion::Failure | Conclusion::TimedOut) => "failure",
         Progress::Done(Conclusion::Cancelled | Conclusion::Error) => "error",

@@ -2,10 +2,11 @@
 //! the check has, so each is sent once.
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     forge::words::{bytes, start},
-    model::{Annotation, Severity},
+    model::{Annotation, Level},
 };
 
 /// GitHub refuses more in one call.
@@ -27,23 +28,44 @@ pub(super) fn batch(all: &[Annotation], known: usize) -> Vec<Value> {
     sent(all).iter().skip(known).take(AT_ONCE).map(value).collect()
 }
 
+/// Which the first so many are.
+pub(super) fn digest(all: &[Annotation], count: usize) -> String {
+    let first: Vec<Value> = sent(all).iter().take(count).map(value).collect();
+    hex::encode(&Sha256::digest(Value::Array(first).to_string())[..8])
+}
+
 fn value(annotation: &Annotation) -> Value {
-    let Annotation { path, line, column, length, severity, message } = annotation;
-    let (level, word) = match severity {
-        Severity::Warning => ("warning", "warning"),
-        Severity::Error => ("failure", "error"),
+    let Annotation { path, line, end_line, column, length, severity, title, message } = annotation;
+    let level = match severity {
+        Level::Notice => "notice",
+        Level::Warning => "warning",
+        Level::Error => "failure",
     };
-    let title = format!("{word} in {path}, line {line}, column {column}");
-    json!({
+    let title = if title.is_empty() { own_title(annotation) } else { title.clone() };
+    let mut value = json!({
         "path": path,
         "start_line": line,
-        "end_line": line,
-        "start_column": column,
-        "end_column": column + length.saturating_sub(1),
+        "end_line": (*end_line).max(*line),
         "annotation_level": level,
         "title": start(&title, LONGEST_TITLE),
         "message": bytes(message, LONGEST_MESSAGE),
-    })
+    });
+    // GitHub takes columns of one line only
+    if *column > 0 && end_line <= line {
+        value["start_column"] = json!(column);
+        value["end_column"] = json!(column + length.saturating_sub(1));
+    }
+    value
+}
+
+fn own_title(annotation: &Annotation) -> String {
+    let Annotation { path, line, column, severity, .. } = annotation;
+    let word = severity.as_str();
+    if *column == 0 {
+        format!("{word} in {path}, line {line}")
+    } else {
+        format!("{word} in {path}, line {line}, column {column}")
+    }
 }
 
 #[cfg(test)]
@@ -54,9 +76,11 @@ mod tests {
         let one = |line| Annotation {
             path: ".containerops.yml".to_owned(),
             line,
+            end_line: 0,
             column: 3,
             length: 4,
-            severity: Severity::Error,
+            severity: Level::Error,
+            title: String::new(),
             message: format!("wrong {line}"),
         };
         (1..=count).map(one).collect()
@@ -78,6 +102,18 @@ mod tests {
             assert_eq!(sizes, batches, "{count}");
             assert!(lines.iter().zip(1..).all(|(line, at)| *line == Some(at)), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn columns_go_with_one_line_alone() {
+        let [one, whole, several] = [(0, 3), (0, 0), (9, 3)].map(|(end_line, column)| Annotation {
+            end_line,
+            column,
+            ..annotations(1).remove(0)
+        });
+        let columns = |annotation: &Annotation| value(annotation).get("start_column").and_then(Value::as_u64);
+        assert_eq!([columns(&one), columns(&whole), columns(&several)], [Some(3), None, None]);
+        assert_eq!(value(&several)["end_line"], 9);
     }
 
     #[test]

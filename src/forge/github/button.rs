@@ -11,13 +11,15 @@ pub(super) fn shown(button: &Button) -> Value {
         Button::Failed => ("Re-run failed", "The failed actions, with the same file"),
         Button::Everything => ("Re-run all", "All actions, with the same flow file"),
         Button::Newest => ("Re-run, newest flow", "Failed actions, by the newest flow file"),
+        Button::Approve => ("Approve", "I have looked at this commit: run it"),
+        Button::Cancel => ("Cancel", "Stops all that runs or waits of it"),
     };
     json!({"label": label, "description": description, "identifier": identifier(*button)})
 }
 
 /// The button of this identifier.
 pub(super) fn of(identifier: &str) -> Option<Button> {
-    [Button::Failed, Button::Everything, Button::Newest]
+    [Button::Failed, Button::Everything, Button::Newest, Button::Approve, Button::Cancel]
         .into_iter()
         .find(|button| self::identifier(*button) == identifier)
 }
@@ -27,5 +29,7 @@ const fn identifier(button: Button) -> &'static str {
         Button::Failed => "rerun-failed",
         Button::Everything => "rerun-all",
         Button::Newest => "rerun-newest",
+        Button::Approve => "approve",
+        Button::Cancel => "cancel",
     }
 }

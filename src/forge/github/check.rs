@@ -21,16 +21,21 @@ use crate::{
     model::{Conclusion, Context, Progress, Repository, Sha, Time},
 };
 
+/// The conclusion that waits for a person.
+const ASKS: &str = "action_required";
 /// GitHub shows no more at a check.
 const BUTTONS_MOST: usize = 3;
 /// So many check runs with the longest summaries, every character of them escaped, are no longer than an answer may be.
 const PAGE: usize = 20;
 
-/// What we know of a check run: its id, and how many of its annotations GitHub has. Written as `id/annotations`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What we know of a check run: its id, how many of its annotations GitHub has, and which those are. Written as
+/// `id/annotations/digest`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Known {
     id: u64,
     annotations: usize,
+    /// `None`: GitHub has told how many it has, but not which.
+    digest: Option<String>,
 }
 
 /// GitHub's answer to a write.
@@ -60,9 +65,11 @@ struct Output {
 }
 
 /// Creates the check run, or updates the one that `known` names. A completed one may go back to `in_progress`: a
-/// re-run keeps its check.
+/// re-run keeps its check. But nobody can take annotations back: one that has others than are wanted gives way to a
+/// new one of its name, which is all that GitHub shows from then on.
 pub(super) async fn report(api: &Api, wanted: &Wanted<'_>, known: Option<&str>) -> Result<Told, ForgeError> {
-    if let Some(known) = known.and_then(|known| known.parse::<Known>().ok()) {
+    let known = known.and_then(|known| known.parse::<Known>().ok());
+    if let Some(known) = known.filter(|known| known.goes_on(wanted)) {
         let path = format!("/repos/{}/check-runs/{}", wanted.repository.name, known.id);
         let answer = api.send(wanted.repository, &Call::patch(path, body(wanted, known.annotations))).await?;
         if answer.status != StatusCode::NOT_FOUND {
@@ -77,6 +84,7 @@ pub(super) fn expected(wanted: &Wanted<'_>) -> Shown {
     let report = wanted.report;
     let state = match report.progress {
         Progress::Done(conclusion) => word(conclusion),
+        Progress::Asks => ASKS,
         Progress::Queued | Progress::Running => status(report.progress),
     };
     Shown {
@@ -119,7 +127,8 @@ fn told(answer: Answer, wanted: &Wanted<'_>, before: usize) -> Result<Told, Forg
     let Written { id } = answer.json()?;
     let all = annotation::sent(&wanted.report.annotations).len();
     let annotations = before.max(all.min(before + annotation::AT_ONCE));
-    let known = Known { id, annotations }.to_string();
+    let digest = annotation::digest(&wanted.report.annotations, annotations);
+    let known = Known { id, annotations, digest: Some(digest) }.to_string();
     Ok(if annotations < all { Told::Part { known } } else { Told::Whole { known: Some(known) } })
 }
 
@@ -142,6 +151,9 @@ fn body(wanted: &Wanted<'_>, annotations: usize) -> Value {
     if let Some(started) = report.started {
         body["started_at"] = json!(rfc3339(started));
     }
+    if report.progress == Progress::Asks {
+        body["conclusion"] = json!(ASKS);
+    }
     if let Progress::Done(conclusion) = report.progress {
         body["conclusion"] = json!(word(conclusion));
         if let Some(ended) = report.ended {
@@ -156,7 +168,7 @@ impl Listed {
         let annotations = self.output.annotations_count;
         Shown {
             context: Context(self.name),
-            known: Some(Known { id: self.id, annotations }.to_string()),
+            known: Some(Known { id: self.id, annotations, digest: None }.to_string()),
             state: self.conclusion.unwrap_or(self.status),
             title: self.output.title.unwrap_or_default(),
             url: self.details_url.unwrap_or_default(),
@@ -167,9 +179,19 @@ impl Listed {
     }
 }
 
+impl Known {
+    /// Whether what GitHub has is the beginning of what is wanted.
+    fn goes_on(&self, wanted: &Wanted<'_>) -> bool {
+        let all = &wanted.report.annotations;
+        self.annotations <= annotation::sent(all).len()
+            && self.digest.as_ref().is_none_or(|digest| *digest == annotation::digest(all, self.annotations))
+    }
+}
+
 impl fmt::Display for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.id, self.annotations)
+        write!(f, "{}/{}", self.id, self.annotations)?;
+        self.digest.as_ref().map_or(Ok(()), |digest| write!(f, "/{digest}"))
     }
 }
 
@@ -177,8 +199,9 @@ impl FromStr for Known {
     type Err = std::num::ParseIntError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // an earlier release knew only ids, and told no annotations
-        let (id, annotations) = text.split_once('/').unwrap_or((text, "0"));
-        Ok(Self { id: id.parse()?, annotations: annotations.parse()? })
+        let (id, rest) = text.split_once('/').unwrap_or((text, "0"));
+        let (annotations, digest) = rest.split_once('/').map_or((rest, None), |(many, which)| (many, Some(which)));
+        Ok(Self { id: id.parse()?, annotations: annotations.parse()?, digest: digest.map(str::to_owned) })
     }
 }
 
@@ -186,7 +209,8 @@ const fn status(progress: Progress) -> &'static str {
     match progress {
         Progress::Queued => "queued",
         Progress::Running => "in_progress",
-        Progress::Done(_) => "completed",
+        // GitHub shows buttons only at what is completed
+        Progress::Asks | Progress::Done(_) => "completed",
     }
 }
 
@@ -213,15 +237,18 @@ mod tests {
 
     #[test]
     fn what_is_known_of_a_check_is_read_as_it_was_written() {
+        let known = |annotations, digest: Option<&str>| Known { id: 7, annotations, digest: digest.map(str::to_owned) };
         for (text, known) in [
-            ("7/50", Some(Known { id: 7, annotations: 50 })),
-            ("7", Some(Known { id: 7, annotations: 0 })),
+            ("7/50/ab", Some(known(50, Some("ab")))),
+            ("7/50", Some(known(50, None))),
+            ("7", Some(known(0, None))),
             ("7/", None),
             ("../7", None),
             ("", None),
         ] {
             assert_eq!(text.parse().ok(), known, "{text}");
         }
-        assert_eq!(Known { id: 7, annotations: 50 }.to_string(), "7/50");
+        assert_eq!(known(50, None).to_string(), "7/50");
+        assert_eq!(known(50, Some("ab")).to_string(), "7/50/ab");
     }
 }

@@ -39,6 +39,26 @@ pub(super) async fn role(api: &Api, repository: &Repository, login: &str) -> Res
     })
 }
 
+/// Whether the default branch has a commit of this account.
+pub(super) async fn has_contributed(api: &Api, repository: &Repository, login: &str) -> Result<bool, ForgeError> {
+    #[derive(Deserialize)]
+    struct Commit {
+        author: Option<Author>,
+    }
+    #[derive(Deserialize)]
+    struct Author {
+        login: Option<String>,
+    }
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("author", login)
+        .append_pair("per_page", "1")
+        .finish();
+    let commits: Vec<Commit> = api.get(repository, format!("/repos/{}/commits?{query}", repository.name)).await?;
+    // a filter that GitHub does not understand is ignored by it, and all commits come back
+    let is_theirs = |author: Author| author.login.is_some_and(|name| name.eq_ignore_ascii_case(login));
+    Ok(commits.into_iter().filter_map(|commit| commit.author).any(is_theirs))
+}
+
 /// Answers a comment; `mark` is what finds the answer again, if it may have been given already.
 pub(super) async fn reply(
     api: &Api,

@@ -166,10 +166,20 @@ fn pull_request(repository: &Repository, head: &Head, before: &Sha) -> Webhook {
         "number": head.told["number"],
         "pull_request": head.told,
         "repository": described(repository),
-        "sender": head.told["user"],
+        "sender": mover(repository, head),
         "installation": installation(repository),
     });
     Webhook { event: "pull_request".to_owned(), body: body.to_string().into_bytes(), happened: updated }
+}
+
+/// Who has moved a pull request's head, as far as that is known. Whoever opened it need not have pushed to a fork of
+/// somebody else's; that one's owner lets others do so.
+fn mover(repository: &Repository, head: &Head) -> Value {
+    let fork = head.told["head"]["repo"]["full_name"].as_str().filter(|name| *name != repository.name.as_str());
+    match fork.and_then(|name| name.split('/').next()) {
+        Some(owner) => json!({"login": owner}),
+        None => head.told["user"].clone(),
+    }
 }
 
 fn described(repository: &Repository) -> Value {

@@ -19,6 +19,7 @@ mod files;
 mod heads;
 mod hook;
 mod installation;
+pub mod manifest;
 mod moved;
 mod pages;
 mod payload;
@@ -157,6 +158,10 @@ impl Forge for Github {
             // GitHub tells that only to whom it knows
             Identity::Nobody => Ok(None),
         }
+    }
+
+    async fn has_contributed(&self, repository: &Repository, login: &str) -> Result<bool, ForgeError> {
+        comment::has_contributed(&self.api, repository, login).await
     }
 
     async fn visibility(&self, repository: &Repository) -> Result<Visibility, ForgeError> {

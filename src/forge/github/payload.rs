@@ -134,6 +134,12 @@ struct MergeGroupPayload {
 }
 
 #[derive(Deserialize)]
+struct DestroyedPayload {
+    merge_group: MergeGroup,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct MergeGroup {
     head_sha: Sha,
     head_ref: Ref,
@@ -238,7 +244,7 @@ impl TryFrom<String> for Ref {
 /// Whether a delivery of this event may start runs.
 pub(super) fn may_start_runs(event: &str, action: Option<&str>) -> bool {
     match (event, action) {
-        ("push", _) | ("merge_group", Some("checks_requested")) => true,
+        ("push", _) | ("merge_group", Some("checks_requested" | "destroyed")) => true,
         ("pull_request", Some(action)) => PULL_ACTIONS.contains(&action),
         ("issue_comment" | "commit_comment", Some("created")) => true,
         ("check_run" | "check_suite", Some("rerequested")) | ("check_run", Some("requested_action")) => true,
@@ -266,6 +272,7 @@ fn acted(event: &str, action: &str, body: &[u8]) -> Result<Reading, Unreadable> 
             Ok(pull_request(shaped(event, body)?, shaped(event, body)?))
         }
         ("merge_group", "checks_requested") => Ok(merge_group(shaped(event, body)?, shaped(event, body)?)),
+        ("merge_group", "destroyed") => Ok(destroyed(shaped(event, body)?, shaped(event, body)?)),
         ("check_run", "rerequested") => Ok(check_run(shaped(event, body)?, shaped(event, body)?, None)),
         ("check_run", "requested_action") => {
             let Requested { requested_action: RequestedAction { identifier } } = shaped(event, body)?;
@@ -336,6 +343,14 @@ fn merge_group(common: Common, payload: MergeGroupPayload) -> Reading {
     let kind = EventKind::MergeGroup { base: branch(group.base_ref), branch: branch(group.head_ref) };
     let title = first_line(&group.head_commit.message);
     Reading::Event(common.event(kind, group.head_sha, Some(group.base_sha), title, Trust::Trusted))
+}
+
+/// The queue wants to know no more: it was merged, or something before it failed.
+fn destroyed(common: Common, payload: DestroyedPayload) -> Reading {
+    let reason = start_of(&payload.reason.unwrap_or_default(), 40);
+    let actor = if reason.is_empty() { "the merge queue".to_owned() } else { format!("the merge queue: {reason}") };
+    let rerun = common.rerun(payload.merge_group.head_sha, None);
+    Reading::Rerun(Rerun { button: Some(Button::Cancel), actor, ..rerun })
 }
 
 fn check_run(common: Common, payload: CheckRunPayload, button: Option<Button>) -> Reading {

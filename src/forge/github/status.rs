@@ -80,7 +80,7 @@ pub(super) async fn shown(api: &Api, repository: &Repository, sha: &Sha) -> Resu
 
 const fn state(progress: Progress) -> &'static str {
     match progress {
-        Progress::Queued | Progress::Running => "pending",
+        Progress::Queued | Progress::Asks | Progress::Running => "pending",
         Progress::Done(Conclusion::Success | Conclusion::Warning | Conclusion::Skipped) => "success",
         Progress::Done(Conclusion::Failure | Conclusion::TimedOut) => "failure",
         Progress::Done(Conclusion::Cancelled | Conclusion::Error) => "error",

@@ -97,7 +97,10 @@ impl Modules<'_> {
             None => address(self.source, &parent.base, &module.url).await.map_err(trouble)?,
         };
         let url = address.source.url.clone();
-        let mirror = made(&self.directory.join("submodules"))?.join(format!("{}.git", name_of(&url)));
+        // what somebody's header has fetched is not there for those who have none
+        let whose = if address.source.header.is_some() { "ours" } else { "everybody's" };
+        let name = name_of(&format!("{whose} {url}"));
+        let mirror = made(&self.directory.join("submodules"))?.join(format!("{name}.git"));
         self.fetch(&mirror, &address, &module.sha).await.map_err(|error| match error {
             MirrorError::Missing { sha } => trouble(format!("{url} does not have its commit {sha}")),
             MirrorError::Refused { message } => trouble(format!("{url} cannot be fetched: {message}")),

@@ -103,7 +103,11 @@ impl From<&FlowDraft> for FlowView {
             digest: draft.digest.to_string(),
             then: then.map(|(run, same)| (compared(same), RunView::from(run))),
             diagnostics: draft.diagnostics.iter().map(DiagnosticView::from).collect(),
-            full_form: draft.plan.as_ref().map(|plan| ansi::block(&flow::full_form(plan))).unwrap_or_default(),
+            full_form: draft
+                .plan
+                .as_ref()
+                .map(|plan| ansi::block(&flow::full_form_with(plan, &draft.wants)))
+                .unwrap_or_default(),
         }
     }
 }

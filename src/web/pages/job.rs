@@ -16,7 +16,7 @@ use super::{
 use crate::{
     agent::protocol::Stream,
     engine::whole::{State, Whole},
-    model::{JobPath, JobPlan, JobState, Plan, Time},
+    model::{JobPath, JobPlan, JobState, Plan, Problem, Time},
     store::{AttemptRow, JobRow, RunRow, SilenceRow, Tx},
     web::{
         Web,
@@ -49,6 +49,7 @@ pub(super) struct Found {
     pub(super) attempt: i64,
     pub(super) job: JobRow,
     pub(super) silences: Vec<SilenceRow>,
+    pub(super) problems: Vec<Problem>,
 }
 
 #[derive(Template)]
@@ -74,6 +75,7 @@ struct LogPage {
     took: Option<Took>,
     attempts: Vec<AttemptView>,
     silences: Vec<(Moment, Option<Moment>)>,
+    problems: Vec<ProblemView>,
     fault: Option<u64>,
     rows: Vec<Row>,
     earlier: Option<u64>,
@@ -82,6 +84,15 @@ struct LogPage {
     follow: Option<u64>,
     open_at: Option<u64>,
     seal: Whole,
+}
+
+/// What the log says of a line of a file.
+struct ProblemView {
+    level: &'static str,
+    place: String,
+    title: String,
+    message: String,
+    line: u64,
 }
 
 struct AttemptView {
@@ -180,6 +191,7 @@ impl LogPage {
             took: Took::of(found.job.started, found.job.ended, web.engine.clock.now()),
             attempts: found.attempts.iter().map(|attempt| view(attempt.number)).collect(),
             silences: found.silences.iter().map(|row| (Moment(row.since), row.until.map(Moment))).collect(),
+            problems: found.problems.into_iter().map(ProblemView::from).collect(),
             fault: None,
             rows: window.lines.into_iter().map(|line| rows.row(line)).collect(),
             earlier: (wanted.start > 1).then(|| wanted.start.saturating_sub(WINDOW).max(1)),
@@ -191,6 +203,14 @@ impl LogPage {
             flow: found.run.flow,
             image: found.image,
         }
+    }
+}
+
+impl From<Problem> for ProblemView {
+    fn from(problem: Problem) -> Self {
+        let Problem { remark, at } = problem;
+        let place = if remark.path.is_empty() { String::new() } else { remark.place() };
+        Self { level: remark.severity.as_str(), place, title: remark.title, message: remark.message, line: at }
     }
 }
 
@@ -236,7 +256,8 @@ pub(super) async fn find(
     let jobs = tx.jobs(chosen.id).await?;
     let job = jobs.into_iter().find(|row| row.place == job as i64).ok_or(Failure::Missing)?;
     let silences = tx.silences(job.id, SILENCES_SHOWN).await?;
-    Ok(Found { image, attempt: chosen.number, attempts, job, run, silences })
+    let problems = tx.problems(job.id).await?;
+    Ok(Found { image, attempt: chosen.number, attempts, job, run, silences, problems })
 }
 
 async fn attempts(tx: &mut Tx, run: &RunRow, place: (usize, usize)) -> Result<Vec<AttemptRow>, Failure> {

@@ -17,10 +17,12 @@ mod rerun;
 mod route;
 mod run;
 mod runs;
+mod secret;
 mod sign_in;
 mod start;
 mod tokens;
 mod trigger;
+mod vetting;
 
 use askama::Template;
 use axum::{

@@ -18,6 +18,7 @@ use crate::{
 struct Pressed {
     what: Option<Part>,
     action: Option<ActionPath>,
+    stage: Option<String>,
     flow: Option<FlowChoice>,
 }
 
@@ -27,15 +28,17 @@ enum Part {
     Everything,
     Failed,
     Action,
+    Stage,
 }
 
 /// `POST …/runs/{n}/rerun`: leads to the new run, or to the delivery that will tell of it.
 pub(super) async fn press(web: &Web, of: &Granted, route: &Route, number: u64, uri: &Uri) -> Result<Response, Failure> {
-    let Pressed { what, action, flow } = query(uri)?;
+    let Pressed { what, action, stage, flow } = query(uri)?;
     let what = match (what.unwrap_or(Part::Everything), action) {
         (Part::Everything, _) => What::Everything,
         (Part::Failed, _) => What::Failed,
         (Part::Action, action) => What::Action(action.ok_or(Failure::Query)?),
+        (Part::Stage, _) => What::Stage(stage.ok_or(Failure::Query)?),
     };
     let wish = Wish { what, flow: flow.unwrap_or(FlowChoice::Same), by: of.by() };
     let run = find_run(&mut web.engine.store.read().await?, route, number).await?.1;
@@ -54,6 +57,9 @@ pub(super) fn address(run_url: &str, what: &What, flow: FlowChoice) -> String {
         What::Failed => "failed".to_owned(),
         // names are of characters that need no escape
         What::Action(path) => format!("action&action={path}"),
+        What::Stage(name) => format!("stage&stage={name}"),
+        // no page offers it
+        What::Nothing => "everything".to_owned(),
     };
     match flow {
         FlowChoice::Same => format!("{run_url}/rerun?what={what}"),

@@ -1,6 +1,9 @@
 //! One run: its head, what is wrong with its file, and its stages.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use askama::Template;
 use axum::response::Response;
@@ -15,6 +18,7 @@ use super::{
     run_url,
     runs::{event_words, first_line, web_link},
     trigger::{self, LinkView},
+    vetting::VettingView,
 };
 use crate::{
     engine::{self, rerun::carry::ended_well, title::carried_words, worst},
@@ -23,7 +27,7 @@ use crate::{
         EventKind, FlowChoice, ForgeKind, JobPath, JobPlan, JobState, Late, Right, Sequencing, Service, Severity, Size,
         Span, StageKind, StagePlan, Time, Trust, What,
     },
-    store::{ActionRow, ApprovalRow, CacheUseRow, JobRow, RunRow, Tx},
+    store::{ActionRow, ApprovalRow, CacheUseRow, JobRow, ReportRow, RunRow, Tx},
     web::{Web, access::Granted, log::ansi::Renderer},
 };
 
@@ -50,6 +54,7 @@ struct RunPage {
     commit_url: Option<String>,
     actor: String,
     trust: String,
+    vetting: Option<VettingView>,
     created: Moment,
     took: Option<Took>,
     source_note: String,
@@ -66,6 +71,8 @@ struct RunPage {
     again_newest: Vec<ButtonView>,
     /// What the forge has not taken: under which name, and why.
     untold: Vec<(String, String)>,
+    /// Where the forge shows the states, if not where people look first.
+    ways: Vec<String>,
     receivers: Vec<ReceiverView>,
     /// The job that has started it.
     starter: Option<LinkView>,
@@ -197,13 +204,15 @@ pub(super) async fn page(web: &Web, of: &Granted, route: &Route, number: u64) ->
     let late = tx.late(run.delivery_id).await?;
     let carried = tx.carried_over(run.id).await?;
     let replay_of = tx.replay_of(&run).await?;
-    let untold = untold(&mut tx, &run).await?;
+    let reports = tx.reports(run.repository_id, &run.sha).await?;
+    let (untold, ways) = (untold(&reports, &run), ways(web, route.forge, &reports, &run));
     let receivers = receivers(&mut tx, run.id).await?;
     let starter = trigger::starter(web, of, &mut tx, &run).await?;
     let (may_run, keeps) = (of.may(Right::Run), of.may(Right::Maintain));
     let ended = run.state.conclusion().is_some();
     let making = Making { web, of, route, run: number, now: web.engine.clock.now(), ended, carried };
     let stages = making.stages(&mut tx, &run).await?;
+    let vetting = tx.vetting(run.id).await?.map(|row| VettingView::new(&run, &row));
     let repeats = repeats(&mut tx, route, &run).await?;
     let facts = &repository.facts.0;
     let url = run_url(route, number);
@@ -227,12 +236,14 @@ pub(super) async fn page(web: &Web, of: &Granted, route: &Route, number: u64) ->
         commit_url: commit_path(route.forge, run.sha.as_str()).and_then(|path| web_link(facts, &path)),
         actor: run.event.actor.clone(),
         trust: trust_words(&run.event.trust),
+        vetting,
         created: Moment(run.created),
         took: Took::of(run.started, run.ended, making.now),
         digest: run.digest.to_string(),
         may_run,
         delivery_url: run.delivery_id.filter(|_| keeps).map(|id| format!("/deliveries/{id}")),
         untold,
+        ways,
         receivers,
         starter,
         replay_of: replay_of.filter(|_| keeps),
@@ -407,10 +418,17 @@ fn cache_words(used: &CacheUseRow, took: Option<Duration>) -> String {
 }
 
 /// What the forge has not taken of this run's reports, and why. A newer run of the commit speaks for itself.
-async fn untold(tx: &mut Tx, run: &RunRow) -> Result<Vec<(String, String)>, Failure> {
-    let rows = tx.reports(run.repository_id, &run.sha).await?;
-    let of_run = rows.into_iter().filter(|row| row.generation == run.id && !row.trouble.is_empty());
-    Ok(of_run.map(|row| (row.context.0, row.trouble)).collect())
+fn untold(reports: &[ReportRow], run: &RunRow) -> Vec<(String, String)> {
+    let of_run = reports.iter().filter(|row| row.generation == run.id && !row.trouble.is_empty());
+    of_run.map(|row| (row.context.0.clone(), row.trouble.clone())).collect()
+}
+
+/// Where the forge shows this run's states, each way once.
+fn ways(web: &Web, forge: ForgeKind, reports: &[ReportRow], run: &RunRow) -> Vec<String> {
+    let Some(forge) = web.engine.forges.get(&forge) else { return Vec::new() };
+    let known = reports.iter().filter(|row| row.generation == run.id).filter_map(|row| row.known.as_deref());
+    let ways: BTreeSet<String> = known.filter_map(|known| forge.way(known)).collect();
+    ways.into_iter().collect()
 }
 
 /// Whatever a job printed, without what it would do to the page.

@@ -12,6 +12,7 @@ use super::{
     query,
     queue::{QueueView, queues},
     render,
+    secret::{SecretView, secrets},
     start::{StartView, forms},
 };
 use crate::{
@@ -52,6 +53,7 @@ struct RepositoryView {
     forge: ForgeKind,
     web_url: Option<String>,
     hook: Option<HookView>,
+    secrets: Vec<SecretView>,
 }
 
 /// A run in a list.
@@ -162,11 +164,16 @@ async fn list(web: &Web, visitor: &Visitor, of: Option<(&Granted, &Route)>, uri:
         }
         Some(_) | None => None,
     };
+    let secrets = match &repository {
+        Some(row) if before.is_none() => secrets(web, &mut tx, row).await?,
+        Some(_) | None => Vec::new(),
+    };
     let repository = repository.map(|row| RepositoryView {
         name: row.name.to_string(),
         forge: row.forge,
         web_url: web_link(&row.facts, ""),
         hook,
+        secrets,
     });
     render(&RunsPage {
         chrome,

@@ -90,6 +90,8 @@ pub(crate) fn work(start: Start) -> Work {
         timeout: Duration::from_secs(60),
         outputs: Vec::new(),
         masks: Vec::new(),
+        secrets: Vec::new(),
+        notes: Vec::new(),
         log_limit: LOG_LIMIT,
         shell: Vec::new(),
         downloads: Vec::new(),

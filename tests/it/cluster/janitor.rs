@@ -24,6 +24,7 @@ fn placement() -> Placement {
         token: "nobody's".to_owned().into(),
     };
     Placement {
+        isolation: containerops::executor::Isolation::Usual,
         runtime: None,
         node: Default::default(),
         attempt: AttemptId::mint(now),

@@ -135,6 +135,7 @@ fn placement(url: &str) -> Placement {
         token: format!("token-{place}").into(),
     };
     Placement {
+        isolation: containerops::executor::Isolation::Usual,
         runtime: None,
         node: Default::default(),
         attempt: AttemptId::mint(now),

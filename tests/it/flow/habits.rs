@@ -56,7 +56,7 @@ warning: `API_TOKEN` is a credential by its name, for everybody to read who sees
   |
 6 |       API_TOKEN: hunter22
   |       ^^^^^^^^^
-  = hint: take it back where it was issued, and keep the new one out of the repository (`# lint: allow secret` keeps this quiet)
+  = hint: take it back where it was issued, and give the new one as one of `secrets` (`# lint: allow secret` keeps this quiet)
 
 warning: everybody may write these files
   --> a.yml:9:7
@@ -84,7 +84,7 @@ warning: this line has a token in it
    |
 12 |       echo glpat-aaaaaaaaaaaaaaaaaaaa
    |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-   = hint: take it back where it was issued, and keep the new one out of the repository (`# lint: allow secret` keeps this quiet)
+   = hint: take it back where it was issued, and give the new one as one of `secrets` (`# lint: allow secret` keeps this quiet)
 "###);
     let found: Vec<_> = flow::habits(BAD.as_bytes()).into_iter().map(|(habit, _)| habit).collect();
     let missing: Vec<_> = Habit::ALL.into_iter().filter(|habit| !found.contains(habit)).collect();

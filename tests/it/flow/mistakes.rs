@@ -9,6 +9,7 @@ mod levels;
 mod links;
 mod matrix;
 mod receivers;
+mod secrets;
 mod services;
 mod starts;
 mod text;

@@ -1,6 +1,9 @@
 //! Good files and their plans.
 
-use containerops::flow::{self, Decision};
+use containerops::{
+    flow::{self, Decision},
+    model::{Event, Grants, Trust, UntrustedReason},
+};
 use insta::assert_snapshot;
 
 use super::{all, event, good, merge_group, plan, pull_request, push, repository, tag};
@@ -174,6 +177,47 @@ fn a_plan_written_out_means_the_same() {
             .unwrap_or_else(|wrong| panic!("{name}:\n{text}\n{}", flow::render(&name, &wrong)));
         assert_eq!(plan(&again, push("main")), first, "{name}:\n{text}");
     }
+}
+
+#[test]
+fn secrets_are_beside_the_plan_and_an_untrusted_event_gets_none() {
+    let flow = good("good", "secrets");
+    let plan = plan(&flow, push("main"));
+    let text = serde_json::to_string(&plan).expect("JSON");
+    let names = ["REGISTRY_TOKEN", "SIGNING", "CHAT"];
+    assert!(names.iter().all(|name| !text.contains(name)), "{text}");
+    assert_snapshot!(serde_json::to_string_pretty(flow.wants()).expect("JSON"), @r#"
+    {
+      "publish.tell.tell": {
+        "CHAT_TOKEN": "CHAT_TOKEN",
+        "URL": "CHAT_URL"
+      },
+      "publish.upload-linux.push": {
+        "REGISTRY_TOKEN": "REGISTRY_TOKEN"
+      },
+      "publish.upload-linux.sign": {
+        "PASSWORD": "SIGNING_PASSWORD",
+        "SIGNING_KEY": "key-of-linux"
+      },
+      "publish.upload-macos.push": {
+        "REGISTRY_TOKEN": "REGISTRY_TOKEN"
+      },
+      "publish.upload-macos.sign": {
+        "PASSWORD": "SIGNING_PASSWORD",
+        "SIGNING_KEY": "key-of-macos"
+      }
+    }
+    "#);
+
+    let (trusted, wants) = (event(push("main")), flow.wants());
+    let grants = trusted.trusted().map(|event| Grants::of(event, wants)).expect("it is trusted");
+    assert_eq!(grants.names(), wants.names());
+    let untrusted = Event { trust: Trust::Untrusted(UntrustedReason::HeadRepositoryGone), ..trusted };
+    assert!(untrusted.trusted().is_none());
+
+    let written = flow::full_form_with(&plan, wants);
+    let again = flow::read("a.yml", &repository(), written.as_bytes()).expect("a flow");
+    assert_eq!(again.wants(), wants, "{written}");
 }
 
 #[test]

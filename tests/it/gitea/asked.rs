@@ -156,6 +156,29 @@ async fn what_goes_wrong_is_said_in_our_words() {
 }
 
 #[tokio::test]
+async fn a_forge_that_never_answers_or_never_ends_holds_nobody_up() {
+    let model = ModelGitea::start().await;
+    let (repository, _) = widget(&gitea(&model), &model, &[("a", b"1")]);
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let settings = |port: std::net::SocketAddr| GiteaSettings {
+        url: format!("http://{port}"),
+        time_limit: Duration::from_millis(200),
+        ..model.settings()
+    };
+    let slow = Gitea::new(settings(silent.local_addr().expect("an address"))).expect("good settings");
+    let error = slow.branch_head(&repository, "main").await.expect_err("nobody answers");
+    assert!(matches!(error, ForgeError::Away { .. }), "{error}");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address");
+    let endless = axum::Router::new().fallback(async || vec![b' '; 9 << 20]);
+    let server = tokio::spawn(async move { axum::serve(listener, endless).await.expect("serves") });
+    let settings = GiteaSettings { time_limit: Duration::from_secs(10), ..settings(port) };
+    let error = Gitea::new(settings).expect("good settings").branch_head(&repository, "main").await;
+    server.abort();
+    assert!(error.is_err_and(|error| error.to_string().contains("longer than 8 MiB")));
+}
+
+#[tokio::test]
 async fn a_repository_is_public_if_a_stranger_sees_it() {
     let model = ModelGitea::start().await;
     let gitea = gitea(&model);

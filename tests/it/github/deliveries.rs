@@ -146,14 +146,14 @@ async fn every_fixture_reads_as_it_should() {
     names.sort();
     let lines: Vec<String> = names.iter().map(|name| line(name)).collect();
     assert_snapshot!(lines.join("\n"), @r#"
-    check_run_requested_action: the button `approve` is none of ours
+    check_run_requested_action: rerun f95f852b Some("01kabcdefghjk") for ada
     check_run_rerequested: rerun f95f852b Some("01kabcdefghjk") for ada
     check_suite_rerequested: rerun f95f852b None for ada
     commit_comment_created: ada says `/retest` below Commit(Sha("f95f852bd8fca8fcc58a9a2d6c842781e32a215e"))
     installation_created: `installation` events start nothing
     issue_comment_created: ada says `/approve` below PullRequest(17)
     merge_group_checks_requested: merge group gh-readonly-queue/main/pr-17-6113728f27ae82c7b1a177c8d03f9e96e0adf246 into main ec26c3e5 on 6113728f by ada (trusted): Merge pull request #17 from acme/twice
-    merge_group_destroyed: `merge_group` events with the action `destroyed` start nothing
+    merge_group_destroyed: rerun ec26c3e5 None for the merge queue: merged
     ping: GitHub asks whether we are there
     pull_request_closed: `pull_request` events with the action `closed` start nothing
     pull_request_fork: pull request 17 twice into main f95f852b on 6113728f by bob (fork bob/widget): Count widgets twice

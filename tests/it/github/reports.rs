@@ -1,6 +1,6 @@
 use containerops::{
     forge::{Forge as _, ForgeError, Told, Wanted, github::Github},
-    model::{Annotation, Conclusion, Context, Progress, Report, Repository, Severity, Sha, Time},
+    model::{Annotation, Conclusion, Context, Level, Progress, Report, Repository, Sha, Time},
 };
 use insta::assert_snapshot;
 
@@ -201,9 +201,11 @@ fn annotations(count: usize) -> Vec<Annotation> {
     let one = |line| Annotation {
         path: ".containerops.yml".to_owned(),
         line,
+        end_line: 0,
         column: 3,
         length: 4,
-        severity: Severity::Error,
+        severity: Level::Error,
+        title: String::new(),
         message: format!("wrong {line}"),
     };
     (1..=count).map(one).collect()
@@ -237,7 +239,9 @@ async fn annotations_go_in_calls_of_fifty_and_none_goes_twice() {
         let shown = github.shown(&repository, &sha, &[]).await.expect("it is shown").expect("it can be read");
         let shown = shown.into_iter().find(|shown| shown.context == context).expect("it is shown");
         assert!(shown.is(&github.expected(&wanted)), "{shown:?}");
-        assert_eq!(shown.known, known);
+        // GitHub tells how many there are, but not which
+        let (known, shown) = (known.expect("it is known"), shown.known.expect("it is known"));
+        assert!(known.starts_with(&format!("{shown}/")), "{known} {shown}");
     }
 }
 

@@ -71,6 +71,8 @@ impl Agents {
             timeout: Duration::from_secs(120),
             outputs: Vec::new(),
             masks: Vec::new(),
+            secrets: Vec::new(),
+            notes: Vec::new(),
             log_limit: LOG_LIMIT,
             shell: Vec::new(),
             downloads: Vec::new(),

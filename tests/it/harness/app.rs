@@ -188,6 +188,11 @@ impl Tester {
         Agent::claim(self, job).await.unwrap_or_else(|reason| panic!("{job} was told to leave: {reason}"))
     }
 
+    /// The same of a job that may be told to leave, for a reason.
+    pub(crate) async fn tries_to_claim(&self, job: &str) -> Result<Agent<'_>, String> {
+        Agent::claim(self, job).await
+    }
+
     /// Why the agent of this job is told to leave.
     pub(crate) async fn leaves(&self, job: &str) -> String {
         match Agent::claim(self, job).await {

@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use containerops::executor::kubernetes::{Kubernetes, KubernetesSettings};
+use containerops::executor::kubernetes::{Kubernetes, KubernetesSettings, Untrusted};
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::{
     Api, Client, Config, ResourceExt as _,
@@ -80,6 +80,14 @@ impl Cluster {
     pub(crate) async fn executor_in(&self, namespace: &str) -> Kubernetes {
         let settings = KubernetesSettings::new(namespace, &self.agent_image);
         let settings = KubernetesSettings { kubeconfig: Some(self.kubeconfig.clone()), ..settings };
+        Kubernetes::connect(settings).await.expect("the kubeconfig can be read")
+    }
+
+    /// The same, with another namespace for untrusted code.
+    pub(crate) async fn executor_beside(&self, untrusted: &str) -> Kubernetes {
+        let settings = KubernetesSettings::new(&self.namespace, &self.agent_image);
+        let (kubeconfig, untrusted) = (Some(self.kubeconfig.clone()), Some(Box::new(Untrusted::new(untrusted))));
+        let settings = KubernetesSettings { kubeconfig, untrusted, ..settings };
         Kubernetes::connect(settings).await.expect("the kubeconfig can be read")
     }
 

@@ -181,7 +181,7 @@ impl ModelGitea {
         let here = state.repositories.get_mut(repository).expect("a repository");
         here.trees.insert(sha, tree);
         let (head_repository, branch, base) = (head.to_owned(), branch.to_owned(), base.to_owned());
-        here.pulls.push(Pull { number, head_repository, branch, base });
+        here.pulls.push(Pull { number, head_repository, author: None, branch, base });
         number
     }
 

@@ -142,6 +142,8 @@ pub(crate) struct Write {
     pub(crate) buttons: Vec<String>,
     /// The messages of all annotations that it has.
     pub(crate) annotations: Vec<String>,
+    /// Where they stand, and how bad they are: `failure src/lib.rs:3-5 [title]`.
+    pub(crate) margins: Vec<String>,
 }
 
 /// `started_at` and `completed_at`.
@@ -223,6 +225,14 @@ impl ModelGithub {
         self.state().repositories.get_mut(repository).expect("a repository").private = private;
     }
 
+    /// Puts a branch's newest commit on another one, too.
+    pub(crate) fn merge(&self, repository: &str, branch: &str, base: &str) {
+        let mut state = self.state();
+        let here = state.repositories.get_mut(repository).expect("a repository");
+        let tip = here.tip(branch);
+        here.branches.entry(base.to_owned()).or_default().push(tip);
+    }
+
     /// Lets a branch point to an older commit of its own again.
     pub(crate) fn reset(&self, repository: &str, branch: &str, to: &Sha) {
         let mut state = self.state();
@@ -241,8 +251,29 @@ impl ModelGithub {
         let here = state.repositories.get_mut(repository).expect("a repository");
         here.trees.insert(sha, tree);
         let (head_repository, branch, base) = (head.to_owned(), branch.to_owned(), base.to_owned());
-        here.pulls.push(Pull { number, head_repository, branch, base });
+        here.pulls.push(Pull { number, head_repository, author: None, branch, base });
         number
+    }
+
+    /// A pull request is somebody else's than usual.
+    pub(crate) fn is_opened_by(&self, repository: &str, number: u64, login: &str) {
+        let mut state = self.state();
+        let here = state.repositories.get_mut(repository).expect("a repository");
+        let pull = here.pulls.iter_mut().find(|pull| pull.number == number).expect("a pull request");
+        pull.author = Some(login.to_owned());
+    }
+
+    /// The head of a pull request is fetched anew, as GitHub does when a fork is pushed to.
+    pub(crate) fn moves_pull_request(&self, repository: &str, number: u64) {
+        let mut state = self.state();
+        let pull = state.repositories[repository].pulls.iter().find(|pull| pull.number == number);
+        let pull = pull.expect("a pull request").clone();
+        let head = &state.repositories[&pull.head_repository];
+        let sha = head.tip(&pull.branch);
+        let tree = head.trees[&sha].clone();
+        let onto = state.repositories[repository].tip(&pull.base);
+        repository::take_pull(&self.path(repository), &self.path(&pull.head_repository), &sha, &onto, number);
+        state.repositories.get_mut(repository).expect("a repository").trees.insert(sha, tree);
     }
 
     /// The next `n` calls are answered with this status.

@@ -11,6 +11,7 @@ pub(crate) mod cluster;
 pub(crate) mod faults;
 pub(crate) mod gitea;
 pub(crate) mod github;
+pub(crate) mod gitlab;
 pub(crate) mod image;
 pub(crate) mod inboxes;
 pub(crate) mod oauth;

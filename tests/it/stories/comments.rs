@@ -196,3 +196,71 @@ async fn an_answer_whose_own_answer_is_lost_is_not_given_twice() {
     assert_eq!(t.github.answers().len(), 1);
     t.looks_at_the_checks(&sha);
 }
+
+const STAGES: &str = "
+stages:
+  - {name: unit, image: alpine, run: ./unit.sh}
+  - {name: ship, image: alpine, run: ./ship.sh}
+";
+
+#[tokio::test]
+async fn everything_or_a_stage_runs_again_by_a_comment() {
+    let t = Tester::start().await;
+    t.github.allows("bob", "write");
+    let (number, sha) = t.opens(STAGES).await;
+    let told = t.comment(number, "bob", "/test").await;
+    assert_snapshot!(told.join("\n"), @"3: `/test`: run #1 still runs: `/cancel` it first");
+    t.run_the_job("unit", 0).await;
+    t.run_the_job("ship", 1).await;
+    let told = t.comment(number, "bob", "/test deploy").await;
+    assert_snapshot!(told.join("\n"), @"3: `/test`: no stage here is named `deploy`; there are: ship, unit");
+    // what is asked for runs again though it went well, and what comes after it stays as it ended
+    assert_eq!(t.comment(number, "bob", "thanks!\n/test unit").await, DONE);
+    assert_snapshot!(t.last_delivery().await, @"issue_comment: obeyed: stage `unit` in #1 runs again");
+    t.run_the_job("unit", 0).await;
+    assert_snapshot!(t.runs().await, @r#"
+    #1 pull_request failure
+    #2 pull_request failure
+    "#);
+    assert_eq!(t.comment(number, "bob", "/test").await, DONE);
+    t.run_the_job("unit", 0).await;
+    t.run_the_job("ship", 0).await;
+    assert_snapshot!(t.runs().await, @r#"
+    #1 pull_request failure
+    #2 pull_request failure
+    #3 pull_request success
+    "#);
+    t.looks_at_the_checks(&sha);
+}
+
+#[tokio::test]
+async fn what_a_maintainer_skips_is_green_and_says_who_did() {
+    let t = Tester::start().await;
+    t.github.allows("bob", "write");
+    t.github.allows("ada", "maintain");
+    let (number, sha) = t.opens(STAGES).await;
+    t.run_the_job("unit", 1).await;
+    let told = t.comment(number, "bob", "/skip").await;
+    assert_snapshot!(told.join("\n"), @"3: `/skip`: bob does not maintain this repository");
+    assert_eq!(t.comment(number, "ada", "/skip the tests are broken on main").await, DONE);
+    assert_snapshot!(t.checks(&sha), @r#"
+    skipped containerops/ci/pr: skipped by ada (by a comment): the tests are broken on main
+    skipped containerops/ci/pr/ship/ship: skipped by ada (by a comment): the tests are broken on main
+    skipped containerops/ci/pr/unit/unit: skipped by ada (by a comment): the tests are broken on main
+    "#);
+    assert_snapshot!(t.runs().await, @r#"
+    #1 pull_request failure
+    #2 pull_request skipped: skipped by ada (by a comment): the tests are broken on main
+    "#);
+    let told = t.comment(number, "ada", "/skip\n/retest").await;
+    assert_snapshot!(told.join("\n"), @r#"
+    3: `/skip`: nothing is left to skip here
+    `/retest`: nothing has failed here
+    "#);
+    // and it is no end of it: who wants to know runs all of it
+    assert_eq!(t.comment(number, "bob", "/test").await, DONE);
+    t.run_the_job("unit", 0).await;
+    assert_eq!(t.comment(number, "ada", "/skip").await, DONE);
+    assert_snapshot!(t.runs().await, @"");
+    t.looks_at_the_checks(&sha);
+}

@@ -73,15 +73,16 @@ async fn a_pull_request_and_the_push_of_its_branch_are_one_run() {
 }
 
 #[tokio::test]
-async fn the_code_of_a_fork_is_not_run() {
+async fn the_code_of_a_fork_is_not_run_where_the_rule_says_so() {
     let t = Tester::start().await;
+    t.set_up("untrusted = \"never\"\n").await;
     t.commit("main", SMALL);
     let sha = t.github.commit("mallory/widget", "main", &[(".containerops.yml", b"stages: []")]);
     let number = t.github.open_pull_request(WIDGET, "main", "mallory/widget", "main");
     t.deliver(t.github.pull_request(WIDGET, number, "opened")).await;
     t.settle().await;
     assert_eq!(t.checks(&sha), "");
-    assert_snapshot!(t.deliveries().await, @"pull_request: nothing: the code comes from the fork mallory/widget, and code that nobody vouches for is not run");
+    assert_snapshot!(t.deliveries().await, @"pull_request: nothing: the code comes from the fork mallory/widget, and such code is never run here");
 }
 
 #[tokio::test]
@@ -102,6 +103,35 @@ async fn a_merge_queue_is_answered_on_its_own_commit() {
     push: nothing: gh-readonly-queue/main/pr-17 is a merge queue's; its `merge_group` event counts
     merge_group: started 1
     ");
+}
+
+#[tokio::test]
+async fn what_a_merge_queue_wants_no_more_is_stopped_and_nothing_else() {
+    let t = Tester::start().await;
+    t.commit("main", SMALL);
+    let queue = "gh-readonly-queue/main/pr-17";
+    let sha = t.commit(queue, SMALL);
+    t.deliver(t.github.merge_group(WIDGET, queue, "main")).await;
+    t.settle().await;
+    // merged: the same commit is the branch's now, and that run is none of the queue's
+    t.github.merge(WIDGET, queue, "main");
+    t.deliver(t.github.push(WIDGET, "main")).await;
+    t.settle().await;
+    t.deliver(t.github.merge_group_destroyed(WIDGET, queue, "invalidated")).await;
+    t.settle().await;
+    assert_snapshot!(t.runs().await, @r"
+    #1 merge_group cancelled: cancelled by the merge queue: invalidated
+    #2 push queued
+    ");
+    t.deliver(t.github.merge_group_destroyed(WIDGET, queue, "invalidated")).await;
+    t.settle().await;
+    assert_snapshot!(t.deliveries().await, @r#"
+    merge_group: started 1
+    push: started 1
+    merge_group: obeyed: #1 was cancelled
+    merge_group: nothing: #1 had ended, or was being cancelled
+    "#);
+    assert!(!t.checks(&sha).is_empty());
 }
 
 #[tokio::test]
@@ -200,10 +230,10 @@ async fn whatever_else_happens_starts_nothing_and_says_why() {
     ping: nothing: GitHub asks whether we are there
     installation: nothing: `installation` events start nothing
     pull_request: nothing: `pull_request` events with the action `closed` start nothing
-    pull_request: nothing: the code comes from a repository that was deleted, and code that nobody vouches for is not run
+    pull_request: nothing: commit 6113728f, by whose flow file untrusted code is run, has neither .containerops.yml nor .containerops/*.yml
     push: nothing: refs/heads/old-idea was deleted
-    merge_group: nothing: `merge_group` events with the action `destroyed` start nothing
-    check_run: nothing: the button `approve` is none of ours
+    merge_group: nothing: there is no run of ours at commit ec26c3e5 to stop
+    check_run: nothing: ada may not write to acme/widget
     push: nothing: commit f95f852b has neither .containerops.yml nor .containerops/*.yml
     push: unreadable: the `push` payload is not of the expected shape: .: missing field `repository` at line 1 column 9
     ");

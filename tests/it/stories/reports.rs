@@ -4,6 +4,7 @@
 mod budget;
 mod check;
 mod doubt;
+mod figure;
 mod others;
 
 use std::time::Duration;

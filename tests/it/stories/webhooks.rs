@@ -72,7 +72,10 @@ async fn a_hook_of_github_that_fails_is_on_the_page() {
     t.sweep().await;
     assert_eq!(said(&t, "github").await, "");
     t.github.change_hooks(WIDGET, |hook| (hook.last, hook.content_type) = (Some(502), "form".to_owned()));
+    let calls = t.github.calls("/hooks?").len();
     t.sweep_after(INTERVAL).await;
+    assert_eq!(t.github.calls("/hooks?").len(), calls + 1, "one that was good costs no call of its own so soon");
+    t.sweep_after(7 * INTERVAL).await;
     let failing = said(&t, "github").await;
     assert!(failing.contains("last delivery has failed with 502 (failed to connect to host)"), "{failing}");
     assert!(failing.contains("the webhook sends forms, and not JSON"), "{failing}");

@@ -37,6 +37,7 @@ impl Assembled {
             agent_url: url.clone(),
             scratch: data.join("scratch"),
             triggers: settings.trigger_repositories.clone(),
+            untrusted: settings.untrusted.rules.clone(),
             tells: if settings.smtp.is_some() { engine::Tells::All } else { engine::Tells::Webhooks },
             sweep_interval: Duration::from_secs(300),
             job_timeout: settings.job_timeout,

@@ -57,12 +57,14 @@ impl World_ {
     /// As the API and webhooks describe a pull request.
     pub(super) fn pull(&self, name: &str, pull: &Pull) -> Value {
         let (here, from) = (&self.repositories[name], &self.repositories[&pull.head_repository]);
+        let owner = pull.head_repository.split('/').next().filter(|_| pull.head_repository != name);
+        let author = pull.author.as_deref().or(owner).unwrap_or("ada");
         let end = |repository: &Repository, branch: &str, name: &str| {
             json!({"label": branch, "ref": branch, "sha": repository.tip(branch), "repo_id": repository.id,
                    "repo": {"id": repository.id, "full_name": name}})
         };
         json!({
-            "number": pull.number, "title": "Count widgets twice", "draft": false, "user": {"login": "ada"},
+            "number": pull.number, "title": "Count widgets twice", "draft": false, "user": {"login": author},
             "state": "open", "labels": [{"name": "counting"}], "updated_at": self.now(),
             "head": end(from, &pull.branch, &pull.head_repository), "base": end(here, &pull.base, name),
         })

@@ -88,6 +88,8 @@ impl ModelGitea {
             for (key, value) in told.as_object().expect("an object") {
                 body["pull_request"][key] = value.clone();
             }
+            // whoever has a fork pushes to it
+            body["sender"]["login"] = told["user"]["login"].clone();
         }
         body["action"] = json!(action);
         body["number"] = json!(number);

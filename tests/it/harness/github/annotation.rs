@@ -15,6 +15,12 @@ pub(super) struct AnnotationBody {
 }
 
 impl AnnotationBody {
+    /// Where it stands, and how bad it is.
+    pub(super) fn margin(&self) -> String {
+        let Self { path, start_line, end_line, annotation_level, title, .. } = self;
+        format!("{annotation_level} {path}:{start_line}-{end_line} [{}]", title.as_deref().unwrap_or_default())
+    }
+
     pub(super) fn is_good(&self) -> bool {
         !self.path.is_empty()
             && (1..=self.end_line).contains(&self.start_line)

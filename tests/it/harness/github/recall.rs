@@ -240,8 +240,10 @@ pub(super) fn pulls(world: &World, name: &str, page: &Page) -> Result<Json<Value
         let from = &state.repositories[&pull.head_repository];
         let (head, base) = (from.tip(&pull.branch), here.tip(&pull.base));
         let repo = |id: u64, name: &str| json!({"id": id, "full_name": name});
+        let owner = pull.head_repository.split('/').next().filter(|_| pull.head_repository != name);
+        let author = pull.author.as_deref().or(owner).unwrap_or("ada");
         json!({
-            "number": pull.number, "title": "Count widgets twice", "draft": false, "user": {"login": "ada"},
+            "number": pull.number, "title": "Count widgets twice", "draft": false, "user": {"login": author},
             "state": "open", "updated_at": state.memory.tells(&head),
             "head": {"ref": pull.branch, "sha": head, "repo": repo(from.id, &pull.head_repository)},
             "base": {"ref": pull.base, "sha": base, "repo": repo(here.id, name)},

@@ -32,6 +32,8 @@ pub(in crate::harness) struct Repository {
 pub(in crate::harness) struct Pull {
     pub(in crate::harness) number: u64,
     pub(in crate::harness) head_repository: String,
+    /// Who has opened it; `None`: the fork's owner, or whoever the fixtures are of.
+    pub(in crate::harness) author: Option<String>,
     pub(in crate::harness) branch: String,
     pub(in crate::harness) base: String,
 }

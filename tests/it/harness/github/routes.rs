@@ -289,6 +289,7 @@ async fn update_check(
     let mut write = body.write(How::Updated, before.sha)?;
     // they are appended, whatever else is replaced
     write.annotations.splice(0..0, before.annotations);
+    write.margins.splice(0..0, before.margins);
     state.checks.insert(id, write.clone());
     state.wrote(write);
     world.written.notify_waiters();
@@ -335,6 +336,7 @@ impl CheckBody {
             external_id: self.external_id.unwrap_or_default(),
             times: times(self.started_at, self.completed_at),
             buttons: self.actions.into_iter().map(|button| button.identifier).collect(),
+            margins: output.annotations.iter().map(AnnotationBody::margin).collect(),
             annotations: output.annotations.into_iter().map(|annotation| annotation.message).collect(),
         })
     }
@@ -403,6 +405,7 @@ impl StatusBody {
             times: (None, None),
             buttons: Vec::new(),
             annotations: Vec::new(),
+            margins: Vec::new(),
         })
     }
 }

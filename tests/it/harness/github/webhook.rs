@@ -97,6 +97,17 @@ impl ModelGithub {
         self.signed("merge_group", &body)
     }
 
+    /// The delivery with which a merge queue says that it wants no more of a branch of its own.
+    pub(crate) fn merge_group_destroyed(&self, repository: &str, branch: &str, reason: &str) -> Delivery {
+        let mut body = fixture("merge_group_destroyed");
+        let head = self.state().repositories[repository].tip(branch);
+        body["merge_group"]["head_sha"] = json!(head);
+        body["merge_group"]["head_ref"] = json!(format!("refs/heads/{branch}"));
+        body["reason"] = json!(reason);
+        self.place(&mut body, repository);
+        self.signed("merge_group", &body)
+    }
+
     /// The delivery about this pull request: `opened`, `synchronize`, …
     pub(crate) fn pull_request(&self, repository: &str, number: u64, action: &str) -> Delivery {
         let mut body = fixture("pull_request_opened");
@@ -115,6 +126,14 @@ impl ModelGithub {
         request["base"]["ref"] = json!(pull.base);
         request["base"]["sha"] = json!(base);
         request["base"]["repo"] = self.described(repository);
+        // whoever has a fork pushes to it
+        let owner = pull.head_repository.split('/').next().filter(|_| pull.head_repository != repository);
+        if let Some(login) = pull.author.as_deref().or(owner) {
+            body["pull_request"]["user"]["login"] = json!(login);
+        }
+        if let Some(login) = owner.or(pull.author.as_deref()) {
+            body["sender"]["login"] = json!(login);
+        }
         self.place(&mut body, repository);
         self.signed("pull_request", &body)
     }

@@ -48,10 +48,21 @@ async fn re_run_at_the_runs_check_runs_what_failed_or_else_everything() {
 }
 
 #[tokio::test]
+async fn our_button_stops_a_run_once() {
+    let t = Tester::start().await;
+    let sha = t.push("main", FLOW).await;
+    t.deliver(t.github.pressed(WIDGET, RUN, "cancel")).await;
+    t.settle().await;
+    assert_eq!(t.check(&sha, RUN).state, "cancelled");
+    assert_eq!(t.check(&sha, RUN).buttons, ["rerun-failed", "rerun-all", "rerun-newest"]);
+    assert_snapshot!(t.deliveries().await, @"");
+}
+
+#[tokio::test]
 async fn our_buttons_stand_at_a_run_that_is_over_and_do_what_they_say() {
     let t = Tester::start().await;
     let sha = t.push("main", FLOW).await;
-    assert_eq!(t.check(&sha, RUN).buttons, [""; 0], "while it runs there is nothing to press");
+    assert_eq!(t.check(&sha, RUN).buttons, ["cancel"]);
     t.fails_both_checks().await;
     assert_eq!(t.check(&sha, RUN).buttons, ["rerun-failed", "rerun-all", "rerun-newest"]);
     t.deliver(t.github.pressed(WIDGET, RUN, "rerun-failed")).await;

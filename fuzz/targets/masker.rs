@@ -1,0 +1,12 @@
+//! What is hidden of what jobs write.
+#![no_main]
+
+use containerops_fuzz::{masker, memory};
+use libfuzzer_sys::fuzz_target;
+
+#[global_allocator]
+static COUNTING: memory::Counting = memory::Counting;
+
+fuzz_target!(|bytes: &[u8]| {
+    memory::within(|| masker::hide(bytes));
+});

@@ -1,0 +1,123 @@
+//! Secrets as they are kept: encrypted. Nothing here can read one.
+
+use super::{Json, Result, Tx, execute, meant, rows};
+use crate::model::{ForgeKind, RepositoryName, SecretLevel, SecretLimits, SecretName, SecretScope, Time};
+
+/// One secret, encrypted.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct SecretRow {
+    /// Of which forge.
+    pub forge: ForgeKind,
+    /// How wide its scope is.
+    pub level: SecretLevel,
+    /// The owner's or the repository's name.
+    pub scope: RepositoryName,
+    /// Unique in its scope.
+    pub name: SecretName,
+    /// Which of the jobs that want it get it.
+    pub limits: Json<SecretLimits>,
+    /// By which of the server's keys it is encrypted.
+    pub key_id: String,
+    /// The encrypted value.
+    pub sealed: Vec<u8>,
+    /// When it was set first.
+    pub created: Time,
+    /// When it was set last.
+    pub changed: Time,
+    /// By whom.
+    pub changed_by: String,
+}
+
+impl SecretRow {
+    /// Whose it is.
+    pub fn scope(&self) -> SecretScope {
+        SecretScope { forge: self.forge, level: self.level, name: self.scope.clone() }
+    }
+}
+
+impl Tx {
+    /// Keeps a secret, in the place of what its scope has by that name; when that was set first stays.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn put_secret(&mut self, new: &SecretRow) -> Result<()> {
+        let met = execute!(
+            self,
+            "INSERT INTO secrets (forge, level, scope, name, limits, key_id, sealed, created, changed, changed_by) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+             ON CONFLICT (forge, level, scope, name) DO UPDATE SET limits = excluded.limits, \
+             key_id = excluded.key_id, sealed = excluded.sealed, changed = excluded.changed, \
+             changed_by = excluded.changed_by",
+            new.forge,
+            new.level,
+            &new.scope,
+            &new.name,
+            Json(&new.limits.0),
+            &new.key_id,
+            &new.sealed,
+            new.created,
+            new.changed,
+            &new.changed_by,
+        )?;
+        meant("a secret", 1, met)
+    }
+
+    /// Puts the same value, encrypted by another key, in the place of what was read. False: it has changed since.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn seal_secret_again(&mut self, old: &SecretRow, key_id: &str, sealed: &[u8]) -> Result<bool> {
+        let met = execute!(
+            self,
+            "UPDATE secrets SET key_id = $5, sealed = $6 \
+             WHERE forge = $1 AND level = $2 AND scope = $3 AND name = $4 AND sealed = $7",
+            old.forge,
+            old.level,
+            &old.scope,
+            &old.name,
+            key_id,
+            sealed,
+            &old.sealed,
+        )?;
+        Ok(met == 1)
+    }
+
+    /// Forgets a secret. False: there is none.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn remove_secret(&mut self, scope: &SecretScope, name: &SecretName) -> Result<bool> {
+        let met = execute!(
+            self,
+            "DELETE FROM secrets WHERE forge = $1 AND level = $2 AND scope = $3 AND name = $4",
+            scope.forge,
+            scope.level,
+            &scope.name,
+            name,
+        )?;
+        Ok(met == 1)
+    }
+
+    /// A scope's secrets, by name.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn secrets(&mut self, scope: &SecretScope) -> Result<Vec<SecretRow>> {
+        rows!(
+            self,
+            SecretRow,
+            "SELECT * FROM secrets WHERE forge = $1 AND level = $2 AND scope = $3 ORDER BY name",
+            scope.forge,
+            scope.level,
+            &scope.name,
+        )
+    }
+
+    /// Every secret there is.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn all_secrets(&mut self) -> Result<Vec<SecretRow>> {
+        rows!(self, SecretRow, "SELECT * FROM secrets ORDER BY forge, level, scope, name")
+    }
+}

@@ -1,0 +1,262 @@
+//! Secrets: set on the server, named in a flow file, in one job's environment, and nowhere else.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use containerops::{
+    engine::{Vault, add_key, whole::Whole},
+    model::{ForgeKind, Grants, SecretLevel, SecretLimits, SecretName, SecretScope},
+    settings::Settings,
+    store::Store,
+};
+use insta::assert_snapshot;
+use secrecy::SecretString;
+
+use crate::harness::app::{Tester, WIDGET};
+
+const FLOW: &str = r#"
+on: {push: , tag: }
+environments: {TOKEN: of the flow, MODE: fast}
+stages:
+  - name: ship
+    image: "acme/deployer:3"
+    run: ./ship
+    outputs: [URL]
+    secrets: {TOKEN: DEPLOY_TOKEN}
+"#;
+const CANARY: &str = "canary-7f3Xq/+9&\"end";
+
+/// Sets a secret, as the command does.
+pub(crate) async fn set(t: &Tester, (level, of): (SecretLevel, &str), name: &str, value: &str, limits: SecretLimits) {
+    let scope = SecretScope { forge: ForgeKind::Github, level, name: of.parse().expect("a name") };
+    let vault = Vault::open(&t.data().join("secret-key")).expect("the server's key");
+    let (name, value) = (name.parse::<SecretName>().expect("a name"), SecretString::from(value));
+    let row = vault.seal((&scope, &name), limits, &value, (t.clock.now(), "ada")).expect("it is sealed");
+    let mut tx = t.app().engine.store.write().await.expect("the database");
+    tx.put_secret(&row).await.expect("it is kept");
+    tx.commit().await.expect("it is kept");
+}
+
+const OWN: (SecretLevel, &str) = (SecretLevel::Repository, WIDGET);
+const OWNERS: (SecretLevel, &str) = (SecretLevel::Owner, "acme");
+
+fn any() -> SecretLimits {
+    SecretLimits::default()
+}
+
+/// What the job has in `TOKEN` after a push to this branch, or why it does not start.
+async fn token(t: &Tester, branch: &str) -> String {
+    t.push(branch, FLOW).await;
+    let claimed = t.tries_to_claim("ship").await;
+    let told = match claimed {
+        Ok(agent) => {
+            let token = agent.work.environments.get("TOKEN").cloned().unwrap_or_default();
+            agent.exits(0).await;
+            token
+        }
+        Err(why) => why,
+    };
+    t.settle().await;
+    t.read_writes();
+    told
+}
+
+#[tokio::test]
+async fn the_nearest_secret_counts_and_is_read_anew_at_each_run() {
+    let t = Tester::start().await;
+    assert_snapshot!(token(&t, "main").await, @"there is no secret DEPLOY_TOKEN for acme/widget: `containerops secret set DEPLOY_TOKEN --forge github --repo acme/widget` sets it on the server");
+    set(&t, OWNERS, "DEPLOY_TOKEN", "the owner's", any()).await;
+    assert_eq!(token(&t, "main").await, "the owner's");
+    set(&t, OWN, "DEPLOY_TOKEN", "the repository's", any()).await;
+    assert_eq!(token(&t, "main").await, "the repository's");
+    set(&t, OWN, "DEPLOY_TOKEN", "another one", any()).await;
+    let run = t.newest_run().await.id;
+    t.runs_again(run).await;
+    t.settle().await;
+    let agent = t.claims("ship").await;
+    assert_eq!(agent.work.environments["TOKEN"], "another one");
+    assert_eq!(agent.work.environments["MODE"], "fast");
+    agent.claims_again().await;
+    agent.exits(0).await;
+    t.read_writes();
+}
+
+#[tokio::test]
+async fn a_secret_that_is_for_others_is_refused_in_words() {
+    let t = Tester::start().await;
+    let only = |events: &[&str], branches: &[&str], images: &[&str]| {
+        let all = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        SecretLimits { events: all(events), branches: all(branches), images: all(images) }
+    };
+    set(&t, OWNERS, "DEPLOY_TOKEN", "the owner's", any()).await;
+    set(&t, OWN, "DEPLOY_TOKEN", "good", only(&["tag"], &[], &[])).await;
+    assert_snapshot!(token(&t, "main").await, @"secret DEPLOY_TOKEN of acme/widget on github is only for events tag, and this is push: a `when` keeps the job from other events");
+    set(&t, OWN, "DEPLOY_TOKEN", "good", only(&["push"], &["main", "release/*"], &[])).await;
+    assert_eq!(token(&t, "release/1").await, "good");
+    assert_snapshot!(token(&t, "fix").await, @"secret DEPLOY_TOKEN of acme/widget on github is only for branches main, release/*, and this is on fix: a `when` keeps the job from other branches");
+    set(&t, OWN, "DEPLOY_TOKEN", "good", only(&[], &[], &["acme/publisher"])).await;
+    assert_snapshot!(token(&t, "main").await, @"secret DEPLOY_TOKEN of acme/widget on github is only for images acme/publisher, and the job's is acme/deployer:3");
+    for good in ["acme/deployer", "acme/deployer:3", "acme/*"] {
+        set(&t, OWN, "DEPLOY_TOKEN", "good", only(&[], &[], &[good])).await;
+        assert_eq!(token(&t, "main").await, "good");
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_granted_is_named_in_the_log_and_its_variable_not_set() {
+    let t = Tester::start().await;
+    set(&t, OWN, "DEPLOY_TOKEN", "the repository's", any()).await;
+    t.push("main", FLOW).await;
+    let run = t.newest_run().await.id;
+    let mut tx = t.app().engine.store.write().await.expect("the database");
+    tx.grant_secrets(run, &Grants::none()).await.expect("a run");
+    tx.commit().await.expect("the database");
+    let agent = t.claims("ship").await;
+    assert_eq!(agent.work.environments["TOKEN"], "of the flow");
+    assert!(agent.work.secrets.is_empty());
+    assert_snapshot!(agent.work.notes.join("\n"), @"secret DEPLOY_TOKEN is not given, so TOKEN is not set: this run was not granted it");
+    agent.exits(0).await;
+    t.read_writes();
+}
+
+async fn page(t: &Tester, path: &str) -> String {
+    let answer = t.http.get(format!("{}{path}", t.url())).send().await.expect("an answer");
+    answer.text().await.expect("a text")
+}
+
+/// Every byte below a folder.
+fn bytes_below(folder: &Path) -> Vec<u8> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            all.extend(bytes_below(&path));
+        } else {
+            all.extend(fs::read(&path).unwrap_or_default());
+        }
+    }
+    all
+}
+
+/// What it looks like in base64 behind a byte, in JSON and in a URL.
+fn forms() -> Vec<String> {
+    let json = serde_json::to_string(CANARY).expect("JSON");
+    let url: String = url::form_urlencoded::byte_serialize(CANARY.as_bytes()).collect();
+    vec![CANARY.to_owned(), STANDARD.encode(CANARY), STANDARD.encode(format!("x{CANARY}")), json, url]
+}
+
+/// Enough of each form to know it by.
+fn is_in(bytes: &[u8]) -> bool {
+    let marks = ["canary", "Y2FuYXJ5", "NhbmFyeS", "jYW5hcnkt"];
+    marks.iter().any(|mark| bytes.windows(mark.len()).any(|window| window == mark.as_bytes()))
+}
+
+#[tokio::test]
+async fn a_secret_is_nowhere_but_in_its_jobs_environment_though_its_agent_lets_it_pass() {
+    let t = Tester::start().await;
+    set(&t, OWN, "DEPLOY_TOKEN", CANARY, any()).await;
+    t.push("main", FLOW).await;
+    let mut agent = t.claims("ship").await;
+    assert_eq!(agent.work.environments["TOKEN"], CANARY);
+    assert_eq!(agent.work.secrets, [CANARY]);
+    assert!(!is_in(format!("{:?}", agent.work).as_bytes()), "it cannot be printed");
+    for form in forms() {
+        agent = agent.says(&format!("it is {form}, really\n")).await;
+    }
+    // over the borders of three chunks
+    for part in ["cut: cana", "ry-7f", "3Xq/+9&\"end and on\n"] {
+        agent = agent.says(part).await;
+    }
+    let agent = agent.writes(&[("URL", &format!("https://x/{CANARY}"))]).await.results_in(&format!("no: {CANARY}"));
+    let job = agent.work.job;
+    agent.exits(3).await;
+
+    let pages =
+        [page(&t, "/").await, page(&t, "/github/acme/widget").await, page(&t, "/github/acme/widget/runs/1").await];
+    let log = page(&t, "/github/acme/widget/runs/1/ship/ship/ship/log.txt").await;
+    assert_snapshot!(log, @r#"
+    it is ********************, really
+    it is **************************Q=, really
+    it is eG**************************, really
+    it is "*********************", really
+    it is ****************************, really
+    cut: ******************** and on
+    "#);
+    let shown: String = t.github.writes().iter().map(|write| format!("{write:?}")).collect();
+    assert!(shown.contains("ship"), "it is told");
+    for text in pages.iter().chain([&log, &shown]) {
+        assert!(!is_in(text.as_bytes()), "{text}");
+    }
+    let mut tx = t.app().engine.store.read().await.expect("the database");
+    let row = tx.job(job).await.expect("the database").expect("a job");
+    assert_snapshot!(Whole::of(&row), @"complete, 6 lines, 235 bytes; 141 bytes of secrets that the agent had let pass are stars, so that its digest cannot be compared: sha256 1cc021656d56b18dc7f9f2c8df3bd30699ca2bcc3654f9339cdfaac0bdc8906f is that of what is kept");
+    assert_snapshot!(tx.outputs(job).await.expect("outputs")[0].value, @"https://x/***");
+    drop(tx);
+    let below = bytes_below(t.data());
+    assert!(below.windows(12).any(|window| window == b"DEPLOY_TOKEN"), "the database is among it");
+    assert!(!is_in(&below));
+}
+
+#[tokio::test]
+async fn an_agent_of_an_older_release_gets_no_secret() {
+    let t = Tester::start().await;
+    set(&t, OWN, "DEPLOY_TOKEN", CANARY, any()).await;
+    t.push("main", FLOW).await;
+    let agent = t.claims("ship").await;
+    assert_eq!(agent.work.needs(), 3);
+    agent.exits(0).await;
+    t.read_writes();
+}
+
+#[tokio::test]
+async fn commands_set_list_rotate_and_remove() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = [("CONTAINEROPS_DATA".to_owned(), folder.path().display().to_string())];
+    let settings = Settings::read(settings, None).expect("good settings");
+    Store::open(&settings.database_url).await.expect("a database").close().await;
+    add_key(&settings.secret_key_file).expect("a key");
+    let run = |words: &[&str], input: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_containerops"));
+        command.arg("secret").args(words).current_dir(folder.path()).env("CONTAINEROPS_DATA", folder.path());
+        command
+            .env("USER", "ada")
+            .env_remove("SUDO_USER")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).ok();
+        let done = child.wait_with_output().expect("it ends");
+        let code = done.status.code().unwrap_or(-1);
+        let said = [done.stdout, done.stderr].concat();
+        let said = String::from_utf8(said).expect("text");
+        assert!(!said.contains("hunter"), "{said}");
+        // times are the machine's
+        let plain: Vec<&str> = said.split_whitespace().filter(|word| !word.starts_with("20")).collect();
+        format!("{code}: {}\n", plain.join(" "))
+    };
+    let mut said = String::new();
+    said += &run(&["set", "TOKEN", "--repo", "acme/shop"], "hunter22\n");
+    said += &run(&["set", "TOKEN", "--repo", "github/acme/shop"], "hunter22\n");
+    said += &run(
+        &["set", "TOKEN", "--owner", "acme", "--forge", "github", "--event", "push", "--branch", "main"],
+        "hunter33",
+    );
+    said += &run(&["set", "TOKEN", "--repo", "acme/shop", "--forge", "github", "--image", "a/b@sha256:77"], "hunter22");
+    said += &run(&["set", "TOKEN", "--repo", "acme/shop", "--forge", "github"], "abc\n");
+    said += &run(&["set", "TOKEN", "hunter22", "--repo", "acme/shop"], "");
+    said += &run(&["list", "--repo", "acme/shop", "--forge", "github"], "");
+    said += &run(&["rotate", "--new-key"], "");
+    said += &run(&["rotate"], "");
+    said += &run(&["rm", "TOKEN", "--repo", "github/acme/shop"], "");
+    said += &run(&["rm", "TOKEN", "--repo", "github/acme/shop"], "");
+    said += &run(&["list"], "");
+    assert_snapshot!(said, @"");
+    let below = bytes_below(folder.path());
+    assert!(!below.windows(6).any(|window| window == b"hunter"));
+}
