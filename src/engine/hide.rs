@@ -216,10 +216,12 @@ pub(super) fn report(masks: &Masks, report: Report) -> Report {
     if masks.is_empty() {
         return report;
     }
-    let annotations = report
-        .annotations
-        .into_iter()
-        .map(|annotation| Annotation { message: masks.hide_str(&annotation.message), ..annotation });
+    let hidden = |annotation: Annotation| Annotation {
+        title: masks.hide_str(&annotation.title),
+        message: masks.hide_str(&annotation.message),
+        ..annotation
+    };
+    let annotations = report.annotations.into_iter().map(hidden);
     Report {
         title: masks.hide_str(&report.title),
         summary: masks.hide_str(&report.summary),

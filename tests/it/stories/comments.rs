@@ -261,6 +261,11 @@ async fn what_a_maintainer_skips_is_green_and_says_who_did() {
     assert_eq!(t.comment(number, "bob", "/test").await, DONE);
     t.run_the_job("unit", 0).await;
     assert_eq!(t.comment(number, "ada", "/skip").await, DONE);
-    assert_snapshot!(t.runs().await, @"");
+    assert_snapshot!(t.runs().await, @r"
+    #1 pull_request failure
+    #2 pull_request skipped: skipped by ada (by a comment): the tests are broken on main
+    #3 pull_request cancelled: cancelled by ada (by a comment)
+    #4 pull_request skipped: skipped by ada (by a comment)
+    ");
     t.looks_at_the_checks(&sha);
 }

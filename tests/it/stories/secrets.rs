@@ -256,7 +256,20 @@ async fn commands_set_list_rotate_and_remove() {
     said += &run(&["rm", "TOKEN", "--repo", "github/acme/shop"], "");
     said += &run(&["rm", "TOKEN", "--repo", "github/acme/shop"], "");
     said += &run(&["list"], "");
-    assert_snapshot!(said, @"");
+    assert_snapshot!(said, @r"
+    1: containerops: no event of acme/shop has come yet, so name its forge: --forge github, gitlab, gitea or git
+    0: secret TOKEN of acme/shop on github is set note: no event of acme/shop on github has come yet; is the name spelt as the forge spells it?
+    0: secret TOKEN of all repositories of acme on github is set, only for events push; branches main note: no event of all repositories of acme on github has come yet; is the name spelt as the forge spells it?
+    2: error: invalid value 'a/b@sha256:77' for '--image <PATTERN>': after `@` a digest is expected: sha256 and 64 hexadecimal digits For more information, try '--help'.
+    1: containerops: a secret has at least 4 characters, in a line of its own: a shorter one could not be hidden in logs
+    1: containerops: a value is no argument, which others could see: give it on standard input, or by --from-file
+    0: TOKEN acme/shop on github; set by ada on the server TOKEN all repositories of acme on github; only for events push; branches main; set by ada on the server
+    0: 2 of 2 secrets are encrypted anew by the first of 2 keys
+    0: 0 of 2 secrets are encrypted anew by the first of 2 keys
+    0: secret TOKEN of acme/shop on github is removed
+    1: there is no secret TOKEN of acme/shop on github
+    0: TOKEN all repositories of acme on github; only for events push; branches main; set by ada on the server
+    ");
     let below = bytes_below(folder.path());
     assert!(!below.windows(6).any(|window| window == b"hunter"));
 }

@@ -55,7 +55,10 @@ async fn our_button_stops_a_run_once() {
     t.settle().await;
     assert_eq!(t.check(&sha, RUN).state, "cancelled");
     assert_eq!(t.check(&sha, RUN).buttons, ["rerun-failed", "rerun-all", "rerun-newest"]);
-    assert_snapshot!(t.deliveries().await, @"");
+    assert_snapshot!(t.deliveries().await, @r"
+    push: started 1
+    check_run: obeyed: #1 was cancelled
+    ");
 }
 
 #[tokio::test]
