@@ -107,6 +107,10 @@ impl ModelGitlab {
             (request, head, before)
         };
         let (source, target) = (self.described(&request.source), self.described(project));
+        if request.source != project {
+            body["user"] = json!({"id": 13, "name": "Mallory", "username": "mallory"});
+            body["object_attributes"]["author_id"] = json!(13);
+        }
         let about = &mut body["object_attributes"];
         about["iid"] = json!(iid);
         about["action"] = json!(action);
