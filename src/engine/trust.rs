@@ -23,12 +23,25 @@ const SHOWN: usize = 256 << 10;
 pub(super) async fn judged(forge: &dyn Forge, event: Event) -> Result<Event, ForgeError> {
     let Some(pull) = event.pull_request().cloned() else { return Ok(event) };
     // whoever reaches a plain repository can change all of it
-    if event.trust == Trust::Untrusted(UntrustedReason::HeadRepositoryGone) || forge.kind() == ForgeKind::Git {
+    if forge.kind() == ForgeKind::Git {
+        return Ok(event);
+    }
+    let event = with_base(forge, event, &pull).await?;
+    if event.trust == Trust::Untrusted(UntrustedReason::HeadRepositoryGone) {
         return Ok(event);
     }
     let behind = behind(forge, &event, &pull).await?;
     let trust = event.trust.clone().judged(behind, &pull.author);
     Ok(Event { trust, ..event })
+}
+
+/// A forge whose webhook does not tell where the base is, as GitLab's does not, is asked.
+async fn with_base(forge: &dyn Forge, event: Event, pull: &PullRequest) -> Result<Event, ForgeError> {
+    let base_sha = match event.base_sha {
+        None => forge.branch_head(&event.repository, &pull.base).await?,
+        known => known,
+    };
+    Ok(Event { base_sha, ..event })
 }
 
 async fn behind(forge: &dyn Forge, event: &Event, pull: &PullRequest) -> Result<Behind, ForgeError> {

@@ -108,7 +108,8 @@ mod tests {
         let (shown, words) = seen(&masks, "a token\n  ::add-mask::token\r\nhunter22 token\necho ::add-mask::x\n");
         assert_eq!(shown, "a ***\n::add-mask::***\n*** ***\necho ::add-mask::x\n");
         assert_eq!(words, None);
-        assert_eq!(seen(&others, "dG9rZW4=\n").0, "***=\n", "whoever shares it hides it, in all forms");
+        // of the last byte, base64 says a half in the character that may belong to what follows
+        assert_eq!(seen(&others, "dG9rZW4=\n").0, "***4=\n", "whoever shares it hides it, in all forms");
         assert_eq!(seen(&masks, "::add-mask::two%0Alines%25\nlines%\n").0, "::add-mask::***\n***\n");
         assert_eq!(seen(&masks, "::add-mask::ab\n::add-mask::\nab\n").0, "::add-mask::***\n::add-mask::***\nab\n");
     }

@@ -59,6 +59,7 @@ const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
 const EVENTS: Kind = Kind::Words(&["push", "pull_request", "tag", "schedule", "manual", "flow"]);
 const AUTO: Kind = Kind::Words(&["auto"]);
 const INPUTS: Kind = Kind::OneOf(&[AUTO, Kind::List(&Kind::OneOf(&[AUTO, Kind::Level(&keys::INPUT)]))]);
+const SECRETS: Kind = Kind::List(&Kind::OneOf(&[Kind::Text, Kind::Map]));
 const NEWS: Kind = Kind::Words(&["failure", "fixed", "success", "always"]);
 const RETRY_ON: Kind = Kind::Words(&["transient", "failure", "timeout", "out-of-memory"]);
 const WHEN: &str = "A CEL expression; without its being true, this is skipped, and reported as skipped.";
@@ -167,7 +168,7 @@ pub(super) static TABLES: &[Table] = &[
             key("timeout", Kind::Duration, "The job's time."),
             key("allow-failure", Kind::Toggle, "Whether its failure leaves the action green, with a warning."),
             key("shell", Kind::Texts, "What `run` is a text for; `/bin/sh -e` if it is missing."),
-            key("secrets", Kind::OneOf(&[Kind::Texts, Kind::Map]), "Names, or a map of variables to names."),
+            key("secrets", Kind::OneOf(&[Kind::Texts, Kind::Map, SECRETS]), "Names, or maps of variables to names."),
             key("inputs", INPUTS, "Links that build `CO_DATA`, or `auto`."),
             key(
                 "retry",

@@ -158,15 +158,10 @@ async fn list(web: &Web, visitor: &Visitor, of: Option<(&Granted, &Route)>, uri:
     let title = repository.as_ref().map_or_else(|| "Runs".to_owned(), |row| row.name.to_string());
     let chrome = Chrome::new(web, title, &newest).live(before.is_some());
     let keeps = visitor.face(web).keeps;
-    let hook = match of {
-        Some((granted, _)) if before.is_none() && granted.may(Right::Maintain) => {
-            hook(&mut tx, &granted.repository).await?
-        }
-        Some(_) | None => None,
-    };
-    let secrets = match &repository {
-        Some(row) if before.is_none() => secrets(web, &mut tx, row).await?,
-        Some(_) | None => Vec::new(),
+    let kept = of.map(|(granted, _)| granted).filter(|granted| before.is_none() && granted.may(Right::Maintain));
+    let (hook, secrets) = match kept {
+        Some(Granted { repository, .. }) => (hook(&mut tx, repository).await?, secrets(&mut tx, repository).await?),
+        None => (None, Vec::new()),
     };
     let repository = repository.map(|row| RepositoryView {
         name: row.name.to_string(),

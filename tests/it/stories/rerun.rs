@@ -220,7 +220,7 @@ async fn what_cannot_be_repeated_in_part_is_refused_with_words() {
     ");
     let (status, problem) = t.asks(1, &json!({"what": "all"})).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert_snapshot!(problem["title"].as_str().expect("words"), @r#"`{"what": "everything" | "failed" | {"action": "stage.action"}, "flow": "same" | "newest"}` is expected: unknown variant `all`, expected one of `everything`, `failed`, `action` at line 1 column 13"#);
+    assert_snapshot!(problem["title"].as_str().expect("words"), @r#"`{"what": "everything" | "failed" | {"action": "stage.action"} | {"stage": "name"}, "flow": "same" | "newest"}` is expected: unknown variant `all`, expected one of `everything`, `failed`, `action`, `stage`, `nothing` at line 1 column 13"#);
     t.read_writes();
 }
 

@@ -1,11 +1,11 @@
 //! Code that nobody vouches for: what it waits for, who lets it run, and what it can never reach.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use containerops::{
     agent::protocol::{Cause, HeartbeatAnswer},
     executor::Isolation,
-    model::Sha,
+    model::{Clock, Sha},
 };
 use insta::assert_snapshot;
 
@@ -65,7 +65,7 @@ impl Tester {
     async fn placed_job(&self) -> (Isolation, String) {
         let isolation = self.pods.newest("test.test").expect("a pod").isolation;
         let agent = self.claims("test").await;
-        let script = format!("{:?}", agent.work);
+        let script = format!("{:?}", agent.work.start);
         agent.exits(0).await;
         (isolation, script)
     }
@@ -386,6 +386,8 @@ async fn an_agents_token_is_good_for_its_own_job_on_every_route() {
 #[tokio::test]
 async fn whoever_has_the_servers_machine_approves_and_sets_rules_there() {
     let t = Tester::start().await;
+    // the command has the machine's clock
+    t.clock.advance(Clock::System.now().since(t.clock.now()));
     let (_, sha) = t.fork_opens(SMALL).await;
     let call = async |words: &[&str]| {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_containerops"));
@@ -404,6 +406,7 @@ async fn whoever_has_the_servers_machine_approves_and_sets_rules_there() {
     let approve = ["approve", WIDGET, "1", "--sha", sha.as_str(), "--as", "ada", "--secret", "NPM_READ"];
     let (good, said, trouble) = call(&approve).await;
     assert!(good && said.ends_with("approved"), "{said} {trouble}");
+    t.clock.advance(Duration::from_secs(60));
     t.settle().await;
     t.run_the_job("test", 0).await;
     let granted = {
