@@ -194,6 +194,8 @@ impl Engine {
         let mut tx = self.store.write().await?;
         let run = tx.run(run).await?.ok_or_else(|| EngineError::Broken(format!("there is no run {run}")))?;
         self.vet_in(&mut tx, &run, ballot).await?;
+        let what = format!("run #{} was {} at {}", run.number, ballot.answer.as_str(), run.sha.short());
+        self.note(&mut tx, &what).await?;
         Ok(tx.commit().await?)
     }
 

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{kubeconfig, required};
+use crate::harness::{cluster::shared, kubeconfig, required};
 
 const NAMESPACE: &str = "containerops";
 /// The longest that a run may take, with the first start of everything.
@@ -45,6 +45,8 @@ spec:
 struct Deployment {
     kubeconfig: PathBuf,
     directory: TempDir,
+    /// Nobody stops parts of the cluster meanwhile.
+    _use: std::fs::File,
 }
 
 #[test]
@@ -66,7 +68,8 @@ impl Deployment {
     fn apply() -> Option<Self> {
         let kubeconfig = kubeconfig()?;
         let image = required("kubernetes", "CONTAINEROPS_TEST_SERVER_IMAGE")?;
-        let new = Self { kubeconfig, directory: TempDir::new().expect("a directory for tests can be made") };
+        let new =
+            Self { kubeconfig, directory: TempDir::new().expect("a directory for tests can be made"), _use: shared() };
         new.remove();
         let manifests = new.manifests(&image);
         let manifests = manifests.to_str().expect("a path that is text");

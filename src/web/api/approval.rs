@@ -1,5 +1,7 @@
 //! Answers to stages that wait for people.
 
+use std::collections::BTreeSet;
+
 use axum::{Json, body::Bytes, extract::State};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,17 +14,23 @@ use crate::{
     web::{
         Web,
         access::{Approve, OfRun},
-        pages::Failure,
+        pages::{Failure, Looked, vet},
     },
 };
 
-/// `{"stage": "approve", "name": "ada", "note": "…"}`; no body, or a part of it, is good, too.
+/// `{"stage": "approve", "name": "ada", "note": "…"}`; no body, or a part of it, is good, too. For a run of untrusted
+/// code `{"sha": "…", "flow": "…", "secrets": ["…"], "note": "…"}`: the commit that was looked at, and, if they are to
+/// be the same, the digest of its flow file.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Said {
     stage: Option<String>,
     name: Option<String>,
     note: Option<String>,
+    sha: Option<String>,
+    flow: Option<String>,
+    #[serde(default)]
+    secrets: BTreeSet<String>,
 }
 
 pub(super) async fn approve(of: OfRun<Approve>, web: State<Web>, body: Bytes) -> Answered {
@@ -40,10 +48,15 @@ async fn answer(
     answer: Answer,
 ) -> Answered {
     let said = if body.is_empty() { Ok(Said::default()) } else { serde_json::from_slice(&body) };
-    let Said { stage, name, note } = said.map_err(|error| {
-        let form = r#"`{"stage": "…", "name": "…", "note": "…"}`"#;
+    let Said { stage, name, note, sha, flow, secrets } = said.map_err(|error| {
+        let form = r#"`{"stage": "…", "name": "…", "note": "…"}` or `{"sha": "…", "flow": "…", "secrets": ["…"], "note": "…"}`"#;
         Failure::Words(format!("{form} is expected: {error}"))
     })?;
+    if let Some(sha) = sha {
+        let looked = Looked { sha: sha.clone(), flow, secrets, note: note.unwrap_or_default() };
+        vet(&web, &granted, &run, answer, looked).await?;
+        return Ok(Json(json!({"id": run.id, "sha": sha, "answer": answer})));
+    }
     let (name, proof) = granted.proof().unwrap_or((name.unwrap_or_default().trim().to_owned(), Proof::Word));
     let reply =
         Reply { stage, answer, approver: Approver { name, via: Via::Api(proof) }, note: note.unwrap_or_default() };

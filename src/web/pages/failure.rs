@@ -12,6 +12,7 @@ use crate::{
         EngineError,
         pause::Unanswered,
         rerun::{Refusal, Unwilling},
+        vetting::Unvetted,
     },
     model::ForgeKind,
     store::StoreError,
@@ -100,6 +101,18 @@ impl From<Unanswered> for Failure {
             Unanswered::TooLong | Unanswered::Which(_) => Self::Words(error.to_string()),
             Unanswered::NotYours { .. } => Self::Forbidden(error.to_string()),
             Unanswered::Nothing | Unanswered::NotThis(_) | Unanswered::Over { .. } => Self::Conflict(error.to_string()),
+        }
+    }
+}
+
+impl From<Unvetted> for Failure {
+    fn from(error: Unvetted) -> Self {
+        match error {
+            Unvetted::Engine(error) => error.into(),
+            Unvetted::TooLong => Self::Words(error.to_string()),
+            Unvetted::NotWaiting(..) | Unvetted::Moved { .. } | Unvetted::OtherFlow(_) => {
+                Self::Conflict(error.to_string())
+            }
         }
     }
 }

@@ -36,6 +36,7 @@ pub use failure::Failure;
 pub use live::log_text;
 pub use mark::{Mark, Moment, Took, elapsed};
 pub use route::{JobPlace, NoRoute, Place, Route, RunPlace};
+pub(in crate::web) use vetting::{Looked, vet};
 
 pub(super) use runs::visible;
 

@@ -5,7 +5,10 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 
-use super::{Failure, Moment, Route, find_run, run_url};
+use super::{
+    Failure, Moment, Route, find_run, run_url,
+    vetting::{Looked, vet},
+};
 use crate::{
     engine::pause::Reply,
     model::{Answer, Approver, Proof, Right, StagePlan, Via},
@@ -59,7 +62,8 @@ fn words(row: &ApprovalRow) -> String {
     format!("{}{by}{note}", answer.0.as_str())
 }
 
-/// `POST …/runs/{n}/approve` and `…/reject`, with `stage`, `name` and `note` as a form sends them.
+/// `POST …/runs/{n}/approve` and `…/reject`, with `stage`, `name` and `note` as a form sends them; or, for a run of
+/// untrusted code, with `sha`, `flow`, `secret` (any number of them) and `note`.
 pub(super) async fn answer(
     web: &Web,
     of: &Granted,
@@ -73,10 +77,18 @@ pub(super) async fn answer(
         let mut fields = url::form_urlencoded::parse(&body);
         fields.find(|(name, _)| name == wanted).map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
     };
+    let run = find_run(&mut web.engine.store.read().await?, route, number).await?.1;
+    let sha = field("sha");
+    if !sha.is_empty() {
+        let fields = url::form_urlencoded::parse(&body).filter(|(name, _)| name == "secret");
+        let secrets = fields.map(|(_, value)| value.into_owned()).collect();
+        let flow = Some(field("flow")).filter(|flow| !flow.is_empty());
+        vet(web, of, &run, answer, Looked { sha, flow, secrets, note: field("note") }).await?;
+        return Ok(Redirect::to(&run_url(route, number)).into_response());
+    }
     let (name, proof) = of.proof().unwrap_or((field("name"), Proof::Word));
     let approver = Approver { name, via: Via::Page(proof) };
     let stage = Some(field("stage")).filter(|stage| !stage.is_empty());
-    let run = find_run(&mut web.engine.store.read().await?, route, number).await?.1;
     let acting = of.does(web, "answer", run.words());
     let reply = Reply { stage, answer, approver, note: field("note") };
     acting.came_to(acting.engine.answer_pause(run.id, &reply).await).await?;

@@ -212,7 +212,7 @@ pub(super) async fn page(web: &Web, of: &Granted, route: &Route, number: u64) ->
     let ended = run.state.conclusion().is_some();
     let making = Making { web, of, route, run: number, now: web.engine.clock.now(), ended, carried };
     let stages = making.stages(&mut tx, &run).await?;
-    let vetting = tx.vetting(run.id).await?.map(|row| VettingView::new(&run, &row));
+    let vetting = tx.vetting(run.id).await?.map(|row| VettingView::new(&run, &row, of));
     let repeats = repeats(&mut tx, route, &run).await?;
     let facts = &repository.facts.0;
     let url = run_url(route, number);

@@ -1,12 +1,15 @@
 //! What a run of untrusted code waits for: whose it is, what it changes of the flow file, and what was said.
 
+use std::collections::BTreeSet;
+
 use similar::{ChangeTag, TextDiff};
 
-use super::Moment;
+use super::{Failure, Moment};
 use crate::{
-    engine::vetting::why,
-    model::FlowFrom,
+    engine::vetting::{Ballot, why},
+    model::{Answer, FlowFrom, Right},
     store::{RunRow, Vetting, VettingRow},
+    web::{Web, access::Granted},
 };
 
 /// More lines of a difference than anybody reads on this page.
@@ -18,6 +21,10 @@ const AROUND: usize = 3;
 pub(super) struct VettingView {
     /// What it waits for; empty if it waits no longer.
     pub(super) waits: String,
+    /// Whether whoever looks may answer.
+    pub(super) may: bool,
+    /// The secrets that its jobs ask for, and get only by name.
+    pub(super) secrets: Vec<String>,
     /// The commit to be approved.
     pub(super) sha: String,
     /// How it came to run, or not to.
@@ -44,10 +51,12 @@ pub(super) struct DiffLine {
 }
 
 impl VettingView {
-    pub(super) fn new(run: &RunRow, row: &VettingRow) -> Self {
+    pub(super) fn new(run: &RunRow, row: &VettingRow, of: &Granted) -> Self {
         let waits = row.standing() == Vetting::Waits && run.state.conclusion().is_none();
         let diff = diff(row.base_text.as_deref().unwrap_or_default(), row.head_text.as_deref().unwrap_or_default());
         Self {
+            may: waits && of.allows(Right::Approve).and_then(|()| of.ranks(Right::Run)).is_ok(),
+            secrets: run.wants.iter().flat_map(|wants| wants.names()).map(ToString::to_string).collect(),
             waits: why(&run.event).filter(|_| waits).unwrap_or_default(),
             sha: run.sha.to_string(),
             answer: words(row),
@@ -61,6 +70,35 @@ impl VettingView {
             diff: diff.into_iter().take(LINES).collect(),
         }
     }
+}
+
+/// What somebody has looked at, and what they say to it.
+#[derive(Debug, Default)]
+pub(in crate::web) struct Looked {
+    /// The commit.
+    pub(in crate::web) sha: String,
+    /// The digest of the flow file; `None`: they do not say.
+    pub(in crate::web) flow: Option<String>,
+    /// The names of the secrets that they grant.
+    pub(in crate::web) secrets: BTreeSet<String>,
+    /// In words.
+    pub(in crate::web) note: String,
+}
+
+/// Takes the answer of someone who may write to the repository.
+pub(in crate::web) async fn vet(
+    web: &Web,
+    of: &Granted,
+    run: &RunRow,
+    answer: Answer,
+    looked: Looked,
+) -> Result<(), Failure> {
+    of.ranks(Right::Run)?;
+    let Looked { sha, flow, secrets, note } = looked;
+    let sha = sha.parse().map_err(|error: crate::model::NameError| Failure::Words(error.to_string()))?;
+    let acting = of.does(web, "answer for untrusted code", run.words());
+    let ballot = Ballot { sha, flow, answer, secrets, by: of.by(), note };
+    acting.came_to(acting.engine.vet(run.id, &ballot).await).await
 }
 
 fn words(row: &VettingRow) -> String {

@@ -63,6 +63,41 @@ async fn who_may_answer_is_what_the_flow_file_says_and_their_forge_proves() {
 }
 
 #[tokio::test]
+async fn whoever_may_write_approves_untrusted_code_on_its_page_for_the_commit_that_they_saw() {
+    let t = service(SIGNED_IN, false).await;
+    t.github.commit("mallory/widget", "fix", &[(".containerops.yml", FLOW.as_bytes()), ("a", b"a")]);
+    let number = t.github.open_pull_request(WIDGET, "main", "mallory/widget", "fix");
+    t.deliver(t.github.pull_request(WIDGET, number, "opened")).await;
+    t.settle().await;
+    let run = t.newest_run().await;
+    let row = t.app().engine.store.read().await.expect("the database").vetting(run.id).await.expect("the database");
+    let flow = row.expect("it waits").flow_digest;
+    let (path, api) = (format!("/github/{WIDGET}/runs/{}", run.number), format!("/api/v1/runs/{}/approve", run.id));
+    let (rita, walter) = (t.session("github/rita").await, t.session("github/walter").await);
+    assert!(!t.text(&rita, &path).await.contains("Approve this commit"));
+    assert!(t.text(&walter, &path).await.contains("Approve this commit"));
+    let press = async |shows: &Shows, sha: &str, flow: &str| {
+        let request = t.http.post(format!("{}{path}/approve", t.url()));
+        let request = super::form(request, &[("sha", sha), ("flow", flow), ("note", "fine")]);
+        shows.on(request).send().await.expect("an answer").status().as_u16()
+    };
+    let (sha, other) = (run.sha.as_str(), "0123456789".repeat(4));
+    assert_eq!(press(&Shows::Nothing, sha, &flow).await, 403);
+    assert_eq!(press(&rita, sha, &flow).await, 403, "she may only read");
+    assert_eq!(press(&walter, &other, &flow).await, 409, "there is other code than he has seen");
+    assert_eq!(press(&walter, sha, "f00").await, 409, "there is another flow file than he has seen");
+    assert_eq!(press(&walter, sha, &flow).await, 200, "he is led to the run's page");
+    let robot = t.token(Some("github/walter"), &[containerops::model::Scope::Approve]).await;
+    let again = robot.on(t.http.post(format!("{}{api}", t.url()))).json(&json!({"sha": sha})).send().await;
+    assert_eq!(again.expect("an answer").status(), 409, "nothing waits any more");
+    t.settle().await;
+    assert!(t.text(&rita, &path).await.contains("approved by walter: fine"));
+    t.claims("test").await.exits(0).await;
+    let log = t.audited().await;
+    assert!(log.contains("github/walter (page) answer for untrusted code: ci #2: run #2 was approved at "), "{log}");
+}
+
+#[tokio::test]
 async fn a_forges_word_counts_for_a_minute_and_while_it_is_away_nothing_changes() {
     let t = service(SIGNED_IN, true).await;
     let walter = t.session("github/walter").await;

@@ -147,6 +147,11 @@ impl Drop for Cluster {
     }
 }
 
+/// Waits until the cluster is whole, for what uses it beside others without a namespace of its own here.
+pub(crate) fn shared() -> File {
+    lock(Use::Shared)
+}
+
 /// Waits until the cluster may be used like this. The lock is the file's, so it holds between processes, too.
 fn lock(how: Use) -> File {
     let path = std::env::temp_dir().join("containerops-test-cluster.lock");

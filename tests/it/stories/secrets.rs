@@ -203,6 +203,34 @@ async fn a_secret_is_nowhere_but_in_its_jobs_environment_though_its_agent_lets_i
 }
 
 #[tokio::test]
+async fn untrusted_code_gets_what_its_approval_grants_and_nothing_else() {
+    let t = Tester::start().await;
+    t.github.writes_are_another_story();
+    set(&t, OWN, "DEPLOY_TOKEN", CANARY, any()).await;
+    t.commit("main", FLOW.replace("on: {push: , tag: }", "on: pull_request").as_str());
+    for (granted, token) in [(Vec::new(), None), (vec!["DEPLOY_TOKEN"], Some(CANARY)), (vec!["OTHER"], None)] {
+        let branch = format!("fix-{}", granted.concat());
+        let sha = t.github.commit("mallory/widget", &branch, &[(".containerops.yml", b"run: steal"), ("a", b"a")]);
+        let number = t.github.open_pull_request(WIDGET, "main", "mallory/widget", &branch);
+        t.deliver(t.github.pull_request(WIDGET, number, "opened")).await;
+        t.settle().await;
+        let run = t.newest_run().await;
+        let mut fields = vec![("sha", sha.as_str())];
+        fields.extend(granted.iter().map(|name| ("secret", *name)));
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let approve = t.http.post(format!("{}/github/{WIDGET}/runs/{}/approve", t.url(), run.number));
+        let approve = approve.header("content-type", "application/x-www-form-urlencoded").body(body);
+        assert!(approve.send().await.expect("an answer").status().is_success(), "{granted:?}");
+        t.settle().await;
+        let agent = t.claims("ship").await;
+        let seen = agent.work.environments.get("TOKEN").cloned();
+        assert_eq!(seen.as_deref().filter(|seen| *seen != "of the flow"), token, "{granted:?}");
+        agent.exits(0).await;
+        t.settle().await;
+    }
+}
+
+#[tokio::test]
 async fn an_agent_of_an_older_release_gets_no_secret() {
     let t = Tester::start().await;
     set(&t, OWN, "DEPLOY_TOKEN", CANARY, any()).await;
