@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use granit_parser::{ErrorKind, Event, Options, Parser};
 use serde::Deserialize as _;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -10,6 +11,8 @@ use sha2::{Digest as _, Sha256};
 pub(super) const BYTES_MAX: usize = 1 << 20;
 /// The most objects of one job.
 const OBJECTS_MAX: usize = 200;
+/// Deeper than any object; a schema in a CustomResourceDefinition may have half of it.
+const DEPTH_MAX: usize = 100;
 /// A name of Kubernetes has no more.
 const NAME_MAX: usize = 253;
 
@@ -63,6 +66,7 @@ pub(super) fn documents(
 }
 
 fn values(file: &File) -> Result<Vec<Value>, String> {
+    check_depth(&file.text)?;
     let mut values = Vec::new();
     for document in serde_yaml::Deserializer::from_slice(&file.text) {
         values.push(Value::deserialize(document).map_err(|error| format!("this is no YAML: {error}"))?);
@@ -71,6 +75,27 @@ fn values(file: &File) -> Result<Vec<Value>, String> {
         }
     }
     Ok(values)
+}
+
+/// Refuses what is nested too deeply before it reaches a reader that takes minutes for a megabyte of brackets.
+fn check_depth(text: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(text).map_err(|error| format!("this is no UTF-8: {error}"))?;
+    let mut options = Options::default();
+    options.block_nesting_limit = DEPTH_MAX;
+    options.flow_nesting_limit = DEPTH_MAX;
+    let mut parser = Parser::new_from_str_with_options(text, options);
+    while let Some(event) = parser.next_event() {
+        match event {
+            Ok((Event::StreamEnd, _)) => break,
+            Ok(_) => {}
+            Err(error) => {
+                let is_deep = matches!(error.kind(), ErrorKind::RecursionLimitExceeded);
+                let deep = || format!("it is nested deeper than {DEPTH_MAX} levels");
+                return Err(if is_deep { deep() } else { format!("this is no YAML: {}", error.kind()) });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn read(
@@ -206,7 +231,7 @@ mod tests {
         assert!(read_all(&many).expect_err("too many").contains("more than 200"));
         let bomb = format!("a: &a [x]\nb: &b [{}]\nc: [{}]", "*a,".repeat(2000), "*b,".repeat(2000));
         assert!(read_all(&bomb).is_err(), "aliases do not explode");
-        let deep = format!("a: {}", "[".repeat(100_000));
-        assert!(read_all(&deep).is_err(), "nor does depth");
+        let deep = read_all(&format!("a: {}", "[".repeat(1_000_000))).expect_err("it is too deep");
+        assert!(deep.starts_with("app.yaml: it is nested deeper than 100 levels"), "{deep}");
     }
 }
