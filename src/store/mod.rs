@@ -328,8 +328,19 @@ fn sqlite_options(path: &Path, flushes: SqliteSynchronous) -> SqliteConnectOptio
         .busy_timeout(SQLITE_BUSY)
 }
 
-/// In a pool of its own, closed afterwards: a failed migration must not leave its lock behind.
+/// Brings the schema up to date. Another process may be doing the same, and SQLite has no lock for all of it: whoever
+/// comes second with a step fails, and goes on after it.
 async fn migrate(options: &SqliteConnectOptions) -> Result<()> {
+    for _ in MIGRATIONS.iter() {
+        if try_migrate(options).await.is_ok() {
+            return Ok(());
+        }
+    }
+    try_migrate(options).await
+}
+
+/// In a pool of its own, closed afterwards: a failed migration must not leave its lock behind.
+async fn try_migrate(options: &SqliteConnectOptions) -> Result<()> {
     let migrating = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
     let migrated = MIGRATIONS.run(&migrating).await;
     migrating.close().await;

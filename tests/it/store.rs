@@ -178,3 +178,18 @@ async fn state(store: &Store, id: DeliveryId) -> DeliveryState {
     let mut tx = store.read().await.expect("the database is there");
     tx.delivery(id).await.expect("no trouble").expect("a delivery").state.0
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn several_processes_may_bring_a_database_up_to_date_at_once() {
+    for _ in 0..3 {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", folder.path().join("containerops.db").display());
+        let open = (0..4).map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move { Store::open_beside(&url).await.map(drop) })
+        });
+        for opened in join_all(open).await {
+            opened.expect("no panic").expect("it is up to date");
+        }
+    }
+}
