@@ -119,6 +119,7 @@ function append(html) {
   for (const line of $$("li", part)) {
     document.getElementById(line.id)?.remove();
     log.append(document.adoptNode(line));
+    clock($("time", line));
   }
   while (below && log.childElementCount > KEEP) log.firstElementChild.remove();
   $("p.empty")?.remove();
@@ -170,6 +171,7 @@ function paging() {
     const lines = $$(".log > li", page).filter((line) => !document.getElementById(line.id));
     const below = document.body.scrollHeight - window.scrollY;
     log[earlier ? "prepend" : "append"](...lines.map((line) => document.adoptNode(line)));
+    for (const line of lines) clock($("time", line));
     mark("stay");
     const next = $(earlier ? "a.earlier" : "a.later", page);
     if (next) link.href = next.href;
@@ -191,6 +193,100 @@ function open() {
   }
 }
 
+/* ---- how the log is shown ---- */
+
+// what somebody chose stays chosen on the next page
+const chosen = (name, fallback) => { try { return localStorage.getItem(name) ?? fallback; } catch { return fallback; } };
+const keep = (name, value) => { try { localStorage.setItem(name, value); } catch { /* then it is for this page */ } };
+
+function toggle(button, name, fallback, show) {
+  if (!button) return;
+  const set = (on) => { button.setAttribute("aria-pressed", on); show(on); };
+  button.hidden = false;
+  set(chosen(name, fallback) === "true");
+  button.addEventListener("click", () => {
+    const on = button.getAttribute("aria-pressed") !== "true";
+    keep(name, on);
+    set(on);
+  });
+}
+
+function times(ofDay) {
+  log.dataset.times = ofDay ? "of day" : "";
+  for (const time of $$("time", log)) clock(time);
+}
+
+function clock(time) {
+  time.dataset.since ??= time.textContent;
+  const date = new Date(time.dateTime);
+  time.textContent = log.dataset.times ? date.toLocaleTimeString(undefined, { hour12: false }) : time.dataset.since;
+  time.title = date.toLocaleString();
+}
+
+/* ---- keys ---- */
+
+const KEYS = [
+  ["/", "Search", () => $("[type=search]")?.focus()],
+  ["n", "Next line that is looked for, or next error", () => ($(".tools .next") ?? $(".tools .to-error"))?.click()],
+  ["p", "The one before", () => $(".tools .previous")?.click()],
+  ["j", "Next entry, or next line", () => step(1)],
+  ["k", "The one before", () => step(-1)],
+  ["g", "To the beginning", () => (log ? $(".pager a[href$='from=1']") ?? scrollTo(0, 0) : scrollTo(0, 0))?.click?.()],
+  ["G", "To the end", () => $(".tools .to-end")?.click()],
+  ["w", "Wrap lines", () => $(".tools .wrap")?.click()],
+  ["?", "What keys do", () => help()],
+];
+
+function pressed(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, textarea, select")) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  const known = KEYS.find(([key]) => key === event.key);
+  if (!known) return;
+  event.preventDefault();
+  known[2]();
+}
+
+// through a list by its links, through a log by its lines
+function step(by) {
+  const places = log ? $$("a.n", log) : $$(".runs .title, .jobs li > a");
+  if (!places.length) return;
+  const here = log ? $(".here:last-of-type .n, .here .n", log) : document.activeElement;
+  const at = places.indexOf(here);
+  const next = places[Math.min(places.length - 1, Math.max(0, at < 0 ? 0 : at + by))];
+  next.focus({ preventScroll: !!log });
+  if (log) {
+    history.replaceState(null, "", `#${next.parentElement.id}`);
+    mark("stay");
+    next.scrollIntoView({ block: "nearest" });
+  }
+}
+
+function help() {
+  let dialog = $("dialog.keys");
+  if (!dialog) {
+    dialog = document.createElement("dialog");
+    dialog.className = "keys";
+    dialog.setAttribute("aria-label", "Keys");
+    const list = document.createElement("dl");
+    for (const [key, words] of KEYS) {
+      const [name, does] = [document.createElement("dt"), document.createElement("dd")];
+      name.append(Object.assign(document.createElement("kbd"), { textContent: key }));
+      does.textContent = words;
+      list.append(name, does);
+    }
+    const close = Object.assign(document.createElement("button"), { textContent: "Close" });
+    close.addEventListener("click", () => dialog.close());
+    dialog.append(Object.assign(document.createElement("h2"), { textContent: "Keys" }), list, close);
+    document.body.append(dialog);
+  }
+  dialog.showModal();
+}
+
+addEventListener("keydown", pressed);
+
 tick();
 setInterval(tick, 1000);
 if ($("main[data-live]")) setTimeout(refresh, 2000);
@@ -200,6 +296,8 @@ if (log) {
   follow();
   verify();
   paging();
+  toggle($(".tools .wrap"), "wrap", "true", (on) => log.classList.toggle("unwrapped", !on));
+  toggle($(".tools .clock"), "times", "false", times);
   log.addEventListener("click", choose);
   addEventListener("hashchange", () => mark("go to"));
 }

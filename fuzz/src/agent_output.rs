@@ -8,10 +8,10 @@ use containerops::{
         mask::Masks,
         protocol::{Chunk, Piece, Stream},
     },
+    engine::fault::fault,
     model::Time,
     web::log::{
         ansi::{Renderer, block, plain},
-        fault::fault,
         lines::Collector,
     },
 };

@@ -112,9 +112,7 @@ impl Engine {
         if let Some((text, pieces)) = unpacked {
             return Ok(Some(Frame { start, line, text, pieces, is_hole: false }));
         }
-        tracing::error!(job.id = %chunk.job_id, start, length = chunk.length, "a part of a log is damaged");
-        let end = start + number(chunk.length);
-        Ok(Some(Hole { bytes: start..end, line, newlines: number(chunk.newlines) }.frame(start)))
+        Ok(Some(damaged(&chunk)))
     }
 
     /// A part's text as it is stored.
@@ -132,11 +130,22 @@ impl Engine {
     }
 }
 
+/// What is said in the place of a part that cannot be read.
+pub(super) fn damaged(chunk: &ChunkRow) -> Frame {
+    let (start, line) = (number(chunk.start), number(chunk.line));
+    tracing::error!(job.id = %chunk.job_id, start, length = chunk.length, "a part of a log is damaged");
+    Hole { bytes: start..start + number(chunk.length), line, newlines: number(chunk.newlines) }.frame(start)
+}
+
 /// Text and pieces; `None` if they are not what their row says.
 fn unpacked(packed: &[u8], chunk: &ChunkRow) -> Option<(Vec<u8>, Vec<Piece>)> {
+    Some((text_of(packed, chunk)?, chunk::decode_index(&chunk.pieces).ok()?))
+}
+
+/// A part's text; `None` if it is not what its row says.
+pub(super) fn text_of(packed: &[u8], chunk: &ChunkRow) -> Option<Vec<u8>> {
     let text = zstd::bulk::decompress(packed, CHUNK_TEXT_MAX).ok()?;
-    let pieces = chunk::decode_index(&chunk.pieces).ok()?;
-    (text.len() as u64 == number(chunk.length)).then_some((text, pieces))
+    (text.len() as u64 == number(chunk.length)).then_some(text)
 }
 
 /// Bytes of a log that were here once, or should be.

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Engine, Result,
+    Engine, Result, fault,
     problem::{Finder, Place},
     settle,
 };
@@ -43,7 +43,8 @@ impl Engine {
         let repository = place.run.event.repository.name.to_string();
         let name = repository.rsplit('/').next().unwrap_or_default();
         let finder = Finder::new(Place::new(&job.attempt_id.to_string(), name));
-        let (check, problems) = self.check(job.id, finder).await?;
+        let (mut check, problems) = self.check(job.id, finder).await?;
+        check.fault = self.fault(job).await?;
         // until the row names it nobody else knows that the blob is needed
         let _kept = self.blobs.keep().await;
         let blob = match &job.log_blob {
@@ -75,7 +76,16 @@ impl Engine {
             }
             at = frame.end();
         }
-        Ok((Check { sha256: hex::encode(sha256.finalize()), holes }, finder.end()))
+        Ok((Check { sha256: hex::encode(sha256.finalize()), holes, fault: None }, finder.end()))
+    }
+
+    /// The line of a failed job's log that people look for.
+    async fn fault(&self, job: &JobRow) -> Result<Option<u64>> {
+        let failed = job.state.verdict().is_some_and(|verdict| !verdict.conclusion().lets_go_on());
+        if !failed {
+            return Ok(None);
+        }
+        Ok(self.scan(job.id, fault::After(0), None).await?.found.line())
     }
 
     /// Makes one blob of a log's frames.

@@ -18,9 +18,12 @@ pub struct ChunkRow {
     pub line: i64,
     /// Newlines in it.
     pub newlines: i64,
-    /// Which bytes came when and from which stream: a chunk's index, as the agent wrote it.
+    /// Which bytes came when and from which stream: a chunk's index, as the agent wrote it. Empty of a part that was
+    /// asked for without what it holds.
+    #[sqlx(default)]
     pub pieces: Vec<u8>,
-    /// The frame, while it is not in a blob.
+    /// The frame, while it is not in a blob. `None`, too, of a part that was asked for without what it holds.
+    #[sqlx(default)]
     pub data: Option<Vec<u8>>,
     /// Where the frame begins in the blob.
     pub place: Option<i64>,
@@ -54,6 +57,9 @@ pub struct Check {
     pub sha256: String,
     /// Where bytes are missing or damaged: first, and first after. The first few of them.
     pub holes: Vec<[u64; 2]>,
+    /// The line that people look for in a failed job's log, from 1; of a log that was not searched for one, `None`, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<u64>,
 }
 
 impl Tx {
@@ -101,7 +107,25 @@ impl Tx {
         rows!(
             self,
             ChunkRow,
-            "SELECT * FROM log_chunks WHERE job_id = $1 AND start + length > $2 ORDER BY start LIMIT $3",
+            "SELECT * FROM log_chunks WHERE job_id = $1 AND start + length > $2 AND start >= COALESCE((SELECT MAX(start) \
+             FROM log_chunks WHERE job_id = $1 AND start <= $2), 0) ORDER BY start LIMIT $3",
+            job,
+            offset,
+            limit,
+        )
+    }
+
+    /// As [`Tx::chunks_from_offset`], without what they hold: where they are, and how large.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn places_from_offset(&mut self, job: JobId, offset: i64, limit: i64) -> Result<Vec<ChunkRow>> {
+        rows!(
+            self,
+            ChunkRow,
+            "SELECT job_id, start, length, line, newlines, place, size FROM log_chunks WHERE job_id = $1 AND start + length > $2 \
+             AND start >= COALESCE((SELECT MAX(start) FROM log_chunks WHERE job_id = $1 AND start <= $2), 0) \
+             ORDER BY start LIMIT $3",
             job,
             offset,
             limit,
@@ -116,7 +140,9 @@ impl Tx {
         rows!(
             self,
             ChunkRow,
-            "SELECT * FROM log_chunks WHERE job_id = $1 AND line + newlines >= $2 ORDER BY start LIMIT $3",
+            "SELECT * FROM log_chunks WHERE job_id = $1 AND line + newlines >= $2 AND start >= COALESCE((SELECT start \
+             FROM log_chunks WHERE job_id = $1 AND line < $2 ORDER BY line DESC, start DESC LIMIT 1), 0) \
+             ORDER BY start LIMIT $3",
             job,
             line,
             limit,

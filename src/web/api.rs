@@ -6,6 +6,7 @@ mod approval;
 mod artifact;
 mod audit;
 mod delivery;
+mod search;
 mod start;
 
 use axum::{
@@ -78,6 +79,7 @@ pub(super) fn routes() -> Routes {
         .post("/runs/{id}/reject", approval::reject)
         .get("/jobs/{id}", job)
         .get("/jobs/{id}/log", job_log)
+        .get("/jobs/{id}/log/search", search::log)
         .post("/starts", start::start)
         .get("/jobs/{id}/artifacts", artifact::list)
         .get("/jobs/{id}/artifacts/{name}", artifact::one)

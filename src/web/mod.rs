@@ -44,11 +44,18 @@ pub struct Web {
     pub access: Arc<Access>,
     /// Who may ask a forge, which nobody else may because of a request.
     dry_runs: Arc<Semaphore>,
+    /// Whose logs are looked through.
+    searches: Arc<Semaphore>,
     /// What agents upload at once.
     uploads: upload::Uploads,
 }
 
 impl Web {
+    fn new(engine: Engine, access: Arc<Access>, dry_runs: usize, searches: usize) -> Self {
+        let [dry_runs, searches] = [dry_runs, searches].map(|at_once| Arc::new(Semaphore::new(at_once)));
+        Self { engine, access, dry_runs, searches, uploads: upload::Uploads::new() }
+    }
+
     /// Whether browsers reach us by https.
     fn is_secure(&self) -> bool {
         self.engine.settings.public_url.starts_with("https://")
@@ -58,8 +65,7 @@ impl Web {
 /// All routes. Agents and hooks prove by tokens and signatures of their own who they are; whatever else there is says
 /// what it needs.
 pub fn router(engine: Engine, access: Arc<Access>) -> Router {
-    let dry_runs = Arc::new(Semaphore::new(delivery::DRY_RUNS));
-    let web = Web { engine, access, dry_runs, uploads: upload::Uploads::new() };
+    let web = Web::new(engine, access, delivery::DRY_RUNS, pages::SEARCHES);
     let dress = middleware::from_fn_with_state(web.clone(), pages::dress);
     Router::new()
         .route("/hooks/{forge}", post(hooks::take).layer(DefaultBodyLimit::max(hooks::BODY_MAX)))
@@ -72,8 +78,7 @@ pub fn router(engine: Engine, access: Arc<Access>) -> Router {
 
 /// What agents ask, and nothing else: for an address that untrusted code may reach.
 pub fn agent_router(engine: Engine, access: Arc<Access>) -> Router {
-    let dry_runs = Arc::new(Semaphore::new(0));
-    let web = Web { engine, access, dry_runs, uploads: upload::Uploads::new() };
+    let web = Web::new(engine, access, 0, 0);
     Router::new().nest("/agent/v1", agent::routes()).route("/healthz", get(async || "ok\n")).with_state(web)
 }
 

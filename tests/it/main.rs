@@ -37,6 +37,7 @@ mod process_executor;
 mod protocol;
 mod registry;
 mod restart;
+mod search;
 mod store;
 mod stories;
 mod tls;

@@ -2,11 +2,11 @@
 
 use containerops::{
     agent::protocol::{Piece, Stream},
+    engine::fault::{Fault, fault},
     model::{ForgeKind, JobPath, Time},
     web::{
         log::{
             ansi::Renderer,
-            fault::{Fault, fault},
             lines::{Collector, LINE_MAX, Line},
             range::{Wanted, parse},
             window::{WINDOW, around},
@@ -35,7 +35,14 @@ fn colours_become_classes_and_all_else_text() {
         (b"12345\rab", "ab345"),
         (b"12345\r\x1b[Kab", "ab"),
         (b"windows\r", "windows"),
-        (b"\x1b]8;;https://x.example\x07link\x1b]8;;\x07", "link"),
+        (
+            b"see \x1b]8;id=1;https://x.example/?a=1;b&c\x07li\x1b[1mnk\x1b[0m\x1b]8;;\x07 for more",
+            "see <a rel=\"nofollow noopener noreferrer\" href=\"https://x.example/?a=1;b&amp;c\">li<span class=\"sb\">nk</span></a> for more",
+        ),
+        (b"\x1b]8;;HTTP://x\x1b\\link", "<a rel=\"nofollow noopener noreferrer\" href=\"HTTP://x\">link</a>"),
+        (b"\x1b]8;;javascript:alert(1)\x07link\x1b]8;;\x07", "link"),
+        (b"\x1b]8;;data:text/html,x\x07link\x1b]8;;\x07", "link"),
+        ("\x1b]8;;https://x/\u{202e}\x07link".as_bytes(), "link"),
         (b"\x1b[2J\x1b[Hx\x1b(B", "x"),
         (b"a\x01b", "a<span class=\"hidden\">U+0001</span>b"),
         ("a\u{202e}b".as_bytes(), "a<span class=\"hidden\">U+202E</span>b"),
@@ -72,8 +79,9 @@ proptest! {
         let mut renderer = Renderer::default();
         for line in lines {
             let html = renderer.line(&line);
-            let opened = html.matches("<span class=\"").count();
-            prop_assert_eq!(opened, html.matches("</span>").count());
+            let (spans, links) = (html.matches("<span class=\"").count(), html.matches("<a rel=\"").count());
+            prop_assert_eq!((spans, links), (html.matches("</span>").count(), html.matches("</a>").count()));
+            let opened = spans + links;
             prop_assert_eq!(opened * 2, html.matches('<').count());
             prop_assert_eq!(opened * 2, html.matches('>').count());
             prop_assert!(!html.contains(['\r', '\n', '\x1b', '\'']));

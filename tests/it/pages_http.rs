@@ -5,6 +5,7 @@ mod deliveries;
 mod logs;
 mod queue;
 mod schema;
+mod search;
 mod trust;
 mod whole;
 

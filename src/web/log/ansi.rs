@@ -6,34 +6,58 @@ use std::fmt::Write as _;
 
 use anstyle_parse::{Params, Parser, Perform, Utf8Parser};
 
-use super::style::Style;
+use super::{search::Pattern, style::Style};
 
 /// No line is wider, whatever it says about moving the cursor.
 const WIDTH_MAX: usize = 10_000;
+/// A line leads to no more places, and to none with a longer address.
+const LINKS_MAX: usize = 100;
+const LINK_MAX: usize = 2_000;
 
 /// Renders line after line; the style lives on from one to the next, as in a terminal.
 #[derive(Debug, Clone, Default)]
 pub struct Renderer {
     style: Style,
+    marks: Option<Pattern>,
 }
 
 impl Renderer {
+    /// One that marks in every line what is looked for.
+    pub fn marking(marks: Option<Pattern>) -> Self {
+        Self { marks, ..Self::default() }
+    }
+
     /// The line as HTML: text and balanced `<span>`s. Bytes that are not UTF-8 become U+FFFD.
     pub fn line(&mut self, line: &[u8]) -> String {
-        let mut screen = Screen { style: self.style, cells: Vec::with_capacity(line.len().min(WIDTH_MAX)), cursor: 0 };
+        let mut screen = Screen::new(self.style, line.len().min(WIDTH_MAX));
         // a parser for each line, so that an escape sequence cut by its end cannot swallow the next
         let mut parser = Parser::<Utf8Parser>::new();
         for &byte in String::from_utf8_lossy(line).as_bytes() {
             parser.advance(&mut screen, byte);
         }
         self.style = screen.style;
-        html(&screen.cells)
+        if let Some(pattern) = &self.marks {
+            mark(&mut screen.cells, pattern);
+        }
+        html(&screen)
+    }
+}
+
+/// Marks the cells that a pattern is in.
+fn mark(cells: &mut [Cell], pattern: &Pattern) {
+    let text: String = cells.iter().map(|cell| cell.character).collect();
+    let mut places = pattern.places(&text).into_iter().peekable();
+    let mut at = 0;
+    for cell in cells {
+        while places.next_if(|place| place.end <= at).is_some() {}
+        cell.style.found = places.peek().is_some_and(|place| place.contains(&at));
+        at += cell.character.len_utf8();
     }
 }
 
 /// The line without escape sequences and overwritten text.
 pub fn plain(line: &[u8]) -> String {
-    let mut screen = Screen { style: Style::default(), cells: Vec::new(), cursor: 0 };
+    let mut screen = Screen::new(Style::PLAIN, 0);
     let mut parser = Parser::<Utf8Parser>::new();
     for &byte in String::from_utf8_lossy(line).as_bytes() {
         parser.advance(&mut screen, byte);
@@ -57,24 +81,44 @@ pub fn block(text: &str) -> String {
 struct Cell {
     character: char,
     style: Style,
+    /// Which of the line's links it belongs to, counted from 1.
+    link: usize,
 }
+
+const BLANK: Cell = Cell { character: ' ', style: Style::PLAIN, link: 0 };
 
 struct Screen {
     style: Style,
     cells: Vec<Cell>,
     cursor: usize,
+    /// Where the line's links lead.
+    links: Vec<String>,
+    /// The one that is open, counted from 1.
+    link: usize,
 }
 
 impl Screen {
+    fn new(style: Style, width: usize) -> Self {
+        Self { style, cells: Vec::with_capacity(width), cursor: 0, links: Vec::new(), link: 0 }
+    }
+
+    /// `OSC 8 ; parameters ; URL`. Only what a browser may be led to, and no more of it than a line has use for.
+    fn open_link(&mut self, url: &[u8]) {
+        let url = std::str::from_utf8(url).ok().filter(|url| is_link(url) && self.links.len() < LINKS_MAX);
+        self.link = url.map_or(0, |url| {
+            self.links.push(url.to_owned());
+            self.links.len()
+        });
+    }
+
     fn put(&mut self, character: char) {
         if self.cursor >= WIDTH_MAX {
             return;
         }
-        let blank = Cell { character: ' ', style: Style::default() };
         if self.cells.len() <= self.cursor {
-            self.cells.resize(self.cursor + 1, blank);
+            self.cells.resize(self.cursor + 1, BLANK);
         }
-        self.cells[self.cursor] = Cell { character, style: self.style };
+        self.cells[self.cursor] = Cell { character, style: self.style, link: self.link };
         self.cursor += 1;
     }
 
@@ -83,7 +127,7 @@ impl Screen {
             0 => self.cells.truncate(self.cursor),
             1 => {
                 let end = self.cursor.min(self.cells.len());
-                self.cells[..end].fill(Cell { character: ' ', style: Style::default() });
+                self.cells[..end].fill(BLANK);
             }
             2 => self.cells.clear(),
             _ => {}
@@ -111,6 +155,13 @@ impl Perform for Screen {
         }
     }
 
+    fn osc_dispatch(&mut self, params: &[&[u8]], _bell_terminated: bool) {
+        if let [b"8", _, url @ ..] = params {
+            // a URL may hold semicolons, at which the parser has cut it
+            self.open_link(&url.join(&b';'));
+        }
+    }
+
     fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], _ignore: bool, action: u8) {
         if !intermediates.is_empty() {
             return;
@@ -129,21 +180,40 @@ impl Perform for Screen {
     }
 }
 
-fn html(cells: &[Cell]) -> String {
-    let mut html = String::with_capacity(cells.len() + 16);
-    for run in cells.chunk_by(|a, b| a.style == b.style) {
-        let classes = run[0].style.classes();
-        if !classes.is_empty() {
-            let _ = write!(html, "<span class=\"{classes}\">");
+fn html(screen: &Screen) -> String {
+    let mut html = String::with_capacity(screen.cells.len() + 16);
+    for linked in screen.cells.chunk_by(|a, b| a.link == b.link) {
+        let url = linked[0].link.checked_sub(1).and_then(|at| screen.links.get(at));
+        if let Some(url) = url {
+            // writing to a String cannot fail
+            let _ = write!(html, "<a rel=\"nofollow noopener noreferrer\" href=\"{}\">", block(url));
         }
-        for cell in run {
-            write_character(&mut html, cell.character);
-        }
-        if !classes.is_empty() {
-            html.push_str("</span>");
+        linked.chunk_by(|a, b| a.style == b.style).for_each(|run| write_run(&mut html, run));
+        if url.is_some() {
+            html.push_str("</a>");
         }
     }
     html
+}
+
+/// Characters of one look.
+fn write_run(html: &mut String, run: &[Cell]) {
+    let (found, classes) = (run[0].style.found, run[0].style.classes());
+    let (mark, unmark) = if found { ("<mark>", "</mark>") } else { ("", "") };
+    html.push_str(mark);
+    if !classes.is_empty() {
+        let _ = write!(html, "<span class=\"{classes}\">");
+    }
+    run.iter().for_each(|cell| write_character(html, cell.character));
+    html.push_str(if classes.is_empty() { "" } else { "</span>" });
+    html.push_str(unmark);
+}
+
+/// Whether a browser may be led there: an address of the web, without anything in it that is not seen.
+fn is_link(url: &str) -> bool {
+    let scheme = url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"))
+        || url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"));
+    scheme && url.len() <= LINK_MAX && url.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn write_character(html: &mut String, character: char) {

@@ -11,6 +11,8 @@ pub struct Style {
     /// One of the 256 colours; `None`: the page's own.
     pub background: Option<u8>,
     marks: u8,
+    /// What somebody looks for is here.
+    pub found: bool,
 }
 
 const BOLD: u8 = 1;
@@ -25,6 +27,9 @@ const MARKS: [(u8, &str); 6] =
     [(BOLD, "sb"), (DIM, "sd"), (ITALIC, "si"), (UNDERLINE, "su"), (INVERSE, "sv"), (STRIKE, "ss")];
 
 impl Style {
+    /// The page's own.
+    pub const PLAIN: Self = Self { foreground: None, background: None, marks: 0, found: false };
+
     /// Takes a whole `SGR` sequence; what it does not know it leaves alone.
     pub fn select(&mut self, params: &Params) {
         let groups: Vec<&[u16]> = params.iter().collect();

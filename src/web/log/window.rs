@@ -2,10 +2,7 @@
 
 use std::ops::Range;
 
-use super::{
-    fault::{Fault, fault},
-    lines::{Collector, Line},
-};
+use super::lines::{Collector, Line};
 use crate::{
     engine::{Engine, EngineError},
     model::JobId,
@@ -13,8 +10,6 @@ use crate::{
 
 /// How many lines a page shows at once.
 pub const WINDOW: u64 = 1_000;
-/// How much of a log is searched for its first error; of a longer one, the end.
-const SEARCH_MAX: u64 = 32 << 20;
 /// How much is read for one window, which lines of megabytes would make without end.
 const READ_MAX: u64 = 64 << 20;
 
@@ -51,31 +46,6 @@ impl Window {
         let resume = collector.resume();
         Ok(Self { lines: collector.finish(), resume })
     }
-}
-
-/// The number of the line that looks most like the fault in a log of `length` bytes: the first certain one, else the
-/// first that mentions one.
-///
-/// # Errors
-/// If the log cannot be read.
-pub async fn first_fault(engine: &Engine, job: JobId, length: u64) -> Result<Option<u64>, EngineError> {
-    let mut at = length.saturating_sub(SEARCH_MAX);
-    let mut collector = None;
-    let mut mention = None;
-    while let Some(frame) = engine.frame_at_offset(job, at).await? {
-        at = frame.end();
-        let collector = collector.get_or_insert_with(|| Collector::new(frame.line + 1, frame.start, 1..u64::MAX));
-        collector.push(&frame.text, &frame.pieces);
-        for line in collector.take() {
-            match fault(&line.text) {
-                Some(Fault::Certain) => return Ok(Some(line.number)),
-                Some(Fault::Mention) => mention = mention.or(Some(line.number)),
-                None => {}
-            }
-        }
-    }
-    let rest = collector.map(Collector::finish).unwrap_or_default();
-    Ok(mention.or(rest.iter().find(|line| fault(&line.text).is_some()).map(|line| line.number)))
 }
 
 /// `WINDOW` lines around `line`, a third of them before it; all within 1 to `lines`.

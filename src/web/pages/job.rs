@@ -11,12 +11,15 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    Chrome, Failure, JobPlace, Mark, Place, Route, Took, elapsed, find_run, mark::Moment, query, render, run_url,
+    Chrome, Failure, JobPlace, Mark, Place, Route, Took, elapsed, find_run,
+    mark::Moment,
+    query, render, run_url,
+    search::{self, Finding},
 };
 use crate::{
     agent::protocol::Stream,
     engine::whole::{State, Whole},
-    model::{JobPath, JobPlan, JobState, Plan, Problem, Time},
+    model::{JobId, JobPath, JobPlan, JobState, Plan, Problem, Time},
     store::{AttemptRow, JobRow, RunRow, SilenceRow, Tx},
     web::{
         Web,
@@ -39,6 +42,13 @@ pub(super) struct JobQuery {
     line: Option<u64>,
     /// The first line to show.
     from: Option<u64>,
+    /// The line behind which the next error is looked for.
+    error_after: Option<u64>,
+    /// What is looked for.
+    #[serde(default)]
+    q: String,
+    /// Whether that is a regular expression.
+    regex: Option<String>,
 }
 
 /// A job that was asked for, with all around it.
@@ -64,6 +74,7 @@ struct LogPage {
     url: String,
     /// `?` or `?attempt=2&`: what further parameters follow.
     query: String,
+    attempt: i64,
     flow: String,
     number: i64,
     stage: String,
@@ -77,6 +88,9 @@ struct LogPage {
     silences: Vec<(Moment, Option<Moment>)>,
     problems: Vec<ProblemView>,
     fault: Option<u64>,
+    /// Behind the line that is shown nothing reads like an error.
+    no_more: bool,
+    finding: Finding,
     rows: Vec<Row>,
     earlier: Option<u64>,
     later: Option<u64>,
@@ -128,17 +142,60 @@ pub(super) async fn page(web: &Web, route: &Route, run: u64, path: &JobPath, uri
         Err(Failure::NotStarted) => return Ok(Redirect::temporary(&run_url(route, run)).into_response()),
         found => found?,
     };
+    let at = |line: u64| redirect(route, run, path, (&asked, &found), line);
+    let (fault, next) = (known_fault(web, &found.job).await?, next_fault(web, &asked, found.job.id).await?);
+    let finding = asked.looked_for().find(web, found.job.id, asked.line).await?;
+    if let Some(line) = next.or(finding.hits.first.filter(|_| asked.line.is_none() && asked.from.is_none())) {
+        return Ok(at(line));
+    }
     let job = &found.job;
     let failed = job.state.verdict().is_some_and(|verdict| !verdict.conclusion().lets_go_on());
-    let length = job.log_length.cast_unsigned();
-    let fault = if failed { window::first_fault(&web.engine, job.id, length).await? } else { None };
     // where nothing reads like an error, it is likely at the end
     let last = failed.then(|| job.log_lines().cast_unsigned());
-    let open_at = asked.line.or(fault).or(last);
+    let open_at = asked.line.or(asked.error_after).or(fault).or(last);
     let wanted = wanted(&asked, open_at, job);
     let window = Window::read(&web.engine, job.id, wanted.clone()).await?;
-    let page = LogPage::new(web, route, run, path, found, (wanted, window));
-    render(&LogPage { fault, open_at: open_at.filter(|_| asked.from.is_none()), ..page })
+    let page = LogPage::new(web, route, run, path, (found, finding), (wanted, window));
+    let no_more = asked.error_after.is_some();
+    render(&LogPage { fault, no_more, open_at: open_at.filter(|_| asked.from.is_none()), ..page })
+}
+
+/// The line of a failed job's log that people look for. It is known of a sealed log; of others, it is looked for.
+async fn known_fault(web: &Web, job: &JobRow) -> Result<Option<u64>, Failure> {
+    let failed = job.state.verdict().is_some_and(|verdict| !verdict.conclusion().lets_go_on());
+    match &job.log_check {
+        _ if !failed => Ok(None),
+        Some(check) => Ok(check.fault),
+        None => search::fault(web, job.id, 0).await,
+    }
+}
+
+/// The error behind the line that was asked for.
+async fn next_fault(web: &Web, asked: &JobQuery, job: JobId) -> Result<Option<u64>, Failure> {
+    match asked.error_after {
+        Some(after) => search::fault(web, job, after).await,
+        None => Ok(None),
+    }
+}
+
+/// The page again, at a line: a browser that runs no script goes there by itself.
+fn redirect(route: &Route, run: u64, path: &JobPath, of: (&JobQuery, &Found), line: u64) -> Response {
+    let (asked, found) = of;
+    let url = Route { place: Place::Job(run, path.clone(), JobPlace::Page), ..route.clone() };
+    Redirect::to(&format!("{url}{}line={line}#L{line}", parameters(found, &asked.looked_for()))).into_response()
+}
+
+/// `?`, and what the page's own links keep: which attempt, if it is not the newest, and what is looked for.
+fn parameters(found: &Found, asked: &search::Asked) -> String {
+    let newest = found.attempts.last().is_none_or(|last| last.number == found.attempt);
+    let attempt = if newest { String::new() } else { format!("attempt={}&", found.attempt) };
+    format!("?{attempt}{}", asked.query())
+}
+
+impl JobQuery {
+    fn looked_for(&self) -> search::Asked {
+        search::Asked { text: self.q.clone(), is_regex: self.regex.is_some() }
+    }
 }
 
 /// Which lines to show first.
@@ -158,16 +215,22 @@ impl LogPage {
         self.seal.state == State::Arrived
     }
 
-    fn new(web: &Web, route: &Route, run: u64, path: &JobPath, found: Found, shown: (Range<u64>, Window)) -> Self {
-        let (wanted, window) = shown;
+    fn new(
+        web: &Web,
+        route: &Route,
+        run: u64,
+        path: &JobPath,
+        of: (Found, Finding),
+        shown: (Range<u64>, Window),
+    ) -> Self {
+        let ((found, finding), (wanted, window)) = (of, shown);
         let at = |place| Route { place: Place::Job(run, path.clone(), place), ..route.clone() }.to_string();
         let state = &found.job.state.0;
         let (mark, ended) = (Mark::from(state), state.verdict().is_some());
-        let newest = found.attempts.last().is_none_or(|last| last.number == found.attempt);
-        let attempt = if newest { String::new() } else { format!("attempt={}&", found.attempt) };
         let raw_url = format!("{}?attempt={}", at(JobPlace::Raw), found.attempt);
         let total = found.job.log_lines().cast_unsigned();
-        let mut rows = Rows { renderer: Renderer::default(), started: found.job.started, raw: raw_url.clone() };
+        let renderer = Renderer::marking(finding.pattern.clone());
+        let mut rows = Rows { renderer, started: found.job.started, raw: raw_url.clone() };
         let view = |number: i64| AttemptView {
             number,
             url: format!("{}?attempt={number}", at(JobPlace::Page)),
@@ -181,7 +244,8 @@ impl LogPage {
             raw_url,
             stream_url: at(JobPlace::Stream),
             url: at(JobPlace::Page),
-            query: format!("?{attempt}"),
+            query: parameters(&found, &finding.asked),
+            attempt: found.attempt,
             number: found.run.number,
             stage: path.stage.clone(),
             action: path.action.clone(),
@@ -193,6 +257,8 @@ impl LogPage {
             silences: found.silences.iter().map(|row| (Moment(row.since), row.until.map(Moment))).collect(),
             problems: found.problems.into_iter().map(ProblemView::from).collect(),
             fault: None,
+            no_more: false,
+            finding,
             rows: window.lines.into_iter().map(|line| rows.row(line)).collect(),
             earlier: (wanted.start > 1).then(|| wanted.start.saturating_sub(WINDOW).max(1)),
             later: (wanted.end <= total).then_some(wanted.end),

@@ -17,6 +17,7 @@ mod rerun;
 mod route;
 mod run;
 mod runs;
+mod search;
 mod secret;
 mod sign_in;
 mod start;
@@ -39,6 +40,7 @@ pub use route::{JobPlace, NoRoute, Place, Route, RunPlace};
 pub(in crate::web) use vetting::{Looked, vet};
 
 pub(super) use runs::visible;
+pub(super) use search::{SEARCHES, look_through};
 
 use super::{
     Web,

@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
 
-use super::ansi;
+use super::{
+    scan::{Found, Look},
+    tail::plain,
+};
 
 /// How sure we are that a line is the fault. Surer is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +63,7 @@ pub fn fault(line: &[u8]) -> Option<Fault> {
     if line.len() > LINE_MAX || !may_matter(line) {
         return None;
     }
-    let text = ansi::plain(line).to_ascii_lowercase();
+    let text = plain(line, LINE_MAX).to_ascii_lowercase();
     if DENIALS.iter().any(|denial| counts_none(&text, denial)) {
         return None;
     }
@@ -70,6 +73,47 @@ pub fn fault(line: &[u8]) -> Option<Fault> {
     }
     let mention = MENTIONS.iter().any(|word| holds_word(&text, word));
     mention.then_some(Fault::Mention)
+}
+
+/// Where a log's fault is: its first certain one, else the first line that mentions one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Faults {
+    certain: Option<u64>,
+    mention: Option<u64>,
+}
+
+impl Faults {
+    /// The line's number, from 1.
+    pub fn line(&self) -> Option<u64> {
+        self.certain.or(self.mention)
+    }
+}
+
+impl Found for Faults {
+    fn add(&mut self, later: Self) {
+        self.certain = self.certain.or(later.certain);
+        self.mention = self.mention.or(later.mention);
+    }
+}
+
+/// Looks for the fault behind a line.
+#[derive(Debug, Clone, Copy)]
+pub struct After(pub u64);
+
+impl Look for After {
+    type Found = Faults;
+
+    fn look(&self, lines: &[u8], first: u64) -> Faults {
+        let mut found = Faults::default();
+        for (line, number) in lines.split(|&b| b == b'\n').zip(first..).filter(|(_, number)| *number > self.0) {
+            match fault(line) {
+                Some(Fault::Certain) => return Faults { certain: Some(number), ..found },
+                Some(Fault::Mention) => found.mention = found.mention.or(Some(number)),
+                None => {}
+            }
+        }
+        found
+    }
 }
 
 /// A quick look that most lines do not pass, before the slow one.

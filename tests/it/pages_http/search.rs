@@ -1,0 +1,81 @@
+//! Text that is looked for in a log, as a browser that runs no script does it.
+
+use reqwest::{StatusCode, header};
+
+use super::{JOB, SMALL, holds};
+use crate::harness::app::Tester;
+
+const LOG: &str = "make\nerror: one\nfine\n\u{1b}[31mer\u{1b}[0mror: two\nfine\nError: <three>\n";
+
+async fn failed() -> Tester {
+    let t = Tester::start().await;
+    t.push("main", SMALL).await;
+    t.claims("test").await.says(LOG).await.exits(1).await;
+    t
+}
+
+impl Tester {
+    async fn led_to(&self, path: &str) -> String {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{path}");
+        answer.headers()[header::LOCATION].to_str().expect("a path").to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_search_leads_from_one_line_that_has_it_to_the_next() {
+    let t = failed().await;
+    let first = t.led_to(&format!("{JOB}?attempt=1&q=error")).await;
+    assert_eq!(first, format!("{JOB}?q=error&line=2#L2"));
+    let page = t.page(&format!("{JOB}?q=error&line=2")).await;
+    holds(&page, &["1 of 3 lines", "?q=error&#38;line=4#L4\">Next</a>", "<mark>error</mark>: one"]);
+    assert!(!page.contains("Previous"), "{page}");
+    let page = t.page(&format!("{JOB}?q=error&line=4")).await;
+    let coloured = "<mark><span class=\"f1\">er</span></mark><mark>ror</mark>: two";
+    holds(&page, &["2 of 3 lines", "line=2#L2\">Previous</a>", "line=6#L6\">Next</a>", coloured]);
+    let page = t.page(&format!("{JOB}?q=error&line=5")).await;
+    holds(&page, &[">3 lines</span>", "line=4#L4\">Previous</a>"]);
+}
+
+#[tokio::test]
+async fn a_regular_expression_is_one_only_if_somebody_says_so() {
+    let t = failed().await;
+    assert_eq!(
+        t.led_to(&format!("{JOB}?q=%5Ef.*e%24&regex=1")).await,
+        format!("{JOB}?q=%5Ef.%2Ae%24&regex=1&line=3#L3")
+    );
+    holds(&t.page(&format!("{JOB}?q=%5Ef.*e%24")).await, &["No line has it"]);
+    let broken = t.page(&format!("{JOB}?q=%28&regex=1")).await;
+    holds(&broken, &["Nothing was looked for: not a regular expression: unclosed group.", "value=\"(\""]);
+    let long = "x".repeat(1_001);
+    holds(&t.page(&format!("{JOB}?q={long}")).await, &["Nothing was looked for: it is longer than 1000 bytes."]);
+    holds(&t.page(&format!("{JOB}?q=%3Cscript%3E")).await, &["value=\"&#60;script&#62;\"", "No line has it"]);
+}
+
+#[tokio::test]
+async fn the_next_error_is_found_and_the_last_is_said_to_be_the_last() {
+    let t = failed().await;
+    holds(&t.page(JOB).await, &["First error: line 2", "error_after=2\">Next error"]);
+    assert_eq!(t.led_to(&format!("{JOB}?error_after=2")).await, format!("{JOB}?line=6#L6"));
+    holds(&t.page(&format!("{JOB}?error_after=6")).await, &["No line after 6 reads like an error."]);
+}
+
+#[tokio::test]
+async fn a_program_gets_the_lines_a_page_at_a_time() {
+    let t = failed().await;
+    let run = t.value("/runs").await["runs"][0]["id"].as_str().expect("an id").to_owned();
+    let job = t.value(&format!("/runs/{run}")).await["stages"][0]["actions"][0]["jobs"][0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let found = t.value(&format!("/jobs/{job}/log/search?q=error&limit=2")).await;
+    assert_eq!(found["lines"][1]["text"], "error: two");
+    assert_eq!((&found["count"], &found["next"], &found["whole"]), (&3.into(), &4.into(), &true.into()));
+    let rest = t.value(&format!("/jobs/{job}/log/search?q=error&after=4")).await;
+    assert_eq!((rest["lines"][0]["number"].as_u64(), &rest["next"]), (Some(6), &serde_json::Value::Null));
+    let (status, problem) = t.api(reqwest::Method::GET, &format!("/jobs/{job}/log/search?q=(&regex=true")).await;
+    assert_eq!(
+        (status, problem["title"].as_str()),
+        (StatusCode::BAD_REQUEST, Some("not a regular expression: unclosed group"))
+    );
+}
