@@ -154,6 +154,43 @@ function verify() {
   if ($(".seal[data-pending]")) setTimeout(() => settle().catch(verify), 1000);
 }
 
+// what is folded is a link to a page on which it is open; here its lines come to where it stands
+async function unfold(event) {
+  const link = event.target.closest("a.unfold");
+  if (link) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const row = link.closest("li");
+    const page = await fetched(link.href).catch(() => null);
+    if (!page) { location.assign(link.href); return; }
+    const last = Number(row.dataset.last);
+    const lines = $$(".log > li", page).filter((line) => numberOf(line) >= numberOf(row) && numberOf(line) <= last);
+    const shownTo = numberOf(lines.at(-1)) === last ? null : numberOf(lines.at(-1)) + 1;
+    for (const line of lines) clock($("time", document.adoptNode(line)));
+    row.replaceWith(...lines);
+    lines[0].dataset.last = last;
+    if (shownTo) lines.at(-1).after(rest(shownTo));
+    mark("stay");
+    return;
+  }
+  const opened = event.target.closest(".opened[data-last]");
+  if (!opened || event.target.closest("a") || getSelection()?.toString()) return;
+  const shut = opened.classList.toggle("shut");
+  for (let line = opened.nextElementSibling; line && numberOf(line) <= Number(opened.dataset.last); line = line.nextElementSibling) {
+    line.classList.toggle("within", shut);
+  }
+}
+
+// a group that is longer than a page goes on there
+function rest(from) {
+  const row = Object.assign(document.createElement("li"), { id: `L${from}`, className: "agent" });
+  const link = Object.assign(document.createElement("a"), { href: `${log.dataset.log}${log.dataset.query}from=${from}`, textContent: "More lines of it" });
+  const text = Object.assign(document.createElement("span"), { className: "t" });
+  text.append(link);
+  row.append(document.createElement("span"), document.createElement("time"), text);
+  return row;
+}
+
 // "earlier" and "later" are links; near them their lines come by themselves
 function paging() {
   const seen = new IntersectionObserver((entries) => {
@@ -217,6 +254,7 @@ function times(ofDay) {
 }
 
 function clock(time) {
+  if (!time.dateTime) return;
   time.dataset.since ??= time.textContent;
   const date = new Date(time.dateTime);
   time.textContent = log.dataset.times ? date.toLocaleTimeString(undefined, { hour12: false }) : time.dataset.since;
@@ -299,5 +337,6 @@ if (log) {
   toggle($(".tools .wrap"), "wrap", "true", (on) => log.classList.toggle("unwrapped", !on));
   toggle($(".tools .clock"), "times", "false", times);
   log.addEventListener("click", choose);
+  log.addEventListener("click", unfold);
   addEventListener("hashchange", () => mark("go to"));
 }

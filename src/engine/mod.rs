@@ -11,7 +11,7 @@
 //! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
 //! - [`problem`]: what a log says of lines of files; pure;
 //! - `pin`: what its images are, by digest;
-//! - [`mod@log`], [`scan`]: logs, read part by part, and looked through as a whole; [`fault`]: which line people look for;
+//! - [`mod@log`], [`scan`]: logs, read part by part, and looked through as a whole; [`fault`]: which line people look for; [`fold`]: what of them has a title;
 //! - [`kubectl`]: jobs without a container, whose work the engine does itself;
 //! - [`service`]: what runs beside jobs, and when they may start;
 //! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
@@ -43,6 +43,7 @@ pub mod drive;
 pub mod dry_run;
 pub mod event;
 pub mod fault;
+pub mod fold;
 mod hide;
 mod inputs;
 pub mod intake;

@@ -9,11 +9,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Engine, Result, fault,
+    fold::Folds,
     problem::{Finder, Place},
     settle,
 };
 use crate::{
-    model::{JobId, Problem},
+    model::{Fold, JobId, Problem},
     store::{Check, JobRow},
 };
 
@@ -43,7 +44,7 @@ impl Engine {
         let repository = place.run.event.repository.name.to_string();
         let name = repository.rsplit('/').next().unwrap_or_default();
         let finder = Finder::new(Place::new(&job.attempt_id.to_string(), name));
-        let (mut check, problems) = self.check(job.id, finder).await?;
+        let (mut check, problems, folds) = self.check(job.id, finder).await?;
         check.fault = self.fault(job).await?;
         // until the row names it nobody else knows that the blob is needed
         let _kept = self.blobs.keep().await;
@@ -56,6 +57,9 @@ impl Engine {
         if sealed && !problems.is_empty() {
             tx.keep_problems(job.id, &problems).await?;
         }
+        if sealed && !folds.is_empty() {
+            tx.keep_folds(job.id, &folds).await?;
+        }
         if sealed {
             // what waited for the last log to be read can be told now
             self.settle(&mut tx, place.run.id, self.now()).await?;
@@ -65,18 +69,19 @@ impl Engine {
     }
 
     /// What a log is, by reading all of it: a part at a time, so that a log of any size takes the memory of one.
-    async fn check(&self, job: JobId, mut finder: Finder) -> Result<(Check, Vec<Problem>)> {
-        let mut sha256 = Sha256::new();
+    async fn check(&self, job: JobId, mut finder: Finder) -> Result<(Check, Vec<Problem>, Vec<Fold>)> {
+        let (mut sha256, mut folds) = (Sha256::new(), Folds::default());
         let (mut at, mut holes) = (0, Vec::<[u64; 2]>::new());
         while let Some(frame) = self.frame_at_offset(job, at).await? {
             sha256.update(&frame.text);
             finder.read(&frame.text);
+            folds.read(&frame);
             if frame.is_hole {
                 note(&mut holes, at, frame.end());
             }
             at = frame.end();
         }
-        Ok((Check { sha256: hex::encode(sha256.finalize()), holes, fault: None }, finder.end()))
+        Ok((Check { sha256: hex::encode(sha256.finalize()), holes, fault: None }, finder.end(), folds.end()))
     }
 
     /// The line of a failed job's log that people look for.

@@ -12,6 +12,7 @@ mod concurrency;
 mod deed;
 mod event;
 mod finding;
+mod fold;
 mod header;
 mod hook;
 mod id;
@@ -47,6 +48,7 @@ pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use deed::Deed;
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository};
 pub use finding::{Finding, Health};
+pub use fold::Fold;
 pub use header::{HIDDEN, is_secret_header};
 pub use hook::{HookFault, HookFaultKind, HookState};
 pub use id::{

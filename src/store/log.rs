@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Change, JobRow, Json, Result, Tx, execute, meant, row, rows};
-use crate::{agent::protocol::Held, model::JobId};
+use crate::{
+    agent::protocol::Held,
+    model::{Fold, JobId},
+};
 
 /// A part of a log. Its text is one zstd frame: in the row, or in the log's blob at `place`.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -60,6 +63,11 @@ pub struct Check {
     /// The line that people look for in a failed job's log, from 1; of a log that was not searched for one, `None`, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<u64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct FoldsRow {
+    found: Json<Vec<Fold>>,
 }
 
 impl Tx {
@@ -202,6 +210,29 @@ impl Tx {
         )?;
         self.ring(Change::Log(job.id));
         Ok(true)
+    }
+
+    /// Keeps what belongs together in a log.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn keep_folds(&mut self, job: JobId, found: &[Fold]) -> Result<()> {
+        execute!(
+            self,
+            "INSERT INTO log_folds (job_id, found) VALUES ($1, $2) ON CONFLICT (job_id) DO UPDATE SET found = excluded.found",
+            job,
+            Json(found),
+        )?;
+        Ok(())
+    }
+
+    /// What belongs together in a sealed log, by first lines.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn folds(&mut self, job: JobId) -> Result<Vec<Fold>> {
+        let row = row!(self, FoldsRow, "SELECT found FROM log_folds WHERE job_id = $1", job)?;
+        Ok(row.map(|row| row.found.0).unwrap_or_default())
     }
 
     /// Puts a part of a log in the place of one of the same length, while it is in its row.

@@ -16,6 +16,7 @@ mod doctor;
 mod engine;
 mod executors;
 mod flow;
+mod folds;
 mod fuzz;
 mod git;
 mod gitea;

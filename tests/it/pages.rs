@@ -9,7 +9,6 @@ use containerops::{
             ansi::Renderer,
             lines::{Collector, LINE_MAX, Line},
             range::{Wanted, parse},
-            window::{WINDOW, around},
         },
         pages::{JobPlace, NoRoute, Place, Route, RunPlace},
     },
@@ -215,13 +214,4 @@ fn ranges_as_the_rfc_has_them() {
         assert_eq!(parse(header, 100), wanted, "{header:?}");
     }
     assert_eq!(parse(Some("bytes=0-"), 0), Wanted::Nothing);
-}
-
-#[test]
-fn a_window_stays_within_its_log() {
-    assert_eq!(around(1, 0), 1..2);
-    assert_eq!(around(5, 10), 1..11);
-    assert_eq!(around(5_000, 10_000), 5_000 - WINDOW / 3..5_000 - WINDOW / 3 + WINDOW);
-    assert_eq!(around(10_000, 10_000), 9_001..10_001);
-    assert_eq!(around(99_999, 10_000), 9_001..10_001);
 }

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use super::lines::{Collector, Line};
 use crate::{
-    engine::{Engine, EngineError},
+    engine::{Engine, EngineError, log::Frame},
     model::JobId,
 };
 
-/// How many lines a page shows at once.
+/// How many rows a page shows at once.
 pub const WINDOW: u64 = 1_000;
 /// How much is read for one window, which lines of megabytes would make without end.
 const READ_MAX: u64 = 64 << 20;
@@ -28,34 +28,55 @@ impl Window {
     /// # Errors
     /// If the log cannot be read.
     pub async fn read(engine: &Engine, job: JobId, wanted: Range<u64>) -> Result<Self, EngineError> {
+        Reader::new(engine, job).read(wanted).await
+    }
+}
+
+/// Reads several windows of a log, from its beginning to its end. What is unpacked already is not unpacked again.
+pub struct Reader<'a> {
+    engine: &'a Engine,
+    job: JobId,
+    frame: Option<Frame>,
+    budget: u64,
+}
+
+impl<'a> Reader<'a> {
+    /// Of this job's log.
+    pub const fn new(engine: &'a Engine, job: JobId) -> Self {
+        Self { engine, job, frame: None, budget: READ_MAX }
+    }
+
+    /// The lines that are numbered `wanted` (from 1), as far as they are there.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub async fn read(&mut self, wanted: Range<u64>) -> Result<Window, EngineError> {
         let first = wanted.start.saturating_sub(1);
-        let Some(mut frame) = engine.frame_at_line(job, first).await? else { return Ok(Self::default()) };
+        // a line that begins in the part at hand; its first one may have begun before
+        let at_hand = self.frame.take().filter(|frame| frame.line < first && first < frame.line + newlines(frame));
+        let frame = match at_hand {
+            Some(frame) => Some(frame),
+            None => self.engine.frame_at_line(self.job, first).await?,
+        };
+        let Some(mut frame) = frame else { return Ok(Window::default()) };
         let mut collector = Collector::new(frame.line + 1, frame.start, wanted);
-        let mut budget = READ_MAX;
         loop {
             collector.push(&frame.text, &frame.pieces);
-            budget = budget.saturating_sub(frame.text.len() as u64);
-            if collector.is_done() || budget == 0 {
+            self.budget = self.budget.saturating_sub(frame.text.len() as u64);
+            if collector.is_done() || self.budget == 0 {
                 break;
             }
-            match engine.frame_at_offset(job, frame.end()).await? {
+            match self.engine.frame_at_offset(self.job, frame.end()).await? {
                 Some(next) => frame = next,
                 None => break,
             }
         }
+        self.frame = Some(frame);
         let resume = collector.resume();
-        Ok(Self { lines: collector.finish(), resume })
+        Ok(Window { lines: collector.finish(), resume })
     }
 }
 
-/// `WINDOW` lines around `line`, a third of them before it; all within 1 to `lines`.
-pub fn around(line: u64, lines: u64) -> Range<u64> {
-    let latest = lines.saturating_sub(WINDOW - 1).max(1);
-    from(line.saturating_sub(WINDOW / 3).clamp(1, latest), lines)
-}
-
-/// `WINDOW` lines from `line` on; all within 1 to `lines`.
-pub fn from(line: u64, lines: u64) -> Range<u64> {
-    let line = line.clamp(1, lines.max(1));
-    line..line.saturating_add(WINDOW).min(lines.max(1) + 1)
+fn newlines(frame: &Frame) -> u64 {
+    memchr::memchr_iter(b'\n', &frame.text).count() as u64
 }

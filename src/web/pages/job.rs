@@ -1,8 +1,6 @@
 //! One job's log. It opens where it matters: at the first error of a failed job, at the end of a running one, and at
 //! the beginning of one that went well.
 
-use std::ops::Range;
-
 use askama::Template;
 use axum::{
     http::Uri,
@@ -11,23 +9,20 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    Chrome, Failure, JobPlace, Mark, Place, Route, Took, elapsed, find_run,
+    Chrome, Failure, JobPlace, Mark, Place, Route, Took, find_run,
     mark::Moment,
-    query, render, run_url,
+    query, render,
+    rows::{Rows, Shelf},
+    run_url,
     search::{self, Finding},
 };
 use crate::{
-    agent::protocol::Stream,
     engine::whole::{State, Whole},
-    model::{JobId, JobPath, JobPlan, JobState, Plan, Problem, Time},
+    model::{JobId, JobPath, JobPlan, JobState, Plan, Problem},
     store::{AttemptRow, JobRow, RunRow, SilenceRow, Tx},
     web::{
         Web,
-        log::{
-            ansi::Renderer,
-            lines::Line,
-            window::{self, WINDOW, Window},
-        },
+        log::{ansi::Renderer, outline::Outline, window::WINDOW},
     },
 };
 
@@ -42,6 +37,8 @@ pub(super) struct JobQuery {
     line: Option<u64>,
     /// The first line to show.
     from: Option<u64>,
+    /// `no`: all lines, whatever belongs together.
+    folds: Option<String>,
     /// The line behind which the next error is looked for.
     error_after: Option<u64>,
     /// What is looked for.
@@ -91,7 +88,7 @@ struct LogPage {
     /// Behind the line that is shown nothing reads like an error.
     no_more: bool,
     finding: Finding,
-    rows: Vec<Row>,
+    rows: Vec<String>,
     earlier: Option<u64>,
     later: Option<u64>,
     total: u64,
@@ -115,26 +112,6 @@ struct AttemptView {
     current: bool,
 }
 
-/// One line of a log, as HTML.
-#[derive(Template)]
-#[template(path = "row.html")]
-pub(super) struct Row {
-    number: u64,
-    class: &'static str,
-    iso: String,
-    elapsed: String,
-    html: String,
-    cut: u64,
-    raw: String,
-}
-
-/// Makes rows of lines.
-pub(super) struct Rows {
-    pub(super) renderer: Renderer,
-    pub(super) started: Option<Time>,
-    pub(super) raw: String,
-}
-
 /// `GET …/{stage}/{action}/{job}`. Of a job that has not started, its run's page tells why.
 pub(super) async fn page(web: &Web, route: &Route, run: u64, path: &JobPath, uri: &Uri) -> Result<Response, Failure> {
     let asked: JobQuery = query(uri)?;
@@ -153,9 +130,11 @@ pub(super) async fn page(web: &Web, route: &Route, run: u64, path: &JobPath, uri
     // where nothing reads like an error, it is likely at the end
     let last = failed.then(|| job.log_lines().cast_unsigned());
     let open_at = asked.line.or(asked.error_after).or(fault).or(last);
-    let wanted = wanted(&asked, open_at, job);
-    let window = Window::read(&web.engine, job.id, wanted.clone()).await?;
-    let page = LogPage::new(web, route, run, path, (found, finding), (wanted, window));
+    let folds = if asked.is_flat() { Vec::new() } else { web.engine.store.read().await?.folds(job.id).await? };
+    let lines = job.log_lines().cast_unsigned();
+    let outline = Outline::new(&folds, asked.from.or(open_at), lines);
+    let shown = Shelf::read(web, job.id, &outline, first(&asked, open_at, job, &outline)).await?;
+    let page = LogPage::new(web, route, run, path, (found, finding), shown);
     let no_more = asked.error_after.is_some();
     render(&LogPage { fault, no_more, open_at: open_at.filter(|_| asked.from.is_none()), ..page })
 }
@@ -193,19 +172,25 @@ fn parameters(found: &Found, asked: &search::Asked) -> String {
 }
 
 impl JobQuery {
+    /// Whether nothing is to be folded.
+    fn is_flat(&self) -> bool {
+        self.folds.as_deref() == Some("no")
+    }
+
     fn looked_for(&self) -> search::Asked {
         search::Asked { text: self.q.clone(), is_regex: self.regex.is_some() }
     }
 }
 
-/// Which lines to show first.
-fn wanted(asked: &JobQuery, open_at: Option<u64>, job: &JobRow) -> Range<u64> {
+/// The first line to show: a third of the page comes before the line that people come for.
+fn first(asked: &JobQuery, open_at: Option<u64>, job: &JobRow, outline: &Outline) -> u64 {
     let lines = job.log_lines().cast_unsigned();
+    let latest = || outline.back(lines + 1, WINDOW);
     match (asked.from, open_at, &job.state.0) {
-        (Some(from), ..) => window::from(from, lines),
-        (None, Some(line), _) => window::around(line, lines),
-        (None, None, JobState::Ended(_)) => window::from(1, lines),
-        (None, None, JobState::Waiting | JobState::Running) => window::around(lines, lines),
+        (Some(from), ..) => from.clamp(1, lines.max(1)),
+        (None, Some(line), _) => outline.back(line, WINDOW / 3).min(latest()),
+        (None, None, JobState::Ended(_)) => 1,
+        (None, None, JobState::Waiting | JobState::Running) => latest(),
     }
 }
 
@@ -215,21 +200,16 @@ impl LogPage {
         self.seal.state == State::Arrived
     }
 
-    fn new(
-        web: &Web,
-        route: &Route,
-        run: u64,
-        path: &JobPath,
-        of: (Found, Finding),
-        shown: (Range<u64>, Window),
-    ) -> Self {
-        let ((found, finding), (wanted, window)) = (of, shown);
+    fn new(web: &Web, route: &Route, run: u64, path: &JobPath, of: (Found, Finding), shown: Shelf) -> Self {
+        let (found, finding) = of;
         let at = |place| Route { place: Place::Job(run, path.clone(), place), ..route.clone() }.to_string();
         let state = &found.job.state.0;
         let (mark, ended) = (Mark::from(state), state.verdict().is_some());
         let raw_url = format!("{}?attempt={}", at(JobPlace::Raw), found.attempt);
         let total = found.job.log_lines().cast_unsigned();
+        let (url, query) = (at(JobPlace::Page), parameters(&found, &finding.asked));
         let renderer = Renderer::marking(finding.pattern.clone());
+        let link = format!("{url}{query}");
         let mut rows = Rows { renderer, started: found.job.started, raw: raw_url.clone() };
         let view = |number: i64| AttemptView {
             number,
@@ -243,8 +223,8 @@ impl LogPage {
             run_url: run_url(route, run),
             raw_url,
             stream_url: at(JobPlace::Stream),
-            url: at(JobPlace::Page),
-            query: parameters(&found, &finding.asked),
+            url,
+            query,
             attempt: found.attempt,
             number: found.run.number,
             stage: path.stage.clone(),
@@ -259,11 +239,11 @@ impl LogPage {
             fault: None,
             no_more: false,
             finding,
-            rows: window.lines.into_iter().map(|line| rows.row(line)).collect(),
-            earlier: (wanted.start > 1).then(|| wanted.start.saturating_sub(WINDOW).max(1)),
-            later: (wanted.end <= total).then_some(wanted.end),
+            rows: shown.parts.into_iter().flat_map(|part| rows.of(part, &link)).collect(),
+            earlier: shown.earlier,
+            later: shown.later,
             total,
-            follow: (!ended && wanted.end > total).then_some(window.resume),
+            follow: (!ended && shown.later.is_none()).then_some(shown.resume),
             open_at: None,
             seal: Whole::of(&found.job),
             flow: found.run.flow,
@@ -277,26 +257,6 @@ impl From<Problem> for ProblemView {
         let Problem { remark, at } = problem;
         let place = if remark.path.is_empty() { String::new() } else { remark.place() };
         Self { level: remark.severity.as_str(), place, title: remark.title, message: remark.message, line: at }
-    }
-}
-
-impl Rows {
-    /// The next line.
-    pub(super) fn row(&mut self, line: Line) -> Row {
-        let class = match line.stream {
-            Stream::Out => "out",
-            Stream::Err => "err",
-            Stream::Agent => "agent",
-        };
-        Row {
-            number: line.number,
-            class,
-            iso: Moment(line.time).iso(),
-            elapsed: self.started.map_or_else(String::new, |started| elapsed(line.time.since(started))),
-            html: self.renderer.line(&line.text),
-            cut: line.cut,
-            raw: self.raw.clone(),
-        }
     }
 }
 

@@ -16,8 +16,9 @@ use serde::Deserialize;
 
 use super::{
     Failure, JobPlace, Place, Route,
-    job::{JobQuery, Rows, find},
+    job::{JobQuery, find},
     query,
+    rows::Rows,
 };
 use crate::{
     engine::{Engine, EngineError, log::Frame, whole::Whole},

@@ -15,6 +15,7 @@ mod queue;
 mod receivers;
 mod rerun;
 mod route;
+mod rows;
 mod run;
 mod runs;
 mod search;

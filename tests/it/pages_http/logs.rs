@@ -127,3 +127,20 @@ impl Stream {
         }
     }
 }
+
+#[tokio::test]
+async fn what_belongs_together_in_a_log_that_has_ended_is_folded_until_somebody_comes_for_a_line_of_it() {
+    let t = Tester::start().await;
+    t.push("main", SMALL).await;
+    let agent = t.claims("test").await.says("start\n::group::Fetch <things>\none\ntwo\n::endgroup::\nend\n").await;
+    let live = t.page(JOB).await;
+    assert!(live.contains("class=\"opened\"") && live.contains(">one<"), "nothing is folded while it comes: {live}");
+    agent.exits(0).await;
+    let page = t.page(JOB).await;
+    let folded = "class=\"unfold\" href=\"/github/acme/widget/runs/1/test/test/test?from=2#L2\">Fetch &lt;things&gt;</a> <small>4 lines, ";
+    assert!(page.contains(folded) && page.contains(">end<") && !page.contains(">one<"), "{page}");
+    for path in ["?from=2", "?line=3", "?q=two&line=4", "?folds=no"] {
+        let page = t.page(&format!("{JOB}{path}")).await;
+        assert!(page.contains("id=\"L4\"") && !page.contains("unfold"), "{path}: {page}");
+    }
+}
