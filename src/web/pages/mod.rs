@@ -15,6 +15,7 @@ mod queue;
 mod receivers;
 mod rerun;
 mod route;
+mod rule;
 mod run;
 mod runs;
 mod secret;
@@ -76,6 +77,7 @@ pub(super) fn routes() -> Routes {
         .post("/deliveries/{id}/replay", delivery::replay)
         .post("/deliveries/{id}/dry-run", dry_run::page)
         .get("/audit", audit::page)
+        .post("/policy", rule::press)
         .get("/sign-in", sign_in::choose)
         .get("/sign-in/{forge}", sign_in::go)
         .get("/sign-in/{forge}/callback", sign_in::back)
@@ -128,7 +130,7 @@ async fn place(visitor: Visitor, State(web): State<Web>, request: Request) -> Re
         }
         (Place::Job(number, path, JobPlace::Page), _) => job::page(&web, &route, *number, path, &parts.uri).await,
         (Place::Job(number, path, JobPlace::Raw), _) => live::raw(&web, &route, *number, path, &parts).await,
-        (Place::Job(number, path, JobPlace::Stream), _) => live::stream(&web, &of, &route, *number, path, &parts).await,
+        (Place::Job(number, path, JobPlace::Stream), _) => live::stream(&web, &route, *number, path, &parts).await,
         (Place::Artifact(number, path, name), _) => artifact::page(&web, &route, *number, path, name, &parts).await,
     }
 }
