@@ -1,6 +1,7 @@
 //! Puts the parts together and keeps the loops going. Nothing else knows everything.
 
 mod access;
+mod exposure;
 mod forges;
 mod loops;
 
@@ -37,6 +38,7 @@ use crate::{
     web::{self, access::Access},
 };
 
+pub use exposure::Exposure;
 pub use forges::{forge, gitea, github, gitlab};
 
 /// Where an engine is, if it is anywhere.
@@ -99,7 +101,7 @@ impl App {
         let engine = Engine::new(Parts {
             blobs: Blobs::open(&settings.blob_url).context("opening the place for logs and snapshots")?,
             mirrors: Mirrors::new(settings.data.join("mirrors")),
-            registry: Registry::new(settings.insecure_registries.clone()),
+            registry: Registry::new(settings.insecure_registries.clone(), crate::reach::public_only),
             deploys: deploys(settings).await?,
             key: key(&settings.secret_key_file)?,
             vault: Vault::open(&settings.secret_key_file)?,
@@ -138,7 +140,11 @@ impl App {
     ) -> Result<()> {
         let (stopping, stopped) = watch::channel(false);
         let loops = self.start_loops(&stopped);
-        let router = self.router().into_make_service_with_connect_info::<SocketAddr>();
+        let router = match &agents {
+            Some(_) => web::people_router(self.engine.clone(), Arc::clone(&self.access)),
+            None => self.router(),
+        };
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         if let Some(agents) = agents {
             let (router, mut heard) = (web::agent_router(self.engine.clone(), self.access.clone()), stopped.clone());
             let serving = axum::serve(agents, router).with_graceful_shutdown(async move {
@@ -202,7 +208,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
     let public_url = settings.public_url.as_deref().unwrap_or(url);
     engine::Settings {
         public_url: public_url.to_owned(),
-        agent_url: settings.agent_url.as_deref().unwrap_or(public_url).to_owned(),
+        agent_url: agent_url(settings, public_url),
         scratch: settings.data.join("scratch"),
         job_timeout: settings.job_timeout,
         run_timeout: settings.run_timeout,
@@ -220,11 +226,22 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
     }
 }
 
+/// Where agents are told that the server is.
+pub fn agent_url(settings: &Settings, public_url: &str) -> String {
+    let own = || settings.agent_listen.map(|address| format!("http://{address}"));
+    settings.agent_url.clone().or_else(own).unwrap_or_else(|| public_url.to_owned())
+}
+
 async fn executor(settings: &Settings, key: &Key) -> Result<Arc<dyn Executor>> {
     let why = if settings.executor.is_some() { "by setting" } else { "found" };
     match chosen(settings).await {
         Chosen::Kubernetes(with) => {
             tracing::info!(executor = "kubernetes", why, namespace = with.namespace, "executor chosen");
+            let exposure = Exposure::of(settings);
+            if let Some((message, advice)) = exposure.words() {
+                tracing::warn!(advice, "{message}");
+            }
+            let with = KubernetesSettings { untrusted_code: exposure.untrusted_code(), ..with };
             Ok(Arc::new(Kubernetes::connect(KubernetesSettings { server: key.server(), ..with }).await?))
         }
         Chosen::Docker(with) => {

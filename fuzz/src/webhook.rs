@@ -41,7 +41,8 @@ fn read(forge: &dyn Forge, event: &str, body: &[u8]) {
             assert!(event.pull_request().is_none_or(|pull| pull.labels.len() <= 100), "{event:?}");
         }
         Ok(Reading::Comment(comment)) => assert!(!comment.orders.is_empty() && comment.author.len() <= LONGEST),
-        Ok(Reading::Rerun(_) | Reading::Nothing(_)) | Err(_) => {}
+        Ok(Reading::Closed(closing)) => assert!(closing.actor.len() <= LONGEST, "{closing:?}"),
+        Ok(Reading::Rerun(_) | Reading::Audience(_) | Reading::Nothing(_)) | Err(_) => {}
     }
     let moved = forge.recall().and_then(|recall| recall.moved(event, body));
     assert!(moved.is_none_or(|moved| !moved.sha.is_zero()), "a head that is nowhere");

@@ -10,11 +10,7 @@ use crate::{
 /// What the settings say. A server that only this machine reaches, where nobody can sign in, asks nobody.
 pub(super) fn access(settings: &Settings, public_url: &str) -> access::Settings {
     let choice = &settings.access;
-    let mode = match choice.mode {
-        Some(ModeChoice::Open) => Mode::Open,
-        Some(ModeChoice::Forge) => Mode::Forge,
-        None => found(settings, public_url),
-    };
+    let mode = mode(settings, public_url);
     tracing::info!(?mode, forges = choice.forges.len(), admins = choice.admins.len(), "who may do what");
     access::Settings {
         mode,
@@ -22,6 +18,15 @@ pub(super) fn access(settings: &Settings, public_url: &str) -> access::Settings 
         admins: choice.admins.clone(),
         git_readers: choice.git_readers,
         forges: choice.forges.iter().map(|forge| (forge.forge, oauth(forge))).collect(),
+    }
+}
+
+/// Who may do what, as somebody has set it or as it fits the address.
+pub(super) fn mode(settings: &Settings, public_url: &str) -> Mode {
+    match settings.access.mode {
+        Some(ModeChoice::Open) => Mode::Open,
+        Some(ModeChoice::Forge) => Mode::Forge,
+        None => found(settings, public_url),
     }
 }
 

@@ -13,9 +13,9 @@ use anyhow::{Context as _, Result, bail};
 use super::serve;
 use crate::{
     app::App,
-    engine::{Engine, vetting::Ballot},
+    engine::{Engine, rule::RuleMaker, vetting::Ballot},
     executor::{Process, UntrustedCode},
-    model::{Answer, Clock, ForgeKind, RepositoryName, Sha, UntrustedPolicy},
+    model::{Answer, Clock, Deed, ForgeKind, RepositoryId, RepositoryName, Sha, UntrustedPolicy},
     settings::Settings,
     store::{RepositoryRow, RunRow, Store},
 };
@@ -112,6 +112,7 @@ pub fn approve(args: ApproveArgs) -> Result<ExitCode> {
             by: format!("{} (on the server's machine)", args.name),
             note: args.note.clone(),
         };
+        let engine = engine.doing(deed(&args.name, "answer for untrusted code", run.repository_id, run.words()));
         engine.vet(run.id, &ballot).await?;
         let what = ballot.answer.as_str();
         writeln!(io::stdout(), "#{} of {} at {}: {what}", run.number, args.repository, run.sha.short())?;
@@ -127,22 +128,33 @@ pub fn approve(args: ApproveArgs) -> Result<ExitCode> {
 pub fn policy(args: PolicyArgs) -> Result<ExitCode> {
     let settings = serve::settings(args.config.clone())?;
     serve::runtime()?.block_on(async {
-        let store = Store::open(&settings.database_url).await.context("opening the database")?;
-        let row = known(&store, &args.repository, args.forge).await?;
-        let mut tx = store.write().await?;
-        if args.reset || args.rule.is_some() {
-            tx.set_untrusted_policy(row.id, args.rule, &args.name, Clock::System.now()).await?;
-        }
-        let own = tx.untrusted_policy(row.id).await?;
-        tx.commit().await?;
-        store.close().await;
-        let by_setting = UntrustedPolicy::of(&settings.untrusted.rules, row.forge, &row.name);
-        match own {
-            Some((policy, by)) => writeln!(io::stdout(), "{policy} (by {by})")?,
-            None => writeln!(io::stdout(), "{by_setting} (by the setting)")?,
+        let engine = engine(&settings).await?;
+        let row = known(&engine.store, &args.repository, args.forge).await?;
+        let rule = if args.reset || args.rule.is_some() {
+            let target = args.rule.map_or_else(|| "the setting's".to_owned(), |rule| format!("`{rule}`"));
+            let engine = engine.doing(deed(&args.name, "set the rule for untrusted code", row.id, target));
+            engine.set_rule(&row, args.rule, &RuleMaker { name: args.name.clone(), is_admin: true }).await?
+        } else {
+            engine.rule(&row).await?
+        };
+        engine.store.close().await;
+        match rule.set_by {
+            Some(by) => writeln!(io::stdout(), "{} (by {by})", rule.policy)?,
+            None => writeln!(io::stdout(), "{} (by the setting)", rule.policy)?,
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn deed(name: &str, what: &'static str, repository: RepositoryId, target: String) -> Deed {
+    Deed {
+        who: format!("{name} on the server's machine"),
+        way: "command".to_owned(),
+        from: String::new(),
+        what,
+        repository: Some(repository),
+        target,
+    }
 }
 
 /// An engine that decides and drives nothing: no executor of it places anything.

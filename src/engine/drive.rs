@@ -144,6 +144,7 @@ impl Engine {
             self.settle(&mut tx, run, self.now()).await?;
             tx.commit().await?;
         }
+        self.expire_vettings().await?;
         let mut tx = self.store.write().await?;
         self.settle_queues(&mut tx, self.now()).await?;
         Ok(tx.commit().await?)

@@ -112,6 +112,10 @@ impl Engine {
             Outcome::Vouched(rerun, _) => {
                 Would::Nothing { reason: format!("{} approves what waits at {}", rerun.actor, rerun.sha.short()) }
             }
+            Outcome::Closed(closing) => Would::Nothing { reason: closing.words() },
+            Outcome::Audience(audience, _) => {
+                Would::Nothing { reason: format!("other people may see {}", audience.repository) }
+            }
             Outcome::Postponed { trouble, .. } => Would::Wait { trouble },
             Outcome::Unreadable { reason } => Would::Unreadable { reason },
             Outcome::Nothing { reason } => Would::Nothing { reason },

@@ -19,8 +19,8 @@ use super::{
 use crate::{
     forge::{Forge, ForgeError, Moved, Reading},
     model::{
-        Admission, Button, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Grants, RepositoryName, Role,
-        RunState, Start, Trust, backoff,
+        Admission, Audience, Button, Closing, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Grants,
+        RepositoryName, Role, RunState, Start, Trust, Visibility, backoff,
     },
     store::{DeliveryRow, NewRun, Tx},
 };
@@ -55,6 +55,10 @@ pub(super) enum Outcome {
     Said(Box<Said>),
     /// Somebody has pressed a forge's button "Approve", and may do that there.
     Vouched(Box<crate::model::Rerun>, Option<Role>),
+    /// A pull request is open no longer.
+    Closed(Box<Closing>),
+    /// Who may see a repository, as its forge says now.
+    Audience(Audience, Visibility),
     Postponed {
         after: Duration,
         trouble: String,
@@ -74,11 +78,11 @@ impl Outcome {
     /// if that would start something.
     fn after(&self, twin: DeliveryId) -> Option<Self> {
         match self {
-            Self::Runs(..) | Self::Rerun(_) | Self::Newest(_) | Self::Said(_) | Self::Vouched(..) => {
+            Self::Runs(..) | Self::Rerun(_) | Self::Newest(_) | Self::Said(_) | Self::Vouched(..) | Self::Closed(_) => {
                 let reason = format!("the same event came through another hook, as delivery {twin}");
                 Some(Self::Nothing { reason })
             }
-            Self::Nothing { .. } | Self::Unreadable { .. } | Self::Postponed { .. } => None,
+            Self::Nothing { .. } | Self::Unreadable { .. } | Self::Postponed { .. } | Self::Audience(..) => None,
         }
     }
 }
@@ -205,6 +209,14 @@ impl Engine {
                 let state = self.vet_by_button(tx, delivery, rerun, *role).await?;
                 Ok(tx.delivery_handled(delivery.id, &state).await?)
             }
+            Outcome::Closed(closing) => {
+                let state = self.close(tx, delivery, closing).await?;
+                Ok(tx.delivery_handled(delivery.id, &state).await?)
+            }
+            Outcome::Audience(audience, now) => {
+                let state = self.keep_audience(tx, delivery, (audience, *now)).await?;
+                Ok(tx.delivery_handled(delivery.id, &state).await?)
+            }
             Outcome::Postponed { after, trouble } => self.postpone(tx, delivery, *after, trouble).await,
         }
     }
@@ -275,8 +287,42 @@ impl Engine {
                 };
                 Foreseen { repository, outcome, kept: None, moved: None }
             }
+            Ok(Reading::Closed(closing)) => Foreseen {
+                repository: Some(closing.repository.name.clone()),
+                outcome: Outcome::Closed(Box::new(closing)),
+                kept: None,
+                moved: None,
+            },
+            Ok(Reading::Audience(audience)) => {
+                let repository = Some(audience.repository.clone());
+                let outcome = self.foresee_audience(forge.as_ref(), delivery, audience).await;
+                Foreseen { repository, outcome, kept: None, moved: None }
+            }
             Ok(Reading::Nothing(reason)) => about_nobody(Outcome::Nothing { reason }),
             Err(error) => about_nobody(Outcome::Unreadable { reason: error.to_string() }),
+        }
+    }
+
+    /// Who may see a repository, of which the forge has told. What it does not show us any more, nobody need see.
+    async fn foresee_audience(&self, forge: &dyn Forge, delivery: &DeliveryRow, audience: Audience) -> Outcome {
+        if audience.told != Visibility::Public {
+            return Outcome::Audience(audience, Visibility::Private);
+        }
+        let found = self.store.read().await;
+        let found = match found {
+            Ok(mut tx) => tx.repository_named(forge.kind(), &audience.repository).await,
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(None) => Outcome::Nothing { reason: format!("nothing has happened in {} yet", audience.repository) },
+            Ok(Some(known)) => match forge.visibility(&known.facts).await {
+                Ok(Visibility::Public) => Outcome::Audience(audience, Visibility::Public),
+                Ok(Visibility::Private | Visibility::Unknown) => Outcome::Audience(audience, Visibility::Private),
+                Err(error) => postponed_or_refused(delivery, &error),
+            },
+            Err(error) => {
+                Outcome::Postponed { after: backoff(delivery.tries), trouble: format!("the server: {error}") }
+            }
         }
     }
 
@@ -383,6 +429,8 @@ impl Engine {
             }
             if outdated && vet.is_some() {
                 tx.cancel_run(run, "newer code, which was told of before").await?;
+            } else if waits.is_some() && tx.is_closed_since(repository, &event.line(), delivery.id).await? {
+                tx.cancel_run(run, "the end of its pull request, which was told of before").await?;
             }
             self.settle(tx, run, now).await?;
             made.push(run);

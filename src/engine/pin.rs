@@ -7,7 +7,10 @@ use futures::future::try_join_all;
 
 use super::{Engine, drive::plan_of};
 use crate::{
-    executor::{ExecutorKind, registry::RegistryError},
+    executor::{
+        ExecutorKind,
+        registry::{Reach, RegistryError},
+    },
     model::{Program, Verdict},
     store::{ActionRow, Pin, Pins, RunRow},
 };
@@ -53,14 +56,15 @@ impl Engine {
             let need = wanted.entry(&job.image).or_insert(Need::Welcome);
             *need = Need::of(&job.program).max(*need);
         }
-        let asked = wanted.iter().map(|(image, need)| self.pin(image, *need));
+        let reach = if run.event.trusted().is_some() { Reach::Everywhere } else { Reach::Public };
+        let asked = wanted.iter().map(|(image, need)| self.pin(image, *need, reach));
         let answers = try_join_all(asked).await?;
         let known = wanted.into_keys().zip(answers);
         Ok(known.filter_map(|(image, pin)| Some((image.clone(), pin?))).collect())
     }
 
-    async fn pin(&self, image: &str, need: Need) -> Result<Option<Pin>, Unpinned> {
-        let asked = self.registry.pin(image);
+    async fn pin(&self, image: &str, need: Need, reach: Reach) -> Result<Option<Pin>, Unpinned> {
+        let asked = self.registry.pin(image, reach);
         let pin = match need {
             Need::Welcome => tokio::time::timeout(PATIENCE, asked).await.ok().and_then(Result::ok),
             Need::Necessary => Some(asked.await.map_err(unpinned)?),

@@ -133,3 +133,49 @@ impl From<MirrorError> for Trouble {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EventKind, ForgeKind, Repository, Trust, UntrustedReason, Visibility};
+
+    #[test]
+    fn untrusted_code_borrows_nothing_for_its_submodules() {
+        let repository = Repository {
+            forge: ForgeKind::Github,
+            name: "acme/shop".parse().expect("a name"),
+            default_branch: "main".to_owned(),
+            clone_url: String::new(),
+            web_url: String::new(),
+            installation: None,
+            visibility: Visibility::Private,
+        };
+        let event = |trust| Event {
+            repository: repository.clone(),
+            kind: EventKind::Push { branch: "main".to_owned() },
+            sha: "0".repeat(40).parse().expect("a sha"),
+            base_sha: None,
+            actor: String::new(),
+            title: String::new(),
+            trust,
+            message: None,
+        };
+        let source = || Source {
+            url: "https://github.com/acme/shop.git".to_owned(),
+            header: Some("Authorization: Bearer s3cret".into()),
+            refs: Vec::new(),
+            merge_ref: None,
+            realm: Realm::Host { shared: vec!["acme/*".to_owned()] },
+        };
+        let lent = |trust| lent_to(&event(trust), source()).realm;
+        assert_eq!(lent(Trust::Trusted), source().realm);
+        let reasons = [
+            UntrustedReason::Fork("eve/shop".to_owned()),
+            UntrustedReason::HeadRepositoryGone,
+            UntrustedReason::FlowFile("eve".to_owned()),
+        ];
+        for reason in reasons {
+            assert_eq!(lent(Trust::Untrusted(reason)), Realm::Host { shared: Vec::new() });
+        }
+    }
+}

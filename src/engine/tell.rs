@@ -317,8 +317,9 @@ fn vetted(story: &Story) -> String {
         Vetting::Waits if story.asks() => write!(
             out,
             "Nothing of this runs before somebody who may write to the repository has looked at it. Then press \
-             *Approve*, or write in a comment:\n\n```text\n/approve {}\n```\n\n",
-            story.run.sha
+             *Approve*, or write in a comment:\n\n```text\n/approve {}\n```\n\nIt waits until {}.\n\n",
+            story.run.sha,
+            minute(row.asked.after(super::closing::WAITS))
         ),
         Vetting::Waits | Vetting::Admitted => Ok(()),
         standing @ (Vetting::Approved | Vetting::Rejected) => {

@@ -95,12 +95,10 @@ impl Engine {
     /// If the database is away.
     pub async fn untrusted_policy(&self, repository: &Repository) -> Result<UntrustedPolicy> {
         let mut tx = self.store.read().await?;
-        let own = match tx.repository_named(repository.forge, &repository.name).await? {
-            Some(row) => tx.untrusted_policy(row.id).await?,
-            None => None,
-        };
-        let by_setting = || UntrustedPolicy::of(&self.settings.untrusted, repository.forge, &repository.name);
-        Ok(own.map_or_else(by_setting, |(policy, _)| policy))
+        match tx.repository_named(repository.forge, &repository.name).await? {
+            Some(row) => self.policy_in(&mut tx, row.id, repository).await,
+            None => Ok(self.by_setting(repository)),
+        }
     }
 
     /// What an untrusted event comes to.

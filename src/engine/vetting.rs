@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     model::{
-        Admission, Answer, DeliveryState, Event, ExternalId, FlowFrom, Grants, Order, Policy, Rerun, Role, RunId, Sha,
-        Time, Trust,
+        Admission, Answer, DeliveryState, Event, ExternalId, FlowFrom, Grants, Order, Policy, Rerun, Role, RunId,
+        RunUntrusted, Sha, Time, Trust, UntrustedPolicy,
     },
     store::{DeliveryRow, NewVetting, RunRow, StoreError, Tx, Vetting, VettingRow, Vote},
 };
@@ -124,8 +124,9 @@ impl Engine {
         let digest = again.vet.map_or(row.flow_digest.as_str(), |vet| vet.digest.as_str());
         let newest = tx.newest_sha_of_line(of.repository_id, &of.event.line()).await?;
         let is_same = digest == row.flow_digest && newest.is_none_or(|sha| sha == of.sha);
+        let policy = self.policy_in(tx, of.repository_id, &of.event.repository).await?;
         let standing = match row.standing() {
-            standing @ (Vetting::Approved | Vetting::Admitted) if is_same => standing,
+            standing @ (Vetting::Approved | Vetting::Admitted) if is_same && still(standing, policy) => standing,
             Vetting::Approved | Vetting::Admitted | Vetting::Waits | Vetting::Rejected => Vetting::Waits,
         };
         let new = NewVetting {
@@ -209,6 +210,11 @@ impl Engine {
             return Err(Unvetted::Moved { number: run.number, is, looked });
         }
         let row = waiting(tx, run).await?;
+        let rule = self.policy_in(tx, run.repository_id, &run.event.repository).await?;
+        if rule.run == RunUntrusted::Never && ballot.answer == Answer::Approved {
+            let why = ": the rule here is that such code is never run".to_owned();
+            return Err(Unvetted::NotWaiting(run.number, why));
+        }
         if ballot.flow.as_ref().is_some_and(|flow| *flow != row.flow_digest) {
             return Err(Unvetted::OtherFlow(run.number));
         }
@@ -303,6 +309,14 @@ impl Engine {
             Err(Unvetted::Engine(error)) => Err(error),
             Err(why) => nothing(why.to_string()),
         }
+    }
+}
+
+/// Whether what let a run go still does, by the rule that holds now.
+const fn still(standing: Vetting, policy: UntrustedPolicy) -> bool {
+    match (policy.run, standing) {
+        (RunUntrusted::Never, _) | (RunUntrusted::Approval, Vetting::Admitted) => false,
+        (RunUntrusted::Approval | RunUntrusted::Contributors | RunUntrusted::Always, _) => true,
     }
 }
 

@@ -15,7 +15,9 @@ mod words;
 use async_trait::async_trait;
 use std::time::Duration;
 
-use crate::model::{ChangedFiles, Comment, CommentPlace, Event, ForgeKind, Repository, Rerun, Role, Sha, Visibility};
+use crate::model::{
+    Audience, ChangedFiles, Closing, Comment, CommentPlace, Event, ForgeKind, Repository, Rerun, Role, Sha, Visibility,
+};
 
 pub use git_command::{GitCommand, GitCommandError};
 pub use hook::{Hook, HookKeeper};
@@ -144,6 +146,10 @@ pub enum Reading {
     Rerun(Rerun),
     /// Someone tells us to do something.
     Comment(Comment),
+    /// A pull request is open no longer.
+    Closed(Closing),
+    /// Other people may see a repository.
+    Audience(Audience),
     /// It starts nothing, for this reason: a sentence for the delivery's page.
     Nothing(String),
 }

@@ -125,6 +125,13 @@ pub struct PullRequest {
     pub labels: Vec<String>,
 }
 
+impl PullRequest {
+    /// The line of its runs.
+    pub(super) fn line(number: u64) -> String {
+        format!("pull/{number}")
+    }
+}
+
 /// The paths that an event changed, as far as its forge tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChangedFiles {
@@ -208,7 +215,7 @@ impl Event {
     /// one of its line had broken.
     pub fn line(&self) -> String {
         match &self.kind {
-            EventKind::PullRequest(pull) => format!("pull/{}", pull.number),
+            EventKind::PullRequest(pull) => PullRequest::line(pull.number),
             EventKind::MergeGroup { branch, .. } => format!("merge/{branch}"),
             EventKind::Push { branch }
             | EventKind::Schedule { branch, .. }

@@ -95,6 +95,20 @@ impl UntrustedPolicy {
         }
     }
 
+    /// Whether these rules let no untrusted code run, in whatever repository.
+    pub fn is_never_everywhere(rules: &[UntrustedRule]) -> bool {
+        rules.iter().fold(false, |never, rule| match rule.policy.run {
+            RunUntrusted::Never => never || (rule.forge.is_none() && rule.pattern == "*"),
+            RunUntrusted::Approval | RunUntrusted::Contributors | RunUntrusted::Always => false,
+        })
+    }
+
+    /// Whether a repository for which the server's owner has set this may have another rule by its own people: what is
+    /// never run stays so.
+    pub fn may_become(self, wanted: Self) -> bool {
+        self.run != RunUntrusted::Never || wanted.run == RunUntrusted::Never
+    }
+
     /// The last rule that is a repository's; without one, the default.
     pub fn of(rules: &[UntrustedRule], forge: ForgeKind, name: &RepositoryName) -> Self {
         let is_meant = |rule: &&UntrustedRule| {
@@ -238,6 +252,14 @@ mod tests {
         assert_eq!(of(ForgeKind::Gitlab, "acme/shop-demo"), "never");
         assert_eq!(of(ForgeKind::Gitlab, "acme/deep/open"), "always");
         assert_eq!(UntrustedPolicy::of(&[], ForgeKind::Git, &"a/b".parse().expect("a name")).to_string(), "approval");
+        let everywhere = |rules: &[&str]| {
+            let rules: Vec<UntrustedRule> = rules.iter().map(|text| text.parse().expect("a rule")).collect();
+            UntrustedPolicy::is_never_everywhere(&rules)
+        };
+        assert!(everywhere(&["never"]) && everywhere(&["always", "never", "a/b=never"]));
+        for not in [&[][..], &["never", "a/b=approval"], &["github:*=never"], &["a/*=never"]] {
+            assert!(!everywhere(not), "{not:?}");
+        }
         for wrong in ["=never", "github:=never", "nowhere:a/b=never", "a/b=", "a/b"] {
             assert!(wrong.parse::<UntrustedRule>().is_err(), "{wrong}");
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Change, Json, Result, Tx, execute, meant, row, rows};
-use crate::model::{FlowFrom, Granted, RepositoryId, RunId, Sha, Time, UntrustedPolicy, Vouched};
+use crate::model::{DeliveryId, FlowFrom, Granted, RepositoryId, RunId, Sha, Time, UntrustedPolicy, Vouched};
 
 /// How a run of untrusted code stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +187,69 @@ impl Tx {
             line,
         )?;
         Ok(found.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// The runs of a repository that wait for an answer, the oldest first.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn waiting_vettings(&mut self, repository: RepositoryId) -> Result<Vec<RunId>> {
+        let found: Vec<(RunId,)> = rows!(
+            self,
+            (RunId,),
+            "SELECT r.id FROM vettings v JOIN runs r ON r.id = v.run_id \
+             WHERE v.standing = 'waits' AND r.repository_id = $1 AND r.phase <> 'ended' ORDER BY r.id",
+            repository,
+        )?;
+        Ok(found.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// The runs that have waited for an answer since before this time, the oldest first.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn expired_vettings(&mut self, since: Time) -> Result<Vec<RunId>> {
+        let found: Vec<(RunId,)> = rows!(
+            self,
+            (RunId,),
+            "SELECT r.id FROM vettings v JOIN runs r ON r.id = v.run_id \
+             WHERE v.standing = 'waits' AND v.asked <= $1 AND r.phase <> 'ended' AND r.cancelled_by IS NULL \
+             ORDER BY r.id LIMIT 100",
+            since,
+        )?;
+        Ok(found.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// A delivery has said that a pull request is open no longer.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn pull_closed(&mut self, repository: RepositoryId, line: &str, by: DeliveryId) -> Result<()> {
+        execute!(
+            self,
+            "INSERT INTO closed_pulls (repository_id, line, delivery_id) VALUES ($1, $2, $3) \
+             ON CONFLICT (repository_id, line) DO UPDATE SET delivery_id = excluded.delivery_id \
+             WHERE closed_pulls.delivery_id < excluded.delivery_id",
+            repository,
+            line,
+            by,
+        )?;
+        Ok(())
+    }
+
+    /// Whether a delivery that came after this one has said that the pull request is open no longer.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn is_closed_since(&mut self, repository: RepositoryId, line: &str, than: DeliveryId) -> Result<bool> {
+        let found: Option<(DeliveryId,)> = row!(
+            self,
+            (DeliveryId,),
+            "SELECT delivery_id FROM closed_pulls WHERE repository_id = $1 AND line = $2",
+            repository,
+            line,
+        )?;
+        Ok(found.is_some_and(|(by,)| than < by))
     }
 
     /// The commits that runs of a line were of, the newest run's first, each as often as there were runs.

@@ -6,9 +6,10 @@ use axum::{
     Json, Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State},
-    http::{StatusCode, header, request::Parts},
+    handler::Handler,
+    http::{Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
-    routing::{get, post, put},
+    routing::{MethodRouter, get, post, put},
 };
 use futures::TryStreamExt as _;
 
@@ -31,21 +32,62 @@ const ARTIFACT_BODY_MAX: usize = 64 << 20;
 /// Claims and end records are small.
 const SMALL_BODY_MAX: usize = 64 << 10;
 
+/// A call, by its method and its path.
+pub type Call = (Method, &'static str);
+
+/// The calls, each with what answers it.
+#[derive(Default)]
+struct Calls {
+    router: Router<Web>,
+    all: Vec<Call>,
+}
+
+impl Calls {
+    fn get<T: 'static>(self, path: &'static str, handler: impl Handler<T, Web>) -> Self {
+        self.on(Method::GET, path, get(handler))
+    }
+
+    /// With a body of at most so many bytes.
+    fn post<T: 'static>(self, path: &'static str, most: usize, handler: impl Handler<T, Web>) -> Self {
+        self.on(Method::POST, path, post(handler).layer(DefaultBodyLimit::max(most)))
+    }
+
+    fn put<T: 'static>(self, path: &'static str, most: usize, handler: impl Handler<T, Web>) -> Self {
+        self.on(Method::PUT, path, put(handler).layer(DefaultBodyLimit::max(most)))
+    }
+
+    fn on(mut self, method: Method, path: &'static str, answer: MethodRouter<Web>) -> Self {
+        self.all.push((method, path));
+        Self { router: self.router.route(path, answer), ..self }
+    }
+}
+
 pub(super) fn routes() -> Router<Web> {
-    Router::new()
-        .route("/claim", post(claim).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
-        .route("/log", put(log).layer(DefaultBodyLimit::max(LOG_BODY_MAX)))
-        .route("/outputs", post(outputs).layer(DefaultBodyLimit::max(OUTPUTS_BODY_MAX)))
-        .route("/heartbeat", post(heartbeat))
-        .route("/ready", post(ready))
-        .route("/end", post(end).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
-        .route("/blobs/{digest}", get(blob).put(put_part))
-        .route("/caches", post(find_cache).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
-        .route("/caches/kept", post(keep_cache))
-        .route("/caches/{name}", get(wants_cache))
-        .route("/artifacts", post(artifact))
-        .route("/refused", get(refused))
-        .route("/events/{name}", post(event).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
+    calls().router
+}
+
+/// All calls.
+pub(super) fn all() -> Vec<Call> {
+    calls().all
+}
+
+/// What is uploaded has its own limits, beside those of a body.
+fn calls() -> Calls {
+    Calls::default()
+        .post("/claim", SMALL_BODY_MAX, claim)
+        .put("/log", LOG_BODY_MAX, log)
+        .post("/outputs", OUTPUTS_BODY_MAX, outputs)
+        .post("/heartbeat", SMALL_BODY_MAX, heartbeat)
+        .post("/ready", SMALL_BODY_MAX, ready)
+        .post("/end", SMALL_BODY_MAX, end)
+        .get("/blobs/{digest}", blob)
+        .put("/blobs/{digest}", PART_SIZE_MAX, put_part)
+        .post("/caches", SMALL_BODY_MAX, find_cache)
+        .post("/caches/kept", ARTIFACT_BODY_MAX, keep_cache)
+        .get("/caches/{name}", wants_cache)
+        .post("/artifacts", ARTIFACT_BODY_MAX, artifact)
+        .get("/refused", refused)
+        .post("/events/{name}", SMALL_BODY_MAX, event)
 }
 
 /// The bearer token of a call.

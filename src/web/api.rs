@@ -6,6 +6,7 @@ mod approval;
 mod artifact;
 mod audit;
 mod delivery;
+mod policy;
 mod search;
 mod start;
 
@@ -25,12 +26,12 @@ use super::{
     pages::{Failure, JobPlace, Moment, Place, Route, RunPlace, log_text, visible},
 };
 use crate::{
-    engine::{self, EngineError, rerun::Begun, whole::Whole},
+    engine::{self, EngineError, closing::WAITS, rerun::Begun, whole::Whole},
     model::{
         FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, Right, RunId, Time, Waiting, Way, What, Wish,
     },
     store::{
-        ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RepositoryRow, RunFilter, RunRow, RunSummary, Tx,
+        ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RepositoryRow, RunFilter, RunRow, RunSummary, Tx, Vetting,
         VettingRow,
     },
 };
@@ -81,6 +82,8 @@ pub(super) fn routes() -> Routes {
         .get("/jobs/{id}/log", job_log)
         .get("/jobs/{id}/log/search", search::log)
         .post("/starts", start::start)
+        .get("/policy", policy::show)
+        .post("/policy", policy::set)
         .get("/jobs/{id}/artifacts", artifact::list)
         .get("/jobs/{id}/artifacts/{name}", artifact::one)
         .nest("/deliveries", delivery::routes())
@@ -295,6 +298,7 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
 fn vetting(row: &VettingRow) -> Value {
     json!({"standing": row.standing().as_str(), "flow_file": row.flow_from(), "flow_sha256": row.flow_digest,
            "secrets": row.secrets.0, "answered_by": row.answered_by, "note": row.note,
+           "expires": (row.standing() == Vetting::Waits).then(|| time(row.asked.after(WAITS))),
            "answered": row.answered.map(time)})
 }
 

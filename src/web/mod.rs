@@ -1,7 +1,7 @@
 //! What people, forges and agents see of us over HTTP.
 
 pub mod access;
-mod agent;
+pub mod agent;
 mod api;
 mod artifact;
 mod assets;
@@ -10,6 +10,7 @@ mod delivery;
 mod hooks;
 pub mod log;
 pub mod pages;
+mod rule;
 mod schema;
 mod start;
 mod tokens;
@@ -22,7 +23,7 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::StatusCode,
     middleware,
-    routing::{get, post},
+    routing::{any, get, post},
 };
 
 use tokio::sync::Semaphore;
@@ -66,20 +67,38 @@ impl Web {
 /// what it needs.
 pub fn router(engine: Engine, access: Arc<Access>) -> Router {
     let web = Web::new(engine, access, delivery::DRY_RUNS, pages::SEARCHES);
+    Router::new().nest("/agent/v1", agent::routes()).merge(peoples(&web)).with_state(web)
+}
+
+/// The same where agents have an address of their own: they are sent there.
+pub fn people_router(engine: Engine, access: Arc<Access>) -> Router {
+    let web = Web::new(engine, access, delivery::DRY_RUNS, pages::SEARCHES);
+    Router::new().route("/agent/v1/{*call}", any(async || ELSEWHERE)).merge(peoples(&web)).with_state(web)
+}
+
+/// What an agent is told that comes to people's address.
+const ELSEWHERE: (StatusCode, &str) =
+    (StatusCode::NOT_FOUND, "agents are answered elsewhere: CONTAINEROPS_AGENT_URL leads there, or should\n");
+
+/// What people, programs and forges ask.
+fn peoples(web: &Web) -> Router<Web> {
     let dress = middleware::from_fn_with_state(web.clone(), pages::dress);
     Router::new()
         .route("/hooks/{forge}", post(hooks::take).layer(DefaultBodyLimit::max(hooks::BODY_MAX)))
-        .nest("/agent/v1", agent::routes())
         .nest("/api/v1", api::routes().router().layer(dress.clone()))
         .merge(probes().router())
         .merge(pages::routes().router().layer(dress))
-        .with_state(web)
 }
 
 /// What agents ask, and nothing else: for an address that untrusted code may reach.
 pub fn agent_router(engine: Engine, access: Arc<Access>) -> Router {
     let web = Web::new(engine, access, 0, 0);
     Router::new().nest("/agent/v1", agent::routes()).route("/healthz", get(async || "ok\n")).with_state(web)
+}
+
+/// All that agents ask, below `/agent/v1`.
+pub fn agent_calls() -> Vec<agent::Call> {
+    agent::all()
 }
 
 /// What every route for people and programs needs.

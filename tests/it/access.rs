@@ -1,7 +1,9 @@
 //! Who may see and change what: people who sign in with their forges, programs with tokens, and everybody else.
 
+mod live;
 mod matrix;
 mod people;
+mod rules;
 mod sign_in;
 mod tokens;
 
@@ -21,7 +23,7 @@ const SIGNED_IN: &str = "access = \"forge\"\nadmins = \"github/root\"\n";
 /// A job, and a question behind it.
 const FLOW: &str = "
 stages:
-  - {name: test, image: alpine, run: ./test.sh}
+  - {name: test, image: alpine, run: ./test.sh, artifacts: [{name: bin, paths: [out]}]}
   - {name: ask, type: pause, approval: {by: [maintainers, bob]}}
   - {name: ship, image: alpine, run: ./ship.sh}
 ";
@@ -61,7 +63,7 @@ async fn service(settings: &str, private: bool) -> Tester {
     }
     t.deliver(t.github.push(WIDGET, "main")).await;
     t.settle().await;
-    t.claims("test").await.says("it works\n").await.exits(0).await;
+    t.claims("test").await.says("it works\n").await.leaves("bin", "out", "a tool").await.exits(0).await;
     t
 }
 

@@ -210,6 +210,31 @@ async fn outputs_come_from_lines_and_from_the_file() {
 }
 
 #[tokio::test]
+async fn floods_of_outputs_and_of_masks_end_no_job_and_take_no_more_than_they_may() {
+    // 12,000 outputs of a kilobyte, of which 8 MiB may be; 12,000 values to hide, of which 200 are
+    let text = concat!(
+        "line=$(printf '%01000d' 0)\n",
+        "i=0; while [ $i -lt 12000 ]; do i=$((i+1)); echo \"[COUT] KEY-$i = $line\"; ",
+        "echo \"::add-mask::value-number-$i-end\"; done; echo value-number-7-end value-number-9999-end; echo the end\n",
+    );
+    let mut work = script(text);
+    work.outputs = (1..=12_000).map(|n| format!("KEY-{n}")).collect();
+    let server = Server::with(work).await;
+    let begun = std::time::Instant::now();
+    let ran = server.run(dir().path()).await;
+    assert_eq!((ran.exit, cause(&ran)), (Some(0), &Cause::Exit { code: 0 }));
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let outputs = server.seen().outputs.clone().expect("outputs").outputs;
+    let size: usize = outputs.iter().map(|(name, value)| name.len() + value.len()).sum();
+    assert!(size <= 8 << 20 && outputs.len() > 8000 && outputs.len() < 12_000, "{} with {size} bytes", outputs.len());
+    let text = server.text();
+    assert!(text.contains("*** value-number-9999-end\nthe end\n"), "{}", &text[text.len() - 200..]);
+    assert_eq!(text.matches("::add-mask:: takes up to 200 values").count(), 1, "it is said once");
+    assert!(text.matches("was dropped: all outputs of a job have at most 8 MiB").count() > 100);
+    assert!(!text.contains("::add-mask::value-number"));
+}
+
+#[tokio::test]
 async fn secrets_do_not_leave_the_pod() {
     let mut work =
         script("echo a $GREETING b; printf '%s' hel; sleep 0.1; echo lo; echo '[COUT] K=hello'; echo line-2");

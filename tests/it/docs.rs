@@ -221,3 +221,50 @@ fn anchors(path: &Path) -> Vec<String> {
         .map(|heading| heading.to_lowercase().chars().filter(is_kept).collect::<String>().replace(' ', "-"))
         .collect()
 }
+
+/// The modules of a tree of sources, by their paths as tests are called, with their texts.
+fn modules(of: &str) -> Vec<(String, String)> {
+    let top = root().join(of);
+    let (mut found, mut waiting) = (Vec::new(), vec![top.clone()]);
+    while let Some(folder) = waiting.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(&top).expect("below it").with_extension("");
+                let name = name.to_string_lossy().trim_end_matches("/mod").replace('/', "::");
+                found.push((name, fs::read_to_string(&path).expect("text")));
+            }
+        }
+    }
+    found
+}
+
+/// Whether there are tests of this name: one, or those of a module.
+fn is_tested(modules: &[(String, String)], name: &str) -> bool {
+    let within = |of: &str, what: &str| modules.iter().any(|(path, text)| path == of && text.contains(what));
+    let whole = name.trim_end_matches("::*");
+    let is_module = modules.iter().any(|(path, _)| path == whole);
+    let Some((of, last)) = whole.rsplit_once("::") else { return is_module };
+    is_module || within(of, &format!("fn {last}(")) || within(of, &format!("mod {last} {{"))
+}
+
+#[test]
+fn every_test_that_is_said_to_hold_something_is_there() {
+    let document = text("ARCHITECTURE.md");
+    let tables = document.split_once("## Invariants").expect("the section").1;
+    let modules: Vec<_> = modules("tests/it").into_iter().chain(modules("src")).collect();
+    let is_name = |word: &&str| {
+        word.contains("::") && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:*".contains(c))
+    };
+    let named: Vec<&str> = tables.split('`').skip(1).step_by(2).filter(is_name).collect();
+    assert!(named.len() > 150, "{} are named", named.len());
+    let missing: Vec<&&str> = named.iter().filter(|name| !is_tested(&modules, name)).collect();
+    assert_eq!(missing, Vec::<&&str>::new(), "ARCHITECTURE.md names tests that are not there");
+    let attacks = tables.split_once("## The known attacks").expect("the section").1;
+    let rows = attacks.lines().filter(|line| line.starts_with("| ")).skip(2);
+    let untested: Vec<&str> =
+        rows.filter(|row| !row.split('`').skip(1).step_by(2).any(|word| is_name(&word))).collect();
+    assert_eq!(untested, [""; 0], "attacks without a test");
+}

@@ -188,6 +188,26 @@ async fn addresses_that_nobody_else_reaches_are_errors() {
     patient.has(Health::Warning, "the service does not run at http://127.0.0.1:9").await;
 }
 
+#[tokio::test]
+async fn where_untrusted_code_reaches_what_people_do_it_is_said() {
+    let patient = Patient::new().await.with("EXECUTOR", "kubernetes").with("KUBERNETES_KUBECONFIG", "/nowhere");
+    let patient = patient.with("AGENT_URL", "http://192.0.2.1:1").with("ACCESS", "forge");
+    patient.has(Health::Warning, "pods of untrusted code reach what people and forges do").await;
+    let patient = patient.with("ACCESS", "open");
+    patient.has(Health::Warning, "untrusted code does not run: whoever reaches this server may do everything").await;
+    let silent = async |patient: &Patient| {
+        let findings = patient.examined().await;
+        assert!(!findings.iter().any(|finding| finding.message.contains("untrusted code")), "{findings:#?}");
+    };
+    let patient = patient.with("AGENT_LISTEN", "127.0.0.1:9");
+    silent(&patient).await;
+    // agents that are sent to where people are answered
+    let url = patient.t.url();
+    let patient = patient.with("AGENT_URL", &url);
+    patient.has(Health::Error, "where people are answered, and not they").await;
+    silent(&patient.without("AGENT_LISTEN").with("UNTRUSTED", "never")).await;
+}
+
 #[test]
 fn a_clock_may_be_half_a_minute_wrong() {
     assert_eq!(clock(1000, [1030, 990].into_iter()).health, Health::Ok);

@@ -133,7 +133,7 @@ impl Listener {
         let events = self.readings(forge).into_iter().map(|reading| match reading {
             Reading::Event(event) => event,
             Reading::Nothing(reason) => panic!("nothing: {reason}"),
-            Reading::Rerun(_) | Reading::Comment(_) => panic!("no event"),
+            Reading::Rerun(_) | Reading::Comment(_) | Reading::Closed(_) | Reading::Audience(_) => panic!("no event"),
         });
         events.collect()
     }
@@ -216,7 +216,7 @@ async fn each_ref_is_a_delivery_and_those_that_start_nothing_say_why() {
         match reading {
             Reading::Event(event) => events.push((event.name(), event.branch().map(str::to_owned), event.sha)),
             Reading::Nothing(reason) => reasons.push(reason),
-            Reading::Rerun(_) | Reading::Comment(_) => panic!("no event"),
+            Reading::Rerun(_) | Reading::Comment(_) | Reading::Closed(_) | Reading::Audience(_) => panic!("no event"),
         }
     }
     let branch = |name: &str| Some(name.to_owned());

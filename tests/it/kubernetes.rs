@@ -11,7 +11,7 @@ use containerops::{
 use k8s_openapi::api::{core::v1::Pod, networking::v1::NetworkPolicy};
 use kube::api::{DeleteParams, ListParams, PostParams};
 
-use crate::harness::cluster::Cluster;
+use crate::{harness::cluster::Cluster, isolation::policy};
 
 /// The longest that anything here may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -208,15 +208,6 @@ async fn a_pod_that_the_cluster_finds_invalid_is_refused() {
     let error = executor.start(&placement).await.expect_err("a container's name is lower-case").to_string();
     assert!(error.contains("refused") && error.contains("No Such Name"), "{error}");
     until_nothing_is_left(&cluster, &executor).await;
-}
-
-/// What `deploy/kubernetes/untrusted.yaml` keeps untrusted code from the cluster by, for a namespace.
-fn policy(namespace: &str) -> NetworkPolicy {
-    let text = std::fs::read_to_string("deploy/kubernetes/untrusted.yaml").expect("the manifest");
-    let document = text.split("\n---\n").find(|part| part.contains("kind: NetworkPolicy")).expect("a policy");
-    let mut policy: NetworkPolicy = serde_yaml::from_str(document).expect("a NetworkPolicy");
-    policy.metadata.namespace = Some(namespace.to_owned());
-    policy
 }
 
 #[tokio::test]

@@ -49,8 +49,8 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     (
         "app",
         &[
-            "model", "flow", "forge", "executor", "store", "blob", "agent", "engine", "report", "notify", "web",
-            "settings",
+            "model", "flow", "forge", "executor", "store", "blob", "reach", "agent", "engine", "report", "notify",
+            "web", "settings",
         ],
     ),
     (

@@ -23,6 +23,7 @@ mod gitea;
 mod github;
 mod gitlab;
 mod harness;
+mod isolation;
 mod killed;
 mod kubernetes;
 mod layers;

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use containerops::executor::registry::{Registry, RegistryError};
+use containerops::executor::registry::{Reach, Registry, RegistryError};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -85,7 +85,7 @@ impl Drop for Modelled {
 
 fn client(insecure: Vec<String>) -> Registry {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Registry::new(insecure)
+    Registry::new(insecure, containerops::reach::public_only)
 }
 
 async fn answer(
@@ -114,7 +114,7 @@ async fn a_tag_is_pinned_to_its_digest_with_its_entrypoint() {
     contents.tag("latest", &digest);
     let registry = contents.serve().await;
     for image in [registry.name(":1"), registry.name(""), registry.name(&format!("@{digest}"))] {
-        let pin = registry.client().pin(&image).await.expect("it is there");
+        let pin = registry.client().pin(&image, Reach::Everywhere).await.expect("it is there");
         assert_eq!(pin.image, registry.name(&format!("@{digest}")));
         assert_eq!(pin.entrypoint, ["/bin/tool", "--fast", "now"]);
         assert_eq!(pin.working_dir.as_deref(), Some("/srv"));
@@ -134,7 +134,7 @@ async fn an_index_is_pinned_whole_and_read_for_this_machine() {
     let index = contents.put("manifests", &json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }));
     contents.tag("1", &index);
     let registry = contents.serve().await;
-    let pin = registry.client().pin(&registry.name(":1")).await.expect("it is there");
+    let pin = registry.client().pin(&registry.name(":1"), Reach::Everywhere).await.expect("it is there");
     assert_eq!(pin.image, registry.name(&format!("@{index}")));
     assert_eq!(pin.entrypoint, ["/ours"]);
 }
@@ -142,7 +142,7 @@ async fn an_index_is_pinned_whole_and_read_for_this_machine() {
 #[tokio::test]
 async fn what_is_not_there_is_the_authors_mistake_in_the_registrys_words() {
     let registry = Contents::default().serve().await;
-    let error = registry.client().pin(&registry.name(":9")).await.expect_err("it is not there");
+    let error = registry.client().pin(&registry.name(":9"), Reach::Everywhere).await.expect_err("it is not there");
     let RegistryError::NotFound { image, message } = error else { panic!("{error:?}") };
     assert_eq!(image, registry.name(":9"));
     assert_eq!(message, format!("{} says MANIFEST_UNKNOWN: manifest unknown", registry.host));
@@ -155,7 +155,10 @@ async fn a_registry_that_wants_to_know_who_asks_denies() {
         let host = listener.local_addr().expect("an address").to_string();
         let routes = Router::new().fallback(async move || status);
         tokio::spawn(async move { axum::serve(listener, routes).await.expect("the model serves") });
-        let error = client(vec![host.clone()]).pin(&format!("{host}/secret/tool:1")).await.expect_err("not to us");
+        let error = client(vec![host.clone()])
+            .pin(&format!("{host}/secret/tool:1"), Reach::Everywhere)
+            .await
+            .expect_err("not to us");
         let RegistryError::Denied { message, .. } = error else { panic!("{error:?}") };
         assert!(message.contains("it is private"), "{message}");
     }
@@ -164,7 +167,7 @@ async fn a_registry_that_wants_to_know_who_asks_denies() {
 #[tokio::test]
 async fn a_name_that_is_none_asks_nobody() {
     for image in ["", "UPPER/case", "a b", "x@sha256:12", "tool:bad tag"] {
-        let error = client(Vec::new()).pin(image).await.expect_err("no name");
+        let error = client(Vec::new()).pin(image, Reach::Everywhere).await.expect_err("no name");
         assert!(matches!(error, RegistryError::Invalid { .. }), "{image:?}: {error:?}");
     }
 }
@@ -177,7 +180,8 @@ async fn a_chart_is_no_image() {
     let chart = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor, "layers": [] });
     let digest = contents.put("manifests", &chart);
     let registry = contents.serve().await;
-    let error = registry.client().pin(&registry.name(&format!("@{digest}"))).await.expect_err("no image");
+    let error =
+        registry.client().pin(&registry.name(&format!("@{digest}")), Reach::Everywhere).await.expect_err("no image");
     assert!(matches!(error, RegistryError::Invalid { .. }), "{error:?}");
 }
 
@@ -191,12 +195,76 @@ async fn a_registry_that_lies_or_floods_or_is_gone_is_away() {
     let registry = contents.serve().await;
     let client = registry.client();
     for rest in [format!("@{digest}"), ":flood".to_owned(), ":page".to_owned()] {
-        let error = client.pin(&registry.name(&rest)).await.expect_err("nobody can use that");
+        let error = client.pin(&registry.name(&rest), Reach::Everywhere).await.expect_err("nobody can use that");
         assert!(matches!(error, RegistryError::Away { .. }), "{rest}: {error:?}");
     }
     let image = registry.name(":1");
     registry.task.abort();
     drop(registry);
-    let error = client.pin(&image).await.expect_err("nobody is there");
+    let error = client.pin(&image, Reach::Everywhere).await.expect_err("nobody is there");
     assert!(matches!(error, RegistryError::Away { .. } | RegistryError::NotFound { .. }), "{error:?}");
+}
+
+/// Whatever asks there is written down; a registry that leads everybody elsewhere.
+async fn leading(to: fn(&str) -> Response) -> (String, Arc<std::sync::Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback is there");
+    let host = listener.local_addr().expect("an address").to_string();
+    let (own, asked) = (host.clone(), Arc::<std::sync::Mutex<Vec<String>>>::default());
+    let seen = Arc::clone(&asked);
+    let routes = Router::new().fallback(async move |request: axum::extract::Request| {
+        seen.lock().expect("nobody panics").push(request.uri().to_string());
+        to(&own)
+    });
+    tokio::spawn(async move { axum::serve(listener, routes).await.expect("the model serves") });
+    (host, asked)
+}
+
+#[tokio::test]
+async fn a_registry_leads_nobody_to_what_nobody_has_listed() {
+    let (victim, asked) = leading(|_| "latest/meta-data".into_response()).await;
+    assert!(!victim.is_empty());
+    // the port of the victim is known to the model alone, so it is told by the image's name
+    for challenge in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback is there");
+        let host = listener.local_addr().expect("an address").to_string();
+        let to = format!("http://{victim}/latest/meta-data");
+        let routes = Router::new().fallback(async move || match challenge {
+            false => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response(),
+            true => {
+                let value = format!("Bearer realm=\"{to}\",service=\"r\"");
+                (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, value)]).into_response()
+            }
+        });
+        tokio::spawn(async move { axum::serve(listener, routes).await.expect("the model serves") });
+        for reach in [Reach::Everywhere, Reach::Public] {
+            let error = client(vec![host.clone()]).pin(&format!("{host}/team/tool:1"), reach).await;
+            assert!(matches!(error, Err(RegistryError::Away { .. })), "{error:?}");
+        }
+    }
+    assert_eq!(asked.lock().expect("nobody panics").as_slice(), [""; 0], "nobody was led there");
+}
+
+#[tokio::test]
+async fn untrusted_code_has_us_ask_nothing_in_our_own_network() {
+    let (host, asked) = leading(|_| StatusCode::NOT_FOUND.into_response()).await;
+    let port = host.rsplit_once(':').expect("a port").1;
+    let private = [
+        host.clone(),
+        format!("localhost:{port}"),
+        format!("2130706433:{port}"),
+        format!("0x7f.1:{port}"),
+        format!("[::1]:{port}"),
+        "169.254.169.254".to_owned(),
+        "10.96.0.1:443".to_owned(),
+        "kubernetes.default.svc.localhost:443".to_owned(),
+    ];
+    for registry in private {
+        let image = format!("{registry}/team/tool:1");
+        let error = client(Vec::new()).pin(&image, Reach::Public).await.expect_err("it is private");
+        assert!(matches!(error, RegistryError::Away { .. } | RegistryError::Invalid { .. }), "{image}: {error:?}");
+    }
+    assert_eq!(asked.lock().expect("nobody panics").as_slice(), [""; 0]);
+    // what the operator has listed is asked, whoever names it
+    let error = client(vec![host.clone()]).pin(&format!("{host}/team/tool:1"), Reach::Public).await;
+    assert!(matches!(error, Err(RegistryError::NotFound { .. })), "{error:?}");
 }

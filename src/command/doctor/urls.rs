@@ -20,8 +20,8 @@ pub(super) fn public(settings: &Settings) -> String {
 
 /// What is to be said of our own addresses.
 pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
-    let (public, agent) = (public(settings), settings.agent_url.clone());
-    let agent = agent.unwrap_or_else(|| public.clone());
+    let public = public(settings);
+    let agent = app::agent_url(settings, &public);
     let mut findings = Vec::new();
     if let Some((who, advice)) = who_is_misled(settings).await.filter(|_| is_here_alone(&agent)) {
         let message = format!("{who} are told to reach us at {agent}, which is themselves");
@@ -36,6 +36,7 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
         let message = format!("{forge} is told that we are at {public}, which nobody else reaches");
         findings.push(Finding::error(ABOUT, message, "set CONTAINEROPS_PUBLIC_URL"));
     }
+    findings.extend(agents(settings, &agent).await);
     let here = format!("http://{}", reachable(settings));
     let (here_answer, public_answer) = futures::join!(asked(&here), asked(&public));
     findings.push(match &here_answer {
@@ -56,6 +57,24 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
         findings.push(Finding::warning(ABOUT, message, advice));
     }
     findings
+}
+
+/// Whether agents are answered where they come, and what else is.
+async fn agents(settings: &Settings, agent: &str) -> Option<Finding> {
+    if settings.agent_listen.is_some() {
+        // only what answers people says which release it is
+        let is_peoples = matches!(asked(agent).await, Ok(Some(_)));
+        return is_peoples.then(|| {
+            let message = format!("agents are told to come to {agent}, where people are answered, and not they");
+            Finding::error(ABOUT, message, "let CONTAINEROPS_AGENT_URL lead to CONTAINEROPS_AGENT_LISTEN")
+        });
+    }
+    match app::chosen(settings).await {
+        Chosen::Kubernetes(_) => {
+            app::Exposure::of(settings).words().map(|(message, advice)| Finding::warning(ABOUT, message, advice))
+        }
+        Chosen::Docker(_) | Chosen::Process => None,
+    }
 }
 
 /// Who has a network of its own, and would look for us in it; and what helps.

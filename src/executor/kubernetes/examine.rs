@@ -1,5 +1,7 @@
 //! Looks at a cluster as whoever we are there: whether it answers, and whether we may do what we do.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use futures::future::join_all;
 use http::{Request, header};
 use k8s_openapi::api::{
@@ -13,7 +15,7 @@ use kube::{
     client::Body,
 };
 
-use super::{CALL_MAX, KubernetesSettings, access, label};
+use super::{CALL_MAX, KubernetesSettings, access, label, policy::lets_reach};
 use crate::model::{Finding, Health};
 
 const ABOUT: &str = "cluster";
@@ -29,9 +31,19 @@ const NEEDED: [(&str, &str); 8] = [
     ("secrets", "delete"),
 ];
 
+/// What untrusted code is to be kept from, each by one address of it.
+const PROBES: [(&str, IpAddr); 4] = [
+    ("a cloud's metadata", IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254))),
+    ("private addresses", IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1))),
+    ("private addresses", IpAddr::V4(Ipv4Addr::new(172, 16, 0, 1))),
+    ("private addresses", IpAddr::V4(Ipv4Addr::new(192, 168, 0, 1))),
+];
+
 /// What is to be said of the cluster. The other is what its clock showed, in seconds since 1970, if it answered.
 pub async fn examine(settings: &KubernetesSettings) -> (Vec<Finding>, Option<i64>) {
-    let client = match access(settings).await.map(Client::try_from) {
+    let config = access(settings).await;
+    let server = config.as_ref().ok().and_then(|config| config.cluster_url.host()?.parse().ok());
+    let client = match config.map(Client::try_from) {
         Ok(Ok(client)) => client,
         Ok(Err(error)) => return (vec![away(&error.to_string())], None),
         Err(message) => return (vec![away(&message)], None),
@@ -49,7 +61,7 @@ pub async fn examine(settings: &KubernetesSettings) -> (Vec<Finding>, Option<i64
     );
     findings.extend(namespace.into_iter().chain([rights]).chain(quota).chain(strangers));
     if let Some(untrusted) = &settings.untrusted {
-        findings.extend(strict(&client, &untrusted.namespace).await);
+        findings.extend(strict(&client, &untrusted.namespace, server).await);
     }
     findings.push(image(settings));
     (findings, time)
@@ -76,32 +88,37 @@ async fn version(client: &Client) -> Result<(String, Option<i64>), kube::Error> 
 }
 
 /// Of the namespace of untrusted code. Without it such code waits, and all other runs.
-async fn strict(client: &Client, name: &str) -> Vec<Finding> {
+async fn strict(client: &Client, name: &str, server: Option<IpAddr>) -> Vec<Finding> {
     let advice = "apply deploy/kubernetes/untrusted.yaml, or set CONTAINEROPS_KUBERNETES_UNTRUSTED_NAMESPACE";
     let soften = |finding: Finding| match finding.health {
         Health::Error => Finding::warning(ABOUT, format!("{}: untrusted code cannot run", finding.message), advice),
         Health::Ok | Health::Warning => finding,
     };
     let (namespace, rights, policies) =
-        futures::join!(namespace(client, name), rights(client, name), policies(client, name));
+        futures::join!(namespace(client, name), rights(client, name), policies(client, name, server));
     namespace.into_iter().chain([rights]).map(soften).chain(policies).collect()
 }
 
 /// Whether something keeps the namespace's pods from the cluster. Whether its network heeds that, nobody can ask.
-async fn policies(client: &Client, name: &str) -> Option<Finding> {
+async fn policies(client: &Client, name: &str, server: Option<IpAddr>) -> Option<Finding> {
     let policies: Api<NetworkPolicy> = Api::namespaced(client.clone(), name);
-    let found = within(policies.list(&ListParams::default().limit(20))).await.ok()?;
-    let keeps = |policy: &NetworkPolicy| {
-        let spec = policy.spec.clone().unwrap_or_default();
-        spec.policy_types.unwrap_or_default().iter().any(|kind| kind == "Egress")
-    };
-    Some(match found.iter().any(keeps) {
-        true => Finding::ok(ABOUT, format!("{name} has a NetworkPolicy, which the cluster's network must enforce")),
-        false => Finding::warning(
-            ABOUT,
-            format!("{name} has no NetworkPolicy for what leaves it: untrusted code reaches the cluster"),
-            "apply deploy/kubernetes/untrusted.yaml",
-        ),
+    let found = within(policies.list(&ListParams::default().limit(100))).await.ok()?.items;
+    let of_server = server.map(|address| ("the cluster's API server", address));
+    let reached = PROBES.into_iter().chain(of_server).filter(|(_, address)| lets_reach(&found, *address));
+    let reached: Vec<String> = reached.map(|(what, address)| format!("{what} ({address})")).collect();
+    let advice = "apply deploy/kubernetes/untrusted.yaml";
+    Some(match (found.is_empty(), reached.is_empty()) {
+        (true, _) => {
+            let message = format!("{name} has no NetworkPolicy for what leaves it: untrusted code reaches the cluster");
+            Finding::warning(ABOUT, message, advice)
+        }
+        (false, true) => {
+            Finding::ok(ABOUT, format!("{name} has a NetworkPolicy, which the cluster's network must enforce"))
+        }
+        (false, false) => {
+            let message = format!("{name}'s NetworkPolicies let untrusted code reach {}", reached.join(", "));
+            Finding::warning(ABOUT, message, advice)
+        }
     })
 }
 

@@ -14,6 +14,7 @@ mod observation;
 mod outside;
 mod patience;
 mod pod;
+mod policy;
 mod refusal;
 mod resources;
 mod route;
@@ -36,10 +37,14 @@ pub use self::{
     observation::{Seen, observation},
     patience::Patience,
     pod::{pod, secret},
+    policy::lets_reach,
     route::our_address,
 };
 use self::{refusal::Refusal, watch::Watch};
-use super::{Changed, Executor, ExecutorError, ExecutorKind, Isolation, News, Observation, Placement, Unable, label};
+use super::{
+    Changed, Executor, ExecutorError, ExecutorKind, Isolation, News, Observation, Placement, Unable, UntrustedCode,
+    label,
+};
 use crate::model::{AttemptId, Resources};
 
 /// The longest that one call of the API server may take.
@@ -70,6 +75,8 @@ pub struct KubernetesSettings {
     pub patience: Patience,
     /// Where untrusted code runs; `None`: it does not.
     pub untrusted: Option<Box<Untrusted>>,
+    /// Whether such code is run, as things are; what runs already is looked after.
+    pub untrusted_code: UntrustedCode,
 }
 
 /// Where untrusted code runs, and how.
@@ -137,6 +144,7 @@ impl KubernetesSettings {
             scratch_limit: "4Gi".to_owned(),
             patience: Patience::default(),
             untrusted: None,
+            untrusted_code: UntrustedCode::Taken,
         }
     }
 }
@@ -327,6 +335,12 @@ impl Executor for Kubernetes {
     }
 
     fn unable_to_isolate(&self) -> Option<Unable> {
+        if self.settings.untrusted_code == UntrustedCode::Refused {
+            return Some(Unable {
+                message: "untrusted code would reach this server, where whoever does may do everything".to_owned(),
+                hint: "set CONTAINEROPS_AGENT_LISTEN, or CONTAINEROPS_ACCESS=forge",
+            });
+        }
         self.settings.untrusted.is_none().then(|| Unable {
             message: "untrusted code has no namespace of its own on the cluster".to_owned(),
             hint: "set CONTAINEROPS_KUBERNETES_UNTRUSTED_NAMESPACE",

@@ -1,7 +1,8 @@
 //! What an image is at this moment: its digest, so that a re-run uses the same bytes, and the program it starts.
 //!
 //! Registries are asked anonymously. What they answer is checked against its digest and bounded in size and time; no
-//! layer is ever fetched.
+//! layer is ever fetched. Nobody but the operator has us ask without TLS, whoever leads there; and untrusted code has us
+//! ask nothing in our own network.
 
 mod transport;
 
@@ -17,16 +18,34 @@ use oci_client::{
 use serde::{Deserialize, Serialize};
 
 use self::transport::{Body, Fault, Session};
-use crate::client::LateClient;
+use reqwest::{ClientBuilder, Url, redirect};
+
+use crate::{client::LateClient, model::is_public};
 
 /// The most time for all questions about one image.
 const PIN_MAX: Duration = Duration::from_secs(10);
+
+/// How often a registry may lead elsewhere.
+const REDIRECTS: usize = 5;
+/// What is said of a registry that untrusted code names.
+const PRIVATE: &str = "it is at a private address, which untrusted code does not have us ask";
 
 /// Asks registries about images.
 #[derive(Debug, Clone)]
 pub struct Registry {
     http: Arc<LateClient>,
-    insecure: Vec<String>,
+    /// For who may have us ask only what everybody can reach.
+    public: Arc<LateClient>,
+    insecure: Arc<[String]>,
+}
+
+/// Which registries somebody may have us ask, besides those that the operator has named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of our own network, too.
+    Everywhere,
+    /// What everybody can reach.
+    Public,
 }
 
 /// An image at one moment.
@@ -93,34 +112,75 @@ struct Start {
 }
 
 impl Registry {
-    /// A client for all registries. Those in `insecure_registries` (`host` or `host:port`) are spoken to without TLS.
-    pub fn new(insecure_registries: Vec<String>) -> Self {
-        let agent = concat!("containerops/", env!("CARGO_PKG_VERSION"));
-        let make = move || reqwest::Client::builder().user_agent(agent).connect_timeout(PIN_MAX / 2);
-        Self { http: Arc::new(LateClient::new(make)), insecure: insecure_registries }
+    /// A client for all registries. Those in `insecure_registries` (`host` or `host:port`) are spoken to without TLS,
+    /// and may be in our own network, whoever asks. `bound` lets a client connect to nothing private.
+    pub fn new(insecure_registries: Vec<String>, bound: fn(ClientBuilder) -> ClientBuilder) -> Self {
+        let insecure: Arc<[String]> = insecure_registries.into();
+        let listed = Arc::clone(&insecure);
+        let make = move || builder(&listed, Reach::Everywhere);
+        let listed = Arc::clone(&insecure);
+        let bounded = move || bound(builder(&listed, Reach::Public));
+        Self { http: Arc::new(LateClient::new(make)), public: Arc::new(LateClient::new(bounded)), insecure }
     }
 
-    /// What `image` is now. Short names are Docker Hub's, as everywhere; no tag means `latest`; a digest stays.
+    /// What `image` is now, for somebody with this reach. Short names are Docker Hub's, as everywhere; no tag means
+    /// `latest`; a digest stays.
     ///
     /// # Errors
     /// [`RegistryError`], after ten seconds at most.
-    pub async fn pin(&self, image: &str) -> Result<Pin, RegistryError> {
+    pub async fn pin(&self, image: &str, reach: Reach) -> Result<Pin, RegistryError> {
         let wrong = |message: String| RegistryError::Invalid { image: image.to_owned(), message };
         let name: Reference = image.parse().map_err(|error: ParseError| wrong(error.to_string()))?;
         if name.repository().contains(|c: char| c.is_ascii_uppercase()) {
             return Err(wrong("a repository's name is in lower case".to_owned()));
         }
-        let http = self.http.get().map_err(|error| Fault::Away(format!("setting up TLS: {error}")).about(image))?;
-        let session = Session::new(http, self.scheme(name.resolve_registry()), &name);
+        let host = name.resolve_registry();
+        let is_listed = is_listed(&self.insecure, host);
+        let client = match reach {
+            Reach::Public if !is_listed && is_private(host) => return Err(Fault::Away(PRIVATE.to_owned()).about(image)),
+            Reach::Public if !is_listed => &self.public,
+            Reach::Public | Reach::Everywhere => &self.http,
+        };
+        let http = client.get().map_err(|error| Fault::Away(format!("setting up TLS: {error}")).about(image))?;
+        let scheme = if is_listed { "http" } else { "https" };
+        let session = Session::new(http, scheme, &name).within(&self.insecure, reach);
         match tokio::time::timeout(PIN_MAX, ask(session, &name)).await {
             Ok(answer) => answer.map_err(|fault| fault.about(image)),
             Err(_) => Err(Fault::Away(format!("no answer within {} s", PIN_MAX.as_secs())).about(image)),
         }
     }
+}
 
-    fn scheme(&self, registry: &str) -> &'static str {
-        if self.insecure.iter().any(|insecure| insecure == registry) { "http" } else { "https" }
-    }
+fn builder(listed: &Arc<[String]>, reach: Reach) -> ClientBuilder {
+    let agent = concat!("containerops/", env!("CARGO_PKG_VERSION"));
+    let listed = Arc::clone(listed);
+    let redirects = redirect::Policy::custom(move |attempt| match attempt.previous().len() {
+        REDIRECTS.. => attempt.error("it leads from one address to the next"),
+        _ if may_be_asked(attempt.url(), &listed, reach) => attempt.follow(),
+        _ => attempt.stop(),
+    });
+    reqwest::Client::builder().user_agent(agent).connect_timeout(PIN_MAX / 2).redirect(redirects)
+}
+
+/// Whether an address that a registry leads to is asked.
+fn may_be_asked(url: &Url, listed: &[String], reach: Reach) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    is_listed(listed, &host) || (url.scheme() == "https" && (reach == Reach::Everywhere || !is_private(&host)))
+}
+
+fn is_listed(listed: &[String], registry: &str) -> bool {
+    listed.iter().any(|listed| listed == registry)
+}
+
+/// Whether a registry is named by an address that not everybody can reach. Of names nobody knows before they are looked up.
+fn is_private(registry: &str) -> bool {
+    let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
+    let address = |text: &str| text.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    // addresses have more than one notation
+    let url = Url::parse(&format!("https://{registry}/")).ok();
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or(host);
+    host == "localhost" || address(host).is_ok_and(|ip| !is_public(ip))
 }
 
 impl Fault {

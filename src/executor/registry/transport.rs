@@ -12,6 +12,8 @@ use reqwest::{
     header::{ACCEPT, AUTHORIZATION, WWW_AUTHENTICATE},
 };
 use serde::Deserialize;
+
+use super::{Reach, may_be_asked};
 use sha2::{Digest as _, Sha256};
 
 /// The most bytes of a manifest, of a configuration and of a token: the registries' own limit for manifests.
@@ -45,6 +47,10 @@ pub(super) struct Session<'a> {
     base: String,
     registry: &'a str,
     token: Option<String>,
+    /// Registries that may be asked without TLS, and in our own network.
+    listed: &'a [String],
+    /// What others may be.
+    reach: Reach,
 }
 
 #[derive(Deserialize)]
@@ -70,7 +76,12 @@ impl<'a> Session<'a> {
     pub(super) fn new(http: &'a reqwest::Client, scheme: &str, name: &'a Reference) -> Self {
         let registry = name.resolve_registry();
         let base = format!("{scheme}://{registry}/v2/{}", name.repository());
-        Self { http, base, registry, token: None }
+        Self { http, base, registry, token: None, listed: &[], reach: Reach::Public }
+    }
+
+    /// Where it may be led.
+    pub(super) fn within(self, listed: &'a [String], reach: Reach) -> Self {
+        Self { listed, reach, ..self }
     }
 
     /// The manifest of this tag or digest.
@@ -136,6 +147,9 @@ impl<'a> Session<'a> {
     async fn ask_for_token(&self, response: &Response) -> Result<String, Fault> {
         let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
         let url = challenge.and_then(token_url).ok_or_else(|| self.private("it wants a password"))?;
+        if !may_be_asked(&url, self.listed, self.reach) {
+            return Err(Fault::Away("it sends us for a token where we do not go".to_owned()));
+        }
         let answer = self.http.get(url).send().await.map_err(unreachable)?;
         if !answer.status().is_success() {
             return Err(self.refusal(answer).await);

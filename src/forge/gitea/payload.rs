@@ -9,8 +9,8 @@ use serde::{
 use crate::{
     forge::{Reading, Unreadable},
     model::{
-        Comment, CommentPlace, Event, EventKind, ForgeKind, NameError, PullRequest, Repository, RepositoryName, Sha,
-        Thread, Trust, UntrustedReason, Visibility, orders,
+        Closing, Comment, CommentPlace, Event, EventKind, ForgeKind, NameError, PullEnd, PullRequest, Repository,
+        RepositoryName, Sha, Thread, Trust, UntrustedReason, Visibility, orders,
     },
 };
 
@@ -118,6 +118,18 @@ struct Pull {
     labels: Option<Vec<Label>>,
     head: Head,
     base: Head,
+}
+
+#[derive(Deserialize)]
+struct ClosedPayload {
+    pull_request: Closed,
+}
+
+#[derive(Deserialize)]
+struct Closed {
+    number: u64,
+    #[serde(default)]
+    merged: bool,
 }
 
 #[derive(Deserialize)]
@@ -230,6 +242,7 @@ fn acted(event: &str, action: &str, body: &[u8]) -> Result<Reading, Unreadable> 
         ("pull_request", action) if PULL_ACTIONS.contains(&action) => {
             Ok(pull_request(shaped(event, body)?, shaped(event, body)?))
         }
+        ("pull_request", "closed") => Ok(closed(shaped(event, body)?, shaped(event, body)?)),
         ("issue_comment", "created") => Ok(issue_comment(shaped(event, body)?, shaped(event, body)?)),
         _ => nothing(format!("`{event}` events with the action `{}` start nothing", start_of(action, 40))),
     }
@@ -284,6 +297,13 @@ fn pull_request(common: Common, payload: PullRequestPayload) -> Reading {
     });
     let title = first_line(&pull.title);
     Reading::Event(common.event(kind, pull.head.sha, Some(pull.base.sha), title, trust))
+}
+
+fn closed(common: Common, payload: ClosedPayload) -> Reading {
+    let Closed { number, merged } = payload.pull_request;
+    let (repository, actor) = common.taken_apart();
+    let end = if merged { PullEnd::Merged } else { PullEnd::Closed };
+    Reading::Closed(Closing { repository, number, end, actor })
 }
 
 /// The ids decide: a name can be given to another repository.

@@ -24,7 +24,7 @@ const PER_PAGE: usize = 100;
 /// What a repository's hook must tell of.
 const NEEDED: [&str; 3] = ["push", "pull_request", "issue_comment"];
 /// What it is asked for besides; an older Enterprise may not know the last one.
-const WELCOME: [&str; 2] = ["commit_comment", "merge_group"];
+const WELCOME: [&str; 3] = ["commit_comment", "repository", "merge_group"];
 
 #[derive(Deserialize)]
 struct Item {

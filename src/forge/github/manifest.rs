@@ -81,7 +81,8 @@ impl Manifest {
     pub fn value(&self) -> Value {
         let Self { name, public_url, redirect_url, commit_comments } = self;
         let contents = if *commit_comments { "write" } else { "read" };
-        let mut events = vec!["push", "pull_request", "check_run", "check_suite", "merge_group", "issue_comment"];
+        let mut events =
+            vec!["push", "pull_request", "check_run", "check_suite", "merge_group", "issue_comment", "repository"];
         if *commit_comments {
             events.push("commit_comment");
         }

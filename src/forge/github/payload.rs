@@ -10,8 +10,8 @@ use super::button;
 use crate::{
     forge::{Reading, Unreadable},
     model::{
-        Button, Comment, CommentPlace, Event, EventKind, ForgeKind, NameError, PullRequest, Repository, RepositoryName,
-        Rerun, Sha, Thread, Trust, UntrustedReason, Visibility, orders,
+        Audience, Button, Closing, Comment, CommentPlace, Event, EventKind, ForgeKind, NameError, PullEnd, PullRequest,
+        Repository, RepositoryName, Rerun, Sha, Thread, Trust, UntrustedReason, Visibility, orders,
     },
 };
 
@@ -21,6 +21,8 @@ const GHOST: &str = "ghost";
 pub(super) const QUEUE: &str = "gh-readonly-queue/";
 /// What happens to a pull request that gives it code to run.
 pub(super) const PULL_ACTIONS: [&str; 3] = ["opened", "reopened", "synchronize"];
+/// What happens to a pull request that is open no longer.
+const CLOSED: &str = "closed";
 /// No forge takes a longer ref.
 pub(super) const LONGEST_REF: usize = 1024;
 const LONGEST_TITLE: usize = 200;
@@ -126,6 +128,18 @@ struct Base {
 struct PullRepository {
     id: u64,
     full_name: FullName,
+}
+
+#[derive(Deserialize)]
+struct ClosedPayload {
+    pull_request: Closed,
+}
+
+#[derive(Deserialize)]
+struct Closed {
+    number: u64,
+    #[serde(default)]
+    merged: bool,
 }
 
 #[derive(Deserialize)]
@@ -245,7 +259,8 @@ impl TryFrom<String> for Ref {
 pub(super) fn may_start_runs(event: &str, action: Option<&str>) -> bool {
     match (event, action) {
         ("push", _) | ("merge_group", Some("checks_requested" | "destroyed")) => true,
-        ("pull_request", Some(action)) => PULL_ACTIONS.contains(&action),
+        ("pull_request", Some(action)) => action == CLOSED || PULL_ACTIONS.contains(&action),
+        ("repository", Some(action)) => audience(action).is_some(),
         ("issue_comment" | "commit_comment", Some("created")) => true,
         ("check_run" | "check_suite", Some("rerequested")) | ("check_run", Some("requested_action")) => true,
         _ => false,
@@ -257,7 +272,8 @@ pub(super) fn read(event: &str, body: &[u8]) -> Result<Reading, Unreadable> {
     serde_json::from_slice::<IgnoredAny>(body).map_err(|e| not_json(&e, body))?;
     match event {
         "push" => Ok(push(shaped(event, body)?, shaped(event, body)?)),
-        "pull_request" | "merge_group" | "check_run" | "check_suite" | "issue_comment" | "commit_comment" => {
+        "pull_request" | "merge_group" | "check_run" | "check_suite" | "issue_comment" | "commit_comment"
+        | "repository" => {
             let Acted { action } = shaped(event, body)?;
             acted(event, &action, body)
         }
@@ -271,6 +287,7 @@ fn acted(event: &str, action: &str, body: &[u8]) -> Result<Reading, Unreadable> 
         ("pull_request", action) if PULL_ACTIONS.contains(&action) => {
             Ok(pull_request(shaped(event, body)?, shaped(event, body)?))
         }
+        ("pull_request", CLOSED) => Ok(closed(shaped(event, body)?, shaped(event, body)?)),
         ("merge_group", "checks_requested") => Ok(merge_group(shaped(event, body)?, shaped(event, body)?)),
         ("merge_group", "destroyed") => Ok(destroyed(shaped(event, body)?, shaped(event, body)?)),
         ("check_run", "rerequested") => Ok(check_run(shaped(event, body)?, shaped(event, body)?, None)),
@@ -283,6 +300,10 @@ fn acted(event: &str, action: &str, body: &[u8]) -> Result<Reading, Unreadable> 
         }
         ("issue_comment", "created") => Ok(issue_comment(shaped(event, body)?, shaped(event, body)?)),
         ("commit_comment", "created") => Ok(commit_comment(shaped(event, body)?, shaped(event, body)?)),
+        ("repository", action) => match audience(action) {
+            Some(told) => Ok(Reading::Audience(Audience { repository: named(event, body)?, told })),
+            None => nothing(format!("`repository` events with the action `{}` start nothing", start_of(action, 40))),
+        },
         ("check_suite", "rerequested") => Ok(check_suite(shaped(event, body)?, shaped(event, body)?)),
         _ => nothing(format!("`{event}` events with the action `{}` start nothing", start_of(action, 40))),
     }
@@ -326,6 +347,27 @@ fn pull_request(common: Common, payload: PullRequestPayload) -> Reading {
     });
     let title = first_line(&pull.title);
     Reading::Event(common.event(kind, pull.head.sha, Some(pull.base.sha), title, trust))
+}
+
+fn closed(common: Common, payload: ClosedPayload) -> Reading {
+    let Closed { number, merged } = payload.pull_request;
+    let (repository, actor) = common.taken_apart();
+    let end = if merged { PullEnd::Merged } else { PullEnd::Closed };
+    Reading::Closed(Closing { repository, number, end, actor })
+}
+
+fn named(event: &str, body: &[u8]) -> Result<RepositoryName, Unreadable> {
+    let common: Common = shaped(event, body)?;
+    Ok(common.repository.full_name.0)
+}
+
+/// What is told of who may see a repository by something that happens to it.
+fn audience(action: &str) -> Option<Visibility> {
+    match action {
+        "privatized" | "deleted" => Some(Visibility::Private),
+        "publicized" => Some(Visibility::Public),
+        _ => None,
+    }
 }
 
 /// The ids decide: a name can be given to another repository.

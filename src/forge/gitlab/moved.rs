@@ -52,7 +52,7 @@ pub(super) fn moved(body: &[u8]) -> Option<Moved> {
     match payload::kind(body)? {
         Kind::Push | Kind::Tag => push(serde_json::from_slice(body).ok()?),
         Kind::MergeRequest => merge_request(serde_json::from_slice(body).ok()?),
-        Kind::Note | Kind::Other(_) => None,
+        Kind::Note | Kind::Project | Kind::Other(_) => None,
     }
 }
 

@@ -12,8 +12,8 @@ use serde::{
 use crate::{
     forge::{Reading, Unreadable},
     model::{
-        Comment, CommentPlace, Event, EventKind, ForgeKind, NameError, PullRequest, Repository, RepositoryName, Sha,
-        Thread, Trust, UntrustedReason, Visibility, orders,
+        Audience, Closing, Comment, CommentPlace, Event, EventKind, ForgeKind, NameError, PullEnd, PullRequest,
+        Repository, RepositoryName, Sha, Thread, Trust, UntrustedReason, Visibility, orders,
     },
 };
 
@@ -36,6 +36,8 @@ pub(super) enum Kind {
     Tag,
     MergeRequest,
     Note,
+    /// Of a system hook: who may see a project.
+    Project,
     Other(String),
 }
 
@@ -131,6 +133,16 @@ struct SourceProject {
     path_with_namespace: FullName,
 }
 
+/// `project_update` and `project_destroy`, which only system hooks bring.
+#[derive(Deserialize)]
+struct ProjectPayload {
+    event_name: String,
+    path_with_namespace: FullName,
+    /// `public`; older instances say `visibilitylevel|public`.
+    #[serde(default)]
+    project_visibility: String,
+}
+
 #[derive(Deserialize)]
 struct Label {
     title: String,
@@ -201,6 +213,7 @@ pub(super) fn kind(body: &[u8]) -> Option<Kind> {
         "tag_push" => Kind::Tag,
         "merge_request" => Kind::MergeRequest,
         "note" => Kind::Note,
+        "project_update" | "project_destroy" => Kind::Project,
         _ => Kind::Other(start_of(&name, 40)),
     })
 }
@@ -212,6 +225,7 @@ pub(super) fn read(event: &str, body: &[u8]) -> Result<Reading, Unreadable> {
         Some(Kind::Push | Kind::Tag) => Ok(push(shaped(event, body)?)),
         Some(Kind::MergeRequest) => Ok(merge_request(shaped(event, body)?)),
         Some(Kind::Note) => Ok(note(shaped(event, body)?)),
+        Some(Kind::Project) => Ok(audience(shaped(event, body)?)),
         Some(Kind::Other(kind)) => nothing(format!("`{kind}` events start nothing")),
         None => nothing("it does not say what it is: there is no `object_kind`"),
     }
@@ -247,6 +261,15 @@ fn push(payload: PushPayload) -> Reading {
 
 fn merge_request(payload: MergeRequestPayload) -> Reading {
     let request = payload.object_attributes;
+    let end = match request.action.as_str() {
+        "close" => Some(PullEnd::Closed),
+        "merge" => Some(PullEnd::Merged),
+        _ => None,
+    };
+    if let Some(end) = end {
+        let actor = login(payload.user.and_then(|user| user.username));
+        return Reading::Closed(Closing { repository: repository(payload.project), number: request.iid, end, actor });
+    }
     if let Err(why) = has_new_code(&request) {
         return Reading::Nothing(why);
     }
@@ -280,6 +303,14 @@ fn merge_request(payload: MergeRequestPayload) -> Reading {
         trust,
         message: head.message.map(|message| start_of(&message, LONGEST_MESSAGE)),
     })
+}
+
+/// A project that is gone still is what it was; nobody need see it.
+fn audience(payload: ProjectPayload) -> Reading {
+    let level = payload.project_visibility.rsplit('|').next();
+    let is_public = level == Some("public") && payload.event_name == "project_update";
+    let told = if is_public { Visibility::Public } else { Visibility::Private };
+    Reading::Audience(Audience { repository: payload.path_with_namespace.0, told })
 }
 
 /// Labels, titles and reviews are updates, too.

@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, str::FromStr};
 
 use axum::{
-    extract::{FromRequestParts, RawPathParams},
+    extract::{FromRequestParts, Query, RawPathParams},
     http::request::Parts,
     response::{IntoResponse, Response},
 };
@@ -14,9 +14,13 @@ use super::{
 };
 use crate::{
     engine::{rerun, start},
-    model::{DeliveryId, Login, PersonId, Right, RunId},
+    model::{DeliveryId, ForgeKind, Login, PersonId, RepositoryName, Right, RunId},
     store::{JobRow, RunRow},
-    web::{Web, api::Problem, pages::Failure},
+    web::{
+        Web,
+        api::Problem,
+        pages::{Failure, Place, Route},
+    },
 };
 
 /// What stands first among a handler's arguments.
@@ -120,6 +124,36 @@ impl FromRequestParts<Web> for SignedIn {
             Who::Nobody | Who::Anyone | Who::Token { .. } => Err(Refused::new(parts)(Failure::Missing)),
         }
     }
+}
+
+/// The repository that the query names: `?forge=github&repository=acme/shop`.
+pub(in crate::web) struct OfRepository<W> {
+    pub(in crate::web) granted: Granted,
+    wanted: PhantomData<W>,
+}
+
+#[derive(serde::Deserialize)]
+struct NamedRepository {
+    forge: ForgeKind,
+    repository: RepositoryName,
+}
+
+impl<W: Wanted> Guard for OfRepository<W> {
+    const NEED: Need = Need::Repository(W::RIGHT);
+}
+
+impl<W: Wanted> FromRequestParts<Web> for OfRepository<W> {
+    type Rejection = Refused;
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refused> {
+        let visitor = Visitor::from_request_parts(parts, web).await?;
+        repository(web, &visitor, parts, W::RIGHT).await.map_err(Refused::new(parts))
+    }
+}
+
+async fn repository<W>(web: &Web, visitor: &Visitor, parts: &Parts, right: Right) -> Result<OfRepository<W>, Failure> {
+    let named = Query::<NamedRepository>::try_from_uri(&parts.uri).map_err(|_| Failure::Query)?.0;
+    let route = Route { forge: named.forge, repository: named.repository, place: Place::Runs };
+    Ok(OfRepository { granted: visitor.at(web, &route, right).await?, wanted: PhantomData })
 }
 
 /// The run that the path names.

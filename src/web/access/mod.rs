@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub(super) use cookie::{SESSION_LIFE, cookie, cookie_value, no_cookie, session_cookie, sign_in_cookie};
-pub(super) use guard::{Anybody, Approve, Maintain, OfDelivery, OfJob, OfRun, RunIt, See, SignedIn};
+pub(super) use guard::{Anybody, Approve, Maintain, OfDelivery, OfJob, OfRepository, OfRun, RunIt, See, SignedIn};
 pub(super) use routes::Routes;
 pub use routes::{Need, RouteNeed};
 pub(super) use visitor::{FACE, Face, Granted, Visitor, Who};

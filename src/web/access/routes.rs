@@ -20,6 +20,8 @@ pub enum Need {
     Visitor,
     /// Somebody who has signed in.
     SignedIn,
+    /// A right in the repository that its query names.
+    Repository(Right),
     /// A right in the repository of the run that it names.
     Run(Right),
     /// A right in the repository of the job that it names.

@@ -12,6 +12,7 @@ use crate::{
         EngineError,
         pause::Unanswered,
         rerun::{Refusal, Unwilling},
+        rule::Unruly,
         vetting::Unvetted,
     },
     model::ForgeKind,
@@ -101,6 +102,15 @@ impl From<Unanswered> for Failure {
             Unanswered::TooLong | Unanswered::Which(_) => Self::Words(error.to_string()),
             Unanswered::NotYours { .. } => Self::Forbidden(error.to_string()),
             Unanswered::Nothing | Unanswered::NotThis(_) | Unanswered::Over { .. } => Self::Conflict(error.to_string()),
+        }
+    }
+}
+
+impl From<Unruly> for Failure {
+    fn from(error: Unruly) -> Self {
+        match error {
+            Unruly::Engine(error) => error.into(),
+            Unruly::Never => Self::Forbidden(error.to_string()),
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     store::{Change, JobRow, Listener},
     web::{
         Web,
-        access::Granted,
+        access::Visitor,
         log::{
             ansi::Renderer,
             lines::Collector,
@@ -39,7 +39,7 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(5);
 
 /// How long whoever reads a stream may go on before it is asked whether they still may.
-const STILL: Duration = Duration::from_secs(60);
+const STILL: Duration = Duration::from_secs(30);
 
 /// Says of a raw log what its page says below the last line.
 const SEAL: HeaderName = HeaderName::from_static("containerops-log");
@@ -128,7 +128,6 @@ fn text(engine: Engine, job: JobId, bytes: Range<u64>) -> impl Stream<Item = Res
 /// `GET …/log/stream`. Goes on from `Last-Event-ID` or `?offset=`; its last event is `end`.
 pub(super) async fn stream(
     web: &Web,
-    of: &Granted,
     route: &Route,
     run: u64,
     path: &JobPath,
@@ -145,7 +144,7 @@ pub(super) async fn stream(
         listener: web.engine.store.bell().listen(),
         engine: web.engine.clone(),
         web: web.clone(),
-        of: of.clone(),
+        request: request.clone(),
         route: route.clone(),
         checked: web.engine.clock.now(),
         job: found.job.id,
@@ -164,9 +163,9 @@ pub(super) async fn stream(
 struct Follow {
     listener: Listener,
     engine: Engine,
-    /// Who looks, and since when nobody has asked whether they still may.
+    /// What was shown by whoever looks, and since when nobody has asked whether they still may.
     web: Web,
-    of: Granted,
+    request: Parts,
     route: Route,
     checked: Time,
     job: JobId,
@@ -212,14 +211,16 @@ impl Follow {
         }
     }
 
-    /// Looks every minute whether whoever reads still may. One who may not comes again, and is told so.
+    /// Looks again and again whether whoever reads still may: their session or token may have ended, and what their forge
+    /// says is at most a minute old. One who may not comes again, and is told so.
     async fn still(&mut self) -> Option<()> {
         let now = self.engine.clock.now();
         if now.since(self.checked) < STILL {
             return Some(());
         }
         self.checked = now;
-        self.of.visitor.at(&self.web, &self.route, Right::See).await.ok().map(drop)
+        let visitor = Visitor::of(&self.web, &self.request).await.ok()?;
+        visitor.at(&self.web, &self.route, Right::See).await.ok().map(drop)
     }
 
     /// The job, asked before its log is read: if it is over then, so is what is read.

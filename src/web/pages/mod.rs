@@ -16,6 +16,7 @@ mod receivers;
 mod rerun;
 mod route;
 mod rows;
+mod rule;
 mod run;
 mod runs;
 mod search;
@@ -79,6 +80,7 @@ pub(super) fn routes() -> Routes {
         .post("/deliveries/{id}/replay", delivery::replay)
         .post("/deliveries/{id}/dry-run", dry_run::page)
         .get("/audit", audit::page)
+        .post("/policy", rule::press)
         .get("/sign-in", sign_in::choose)
         .get("/sign-in/{forge}", sign_in::go)
         .get("/sign-in/{forge}/callback", sign_in::back)
@@ -131,7 +133,7 @@ async fn place(visitor: Visitor, State(web): State<Web>, request: Request) -> Re
         }
         (Place::Job(number, path, JobPlace::Page), _) => job::page(&web, &route, *number, path, &parts.uri).await,
         (Place::Job(number, path, JobPlace::Raw), _) => live::raw(&web, &route, *number, path, &parts).await,
-        (Place::Job(number, path, JobPlace::Stream), _) => live::stream(&web, &of, &route, *number, path, &parts).await,
+        (Place::Job(number, path, JobPlace::Stream), _) => live::stream(&web, &route, *number, path, &parts).await,
         (Place::Artifact(number, path, name), _) => artifact::page(&web, &route, *number, path, name, &parts).await,
     }
 }

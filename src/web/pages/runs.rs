@@ -12,6 +12,7 @@ use super::{
     query,
     queue::{QueueView, queues},
     render,
+    rule::RuleView,
     secret::{SecretView, secrets},
     start::{StartView, forms},
 };
@@ -54,6 +55,8 @@ struct RepositoryView {
     web_url: Option<String>,
     hook: Option<HookView>,
     secrets: Vec<SecretView>,
+    /// What becomes of untrusted code, for those who maintain it.
+    rule: Option<RuleView>,
 }
 
 /// A run in a list.
@@ -163,7 +166,13 @@ async fn list(web: &Web, visitor: &Visitor, of: Option<(&Granted, &Route)>, uri:
         Some(Granted { repository, .. }) => (hook(&mut tx, repository).await?, secrets(&mut tx, repository).await?),
         None => (None, Vec::new()),
     };
+    drop(tx);
+    let rule = match kept.filter(|granted| granted.repository.forge != ForgeKind::Git) {
+        Some(Granted { repository, .. }) => Some(RuleView::new(repository, &web.engine.rule(repository).await?)),
+        None => None,
+    };
     let repository = repository.map(|row| RepositoryView {
+        rule,
         name: row.name.to_string(),
         forge: row.forge,
         web_url: web_link(&row.facts, ""),

@@ -6,7 +6,10 @@ use similar::{ChangeTag, TextDiff};
 
 use super::{Failure, Moment};
 use crate::{
-    engine::vetting::{Ballot, why},
+    engine::{
+        closing::WAITS,
+        vetting::{Ballot, why},
+    },
     model::{Answer, FlowFrom, Right},
     store::{RunRow, Vetting, VettingRow},
     web::{Web, access::Granted},
@@ -21,6 +24,8 @@ const AROUND: usize = 3;
 pub(super) struct VettingView {
     /// What it waits for; empty if it waits no longer.
     pub(super) waits: String,
+    /// Until when.
+    pub(super) until: Moment,
     /// Whether whoever looks may answer.
     pub(super) may: bool,
     /// The secrets that its jobs ask for, and get only by name.
@@ -58,6 +63,7 @@ impl VettingView {
             may: waits && of.allows(Right::Approve).and_then(|()| of.ranks(Right::Run)).is_ok(),
             secrets: run.wants.iter().flat_map(|wants| wants.names()).map(ToString::to_string).collect(),
             waits: why(&run.event).filter(|_| waits).unwrap_or_default(),
+            until: Moment(row.asked.after(WAITS)),
             sha: run.sha.to_string(),
             answer: words(row),
             answered: row.answered.map(Moment),

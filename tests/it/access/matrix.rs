@@ -7,7 +7,7 @@ use containerops::{
 use reqwest::Method;
 
 use super::{RUN, SIGNED_IN, Shows, service};
-use crate::harness::app::Tester;
+use crate::harness::app::{Tester, WIDGET};
 
 /// What somebody must be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +107,7 @@ struct Ids {
     run: RunId,
     job: JobId,
     delivery: DeliveryId,
+    repository: &'static str,
 }
 
 impl Ids {
@@ -116,12 +117,17 @@ impl Ids {
         let action = tx.actions(run.id).await.expect("actions").remove(0).id;
         let attempt = tx.attempts(action).await.expect("attempts").remove(0).id;
         let job = tx.jobs(attempt).await.expect("jobs").remove(0).id;
-        Self { run: run.id, job, delivery: run.delivery_id.expect("a delivery") }
+        Self { run: run.id, job, delivery: run.delivery_id.expect("a delivery"), repository: WIDGET }
     }
 
     fn nowhere() -> Self {
         let far = Time::from_millis(4_102_444_800_000);
-        Self { run: RunId::mint(far), job: JobId::mint(far), delivery: DeliveryId::mint(far) }
+        Self {
+            run: RunId::mint(far),
+            job: JobId::mint(far),
+            delivery: DeliveryId::mint(far),
+            repository: "acme/nothing",
+        }
     }
 
     /// A route's path with its places filled in.
@@ -130,9 +136,11 @@ impl Ids {
             Need::Run(_) => self.run.to_string(),
             Need::Job(_) => self.job.to_string(),
             Need::Delivery(_) => self.delivery.to_string(),
+            Need::Repository(_) => return format!("{path}?forge=github&repository={}", self.repository),
             Need::Nothing | Need::Visitor | Need::SignedIn => "0000000000000".to_owned(),
         };
-        path.replace("{id}", &id).replace("{forge}", "github").replace("{name}", "nothing").replace("{digest}", "x")
+        let name = if matches!(need, Need::Job(_)) { "bin" } else { "nothing" };
+        path.replace("{id}", &id).replace("{forge}", "github").replace("{name}", name).replace("{digest}", "x")
     }
 }
 
@@ -141,7 +149,7 @@ fn pages() -> Vec<(Method, String, Right)> {
     let log = format!("{RUN}/test/test/test");
     let mut all: Vec<_> = ["/github/acme/widget".to_owned(), RUN.to_owned(), log.clone()]
         .into_iter()
-        .chain([format!("{log}/log.txt"), format!("{log}/log/stream")])
+        .chain([format!("{log}/log.txt"), format!("{log}/log/stream"), format!("{log}/artifacts/bin")])
         .map(|path| (Method::GET, path, Right::See))
         .collect();
     all.push((Method::POST, "/github/acme/widget".to_owned(), Right::Run));
@@ -212,7 +220,7 @@ async fn all_of_it(private: bool) {
                 Need::Nothing => Some(Answer::Let),
                 Need::Visitor => of_visitor(&somebody, &route.path),
                 Need::SignedIn => Some(if somebody.is_person() { Answer::Let } else { Answer::Hidden }),
-                Need::Run(right) | Need::Job(right) => Some(somebody.expects(right, private)),
+                Need::Repository(right) | Need::Run(right) | Need::Job(right) => Some(somebody.expects(right, private)),
                 // who has not signed in need not know what was delivered
                 Need::Delivery(_) => Some(match somebody.expects(Right::Maintain, private) {
                     Answer::Refused if matches!(somebody.shows, Shows::Nothing) => Answer::Hidden,
@@ -224,7 +232,7 @@ async fn all_of_it(private: bool) {
             let other = match route.need {
                 Need::Visitor | Need::SignedIn if route.path.starts_with("/api/") => "/api/v1/nothing".to_owned(),
                 Need::Visitor | Need::SignedIn => "/nothing".to_owned(),
-                Need::Nothing | Need::Run(_) | Need::Job(_) | Need::Delivery(_) => {
+                Need::Nothing | Need::Repository(_) | Need::Run(_) | Need::Job(_) | Need::Delivery(_) => {
                     nowhere.fill(&route.path, route.need)
                 }
             };

@@ -43,6 +43,7 @@ fn recorded() -> Vec<(String, Event)> {
             "ping",
             "issue_comment",
             "commit_comment",
+            "repository",
         ];
         let kind = kinds.into_iter().find(|kind| name.starts_with(kind)).expect("a fixture is named by its event");
         if let Ok(Reading::Event(event)) = github.read(kind, &body)

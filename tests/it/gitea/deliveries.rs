@@ -93,7 +93,11 @@ fn read(event: &str, name: &str) -> Reading {
 fn event(event: &str, name: &str) -> Event {
     match read(event, name) {
         Reading::Event(event) => event,
-        other @ (Reading::Rerun(_) | Reading::Comment(_) | Reading::Nothing(_)) => panic!("{name} reads as {other:?}"),
+        other @ (Reading::Rerun(_)
+        | Reading::Comment(_)
+        | Reading::Closed(_)
+        | Reading::Audience(_)
+        | Reading::Nothing(_)) => panic!("{name} reads as {other:?}"),
     }
 }
 
@@ -171,7 +175,8 @@ fn everything_else_is_named_and_starts_nothing() {
     ] {
         match read(event, name) {
             Reading::Nothing(reason) => said += &format!("{name}: {reason}\n"),
-            other @ (Reading::Event(_) | Reading::Rerun(_) | Reading::Comment(_)) => {
+            Reading::Closed(closing) => said += &format!("{name}: {} by {}\n", closing.words(), closing.actor),
+            other @ (Reading::Event(_) | Reading::Rerun(_) | Reading::Comment(_) | Reading::Audience(_)) => {
                 panic!("{name} reads as {other:?}")
             }
         }
@@ -182,7 +187,7 @@ fn everything_else_is_named_and_starts_nothing() {
     create_tag: the tag v1.0.0 was made; its `push` event counts
     create_branch: the branch idea was made; its `push` event counts
     delete_branch: the branch old was deleted; its `push` event counts
-    pull_request_closed: `pull_request` events with the action `closed` start nothing
+    pull_request_closed: pull request #17 was closed by ada
     pull_request_label_updated: `pull_request` events with the action `label_updated` start nothing
     issue_comment_edited: `issue_comment` events with the action `edited` start nothing
     issue_comment_of_issue: the comment is not below a pull request

@@ -98,6 +98,7 @@ fn read(name: &str) -> Result<Reading, Unreadable> {
         "installation",
         "issue_comment",
         "commit_comment",
+        "repository",
     ];
     let event = event.into_iter().find(|event| name.starts_with(event)).expect("a known event");
     github().read(event, &serde_json::to_vec(&fixture(name)).expect("JSON"))
@@ -111,6 +112,8 @@ fn line(name: &str) -> String {
             format!("{name}: rerun {} {:?} for {}", rerun.sha.short(), rerun.external_id, rerun.actor)
         }
         Ok(Reading::Comment(comment)) => format!("{name}: {} below {:?}", comment.words(), comment.place.thread),
+        Ok(Reading::Closed(closing)) => format!("{name}: {} by {}", closing.words(), closing.actor),
+        Ok(Reading::Audience(audience)) => format!("{name}: {} is {:?}", audience.repository, audience.told),
         Ok(Reading::Nothing(why)) => format!("{name}: {why}"),
         Err(error) => format!("{name}: {error}"),
     }
@@ -155,7 +158,7 @@ async fn every_fixture_reads_as_it_should() {
     merge_group_checks_requested: merge group gh-readonly-queue/main/pr-17-6113728f27ae82c7b1a177c8d03f9e96e0adf246 into main ec26c3e5 on 6113728f by ada (trusted): Merge pull request #17 from acme/twice
     merge_group_destroyed: rerun ec26c3e5 None for the merge queue: merged
     ping: GitHub asks whether we are there
-    pull_request_closed: `pull_request` events with the action `closed` start nothing
+    pull_request_closed: pull request #17 was closed by ada
     pull_request_fork: pull request 17 twice into main f95f852b on 6113728f by bob (fork bob/widget): Count widgets twice
     pull_request_head_deleted: pull request 17 twice into main f95f852b on 6113728f by bob (head gone): Count widgets twice
     pull_request_opened: pull request 17 twice into main f95f852b on 6113728f by ada (trusted): Count widgets twice
@@ -165,6 +168,8 @@ async fn every_fixture_reads_as_it_should() {
     push_branch_deleted: refs/heads/old-idea was deleted
     push_merge_queue: gh-readonly-queue/main/pr-17-6113728f27ae82c7b1a177c8d03f9e96e0adf246 is a merge queue's; its `merge_group` event counts
     push_tag: tag v1.2.0 f95f852b on - by ada (trusted): Count widgets twice
+    repository_privatized: acme/widget is Private
+    repository_publicized: acme/widget is Public
     "#);
 }
 

@@ -173,6 +173,8 @@ fn line(name: &str) -> String {
     match gitlab(With::Token).read("Any Hook", &serde_json::to_vec(&fixture(name)).expect("JSON")) {
         Ok(Reading::Event(event)) => format!("{name}: {}", event_line(&event).trim_end()),
         Ok(Reading::Comment(comment)) => format!("{name}: {} below {:?}", comment.words(), comment.place.thread),
+        Ok(Reading::Closed(closing)) => format!("{name}: {} by {}", closing.words(), closing.actor),
+        Ok(Reading::Audience(audience)) => format!("{name}: {} is {:?}", audience.repository, audience.told),
         Ok(Reading::Nothing(why)) => format!("{name}: {why}"),
         Ok(Reading::Rerun(_)) => panic!("GitLab has no button for that"),
         Err(error) => format!("{name}: {error}"),
@@ -219,10 +221,10 @@ fn every_fixture_reads_as_it_should() {
     assert_snapshot!(names.iter().map(|name| line(name)).collect::<Vec<_>>().join("\n"), @r#"
     job: `build` events start nothing
     merge_request_approved: merge requests with the action `approved` start nothing
-    merge_request_close: the merge request is closed
+    merge_request_close: pull request #7 was closed by ada
     merge_request_fork: request 7 fix into main of mallory ["documentation"] draft: da156088 on - by mallory (fork mallory/widget): Draft: Fix the readme
     merge_request_fork_rebased_by_a_maintainer: request 7 fix into main of #13 ["documentation"] draft after 95790bf8: da156088 on - by ada (fork mallory/widget): Draft: Fix the readme
-    merge_request_merge: the merge request is merged
+    merge_request_merge: pull request #7 was merged by ada
     merge_request_open: request 7 fix into main of ada ["documentation"] draft: da156088 on - by ada (trusted): Draft: Fix the readme
     merge_request_reopen: request 7 fix into main of ada ["documentation"]: da156088 on - by ada (trusted): Fix the readme
     merge_request_source_deleted: request 7 fix into main of #13 ["documentation"] draft: da156088 on - by ada (comes from a repository that was deleted): Draft: Fix the readme
@@ -239,6 +241,7 @@ fn every_fixture_reads_as_it_should() {
     push_branch_deleted: refs/heads/old was deleted
     push_branch_new: push feature/a&b: da156088 on - by ada (trusted):
     push_ci_skip: it was pushed with `-o ci.skip`
+    system_project_update: acme/tools/widget is Private
     system_push: push main: da156088 on 95790bf8 by ada (trusted): Fix the readme
     tag_push: tag v1.0.0: da156088 on - by ada (trusted): Fix the readme
     tag_push_deleted: refs/tags/v1.0.0 was deleted

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use containerops::{
     agent::protocol::{
-        self, Cause, Chunk, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer, LogSeal, Outputs, Piece,
-        Stream, Work,
+        self, Bundle, Cause, Chunk, ClaimAnswer, ClaimRequest, EndRecord, Entry, EntryKind, HeartbeatAnswer, LogAnswer,
+        LogSeal, NewArtifact, Outputs, Part, Piece, Stream, Work,
     },
     engine::event,
     model::{JobPath, Time},
@@ -88,6 +88,27 @@ impl<'t> Agent<'t> {
         let answer = self.call(Method::PUT, &format!("log?offset={offset}")).body(body).send().await;
         let answer: LogAnswer = answer.expect("an answer").json().await.expect("a log's length");
         assert_eq!(answer.length, self.log.len() as u64);
+    }
+
+    /// The job leaves an artifact of one file.
+    pub(crate) async fn leaves(self, name: &str, path: &str, text: &str) -> Self {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, path, text.as_bytes()).expect("an entry");
+        let tar = tar.into_inner().expect("a tar");
+        let data = zstd::bulk::compress(&tar, 3).expect("compressed");
+        let part = Part::of(&data);
+        let put = self.call(Method::PUT, &format!("blobs/{}", part.digest)).body(data).send().await;
+        assert_eq!(put.expect("an answer").status(), StatusCode::NO_CONTENT);
+        let kind = EntryKind::File { size: text.len() as u64, mode: 0o644, at: 512 };
+        let entries = vec![Entry { path: path.to_owned(), kind }];
+        let bundle = Bundle { length: tar.len() as u64, parts: vec![part] };
+        let new = NewArtifact { name: name.to_owned(), bundle, entries };
+        let kept = self.call(Method::POST, "artifacts").json(&new).send().await.expect("an answer");
+        assert_eq!(kept.status(), StatusCode::NO_CONTENT, "{}", kept.text().await.unwrap_or_default());
+        self
     }
 
     /// The job writes these outputs.
@@ -180,6 +201,16 @@ impl<'t> Agent<'t> {
             oom_kills: 0,
             log: LogSeal { length: self.log.len() as u64, lines, sha256, ..LogSeal::default() },
         }
+    }
+
+    /// The token of its first claim.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// What it proves by who it is.
+    pub(crate) fn session(&self) -> &str {
+        &self.session
     }
 
     /// A call of its session.

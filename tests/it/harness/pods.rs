@@ -10,6 +10,7 @@ use containerops::{
     agent::protocol::EndRecord,
     executor::{
         Changed, ContainerEnd, Executor, ExecutorError, ExecutorKind, Hopeless, News, Observation, Outside, Placement,
+        Unable,
     },
     model::{AttemptId, Infrastructure, JobId},
 };
@@ -41,6 +42,8 @@ struct State {
     faults: VecDeque<Fault>,
     /// What was removed and is still there; nothing stays if this is none.
     held: Option<BTreeSet<AttemptId>>,
+    /// It keeps nothing apart.
+    shares: bool,
     /// Nobody can ask it anything.
     is_away: bool,
     /// How often each attempt was placed when there was none of it.
@@ -55,6 +58,11 @@ struct Pod {
 impl Pods {
     pub(crate) fn of_kind(kind: ExecutorKind) -> Self {
         Self { kind, state: Arc::default(), news: Arc::default() }
+    }
+
+    /// It cannot keep untrusted code apart.
+    pub(crate) fn keep_nothing_apart(&self) {
+        self.state().shares = true;
     }
 
     /// The newest pod of an action (`stage.action`), also one that has ended.
@@ -188,6 +196,11 @@ fn silent(job: JobId, exit_code: i32) -> ContainerEnd {
 impl Executor for Pods {
     fn kind(&self) -> ExecutorKind {
         self.kind
+    }
+
+    fn unable_to_isolate(&self) -> Option<Unable> {
+        let message = "untrusted code would share the machine of the story".to_owned();
+        self.state().shares.then_some(Unable { message, hint: "use another story" })
     }
 
     async fn start(&self, placement: &Placement) -> Result<(), ExecutorError> {

@@ -203,10 +203,15 @@ impl<P: Place> Server<P> {
 
     /// Commits this flow file and pushes it by the real git and its hook. Returns the run that it starts.
     pub(crate) async fn push(&self, flow: &str) -> RunId {
+        self.push_to("main", "Change the flow", flow).await
+    }
+
+    /// The same to any branch, with any title.
+    pub(crate) async fn push_to(&self, branch: &str, title: &str, flow: &str) -> RunId {
         self.ada.write(".containerops.yml", flow);
         self.ada.write("README", "a file of the repository\n");
-        let sha = self.ada.commit("Change the flow");
-        self.ada.git(&["push", "--quiet", "origin", "main"]);
+        let sha = self.ada.commit(title);
+        self.ada.git(&["push", "--quiet", "origin", &format!("main:refs/heads/{branch}")]);
         self.run_of(&sha).await
     }
 

@@ -412,3 +412,23 @@ async fn files_that_lfs_keeps_come_from_the_forge_and_only_the_forge_sees_our_he
     a file: a file kept by LFS is not there: object … of 5000 bytes: its address is not encrypted
     ");
 }
+
+#[tokio::test]
+async fn where_lfs_keeps_files_is_the_forges_to_say_and_not_the_authors() {
+    let content = b"large".repeat(1000);
+    let scene = Scene::new();
+    let (stranger, mut strangers) = listening().await;
+    scene.origin.write(".lfsconfig", format!("[lfs]\n\turl = {stranger}/private\n\tfetchexclude =\n"));
+    let (sha, oid) = with_large_files(&scene, &content);
+    scene.snapshot(&sha).await.expect("the mirror has it from now on");
+    let answer = |own: &str| serde_json::json!({"actions": {"download": {"href": format!("{own}/storage")}}});
+    let forge = lfs_forge(&oid, &content, answer).await;
+    let source = Source {
+        url: format!("{forge}/demo/app.git"),
+        header: Some("Authorization: Bearer s3cret".into()),
+        realm: Realm::Host { shared: Vec::new() },
+        ..scene.source()
+    };
+    let _ = scene.snapshot_of(&sha, &source, &large()).await;
+    assert!(strangers.try_recv().is_err(), "an address of the author's was asked");
+}

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::harness::app::{Tester, WIDGET};
 
 /// Says what it finds, and leaves more.
-const FLOW: &str = r#"stages:
+pub(super) const CACHED: &str = r#"stages:
   - name: test
     image: i:1
     run: |
@@ -63,7 +63,7 @@ pub(super) async fn agent_runs_at(t: &Tester, action: &str, at: usize, url: &str
 }
 
 async fn push(t: &Tester, branch: &str, lock: &str) {
-    t.github.commit(WIDGET, branch, &[(".containerops.yml", FLOW.as_bytes()), ("x.lock", lock.as_bytes())]);
+    t.github.commit(WIDGET, branch, &[(".containerops.yml", CACHED.as_bytes()), ("x.lock", lock.as_bytes())]);
     t.deliver(t.github.push(WIDGET, branch)).await;
     t.settle().await;
 }

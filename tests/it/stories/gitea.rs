@@ -197,3 +197,20 @@ async fn what_no_webhook_brought_is_found_by_heads() {
     assert_eq!(t.sweep_after(INTERVAL).await, 0);
     assert!(t.statuses(&sha).contains("containerops/ci/push"));
 }
+
+#[tokio::test]
+async fn what_waits_ends_with_its_pull_request() {
+    let t = GiteaStory::start().await;
+    t.commits("main", SMALL);
+    t.gitea.commit("mallory/widget", "main", &[("gift.sh", b"rm -rf /")]);
+    let number = t.gitea.open_pull_request(WIDGET, "main", "mallory/widget", "main");
+    t.delivers(t.gitea.pull_request(WIDGET, number, "opened")).await;
+    assert!(t.newest_run().await.reason.starts_with("waits for approval"), "{}", t.runs().await);
+    t.delivers(t.gitea.pull_request(WIDGET, number, "closed")).await;
+    let reason = t.newest_run().await.reason;
+    assert!(
+        reason.starts_with("cancelled by ") && reason.ends_with(&format!(", who closed pull request #{number}")),
+        "{reason}"
+    );
+    t.read_statuses();
+}

@@ -220,3 +220,19 @@ async fn a_gitlab_that_is_away_busy_or_strict_is_told_everything_in_the_end() {
     w.t.passes(Duration::from_secs(700)).await;
     assert_eq!(w.gitlab.calls("POST").len(), before, "what is shown is not said again");
 }
+
+#[tokio::test]
+async fn what_waits_ends_with_its_merge_request() {
+    let w = World::start().await;
+    w.pushes("main", "first").await;
+    w.gitlab.commit("mallory/widget", "fix", &[(".containerops.yml", SMALL.as_bytes())]);
+    let iid = w.gitlab.open(WIDGET, "main", "mallory/widget", "fix");
+    for (action, end) in [("close", "closed"), ("merge", "merged")] {
+        w.delivers(w.gitlab.merge_request(WIDGET, iid, if end == "closed" { "open" } else { "reopen" })).await;
+        assert!(w.t.newest_run().await.reason.starts_with("waits for approval"), "{}", w.t.runs().await);
+        w.delivers(w.gitlab.merge_request(WIDGET, iid, action)).await;
+        let reason = w.t.newest_run().await.reason;
+        assert_eq!(reason, format!("cancelled by mallory, who {end} pull request #{iid}"));
+    }
+    w.gitlab.story();
+}

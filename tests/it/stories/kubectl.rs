@@ -45,6 +45,6 @@ async fn what_a_manifest_url_may_not_lead_to_is_not_asked() {
 }
 
 /// A cluster that nobody can reach: it is not asked before the manifest is read.
-const KUBECONFIG: &str = r#"{"apiVersion": "v1", "kind": "Config", "current-context": "c",
+pub(super) const KUBECONFIG: &str = r#"{"apiVersion": "v1", "kind": "Config", "current-context": "c",
     "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}], "users": [{"name": "u", "user": {}}],
     "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]}"#;

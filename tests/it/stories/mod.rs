@@ -1,6 +1,7 @@
 //! Stories of the whole service: a webhook in, a check and a page out, and the pods between as the story wants them.
 
 mod artifacts;
+mod attacks;
 mod caches;
 mod checkouts;
 mod comments;

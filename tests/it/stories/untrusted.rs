@@ -1,5 +1,7 @@
 //! Code that nobody vouches for: what it waits for, who lets it run, and what it can never reach.
 
+mod ends;
+
 use std::{fmt::Write as _, time::Duration};
 
 use containerops::{

@@ -108,11 +108,12 @@ impl ModelGithub {
         self.signed("merge_group", &body)
     }
 
-    /// The delivery about this pull request: `opened`, `synchronize`, …
+    /// The delivery about this pull request: `opened`, `synchronize`, … `merged` is GitHub's `closed` of a merged one.
     pub(crate) fn pull_request(&self, repository: &str, number: u64, action: &str) -> Delivery {
         let mut body = fixture("pull_request_opened");
         let (pull, head, base) = self.pull(repository, number);
-        body["action"] = json!(action);
+        body["action"] = json!(if action == "merged" { "closed" } else { action });
+        body["pull_request"]["merged"] = json!(action == "merged");
         if action == "synchronize" {
             body["before"] = json!(self.state().repositories[&pull.head_repository].before(&pull.branch));
             body["after"] = json!(head);
@@ -168,6 +169,14 @@ impl ModelGithub {
         body["check_suite"]["head_sha"] = json!(sha);
         self.place(&mut body, repository);
         self.signed("check_suite", &body)
+    }
+
+    /// The delivery that tells of who may see a repository: `privatized`, `publicized`.
+    pub(crate) fn repository_was(&self, repository: &str, action: &str) -> Delivery {
+        let mut body = fixture("repository_privatized");
+        body["action"] = json!(action);
+        self.place(&mut body, repository);
+        self.signed("repository", &body)
     }
 
     fn pull(&self, repository: &str, number: u64) -> (Pull, Sha, Sha) {

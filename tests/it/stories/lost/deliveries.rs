@@ -127,8 +127,13 @@ async fn what_we_took_though_github_heard_no_answer_is_not_asked_for() {
 async fn what_starts_nothing_is_not_asked_for() {
     let t = in_service().await;
     t.github.drops(t.github.signed("ping", &fixture("ping")));
-    t.github.drops(t.github.signed("pull_request", &fixture("pull_request_closed")));
+    let mut labelled = fixture("pull_request_closed");
+    labelled["action"] = "labeled".into();
+    t.github.drops(t.github.signed("pull_request", &labelled));
     assert_eq!(t.sweep_after(INTERVAL).await, 0);
+    // but what ends something is
+    t.github.drops(t.github.signed("pull_request", &fixture("pull_request_closed")));
+    assert_eq!(t.sweep_after(INTERVAL).await, 1);
     t.read_writes();
 }
 
