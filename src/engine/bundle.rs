@@ -184,10 +184,15 @@ fn check(new: &NewArtifact, limit: u64) -> Result<(), String> {
     if new.entries.len() as u64 > ARTIFACT_ENTRIES_MAX {
         return Err(format!("it has more than {ARTIFACT_ENTRIES_MAX} files"));
     }
-    for Entry { path, kind } in &new.entries {
+    check_entries(&new.entries, &new.bundle)
+}
+
+/// Whether a bundle may have these entries.
+pub(super) fn check_entries(entries: &[Entry], bundle: &Bundle) -> Result<(), String> {
+    for Entry { path, kind } in entries {
         let clean = path.len() <= PATH_MAX && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
         let inside = match kind {
-            EntryKind::File { size, at, .. } => at.checked_add(*size).is_some_and(|end| end <= new.bundle.length),
+            EntryKind::File { size, at, .. } => at.checked_add(*size).is_some_and(|end| end <= bundle.length),
             EntryKind::Directory => true,
             EntryKind::Link { to } => to.len() <= PATH_MAX,
         };

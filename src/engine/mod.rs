@@ -37,6 +37,7 @@ mod claim;
 mod comment;
 mod contact;
 pub mod control;
+mod counted;
 pub mod draft;
 pub mod drive;
 pub mod dry_run;
@@ -45,6 +46,7 @@ mod hide;
 mod inputs;
 pub mod intake;
 pub mod janitor;
+pub mod junit;
 pub mod kubectl;
 pub mod log;
 mod matrix;
@@ -70,6 +72,7 @@ pub mod source;
 pub mod start;
 mod tail;
 pub mod tell;
+pub mod tested;
 pub mod title;
 mod token;
 mod trigger;
@@ -83,6 +86,8 @@ mod watch;
 pub mod whole;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
 
 use crate::{
     blob::Blobs,
@@ -111,6 +116,8 @@ pub struct Engine {
     inner: Arc<Parts>,
     contact: Arc<Contact>,
     hidden: Arc<Hidden>,
+    /// Who may read reports of tests.
+    reports_at_once: Arc<Semaphore>,
     /// On whose wish, for the audit log.
     deed: Option<Arc<Deed>>,
 }
@@ -213,7 +220,8 @@ impl Engine {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         let contact = Arc::new(Contact::new(parts.clock.now()));
-        Self { inner: Arc::new(parts), contact, hidden: Arc::default(), deed: None }
+        let reports_at_once = Arc::new(Semaphore::new(tested::AT_ONCE));
+        Self { inner: Arc::new(parts), contact, hidden: Arc::default(), reports_at_once, deed: None }
     }
 
     /// The same on somebody's wish: what changes by it is written down together with the change.

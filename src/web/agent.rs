@@ -16,7 +16,7 @@ use super::{Web, upload::Upload};
 use crate::{
     agent::protocol::{
         self, CacheAnswer, CacheRequest, CacheWish, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer,
-        LogAnswer, NewArtifact, NewCache, Outputs, PART_SIZE_MAX,
+        LogAnswer, NewArtifact, NewCache, NewReports, Outputs, PART_SIZE_MAX, ReportsAnswer,
     },
     engine::turn::Denied,
     model::JobId,
@@ -28,6 +28,8 @@ const LOG_BODY_MAX: usize = 2 * protocol::CHUNK_TEXT_MAX;
 const OUTPUTS_BODY_MAX: usize = 6 * protocol::OUTPUTS_MAX;
 /// A list of as many files as there may be, and of more parts than that.
 const ARTIFACT_BODY_MAX: usize = 64 << 20;
+/// A list of files with reports, with the longest names, and of their parts.
+const REPORTS_BODY_MAX: usize = 8 << 20;
 /// Claims and end records are small.
 const SMALL_BODY_MAX: usize = 64 << 10;
 
@@ -44,6 +46,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/caches/kept", post(keep_cache))
         .route("/caches/{name}", get(wants_cache))
         .route("/artifacts", post(artifact))
+        .route("/reports", post(reports))
         .route("/refused", get(refused))
         .route("/events/{name}", post(event).layer(DefaultBodyLimit::max(SMALL_BODY_MAX)))
 }
@@ -165,6 +168,11 @@ async fn put_part(
 async fn artifact(State(web): State<Web>, upload: Upload<ARTIFACT_BODY_MAX>) -> Result<StatusCode, Denied> {
     let new: NewArtifact = read(&upload.body)?;
     web.engine.keep_artifact(&upload.session, &new).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+async fn reports(State(web): State<Web>, upload: Upload<REPORTS_BODY_MAX>) -> Result<Json<ReportsAnswer>, Denied> {
+    let new: NewReports = read(&upload.body)?;
+    web.engine.keep_reports(&upload.session, &new).await.map(Json)
 }
 
 fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Denied> {

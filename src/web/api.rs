@@ -7,6 +7,7 @@ mod artifact;
 mod audit;
 mod delivery;
 mod start;
+mod tested;
 
 use axum::{
     Json,
@@ -79,6 +80,7 @@ pub(super) fn routes() -> Routes {
         .get("/jobs/{id}", job)
         .get("/jobs/{id}/log", job_log)
         .post("/starts", start::start)
+        .get("/jobs/{id}/tests", tested::list)
         .get("/jobs/{id}/artifacts", artifact::list)
         .get("/jobs/{id}/artifacts/{name}", artifact::one)
         .nest("/deliveries", delivery::routes())
@@ -177,6 +179,7 @@ async fn job(OfJob { job, .. }: OfJob<See>, State(web): State<Web>) -> Answer {
     value["attempt"] = json!(attempt.number);
     value["silences"] = silences(&mut tx, job.id).await?;
     value["problems"] = json!(tx.problems(job.id).await?);
+    value["tests"] = tested::value(&mut tx, job.id).await?;
     Ok(Json(value))
 }
 
@@ -346,6 +349,7 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
         let outputs = outputs(tx, job.id).await?;
         let mut value = job_value(run, route, row, job, outputs);
         value["silences"] = silences(tx, job.id).await?;
+        value["tests"] = tested::value(tx, job.id).await?;
         shown.push(value);
     }
     let plan = run.plan.as_ref().and_then(|plan| plan.action(row.stage as usize, row.place as usize));

@@ -20,6 +20,7 @@ mod runs;
 mod secret;
 mod sign_in;
 mod start;
+mod tested;
 mod tokens;
 mod trigger;
 mod vetting;

@@ -37,6 +37,7 @@ mod secrets;
 mod services;
 mod stages;
 mod starts;
+mod tested;
 mod token;
 mod triggers;
 mod untrusted;
