@@ -10,7 +10,9 @@ use super::{
 };
 use crate::{
     agent::mask::Masks,
-    agent::protocol::{self, ARTIFACT_ENTRIES_MAX, Bundle, Entry, EntryKind, NewArtifact, PART_LENGTH, PART_SIZE_MAX},
+    agent::protocol::{
+        self, ARTIFACT_ENTRIES_MAX, Bundle, Entry, EntryKind, NewArtifact, PART_LENGTH, PART_SIZE_MAX, REPORTS_TAR_MAX,
+    },
     blob::{Blob, Digest},
     model::{ArtifactId, BundleId, Download, JobId, JobPlan, Time},
     store::{ArtifactRow, Change, JobRow, Tx},
@@ -35,7 +37,7 @@ impl Engine {
             return Err(Denied::Bundle("the part does not match its digest".to_owned()));
         }
         let put = self.store.read().await?.put_size(job.id).await?;
-        let most = self.settings.artifact_limit.max(self.settings.cache_limit);
+        let most = self.settings.artifact_limit.max(self.settings.cache_limit).max(REPORTS_TAR_MAX);
         if put > most.saturating_mul(PUT_SLACK) {
             return Err(Denied::Bundle("the job has put more than it may".to_owned()));
         }

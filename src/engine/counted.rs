@@ -49,6 +49,7 @@ pub(super) fn trouble(story: &Story, row: &[Chapter]) -> Option<String> {
 /// After an end that is good: a job's exit code decides, and what its tests say is never kept back.
 pub(super) fn after_success(story: &Story, row: &[Chapter]) -> String {
     match of(story, row) {
+        None if told(story, row).next().is_some() => ", but no report of tests was found".to_owned(),
         None => String::new(),
         Some(tests) => match tests.trouble() {
             Some(trouble) => format!(", but {trouble}"),

@@ -28,6 +28,8 @@ impl Engine {
     /// [`Denied`].
     pub async fn keep_reports(&self, session: &str, new: &NewReports) -> Result<ReportsAnswer, Denied> {
         let job = self.job_of_session(session).await?;
+        // before anything is looked up: what comes several times at once is read once
+        let _turn = self.reports_at_once.acquire().await.map_err(std::io::Error::other).map_err(EngineError::from)?;
         check(new).map_err(Denied::Bundle)?;
         let digest = new.bundle.digest();
         if let Some(words) = self.reports_there(&job, &digest).await? {
@@ -73,7 +75,6 @@ impl Engine {
 
     /// Reads all files: one at a time, and no more of the tar in memory than a part and a file.
     async fn read_reports(&self, mut reader: Reader, new: &NewReports) -> Result<Found, Denied> {
-        let _turn = self.reports_at_once.acquire().await.map_err(std::io::Error::other).map_err(EngineError::from)?;
         new.notes.iter().for_each(|note| reader.note(note));
         let mut tar = Tar { engine: self, bundle: &new.bundle, part: None };
         for entry in &new.entries {

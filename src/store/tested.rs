@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::{Change, Json, Result, Tx, execute, meant, row, rows, run::column};
 use crate::model::{FailedTest, JobId, Outcome, RunId, Tests};
 
+/// So many failed tests of a run are read at once.
+const OF_RUN: i64 = 1000;
+
 /// What a job's tests came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestsRow {
@@ -165,7 +168,8 @@ impl Tx {
         Ok(rows.into_iter().map(|row| (row.job_id, TestsRow::from(row))).collect())
     }
 
-    /// The first failed tests of each of a run's jobs, without what they say at length.
+    /// The first failed tests of each of a run's jobs, without what they say at length, and no more than anybody reads: it is
+    /// read at every change of a run.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
@@ -173,13 +177,14 @@ impl Tx {
         let rows = rows!(
             self,
             FailedRow,
-            "SELECT f.job_id, f.suite, f.class, f.name, f.outcome, f.millis, f.message, f.file, f.line, \
-             SUBSTR(f.details, 1, 1000) AS details \
+            "SELECT f.job_id, f.suite, f.class, f.name, f.outcome, f.millis, f.file, f.line, \
+             SUBSTR(f.message, 1, 1000) AS message, SUBSTR(f.details, 1, 500) AS details \
              FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
              JOIN jobs j ON j.attempt_id = t.id JOIN failed_tests f ON f.job_id = j.id \
-             WHERE a.run_id = $1 AND f.number < $2 ORDER BY f.job_id, f.number",
+             WHERE a.run_id = $1 AND f.number < $2 ORDER BY f.job_id, f.number LIMIT $3",
             run,
             most,
+            OF_RUN,
         )?;
         let mut all: BTreeMap<JobId, Vec<FailedTest>> = BTreeMap::new();
         for row in rows {

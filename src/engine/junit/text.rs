@@ -85,8 +85,14 @@ pub(super) fn reference(name: &str) -> Option<char> {
 
 /// Without colours and control characters.
 pub(super) fn plain(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(|line| tail::plain(line.as_bytes(), WIDTH)).collect();
-    lines.join("\n")
+    let mut out = String::with_capacity(text.len());
+    for (at, line) in text.split('\n').enumerate() {
+        if at > 0 {
+            out.push('\n');
+        }
+        out.push_str(&tail::plain(line.as_bytes(), WIDTH));
+    }
+    out
 }
 
 /// Its first characters, and a mark if there are more.

@@ -63,8 +63,15 @@ impl FailedView {
             title: test.title(),
             place: if test.file.is_empty() { String::new() } else { at },
             first: test.first_line().to_owned(),
-            said: both.chars().take(SAID).collect(),
+            said: shortened(both),
             suite: if test.class.starts_with(&test.suite) { String::new() } else { test.suite },
         }
+    }
+}
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(SAID) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }

@@ -166,6 +166,20 @@ async fn a_green_check_says_what_failed_and_a_report_that_is_none_changes_no_end
     brings(&agent, &[("a.xml", "<testsuite><testcase/><testcase/></testsuite>")]).await;
     agent.exits(0).await;
     assert_eq!(t.check(&sha, ACTION).title, "success in 5 s, 2 tests");
+
+    // there is nothing
+    let sha = t.push("third", FLOW).await;
+    let agent = t.claims("test").await;
+    let nothing = NewReports {
+        bundle: Bundle::default(),
+        entries: Vec::new(),
+        notes: vec!["no file matches **/*.xml".to_owned()],
+    };
+    assert_eq!(says(&agent, &nothing).await, Ok(vec!["reports: no file matches **/*.xml".to_owned()]));
+    agent.exits(0).await;
+    let check = t.check(&sha, ACTION);
+    assert_eq!(check.title, "success in 5 s, but no report of tests was found");
+    assert!(check.summary.contains("Reports of test: no file matches \\*\\*/\\*.xml"), "{}", check.summary);
     t.read_writes();
 }
 
@@ -232,5 +246,24 @@ async fn no_secret_stands_in_what_is_kept_of_reports() {
     for text in [words, format!("{check:?}"), page(&t, 1).await, kept] {
         assert!(!text.contains("canary") && !text.contains("7f3Xq"), "{text}");
     }
+    t.read_writes();
+}
+
+#[tokio::test]
+async fn the_cells_of_a_matrix_are_counted_together_and_say_of_a_line_the_same_once() {
+    let t = Tester::start().await;
+    let flow = format!("{FLOW}    fail-fast: false\n    matrix: {{V: [one, two]}}\n");
+    let sha = t.push("main", &flow).await;
+    for cell in ["one", "two"] {
+        let agent = t.claims(&format!("test.test-{cell}.test")).await;
+        brings(&agent, &[("report.xml", REPORT)]).await;
+        agent.exits(i32::from(cell == "two")).await;
+    }
+    let check = t.check(&sha, ACTION);
+    assert_eq!(check.title, "failure in 1 of 2 cells: 6 of 10 tests failed: two: exit code 1");
+    assert_eq!(check.margins.len(), 2, "{:?}", check.margins);
+    assert!(check.summary.contains("✅ success, 5 tests, 3 failed, 1 skipped"), "{}", check.summary);
+    let run = t.check(&sha, RUN).title;
+    assert_eq!(run, "failure in test/test (two): 3 of 5 tests failed, exit code 1");
     t.read_writes();
 }
