@@ -80,6 +80,7 @@ fn work(file: &Path) -> Work {
         shell: Vec::new(),
         downloads: Vec::new(),
         artifacts: Vec::new(),
+        reports: Vec::new(),
         artifact_limit: 1 << 30,
         caches: Vec::new(),
         cache_limit: 1 << 30,

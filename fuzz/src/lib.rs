@@ -2,6 +2,7 @@
 
 pub mod agent_output;
 pub mod flow_text;
+pub mod junit;
 pub mod masker;
 pub mod memory;
 pub mod webhook;

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::protocol::{
     CacheAnswer, CacheRequest, CacheWish, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer, LONG_POLL,
-    LogAnswer, NewArtifact, NewCache, Outputs, VERSION,
+    LogAnswer, NewArtifact, NewCache, NewReports, Outputs, ReportsAnswer, VERSION,
 };
 
 /// For a call that the server answers at once.
@@ -162,6 +162,12 @@ impl Client {
     pub(super) async fn post_artifact(&self, artifact: &NewArtifact) -> Result<(), CallError> {
         let post = || self.sign(self.http.post(self.url("artifacts"))).timeout(PART_WITHIN).json(artifact);
         self.tell("artifacts", post).await
+    }
+
+    /// Says what the job's tests have written, and hears what it says.
+    pub(super) async fn post_reports(&self, reports: &NewReports) -> Result<ReportsAnswer, CallError> {
+        let post = || self.sign(self.http.post(self.url("reports"))).timeout(PART_WITHIN).json(reports);
+        self.ask("reports", post).await
     }
 
     /// Asks for a cache.

@@ -29,6 +29,7 @@ use super::{
     protocol::{Cause, EndRecord, Heartbeat, HeartbeatAnswer, JOBS_ENDED, Outputs, Work},
     pump::{Pump, Sink},
     ready::{Probe, Watched},
+    reports::Reports,
     ship::{ShipError, ship},
     source,
     system::End,
@@ -193,6 +194,17 @@ impl Job {
         Caches { client: &self.client, work: &self.work, workspace: &self.args.workspace }
     }
 
+    fn reports(&self) -> Reports<'_> {
+        let Self { client, work, args, masks, .. } = self;
+        Reports {
+            client,
+            patterns: &work.reports,
+            workspace: &args.workspace,
+            scratch: &args.scratch,
+            masks: masks.now(),
+        }
+    }
+
     fn keep(&self) -> Keep<'_> {
         Keep { client: &self.client, work: &self.work, workspace: &self.args.workspace }
     }
@@ -207,6 +219,7 @@ impl Job {
         let Some(end) = Kept::of(&cause, result, &self.work) else { return Ok((cause, None)) };
         let keep = self.keep();
         let all = async {
+            self.reports().bring(|words| self.say(words)).await;
             let end = self.as_the_job_says(end).await;
             let kept = keep.artifacts(end, |words| self.say(words)).await;
             if kept.is_ok() && end == Kept::Well {

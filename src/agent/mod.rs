@@ -18,6 +18,7 @@ pub mod chunk;
 pub mod cout;
 pub mod log;
 pub mod mask;
+pub mod reports;
 
 mod cache;
 mod client;

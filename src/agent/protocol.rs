@@ -15,6 +15,7 @@
 //! | `GET caches/{name}` | | [`CacheWish`] |
 //! | `POST caches/kept` | [`NewCache`], whose parts are there | 204 |
 //! | `POST artifacts` | [`NewArtifact`], whose parts are there | 204 |
+//! | `POST reports` | [`NewReports`], whose parts are there | [`ReportsAnswer`] |
 //! | `GET refused` | | `true`: by an event of its own the job has said that it failed, whatever its exit code says |
 //!
 //! The first claim carries a session secret of the agent's own making. From then on the job's token is worth nothing
@@ -33,7 +34,7 @@
 //!   job's work, and the attempt of an older one ends with words that say so.
 //!
 //! Version 2 brings artifacts and caches, and shells other than `/bin/sh`; version 3 secrets, and what is said before the
-//! start.
+//! start; version 4 reports of tests.
 //!
 //! `fixtures/agent/v1` holds a conversation as the first release has it; a test replays it against this server.
 
@@ -45,11 +46,13 @@ pub use super::bundle::{Bundle, Entry, EntryKind, PART_LENGTH, PART_SIZE_MAX, Pa
 use crate::model::{JobId, KeepOn, Ready, Time};
 
 /// The protocol's version: an agent says it in its claim.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// The first version whose agents know artifacts, caches, services and shells.
 const SECOND: u32 = 2;
 /// The first version whose agents hide secrets in all their forms.
 const THIRD: u32 = 3;
+/// The first version whose agents bring reports of tests.
+const FOURTH: u32 = 4;
 /// The oldest version that a server still speaks. A server that takes over meets the pods of the releases before it,
 /// and jobs may last for days.
 pub const OLDEST: u32 = 1;
@@ -69,6 +72,16 @@ pub const OUTPUTS_MAX: usize = 8 << 20;
 pub const NO_KEY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 /// The most files, directories and links in one artifact.
 pub const ARTIFACT_ENTRIES_MAX: u64 = 100_000;
+/// The most files with reports of one job.
+pub const REPORT_FILES_MAX: usize = 1000;
+/// The most bytes of one of them.
+pub const REPORT_MAX: u64 = 16 << 20;
+/// The most bytes of all of them.
+pub const REPORTS_MAX: u64 = 64 << 20;
+/// The same as a tar, in which each has a name and is rounded up.
+pub const REPORTS_TAR_MAX: u64 = REPORTS_MAX + (REPORT_FILES_MAX as u64) * (16 << 10);
+/// The most that an agent notes of the files.
+pub const REPORT_NOTES_MAX: usize = 20;
 
 /// Whether a server speaks this version.
 pub const fn is_spoken(version: u32) -> bool {
@@ -138,6 +151,9 @@ pub struct Work {
     /// What is kept of the workspace after the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<Upload>,
+    /// Patterns of paths in the workspace: reports of tests in JUnit's XML.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<String>,
     /// The most bytes of an artifact, as a tar.
     #[serde(default)]
     pub artifact_limit: u64,
@@ -167,10 +183,11 @@ impl Work {
     pub const fn needs(&self) -> u32 {
         let has_bundles = !self.downloads.is_empty() || !self.artifacts.is_empty() || !self.caches.is_empty();
         let has_second = has_bundles || !self.shell.is_empty() || self.ready.is_some();
-        match (self.secrets.is_empty(), has_second) {
-            (false, _) => THIRD,
-            (true, true) => SECOND,
-            (true, false) => OLDEST,
+        match (self.reports.is_empty(), self.secrets.is_empty(), has_second) {
+            (false, _, _) => FOURTH,
+            (true, false, _) => THIRD,
+            (true, true, true) => SECOND,
+            (true, true, false) => OLDEST,
         }
     }
 }
@@ -269,6 +286,25 @@ pub struct NewArtifact {
     pub bundle: Bundle,
     /// What is in it.
     pub entries: Vec<Entry>,
+}
+
+/// `POST reports`: what a job's tests have written, once, after its process's end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewReports {
+    /// The files. Its parts were put by this job.
+    pub bundle: Bundle,
+    /// What is in it: files.
+    pub entries: Vec<Entry>,
+    /// What is odd: files that were left out, patterns that match nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// What they say, in words for the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportsAnswer {
+    /// A line each.
+    pub words: Vec<String>,
 }
 
 const fn log_limit() -> u64 {

@@ -10,7 +10,9 @@ use super::{
 };
 use crate::{
     agent::mask::Masks,
-    agent::protocol::{self, ARTIFACT_ENTRIES_MAX, Bundle, Entry, EntryKind, NewArtifact, PART_LENGTH, PART_SIZE_MAX},
+    agent::protocol::{
+        self, ARTIFACT_ENTRIES_MAX, Bundle, Entry, EntryKind, NewArtifact, PART_LENGTH, PART_SIZE_MAX, REPORTS_TAR_MAX,
+    },
     blob::{Blob, Digest},
     model::{ArtifactId, BundleId, Download, JobId, JobPlan, Time},
     store::{ArtifactRow, Change, JobRow, Tx},
@@ -35,7 +37,7 @@ impl Engine {
             return Err(Denied::Bundle("the part does not match its digest".to_owned()));
         }
         let put = self.store.read().await?.put_size(job.id).await?;
-        let most = self.settings.artifact_limit.max(self.settings.cache_limit);
+        let most = self.settings.artifact_limit.max(self.settings.cache_limit).max(REPORTS_TAR_MAX);
         if put > most.saturating_mul(PUT_SLACK) {
             return Err(Denied::Bundle("the job has put more than it may".to_owned()));
         }
@@ -184,10 +186,15 @@ fn check(new: &NewArtifact, limit: u64) -> Result<(), String> {
     if new.entries.len() as u64 > ARTIFACT_ENTRIES_MAX {
         return Err(format!("it has more than {ARTIFACT_ENTRIES_MAX} files"));
     }
-    for Entry { path, kind } in &new.entries {
+    check_entries(&new.entries, &new.bundle)
+}
+
+/// Whether a bundle may have these entries.
+pub(super) fn check_entries(entries: &[Entry], bundle: &Bundle) -> Result<(), String> {
+    for Entry { path, kind } in entries {
         let clean = path.len() <= PATH_MAX && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
         let inside = match kind {
-            EntryKind::File { size, at, .. } => at.checked_add(*size).is_some_and(|end| end <= new.bundle.length),
+            EntryKind::File { size, at, .. } => at.checked_add(*size).is_some_and(|end| end <= bundle.length),
             EntryKind::Directory => true,
             EntryKind::Link { to } => to.len() <= PATH_MAX,
         };

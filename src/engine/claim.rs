@@ -101,10 +101,11 @@ fn stranger(protocol: u32) -> String {
 
 /// An agent that would leave out a part of its job's work.
 fn too_old(work: &Work, protocol: u32) -> String {
-    let what = match (work.secrets.is_empty(), &work.ready) {
-        (false, _) => "secrets",
-        (true, Some(_)) => "services",
-        (true, None) => "artifacts, caches or shells",
+    let what = match (work.reports.is_empty(), work.secrets.is_empty(), &work.ready) {
+        (false, _, _) => "reports of tests",
+        (true, false, _) => "secrets",
+        (true, true, Some(_)) => "services",
+        (true, true, None) => "artifacts, caches or shells",
     };
     format!("the agent speaks protocol {protocol}, which knows no {what}: {REMEDY}")
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    remarks,
+    counted, remarks,
     tell::{Chapter, Story, cell, chapter_url, earlier_attempts, failed_job, mark, replay, state_cell, took},
     title, worst,
 };
@@ -31,7 +31,7 @@ pub(super) fn report(story: &Story, cells: &[Chapter]) -> Report {
     let first = &cells[0];
     Report {
         progress: progress(cells),
-        title: title::cut(&line(cells)),
+        title: title::cut(&line(story, cells)),
         summary: summary(story, cells),
         url: url(story, cells),
         external_id: ExternalId { run: story.run.id, action: Some(first.action.id) }.to_string(),
@@ -64,32 +64,33 @@ fn progress(cells: &[Chapter]) -> Progress {
     }
 }
 
-fn line(cells: &[Chapter]) -> String {
+fn line(story: &Story, cells: &[Chapter]) -> String {
     let all = cells.len();
     match progress(cells) {
-        Progress::Queued | Progress::Asks => title::own_title(&cells[0]),
+        Progress::Queued | Progress::Asks => title::own_title(story, &cells[0]),
         Progress::Running => {
             let bad = cells.iter().filter(|chapter| is_bad(chapter)).count();
             let bad = if bad == 0 { String::new() } else { format!(", {bad} did not succeed") };
             format!("Running: {} of {all} cells have ended{bad}", over(cells).count())
         }
-        Progress::Done(Conclusion::Success) => match span(cells) {
-            Some(span) => format!("success: {all} cells in {span}"),
-            None => format!("success: {all} cells"),
-        },
-        Progress::Done(conclusion) => worst_line(cells, conclusion),
+        Progress::Done(Conclusion::Success) => {
+            let span = span(cells).map_or_else(String::new, |span| format!(" in {span}"));
+            format!("success: {all} cells{span}{}", counted::after_success(story, cells))
+        }
+        Progress::Done(conclusion) => worst_line(story, cells, conclusion),
     }
 }
 
 /// "failure in 2 of 5 cells: beta: exit code 1".
-fn worst_line(cells: &[Chapter], conclusion: Conclusion) -> String {
+fn worst_line(story: &Story, cells: &[Chapter], conclusion: Conclusion) -> String {
     let like: Vec<&Chapter> =
         cells.iter().filter(|chapter| chapter.action.state.conclusion() == Some(conclusion)).collect();
     let first = like.first().map_or_else(String::new, |chapter| match chapter.action.reason.as_str() {
         "" => format!(": {}", label(chapter)),
         reason => format!(": {}: {}", label(chapter), title::without(conclusion, reason)),
     });
-    format!("{conclusion} in {} of {} cells{first}", like.len(), cells.len())
+    let tests = counted::trouble(story, cells).map_or_else(String::new, |trouble| format!(": {trouble}"));
+    format!("{conclusion} in {} of {} cells{tests}{first}", like.len(), cells.len())
 }
 
 fn summary(story: &Story, cells: &[Chapter]) -> String {
@@ -97,11 +98,12 @@ fn summary(story: &Story, cells: &[Chapter]) -> String {
     for chapter in cells {
         let span = took(chapter.action.started, chapter.action.ended).map_or_else(String::new, |span| span.to_string());
         let url = chapter_url(story, chapter);
-        let _ = writeln!(out, "| [{}]({url}) | {} | {span} |", cell(label(chapter)), state_cell(chapter));
+        let _ = writeln!(out, "| [{}]({url}) | {} | {span} |", cell(label(chapter)), state_cell(story, chapter));
     }
     cells.iter().for_each(|chapter| out += &earlier_attempts(story, chapter));
     let failed = cells.iter().map(|chapter| failed_job(story, chapter)).filter(|told| !told.is_empty());
     failed.take(TOLD).for_each(|told| out += &told);
+    out += &counted::list(story, cells);
     out += &remarks::list(story, cells);
     out += &replay(story);
     out

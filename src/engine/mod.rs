@@ -39,6 +39,7 @@ pub mod closing;
 mod comment;
 mod contact;
 pub mod control;
+mod counted;
 pub mod draft;
 pub mod drive;
 pub mod dry_run;
@@ -49,6 +50,7 @@ mod hide;
 mod inputs;
 pub mod intake;
 pub mod janitor;
+pub mod junit;
 pub mod kubectl;
 pub mod log;
 mod matrix;
@@ -76,6 +78,7 @@ pub mod source;
 pub mod start;
 mod tail;
 pub mod tell;
+pub mod tested;
 pub mod title;
 mod token;
 mod trigger;
@@ -89,6 +92,8 @@ mod watch;
 pub mod whole;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
 
 use crate::{
     blob::Blobs,
@@ -117,6 +122,8 @@ pub struct Engine {
     inner: Arc<Parts>,
     contact: Arc<Contact>,
     hidden: Arc<Hidden>,
+    /// Who may read reports of tests.
+    reports_at_once: Arc<Semaphore>,
     /// On whose wish, for the audit log.
     deed: Option<Arc<Deed>>,
 }
@@ -219,7 +226,8 @@ impl Engine {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         let contact = Arc::new(Contact::new(parts.clock.now()));
-        Self { inner: Arc::new(parts), contact, hidden: Arc::default(), deed: None }
+        let reports_at_once = Arc::new(Semaphore::new(tested::AT_ONCE));
+        Self { inner: Arc::new(parts), contact, hidden: Arc::default(), reports_at_once, deed: None }
     }
 
     /// The same on somebody's wish: what changes by it is written down together with the change.

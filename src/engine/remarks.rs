@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, fmt::Write as _};
 
-use super::tell::{Chapter, Story, cell, job_url};
+use super::{
+    counted,
+    tell::{Chapter, Story, cell, job_url},
+};
 use crate::model::{Annotation, JobId, Level, Problem};
 
 /// Of one context so many are told. GitHub takes 50 at once, and nobody reads more in the margins.
@@ -34,7 +37,21 @@ pub(super) fn annotations(story: &Story, row: &[Chapter]) -> Vec<Annotation> {
         }
         remark
     };
-    all(story, row).iter().take(TOLD).map(told).collect()
+    let problems = all(story, row);
+    let of_tests =
+        counted::annotations(story, row).filter(|test| problems.iter().all(|stands| !says(stands.problem, test)));
+    let mut all: Vec<Annotation> = problems.iter().map(told).chain(of_tests).collect();
+    all.sort_by_key(|annotation| std::cmp::Reverse(annotation.severity));
+    all.truncate(TOLD);
+    all
+}
+
+/// Whether the log says of a line what a failed test says of it.
+fn says(problem: &Problem, test: &Annotation) -> bool {
+    let Annotation { path, line, severity, message, .. } = &problem.remark;
+    let first = |text: &str| text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned();
+    let is_same = || test.message.contains(&first(message)) || message.contains(&first(&test.message));
+    *severity == Level::Error && (path, line) == (&test.path, &test.line) && is_same()
 }
 
 /// The same as a list, each with its place in the log.

@@ -61,7 +61,7 @@ impl Engine {
         })
     }
 
-    async fn part(&self, part: &Part) -> Result<Vec<u8>> {
+    pub(super) async fn part(&self, part: &Part) -> Result<Vec<u8>> {
         let data = self.whole_blob(&part.digest, PART_SIZE_MAX).await?;
         let part = part.clone();
         let opened = tokio::task::spawn_blocking(move || part.open(&data)).await;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
-    Result, hide,
+    Result, counted, hide,
     matrix::{self, rows},
     pause::{minute, questions},
     remarks,
@@ -16,10 +16,10 @@ use crate::{
     agent::mask::Masks,
     model::{
         ActionId, ActionPlan, ActionState, Annotation, AttemptId, AttemptState, Button, Cell, Conclusion, Context,
-        DeliveryId, Diagnostic, ExternalId, JobId, JobState, Late, Level, Problem, Progress, Question, Rank, Report,
-        Repository, RunId, RunState, Severity, Span, Time, Verdict,
+        DeliveryId, Diagnostic, ExternalId, FailedTest, JobId, JobState, Late, Level, Problem, Progress, Question,
+        Rank, Report, Repository, RunId, RunState, Severity, Span, Time, Verdict,
     },
-    store::{ActionRow, ApprovalRow, AttemptRow, JobRow, NewReport, RunRow, Tx, Vetting, VettingRow},
+    store::{ActionRow, ApprovalRow, AttemptRow, JobRow, NewReport, RunRow, TestsRow, Tx, Vetting, VettingRow},
 };
 
 /// A run with all that a report says of it.
@@ -47,6 +47,10 @@ pub struct Story {
     pub vetting: Option<VettingRow>,
     /// What the logs of its jobs say of lines of files, as far as they are read.
     pub problems: BTreeMap<JobId, Vec<Problem>>,
+    /// What the reports of its jobs say of tests.
+    pub tests: BTreeMap<JobId, TestsRow>,
+    /// The first of those that failed, without what they say at length.
+    pub failed_tests: BTreeMap<JobId, Vec<FailedTest>>,
 }
 
 impl Story {
@@ -128,7 +132,24 @@ pub(super) async fn story(tx: &mut Tx, id: crate::model::RunId, public_url: &str
         None => tx.vetting(run.id).await?,
     };
     let problems = tx.problems_of_run(id).await?;
-    Ok(Story { run, repository, actions, url, repeats, replay_of, late, questions, answers, vetting, problems })
+    let tests = tx.tests_of_run(id).await?;
+    let some_failed = tests.values().any(|row| row.tests.failed() > 0);
+    let failed_tests = if some_failed { tx.failed_tests_of_run(id, counted::READ).await? } else { BTreeMap::new() };
+    Ok(Story {
+        run,
+        repository,
+        actions,
+        url,
+        repeats,
+        replay_of,
+        late,
+        questions,
+        answers,
+        vetting,
+        problems,
+        tests,
+        failed_tests,
+    })
 }
 
 /// The attempts at each action of a run, first to last, with their jobs. Two queries, however many actions there are:
@@ -248,7 +269,7 @@ fn of_action(story: &Story, chapter: &Chapter) -> Report {
     };
     Report {
         progress,
-        title: title::of_action(chapter),
+        title: title::of_action(story, chapter),
         summary: action_summary(story, chapter),
         url: chapter_url(story, chapter),
         external_id: ExternalId { run: story.run.id, action: Some(action.id) }.to_string(),
@@ -302,6 +323,7 @@ fn run_summary(story: &Story) -> String {
         out += &failed_job(story, bad);
         out += &remarks::list(story, std::slice::from_ref(bad));
     }
+    out += &counted::list_of_failed(story);
     out += &replay(story);
     let _ = write!(out, "\n[The whole run]({})\n", story.url);
     out
@@ -356,10 +378,12 @@ fn action_summary(story: &Story, chapter: &Chapter) -> String {
             JobState::Waiting | JobState::Running => job.state.label().to_owned(),
         };
         let span = took(job.started, job.ended).map_or_else(String::new, |span| span.to_string());
-        let _ = writeln!(out, "| [{}]({}) | {state} | {span} |", cell(name), job_url(story, chapter, name));
+        let tests = counted::of_job(story, job.id);
+        let _ = writeln!(out, "| [{}]({}) | {state}{tests} | {span} |", cell(name), job_url(story, chapter, name));
     }
     out += &earlier_attempts(story, chapter);
     out += &failed_job(story, chapter);
+    out += &counted::list(story, std::slice::from_ref(chapter));
     out += &remarks::list(story, std::slice::from_ref(chapter));
     out += &replay(story);
     out
@@ -393,21 +417,23 @@ fn table_row(story: &Story, row: &[Chapter]) -> String {
         cell(&chapter.stage),
         cell(&chapter.shown),
         chapter_url(story, chapter),
-        state_cell(chapter),
+        state_cell(story, chapter),
     )
 }
 
 /// How far an action is, and what is odd about it.
-pub(super) fn state_cell(chapter: &Chapter) -> String {
+pub(super) fn state_cell(story: &Story, chapter: &Chapter) -> String {
     let action = &chapter.action;
     let state = match action.state.conclusion() {
         Some(conclusion) => format!("{} {conclusion}", mark(conclusion)),
         None => action.state.label().to_owned(),
     };
+    let tests =
+        counted::of(story, std::slice::from_ref(chapter)).map_or_else(String::new, |tests| format!(", {tests}"));
     match chapter.carried {
-        Some(number) => format!("{state}, {}", cell(&title::carried_words(number))),
-        None if action.attempts > 1 => format!("{state}, attempt {}", action.attempts),
-        None => state,
+        Some(number) => format!("{state}{tests}, {}", cell(&title::carried_words(number))),
+        None if action.attempts > 1 => format!("{state}{tests}, attempt {}", action.attempts),
+        None => state + &tests,
     }
 }
 

@@ -1,6 +1,9 @@
 //! The one line that a forge shows of a run, and of each of its actions. Pure.
 
-use super::tell::{Chapter, Story, first_bad, is_error, took};
+use super::{
+    counted,
+    tell::{Chapter, Story, first_bad, is_error, took},
+};
 use crate::model::{ActionState, Conclusion, Late, RunState};
 
 /// The most characters of a title: a commit status's description has 140.
@@ -12,8 +15,8 @@ pub(super) fn of_run(story: &Story) -> String {
 }
 
 /// Of an action.
-pub(super) fn of_action(chapter: &Chapter) -> String {
-    cut(&action_title(chapter))
+pub(super) fn of_action(story: &Story, chapter: &Chapter) -> String {
+    cut(&action_title(story, chapter))
 }
 
 /// A commit status has no room for more than its title.
@@ -65,7 +68,8 @@ fn ended_title(story: &Story, conclusion: Conclusion) -> String {
         let (place, reason) = (format!("{}/{}", bad.stage, bad.shown), without(conclusion, &bad.action.reason));
         // nobody's failure begins with its name, so that no author takes it for theirs
         let whose = if conclusion == Conclusion::Error { ":" } else { " in" };
-        return format!("{conclusion}{whose} {place}: {reason}");
+        let tests = counted::before_reason(story, std::slice::from_ref(bad));
+        return format!("{conclusion}{whose} {place}: {tests}{reason}");
     }
     let carried = story.actions.iter().filter(|chapter| chapter.carried.is_some()).count();
     let is_skipped = |chapter: &&Chapter| chapter.action.state.0 == ActionState::Ended(Conclusion::Skipped);
@@ -73,18 +77,20 @@ fn ended_title(story: &Story, conclusion: Conclusion) -> String {
     let ran = story.actions.len() - carried - skipped;
     let part = |count: usize, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
     let more = part(carried, "carried over") + &part(if ran > 0 { skipped } else { 0 }, "skipped");
-    match (story.run.reason.as_str(), took(story.run.started, story.run.ended), ran) {
+    let tests = counted::after_success(story, &story.actions);
+    let words = match (story.run.reason.as_str(), took(story.run.started, story.run.ended), ran) {
         ("", Some(span), 1) => format!("1 action in {span}{more}"),
         ("", Some(span), ran) => format!("{ran} actions in {span}{more}"),
         ("", None, _) => format!("{conclusion}{more}"),
         (reason, ..) => reason.to_owned(),
-    }
+    };
+    words + &tests
 }
 
-fn action_title(chapter: &Chapter) -> String {
+fn action_title(story: &Story, chapter: &Chapter) -> String {
     match chapter.carried {
-        Some(number) => format!("{}, {}", carried_words(number), own_title(chapter)),
-        None => own_title(chapter),
+        Some(number) => format!("{}, {}", carried_words(number), own_title(story, chapter)),
+        None => own_title(story, chapter),
     }
 }
 
@@ -94,8 +100,8 @@ pub fn carried_words(number: i64) -> String {
 }
 
 /// The same for what ran in this run.
-pub(super) fn own_title(chapter: &Chapter) -> String {
-    let action = &chapter.action;
+pub(super) fn own_title(story: &Story, chapter: &Chapter) -> String {
+    let (action, only) = (&chapter.action, std::slice::from_ref(chapter));
     match (&action.state.0, action.reason.as_str()) {
         (ActionState::Waiting, _) => "Waiting for what comes before".to_owned(),
         (ActionState::Queued, reason) => waiting_title(tried_again(chapter).as_deref(), reason),
@@ -103,12 +109,15 @@ pub(super) fn own_title(chapter: &Chapter) -> String {
             Some(odd) => format!("Running: {odd}"),
             None => "Running".to_owned(),
         },
-        (ActionState::Ended(conclusion), "") => match took(action.started, action.ended) {
-            Some(span) => format!("{conclusion} in {span}"),
-            None => conclusion.to_string(),
-        },
-        (ActionState::Ended(conclusion), reason) if reason.starts_with(&conclusion.to_string()) => reason.to_owned(),
-        (ActionState::Ended(conclusion), reason) => format!("{conclusion}: {reason}"),
+        (ActionState::Ended(conclusion), "") => {
+            let span = took(action.started, action.ended).map_or_else(String::new, |span| format!(" in {span}"));
+            format!("{conclusion}{span}{}", counted::after_success(story, only))
+        }
+        (ActionState::Ended(conclusion), reason) => {
+            let tests = counted::before_reason(story, only);
+            let is_said = tests.is_empty() && reason.starts_with(&conclusion.to_string());
+            if is_said { reason.to_owned() } else { format!("{conclusion}: {tests}{}", without(*conclusion, reason)) }
+        }
     }
 }
 

@@ -147,6 +147,7 @@ impl Engine {
             shell: plan.shell.clone(),
             downloads,
             artifacts: uploads(plan),
+            reports: plan.reports.junit.clone(),
             artifact_limit: self.settings.artifact_limit,
             caches: super::cache::caches(place, job, first)?,
             cache_limit: self.settings.cache_limit,

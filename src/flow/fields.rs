@@ -14,18 +14,16 @@ use super::{
 pub(super) struct Level {
     /// With its article: "a job".
     pub(super) name: &'static str,
-    /// Keys that work.
+    /// Its keys.
     pub(super) keys: &'static [&'static str],
-    /// Keys of the language that do not run yet, and are refused by name.
-    pub(super) later: &'static [&'static str],
     /// Keys that the original's engine wrote into its exports.
     pub(super) ignored: &'static [&'static str],
 }
 
 impl Level {
-    /// Whether it is a key of this level, working or not yet.
+    /// Whether it is a key of this level.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.keys.contains(&key) || self.later.contains(&key)
+        self.keys.contains(&key)
     }
 }
 
@@ -139,14 +137,11 @@ impl<'n> Fields<'n> {
         if self.levels.iter().any(|level| level.ignored.contains(&key)) {
             return;
         }
-        if self.levels.iter().any(|level| level.later.contains(&key)) {
-            return not_yet(entry, reading);
-        }
         let name = self.levels.first().map_or("", |level| level.name);
         match super::keys::owner(key) {
             Some(owner) => self.misplaced(entry, owner, reading),
             None => {
-                let known = self.levels.iter().flat_map(|level| level.keys.iter().chain(level.later)).copied();
+                let known = self.levels.iter().flat_map(|level| level.keys).copied();
                 let message = format!("unknown key {} in {name}", quoted(key));
                 let hint = reading.findings.did_you_mean(key, known);
                 let hint = hint.or_else(|| reading.findings.did_you_mean(key, super::keys::all()));
@@ -160,17 +155,6 @@ impl<'n> Fields<'n> {
         let message = format!("{} is a key of {}, not of {name}", quoted(&entry.key.text), owner.name);
         let list = ["stages", "actions", "jobs"].iter().find(|list| self.entries.iter().any(|e| e.key.text == **list));
         let hint = list.map(|list| format!("move it into `{list}`, or replace `{list}` by the keys of its only item"));
-        // what does not run yet is never ignored, wherever it stands
-        let finding = if owner.later.contains(&entry.key.text.as_str()) {
-            reading.findings.error(entry.key.at, message)
-        } else {
-            reading.mistake(entry.key.at, message)
-        };
-        finding.maybe_hint(hint);
+        reading.mistake(entry.key.at, message).maybe_hint(hint);
     }
-}
-
-fn not_yet(entry: &Entry, reading: &mut Reading<'_>) {
-    let key = entry.key.text.as_str();
-    reading.findings.error(entry.key.at, format!("`{key}` is not supported yet")).hint("remove it");
 }

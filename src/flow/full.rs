@@ -232,6 +232,7 @@ impl Page<'_> {
         }
         self.inputs(job);
         self.artifacts(job);
+        self.reports(job);
         self.line(6, &format!("allow-failure: {}", job.allow_failure));
         self.when(6, job.when.as_ref());
         self.retry(job);
@@ -326,6 +327,13 @@ impl Page<'_> {
             let to = if to.is_empty() { String::new() } else { format!(", to: {}", quote(to)) };
             let optional = if *optional { ", optional: true" } else { "" };
             self.line(7, &format!("- {{from: {}, name: {}{to}{optional}}}", quote(&from.to_string()), scalar(name)));
+        }
+    }
+
+    fn reports(&mut self, job: &JobPlan) {
+        if !job.reports.is_empty() {
+            let paths: Vec<String> = job.reports.junit.iter().map(|path| quote(path)).collect();
+            self.line(6, &format!("reports: {{junit: [{}]}}", paths.join(", ")));
         }
     }
 

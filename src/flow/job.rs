@@ -8,7 +8,7 @@ use super::{
     findings::quoted,
     inputs, kubectl, links,
     node::{Entry, Text, Value},
-    resources, retry,
+    reports, resources, retry,
     scalar::{self, Toggle},
     secrets, service, shell, trigger, when,
 };
@@ -50,6 +50,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
     inputs::read(fields, path.clone(), reading);
     secrets::read(fields, &path, reading);
     let artifacts = artifacts::read(fields, &path, reading);
+    let reports = reports::read(fields, reading);
     links::read(fields, path, reading);
     JobPlan {
         name,
@@ -70,6 +71,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         trigger: None,
         when,
         artifacts,
+        reports,
         downloads: Vec::new(),
     }
 }

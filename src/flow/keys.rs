@@ -1,4 +1,4 @@
-//! Every key of the language, by level. A key that starts to work moves from `later` to `keys`.
+//! Every key of the language, by level.
 
 use super::fields::Level;
 
@@ -19,7 +19,6 @@ pub(super) static FLOW: Level = Level {
         "receivers",
         "stages",
     ],
-    later: &[],
     ignored: &["number", "Number", "status", "logs"],
 };
 
@@ -27,7 +26,6 @@ pub(super) static FLOW: Level = Level {
 pub(super) static STAGE: Level = Level {
     name: "a stage",
     keys: &["name", "title", "type", "sequencing", "needs", "fail-fast", "when", "actions", "approval"],
-    later: &[],
     ignored: &["status", "logs"],
 };
 
@@ -48,7 +46,6 @@ pub(super) static ACTION: Level = Level {
         "runtime",
         "node",
     ],
-    later: &[],
     ignored: &["status", "logs"],
 };
 
@@ -81,101 +78,87 @@ pub(super) static JOB: Level = Level {
         "trigger",
         "ready",
         "secrets",
+        "reports",
     ],
-    later: &["reports"],
     ignored: &["status", "logs"],
 };
 
 /// `trigger`.
 pub(super) static TRIGGER: Level =
-    Level { name: "`trigger`", keys: &["flow", "branch", "inputs", "wait"], later: &[], ignored: &[] };
+    Level { name: "`trigger`", keys: &["flow", "branch", "inputs", "wait"], ignored: &[] };
 
 /// `cell`: what `plan` writes of a matrix.
-pub(super) static CELL: Level = Level { name: "`cell`", keys: &["of", "label", "values"], later: &[], ignored: &[] };
+pub(super) static CELL: Level = Level { name: "`cell`", keys: &["of", "label", "values"], ignored: &[] };
 
 /// One of `services`.
 pub(super) static SERVICE: Level = Level {
     name: "a service",
     keys: &["name", "image", "endpoint", "run", "command", "shell", "environments", "resources", "ready"],
-    later: &[],
     ignored: &[],
 };
 
 /// `ready`.
-pub(super) static READY: Level =
-    Level { name: "`ready`", keys: &["tcp", "http", "command", "within"], later: &[], ignored: &[] };
+pub(super) static READY: Level = Level { name: "`ready`", keys: &["tcp", "http", "command", "within"], ignored: &[] };
 
 /// One of `inputs`.
-pub(super) static INPUT: Level =
-    Level { name: "an input", keys: &["from", "to", "optional"], later: &[], ignored: &[] };
+pub(super) static INPUT: Level = Level { name: "an input", keys: &["from", "to", "optional"], ignored: &[] };
 
 /// `on`.
-pub(super) static ON: Level = Level {
-    name: "`on`",
-    keys: &["push", "pull_request", "tag", "schedule", "manual", "flow"],
-    later: &[],
-    ignored: &[],
-};
+pub(super) static ON: Level =
+    Level { name: "`on`", keys: &["push", "pull_request", "tag", "schedule", "manual", "flow"], ignored: &[] };
 
 /// `on: push` and `on: pull_request`.
 pub(super) static BRANCHES: Level =
-    Level { name: "a branch filter", keys: &["branches", "paths", "ignore-paths"], later: &[], ignored: &[] };
+    Level { name: "a branch filter", keys: &["branches", "paths", "ignore-paths"], ignored: &[] };
 
 /// `on: tag`.
-pub(super) static TAGS: Level = Level { name: "a tag filter", keys: &["names"], later: &[], ignored: &[] };
+pub(super) static TAGS: Level = Level { name: "a tag filter", keys: &["names"], ignored: &[] };
 
 /// One of `on: schedule`.
-pub(super) static SCHEDULE: Level =
-    Level { name: "a schedule", keys: &["cron", "timezone", "branch"], later: &[], ignored: &[] };
+pub(super) static SCHEDULE: Level = Level { name: "a schedule", keys: &["cron", "timezone", "branch"], ignored: &[] };
 
 /// `on: manual`.
-pub(super) static MANUAL: Level = Level { name: "`manual`", keys: &["inputs"], later: &[], ignored: &[] };
+pub(super) static MANUAL: Level = Level { name: "`manual`", keys: &["inputs"], ignored: &[] };
 
 /// One of the `inputs` of `manual`.
-pub(super) static MANUAL_INPUT: Level =
-    Level { name: "an input", keys: &["default", "options"], later: &[], ignored: &[] };
+pub(super) static MANUAL_INPUT: Level = Level { name: "an input", keys: &["default", "options"], ignored: &[] };
 
 /// `concurrency`.
 pub(super) static CONCURRENCY: Level =
-    Level { name: "`concurrency`", keys: &["group", "policy", "limit"], later: &[], ignored: &[] };
+    Level { name: "`concurrency`", keys: &["group", "policy", "limit"], ignored: &[] };
 
 /// `approval`.
-pub(super) static APPROVAL: Level =
-    Level { name: "`approval`", keys: &["by", "expires", "note"], later: &[], ignored: &[] };
+pub(super) static APPROVAL: Level = Level { name: "`approval`", keys: &["by", "expires", "note"], ignored: &[] };
 
 /// One of `receivers`.
-pub(super) static RECEIVER: Level =
-    Level { name: "a receiver", keys: &["type", "address", "on"], later: &[], ignored: &[] };
+pub(super) static RECEIVER: Level = Level { name: "a receiver", keys: &["type", "address", "on"], ignored: &[] };
 
 /// `retry`.
-pub(super) static RETRY: Level = Level { name: "`retry`", keys: &["max", "on"], later: &[], ignored: &[] };
+pub(super) static RETRY: Level = Level { name: "`retry`", keys: &["max", "on"], ignored: &[] };
 
 /// `resources`.
-pub(super) static RESOURCES: Level =
-    Level { name: "`resources`", keys: &["cpu", "memory", "limits"], later: &[], ignored: &[] };
+pub(super) static RESOURCES: Level = Level { name: "`resources`", keys: &["cpu", "memory", "limits"], ignored: &[] };
 
 /// One of `cache`.
-pub(super) static CACHE: Level =
-    Level { name: "a cache", keys: &["name", "key-files", "paths"], later: &[], ignored: &[] };
+pub(super) static CACHE: Level = Level { name: "a cache", keys: &["name", "key-files", "paths"], ignored: &[] };
 
 /// `checkout`.
 pub(super) static CHECKOUT: Level =
-    Level { name: "`checkout`", keys: &["ref", "depth", "submodules", "lfs"], later: &[], ignored: &[] };
+    Level { name: "`checkout`", keys: &["ref", "depth", "submodules", "lfs"], ignored: &[] };
+
+/// `reports`.
+pub(super) static REPORTS: Level = Level { name: "`reports`", keys: &["junit"], ignored: &[] };
 
 /// One of `artifacts`.
-pub(super) static ARTIFACT: Level = Level {
-    name: "an artifact",
-    keys: &["name", "paths", "on", "keep", "from", "to", "optional"],
-    later: &[],
-    ignored: &[],
-};
+pub(super) static ARTIFACT: Level =
+    Level { name: "an artifact", keys: &["name", "paths", "on", "keep", "from", "to", "optional"], ignored: &[] };
 
 /// `resources: limits`.
-pub(super) static LIMITS: Level = Level { name: "`limits`", keys: &["cpu", "memory"], later: &[], ignored: &[] };
+pub(super) static LIMITS: Level = Level { name: "`limits`", keys: &["cpu", "memory"], ignored: &[] };
 
 /// Every key of the four levels: by hoisting, most may be meant anywhere.
 pub(super) fn all() -> impl Iterator<Item = &'static str> {
-    [&FLOW, &STAGE, &ACTION, &JOB].into_iter().flat_map(|level| level.keys.iter().chain(level.later)).copied()
+    [&FLOW, &STAGE, &ACTION, &JOB].into_iter().flat_map(|level| level.keys).copied()
 }
 
 /// The level that a key belongs to, if it is one of the four.

@@ -1,7 +1,7 @@
 //! Jobs of type `kubectl`: manifests that the server applies itself. They run in no container, so most of a job's keys
 //! mean nothing to them.
 
-use crate::model::{JobPath, JobPlan, Kubectl, Manifest, Program, Resources};
+use crate::model::{JobPath, JobPlan, Kubectl, Manifest, Program, Reports, Resources};
 
 use super::{
     Reading, Shape, duration, environments,
@@ -72,6 +72,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         trigger: None,
         when,
         artifacts: Vec::new(),
+        reports: Reports::default(),
         downloads: Vec::new(),
     }
 }

@@ -45,6 +45,7 @@ mod placing;
 mod quantity;
 mod receivers;
 mod render;
+mod reports;
 mod resources;
 mod retry;
 mod scalar;

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use crate::model::{Check, JobPlan, Program, Ready, Service};
+use crate::model::{Check, JobPlan, Program, Ready, Reports, Service};
 
 use super::{
     Reading, children, duration, environments,
@@ -114,6 +114,7 @@ fn one(fields: &mut Fields<'_>, name: String, after: usize, reading: &mut Readin
         trigger: None,
         when: None,
         artifacts: Vec::new(),
+        reports: Reports::default(),
         downloads: Vec::new(),
     };
     Service { job, ready, after }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{JobPath, JobPlan, Program, RepositoryName, Resources, Trigger, Wait};
+use crate::model::{JobPath, JobPlan, Program, Reports, RepositoryName, Resources, Trigger, Wait};
 
 use super::{
     Reading, duration,
@@ -47,6 +47,7 @@ pub(super) fn read(fields: &mut Fields<'_>, path: JobPath, reading: &mut Reading
         trigger,
         when,
         artifacts: Vec::new(),
+        reports: Reports::default(),
         downloads: Vec::new(),
     }
 }

@@ -34,6 +34,7 @@ mod secret;
 mod service;
 mod start;
 mod state;
+mod tested;
 mod time;
 mod trigger;
 mod trust;
@@ -66,7 +67,7 @@ pub use number::{Counted, Grouped, Size};
 pub use order::orders;
 pub use plan::{
     ActionPlan, Artifact, Cache, CacheHit, Cell, Diagnostic, Download, JobPlan, KeepOn, Output, Plan, PlanDigest,
-    Program, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,
+    Program, Reports, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,
 };
 pub use problem::{Level, Problem};
 pub use receiver::{Good, News, Receiver, Way};
@@ -77,6 +78,7 @@ pub use secret::{Grants, SecretLevel, SecretLimits, SecretName, SecretScope, Wan
 pub use service::{Check, Ready, Service};
 pub use start::{ManualInput, Schedule, Start, Starter, Wanted};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
+pub use tested::{FailedTest, Outcome, Tests};
 pub use time::{Clock, Time, backoff};
 pub use trigger::{AllowedTrigger, Trigger, Wait};
 pub use trust::{Granted, Trust, TrustedEvent, UntrustedReason};

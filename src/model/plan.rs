@@ -263,6 +263,9 @@ pub struct JobPlan {
     /// What is kept of the workspace when it has ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<Artifact>,
+    /// Where its tests write what came of them.
+    #[serde(default, skip_serializing_if = "Reports::is_empty")]
+    pub reports: Reports,
     /// Artifacts of earlier jobs that are brought into the workspace before it starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub downloads: Vec<Download>,
@@ -302,6 +305,21 @@ pub struct Artifact {
     /// For how long; `None`: the server's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Duration>,
+}
+
+/// Files with the results of a job's tests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reports {
+    /// Patterns of paths in the workspace: reports in JUnit's XML.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub junit: Vec<String>,
+}
+
+impl Reports {
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.junit.is_empty()
+    }
 }
 
 /// After which ends of a job something is kept.

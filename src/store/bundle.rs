@@ -41,17 +41,28 @@ impl Tx {
         Ok(found.map_or(0, |(size,)| size.cast_unsigned()))
     }
 
-    /// Makes a bundle of parts that this job has put. False, and nothing is written: it has not put all of them.
+    /// Whether a job has put all parts of a bundle.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn insert_bundle(&mut self, id: BundleId, job: JobId, bundle: &Bundle, files: u64) -> Result<bool> {
+    pub async fn has_put(&mut self, job: JobId, bundle: &Bundle) -> Result<bool> {
         for part in &bundle.parts {
             let put: Option<(i64,)> =
                 row!(self, (i64,), "SELECT size FROM put_parts WHERE job_id = $1 AND digest = $2", job, &part.digest,)?;
             if put != Some((part.size.cast_signed(),)) {
                 return Ok(false);
             }
+        }
+        Ok(true)
+    }
+
+    /// Makes a bundle of parts that this job has put. False, and nothing is written: it has not put all of them.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn insert_bundle(&mut self, id: BundleId, job: JobId, bundle: &Bundle, files: u64) -> Result<bool> {
+        if !self.has_put(job, bundle).await? {
+            return Ok(false);
         }
         execute!(
             self,

@@ -17,7 +17,7 @@ use super::{Web, upload::Upload};
 use crate::{
     agent::protocol::{
         self, CacheAnswer, CacheRequest, CacheWish, ClaimAnswer, ClaimRequest, EndRecord, Heartbeat, HeartbeatAnswer,
-        LogAnswer, NewArtifact, NewCache, Outputs, PART_SIZE_MAX,
+        LogAnswer, NewArtifact, NewCache, NewReports, Outputs, PART_SIZE_MAX, ReportsAnswer,
     },
     engine::turn::Denied,
     model::JobId,
@@ -29,6 +29,8 @@ const LOG_BODY_MAX: usize = 2 * protocol::CHUNK_TEXT_MAX;
 const OUTPUTS_BODY_MAX: usize = 6 * protocol::OUTPUTS_MAX;
 /// A list of as many files as there may be, and of more parts than that.
 const ARTIFACT_BODY_MAX: usize = 64 << 20;
+/// A list of files with reports, with the longest names, and of their parts.
+const REPORTS_BODY_MAX: usize = 8 << 20;
 /// Claims and end records are small.
 const SMALL_BODY_MAX: usize = 64 << 10;
 
@@ -86,6 +88,7 @@ fn calls() -> Calls {
         .post("/caches/kept", ARTIFACT_BODY_MAX, keep_cache)
         .get("/caches/{name}", wants_cache)
         .post("/artifacts", ARTIFACT_BODY_MAX, artifact)
+        .post("/reports", REPORTS_BODY_MAX, reports)
         .get("/refused", refused)
         .post("/events/{name}", SMALL_BODY_MAX, event)
 }
@@ -207,6 +210,11 @@ async fn put_part(
 async fn artifact(State(web): State<Web>, upload: Upload<ARTIFACT_BODY_MAX>) -> Result<StatusCode, Denied> {
     let new: NewArtifact = read(&upload.body)?;
     web.engine.keep_artifact(&upload.session, &new).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+async fn reports(State(web): State<Web>, upload: Upload<REPORTS_BODY_MAX>) -> Result<Json<ReportsAnswer>, Denied> {
+    let new: NewReports = read(&upload.body)?;
+    web.engine.keep_reports(&upload.session, &new).await.map(Json)
 }
 
 fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Denied> {

@@ -9,6 +9,7 @@ mod delivery;
 mod policy;
 mod search;
 mod start;
+mod tested;
 
 use axum::{
     Json,
@@ -84,6 +85,7 @@ pub(super) fn routes() -> Routes {
         .post("/starts", start::start)
         .get("/policy", policy::show)
         .post("/policy", policy::set)
+        .get("/jobs/{id}/tests", tested::list)
         .get("/jobs/{id}/artifacts", artifact::list)
         .get("/jobs/{id}/artifacts/{name}", artifact::one)
         .nest("/deliveries", delivery::routes())
@@ -182,6 +184,7 @@ async fn job(OfJob { job, .. }: OfJob<See>, State(web): State<Web>) -> Answer {
     value["attempt"] = json!(attempt.number);
     value["silences"] = silences(&mut tx, job.id).await?;
     value["problems"] = json!(tx.problems(job.id).await?);
+    value["tests"] = tested::value(&mut tx, job.id).await?;
     Ok(Json(value))
 }
 
@@ -352,6 +355,7 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
         let outputs = outputs(tx, job.id).await?;
         let mut value = job_value(run, route, row, job, outputs);
         value["silences"] = silences(tx, job.id).await?;
+        value["tests"] = tested::value(tx, job.id).await?;
         shown.push(value);
     }
     let plan = run.plan.as_ref().and_then(|plan| plan.action(row.stage as usize, row.place as usize));

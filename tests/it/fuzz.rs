@@ -6,6 +6,9 @@ mod agent_output;
 #[path = "../../fuzz/src/flow_text.rs"]
 #[expect(unreachable_pub, reason = "the fuzzer's crate needs it public")]
 mod flow_text;
+#[path = "../../fuzz/src/junit.rs"]
+#[expect(unreachable_pub, reason = "the fuzzer's crate needs it public")]
+mod junit;
 #[path = "../../fuzz/src/masker.rs"]
 #[expect(unreachable_pub, reason = "the fuzzer's crate needs it public")]
 mod masker;
@@ -45,6 +48,17 @@ fn every_output_is_answered() {
         agent_output::read_output(&output);
         agent_output::show(&output);
         agent_output::read_chunk(&output);
+    }
+}
+
+#[test]
+fn every_report_of_tests_is_answered() {
+    let reports: Vec<_> = ["fuzz/seeds/junit", "fixtures/junit"].into_iter().flat_map(files).collect();
+    assert!(reports.len() > 10, "the fixtures are there");
+    for report in reports {
+        junit::read(&report);
+        // and whatever of it was written in time
+        (0..report.len()).step_by(97).for_each(|length| junit::read(&report[..length]));
     }
 }
 

@@ -140,6 +140,7 @@ async fn an_older_agent_is_not_given_what_it_would_silently_leave_out() {
         ("run: make\n    shell: python", false),
         ("run: make\n    cache: {paths: [target]}", false),
         ("run: make\n    artifacts: {paths: out}", false),
+        ("run: make\n    reports: {junit: out.xml}", false),
     ] {
         let t = Tester::start().await;
         t.push("main", &format!("stages:\n  - name: test\n    image: cc:1\n    {does}\n")).await;

@@ -124,8 +124,7 @@ impl Walk<'_> {
     }
 
     fn matches(&self, name: &Path) -> bool {
-        let name = name.as_os_str().as_bytes();
-        (name.is_empty() && self.pattern.is_empty()) || fast_glob::glob_match(self.pattern.as_bytes(), name)
+        name_matches(self.pattern, name)
     }
 
     fn take(&mut self, found: Found) -> io::Result<()> {
@@ -135,6 +134,16 @@ impl Walk<'_> {
             false => Ok(()),
         }
     }
+}
+
+/// Whether a pattern means this itself, and not just a directory that it is in.
+pub fn is_meant(pattern: &str, name: &Path) -> bool {
+    name_matches(&tidy(pattern), name)
+}
+
+fn name_matches(pattern: &str, name: &Path) -> bool {
+    let name = name.as_os_str().as_bytes();
+    (name.is_empty() && pattern.is_empty()) || fast_glob::glob_match(pattern.as_bytes(), name)
 }
 
 /// Without `./` in front and `/` at the end. The pattern `.` means everything, and becomes an empty one.

@@ -179,8 +179,11 @@ impl Shown {
             let mut tail = job.tail.lines.join("\n").into_bytes();
             self.page.last_line(name, &mut tail)?;
         }
-        if self.amount != Amount::Ends || is_bad(conclusion) {
-            let words = format!("{verdict}{}", span(job.started, job.ended));
+        let tests = engine.store.read().await?.tests(job.id).await?.filter(|row| row.files > 0).map(|row| row.tests);
+        let has_failed = tests.is_some_and(|tests| tests.failed() > 0);
+        if self.amount != Amount::Ends || is_bad(conclusion) || has_failed {
+            let tests = tests.map_or_else(String::new, |tests| format!(", {tests}"));
+            let words = format!("{verdict}{}{tests}", span(job.started, job.ended));
             self.page.end(name, conclusion, &words)?;
         }
         Ok(())

@@ -28,7 +28,7 @@ impl Place {
     }
 
     /// A path that a tool wrote, as it is in the repository; `None`: it is not in there.
-    pub(super) fn path(&self, text: &str) -> Option<String> {
+    pub(in crate::engine) fn path(&self, text: &str) -> Option<String> {
         let text = text.trim().strip_prefix("file://").unwrap_or(text.trim());
         if text.len() > LONGEST || text.contains(['<', '>', '"', '*', '?', '|', '\\']) {
             return None;

@@ -43,7 +43,7 @@ pub(super) struct Key {
     pub(super) about: &'static str,
 }
 
-/// One level's keys, working or not yet.
+/// One level's keys.
 #[derive(Debug)]
 pub(super) struct Table {
     /// Its name among the schema's definitions.
@@ -176,7 +176,7 @@ pub(super) static TABLES: &[Table] = &[
                 "How often, and after which ends, the job is tried again.",
             ),
             key("when", Kind::Text, WHEN),
-            key("reports", Kind::Anything, "Files with the results of tests."),
+            key("reports", Kind::Level(&keys::REPORTS), "Files with the results of tests."),
             key(
                 "artifacts",
                 Kind::OneOf(&[Kind::Level(&keys::ARTIFACT), Kind::List(&Kind::Level(&keys::ARTIFACT))]),
@@ -278,6 +278,11 @@ pub(super) static TABLES: &[Table] = &[
             ),
             key("lfs", Kind::Toggle, "Whether files kept by LFS are fetched."),
         ],
+    },
+    Table {
+        name: "reports",
+        level: &keys::REPORTS,
+        keys: &[key("junit", Kind::Texts, "Patterns of paths in the workspace: reports in JUnit's XML.")],
     },
     Table {
         name: "artifact",

@@ -23,6 +23,7 @@ mod search;
 mod secret;
 mod sign_in;
 mod start;
+mod tested;
 mod tokens;
 mod trigger;
 mod vetting;

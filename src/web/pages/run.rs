@@ -17,6 +17,7 @@ use super::{
     rerun::address,
     run_url,
     runs::{event_words, first_line, web_link},
+    tested::TestsView,
     trigger::{self, LinkView},
     vetting::VettingView,
 };
@@ -167,6 +168,7 @@ struct JobView {
     url: Option<String>,
     took: Option<Took>,
     outputs: Vec<(String, String)>,
+    tests: Option<TestsView>,
     artifacts: Vec<ArtifactView>,
     /// The run that it has started.
     started: Option<LinkView>,
@@ -383,6 +385,7 @@ impl Making<'_> {
         });
         Ok(JobView {
             artifacts: artifacts.collect(),
+            tests: TestsView::read(tx, row.id).await?,
             started: if plan.trigger.is_some() { trigger::started(self.web, self.of, tx, row.id).await? } else { None },
             name: plan.name.clone(),
             service: None,
@@ -456,7 +459,8 @@ fn unstarted(job: &JobPlan, action: &ActionRow) -> JobView {
     };
     let (name, image) = (job.name.clone(), job.shown());
     let (outputs, artifacts, tail) = (Vec::new(), Vec::new(), Vec::new());
-    JobView { name, service: None, image, mark, url: None, took: None, outputs, artifacts, started: None, tail }
+    let (url, took, started, tests) = (None, None, None, None);
+    JobView { name, service: None, image, mark, url, took, outputs, tests, artifacts, started, tail }
 }
 
 /// A stage is as its actions are together.

@@ -96,6 +96,7 @@ pub(crate) fn work(start: Start) -> Work {
         shell: Vec::new(),
         downloads: Vec::new(),
         artifacts: Vec::new(),
+        reports: Vec::new(),
         artifact_limit: 1 << 30,
         caches: Vec::new(),
         cache_limit: 1 << 30,

@@ -369,3 +369,18 @@ stages:
     ");
     assert_eq!(code(&call(&folder, &["run", "--quiet", "--verbose"])), Some(2));
 }
+
+#[test]
+fn what_tests_came_to_is_printed_at_their_jobs_end() {
+    let report = "<testsuite><testcase name='a'/><testcase name='b'><failure message='no'/></testcase></testsuite>";
+    let flow = "image: busybox\nrun: cp given.xml report.xml\nreports: {junit: report.xml}\n";
+    let folder = repository(&[(".containerops.yml", flow), ("given.xml", report)]);
+    let run = call(&folder, &["run"]);
+    assert_eq!(code(&run), Some(0), "an exit code decides: {}{}", out(&run), err(&run));
+    let text = out(&run);
+    assert!(text.contains("ci | reports: 1 file: 2 tests, 1 failed\n"), "{text}");
+    let end = text.lines().find(|line| line.starts_with("ci ✔ |")).expect("its end");
+    assert!(end.starts_with("ci ✔ | success in ") && end.ends_with(", 2 tests, 1 failed"), "{text}");
+    let quiet = call(&folder, &["run", "--quiet"]);
+    assert!(out(&quiet).contains(", 2 tests, 1 failed"), "{}", out(&quiet));
+}

@@ -228,6 +228,32 @@ stages:
     assert!(made.contains("cache home: it is the one of this key already"), "{made}");
 }
 
+pub(super) async fn reports_of_tests_are_read_however_their_job_ends<P: Place>(server: Server<P>) {
+    let flow = r#"
+stages:
+  - name: test
+    image: busybox
+    reports: {junit: ["out/*.xml", none.xml]}
+    run: |
+      mkdir out
+      echo '<testsuite name="s"><testcase name="good"/><testcase name="bad"><failure message="1 is not 2"/></testcase></testsuite>' > out/one.xml
+      echo '<testsuite name="s"><testcase name="cut off"><error message="lost"/>' > out/two.xml
+      mkfifo out/pipe.xml; ln -s /etc/hostname out/host.xml
+      exit 3
+"#;
+    let story = server.end(server.push(flow).await).await;
+    assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Failure), "{}", story.told());
+    let log = server.text(&story, "test/test/test").await;
+    for words in [
+        "reports: 2 files: 3 tests, 2 failed",
+        "reports: out/two.xml: it ends within <testcase>; what stands before it counts",
+        "reports: out/pipe.xml was not read: it is no file",
+        "reports: out/host.xml was not read: it is a link out of the workspace",
+    ] {
+        assert!(log.contains(words), "{words} in {log}");
+    }
+}
+
 /// A component as the original's were written: it takes `CO_DATA` apart, tells by HTTP what it does, and says in its
 /// output how it went.
 const COMPONENT: &str = r#"#!/bin/sh

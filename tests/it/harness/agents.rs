@@ -77,6 +77,7 @@ impl Agents {
             shell: Vec::new(),
             downloads: Vec::new(),
             artifacts: Vec::new(),
+            reports: Vec::new(),
             artifact_limit: 1 << 30,
             caches: Vec::new(),
             cache_limit: 1 << 30,

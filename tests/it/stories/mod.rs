@@ -39,6 +39,7 @@ mod secrets;
 mod services;
 mod stages;
 mod starts;
+mod tested;
 mod token;
 mod triggers;
 mod untrusted;
