@@ -139,8 +139,12 @@ impl Engine {
             Line::Begins => Vec::new(),
             Line::GoesOn => before(tx, chunk, masks.reach()).await?,
         };
+        if before.is_empty() && !masks.is_in(text) {
+            return Ok(None);
+        }
         let from: usize = before.iter().map(|(_, text)| text.len()).sum();
-        let mut whole: Vec<u8> = before.iter().flat_map(|(_, text)| text).chain(text.iter()).copied().collect();
+        let mut whole = before.iter().flat_map(|(_, text)| text).copied().collect::<Vec<u8>>();
+        whole.extend_from_slice(text);
         let hidden = masks.blot(&mut whole);
         if hidden == 0 {
             return Ok(None);
