@@ -6,6 +6,7 @@ mod approval;
 mod artifact;
 mod audit;
 mod delivery;
+mod secret;
 mod start;
 
 use axum::{
@@ -81,6 +82,9 @@ pub(super) fn routes() -> Routes {
         .post("/starts", start::start)
         .get("/jobs/{id}/artifacts", artifact::list)
         .get("/jobs/{id}/artifacts/{name}", artifact::one)
+        .get("/secrets", secret::list)
+        .put("/secrets/{name}", secret::set)
+        .delete("/secrets/{name}", secret::remove)
         .nest("/deliveries", delivery::routes())
         .refusing(Some(|| Problem(Failure::Missing)), || Problem(Failure::Method))
 }

@@ -11,6 +11,7 @@ mod hooks;
 pub mod log;
 pub mod pages;
 mod schema;
+mod secrets;
 mod start;
 mod tokens;
 mod upload;

@@ -2,6 +2,7 @@
 
 mod matrix;
 mod people;
+mod secrets;
 mod sign_in;
 mod tokens;
 

@@ -7,14 +7,17 @@ use base64::{
 use containerops::{
     agent::mask::Masks,
     engine::{Asked, choose},
+    executor::{Container, Isolation, Placement, kubernetes},
     flow::{self, Decision},
     model::{
-        Event, EventKind, ForgeKind, Grants, PullRequest, Repository, SecretLevel, SecretLimits, Trust,
+        Event, EventKind, ForgeKind, Grants, JobPlan, Plan, PullRequest, Repository, SecretLevel, SecretLimits, Trust,
         UntrustedReason, Visibility,
     },
     store::{Json, SecretRow},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
+
+use crate::pod;
 
 /// What a secret may be made of: enough kinds that each quoting has something to do.
 fn secret() -> impl Strategy<Value = String> {
@@ -312,8 +315,35 @@ fn row(n: u64) -> SecretRow {
         sealed: CANARY.as_bytes().to_vec(),
         created: containerops::model::Time::from_millis(0),
         changed: containerops::model::Time::from_millis(0),
+        used: None,
         changed_by: String::new(),
     }
+}
+
+/// What the cluster is given for the jobs of a plan: the pod and its Secret, under several policies.
+fn placed(plan: &Plan, event: &Event, n: u64) -> String {
+    let mut told = String::new();
+    for action in plan.stages.iter().flat_map(|stage| &stage.actions) {
+        let container = |(place, job): (i64, &JobPlan)| Container {
+            name: format!("job-{place}"),
+            image: job.image.clone(),
+            resources: job.resources.clone(),
+            ..pod::placement().containers.swap_remove(0)
+        };
+        let placement = Placement {
+            isolation: Isolation::from(event),
+            flow: plan.title.clone(),
+            action: action.name.clone(),
+            repository: event.repository.name.to_string(),
+            containers: (0..).zip(action.members()).map(container).collect(),
+            ..pod::placement()
+        };
+        let settings = pod::settings();
+        let (pod, secret) = (kubernetes::pod(&placement, &settings), kubernetes::secret(&placement, "uid", &settings));
+        told += &serde_json::to_string(&(pod, secret, n)).expect("JSON");
+    }
+    assert!(told.contains("acme/deployer"), "{told}");
+    told
 }
 
 #[test]
@@ -331,6 +361,8 @@ fn canaries_are_given_to_no_untrusted_run() {
         {
             let told = serde_json::to_string(&(&plan, &grants)).expect("JSON");
             assert!(!told.contains(CANARY) && !serde_json::to_string(&plan).expect("JSON").contains("TOKEN"), "{told}");
+            let placed = placed(&plan, &event, n);
+            assert!(!placed.contains(CANARY) && !placed.contains("TOKEN"), "{placed}");
         }
         if !n.is_multiple_of(10) {
             continue;

@@ -9,7 +9,7 @@ use axum::{
 use super::{Chrome, Mark, route::NoRoute};
 use crate::{
     engine::{
-        EngineError,
+        EngineError, Unkept,
         pause::Unanswered,
         rerun::{Refusal, Unwilling},
         vetting::Unvetted,
@@ -101,6 +101,17 @@ impl From<Unanswered> for Failure {
             Unanswered::TooLong | Unanswered::Which(_) => Self::Words(error.to_string()),
             Unanswered::NotYours { .. } => Self::Forbidden(error.to_string()),
             Unanswered::Nothing | Unanswered::NotThis(_) | Unanswered::Over { .. } => Self::Conflict(error.to_string()),
+        }
+    }
+}
+
+impl From<Unkept> for Failure {
+    fn from(error: Unkept) -> Self {
+        match error {
+            Unkept::Engine(error) => error.into(),
+            Unkept::Vault(error) => Self::Ours(Box::new(error)),
+            Unkept::Value(_) | Unkept::Limits(_) => Self::Words(error.to_string()),
+            Unkept::Missing(..) => Self::Missing,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
     query,
     queue::{QueueView, queues},
     render,
-    secret::{SecretView, secrets},
+    secret::{self, SecretView, secrets},
     start::{StartView, forms},
 };
 use crate::{
@@ -54,6 +54,8 @@ struct RepositoryView {
     web_url: Option<String>,
     hook: Option<HookView>,
     secrets: Vec<SecretView>,
+    /// Where they are set; empty: not by whoever looks.
+    secrets_url: String,
 }
 
 /// A run in a list.
@@ -159,6 +161,7 @@ async fn list(web: &Web, visitor: &Visitor, of: Option<(&Granted, &Route)>, uri:
     let chrome = Chrome::new(web, title, &newest).live(before.is_some());
     let keeps = visitor.face(web).keeps;
     let kept = of.map(|(granted, _)| granted).filter(|granted| before.is_none() && granted.may(Right::Maintain));
+    let keeps_secrets = kept.is_some();
     let (hook, secrets) = match kept {
         Some(Granted { repository, .. }) => (hook(&mut tx, repository).await?, secrets(&mut tx, repository).await?),
         None => (None, Vec::new()),
@@ -169,6 +172,7 @@ async fn list(web: &Web, visitor: &Visitor, of: Option<(&Granted, &Route)>, uri:
         web_url: web_link(&row.facts, ""),
         hook,
         secrets,
+        secrets_url: if keeps_secrets { secret::address(row.forge, &row.name) } else { String::new() },
     });
     render(&RunsPage {
         chrome,
