@@ -183,7 +183,7 @@ proptest! {
 #[test]
 fn many_secrets_hide_as_much_as_each_by_itself() {
     let secrets: Vec<String> =
-        (0_u32..300).map(|n| format!("{:x}", u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+        (1_u32..300).map(|n| format!("{:x}", u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
     let secrets: Vec<&str> = secrets.iter().zip(0..).map(|(text, n)| &text[..(4 + n % 9).min(text.len())]).collect();
     let masks = Masks::new(secrets.iter().copied());
     for secret in secrets.into_iter().step_by(5) {

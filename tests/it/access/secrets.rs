@@ -52,7 +52,7 @@ async fn maintainers_set_replace_and_remove_secrets_on_their_page() {
     assert!(page.contains("type=\"password\"") && page.contains("autocomplete=\"new-password\""));
     let shown: Vec<String> =
         words(&page).split(' ').filter(|word| !word.starts_with("20")).map(str::to_owned).collect();
-    assert_snapshot!(shown.join(" "), @"");
+    assert_snapshot!(shown.join(" "), @"KEY of acme/widget on github set 12:00 UTC by github/mona given to no job yet Replace Remove TOKEN of acme/widget on github only for events push; branches main, release/* set 12:00 UTC by github/mona given to no job yet Replace Remove SHARED of all repositories of acme on github set 12:00 UTC by github/root given to no job yet");
     let edit = t.text(&mona, &format!("{PAGE}&name=TOKEN")).await;
     assert!(
         edit.contains("Replace TOKEN")
@@ -63,7 +63,7 @@ async fn maintainers_set_replace_and_remove_secrets_on_their_page() {
     for (fields, why) in [
         (vec![("name", "TOKEN"), ("value", "abc")], "at least 4 characters"),
         (vec![("name", "TOKEN"), ("value", "")], "at least 4 characters"),
-        (vec![("name", "9 a"), ("value", "hunter22")], "secret's name"),
+        (vec![("name", "9 a"), ("value", "hunter22")], "at most 100 letters"),
         (vec![("name", "TOKEN"), ("value", "hunter22"), ("lines", "hunter22")], "of one line or of many"),
         (vec![("name", "TOKEN"), ("value", "hunter22"), ("event", "deploy")], "no event `deploy`"),
         (vec![("name", "TOKEN"), ("value", "hunter22"), ("images", "a@sha256:7")], "digest"),
@@ -92,7 +92,17 @@ async fn maintainers_set_replace_and_remove_secrets_on_their_page() {
     assert_eq!(sends(&t, &mona, &[("name", "TOKEN"), ("remove", "yes")]).await.0, 404);
     let audited: Vec<String> =
         t.audited().await.lines().filter(|line| line.contains("secret")).map(str::to_owned).collect();
-    assert_snapshot!(audited.join("\n"), @"");
+    assert_snapshot!(audited.join("\n"), @r"
+    github/mona (page) set a secret: `TOKEN` of acme/widget on github: is set, only for events push; branches main, release/*
+    github/mona (page) set a secret: `KEY` of acme/widget on github: is set
+    github/root (page) set a secret: `SHARED` of all repositories of acme on github: is set
+    github/mona (page) set a secret: `TOKEN` of acme/widget on github: refused: a secret has at least 4 characters, in a line of its own: a shorter one could not be hidden in logs
+    github/mona (page) set a secret: `TOKEN` of acme/widget on github: refused: a secret has at least 4 characters, in a line of its own: a shorter one could not be hidden in logs
+    github/mona (page) set a secret: `TOKEN` of acme/widget on github: refused: there is no event `deploy`: push, tag, pull_request, merge_group, schedule, manual, flow are events
+    github/mona (page) set a secret: `TOKEN` of acme/widget on github: refused: after `@` a digest is expected: sha256 and 64 hexadecimal digits
+    github/mona (page) remove a secret: `TOKEN` of acme/widget on github: removed
+    github/mona (page) remove a secret: `TOKEN` of acme/widget on github: refused: there is nothing here
+    ");
 }
 
 #[tokio::test]

@@ -251,10 +251,10 @@ async fn a_service_has_its_secrets_as_a_job_has() {
     let flow = "{stages: [{name: test, services: [{name: db, image: 'postgres:18', secrets: {POSTGRES_PASSWORD: DB_PASSWORD}}], \
                 jobs: [{name: try, image: alpine, run: ./try}]}]}";
     t.push("main", flow).await;
-    let db = t.claims("db").await;
+    let db = t.claims("test.test.db").await;
     assert_eq!(db.work.environments["POSTGRES_PASSWORD"], CANARY);
     let db = db.says(&format!("password: {CANARY}\n")).await.gets_ready().await;
-    let job = t.claims("try").await;
+    let job = t.claims("test.test.try").await;
     assert!(!job.work.environments.values().any(|value| value == CANARY), "it has not asked");
     job.exits(0).await;
     db.stops().await;
