@@ -7,8 +7,9 @@
 //! all that a search over its end needs.
 //!
 //! Every line of every job goes through this, so it looks at few bytes: of each form's beginning it knows all runs of
-//! four bytes, and takes one such run of the text for as many bytes as the shortest form lets it skip.
+//! some bytes, and takes one such run of the text for as many bytes as the shortest form lets it skip ([`find`]).
 
+mod filter;
 mod find;
 mod forms;
 mod live;
@@ -34,7 +35,7 @@ impl Masks {
     /// All forms of every text, and of every line of it, but those of fewer than four bytes.
     pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let pieces = forms::of_all(texts);
-        let longest = pieces.iter().map(Vec::len).max().unwrap_or(0);
+        let longest = pieces.iter().map(forms::Piece::longest).max().unwrap_or(0);
         Self { finders: Finder::several(pieces).into_iter().map(Arc::new).collect(), longest }
     }
 

@@ -14,16 +14,10 @@ use clap::Subcommand;
 use super::serve;
 use crate::{
     engine::{self, Vault},
-    flow,
     model::{Clock, ForgeKind, RepositoryName, SecretLevel, SecretLimits, SecretName, SecretScope, Time},
     settings::Settings,
     store::{SecretRow, Store, Tx},
 };
-
-/// What `CO_EVENT` may say.
-const EVENTS: [&str; 7] = ["push", "tag", "pull_request", "merge_group", "schedule", "manual", "flow"];
-/// The most patterns of a kind.
-const PATTERNS_MAX: usize = 100;
 
 /// Secrets of jobs. Their values are never shown again.
 #[derive(Debug, clap::Args)]
@@ -78,7 +72,7 @@ struct SetArgs {
     #[command(flatten)]
     whose: Whose,
     /// Only for this event: push, tag, pull_request, merge_group, schedule, manual or flow. May be repeated
-    #[arg(long = "event", value_name = "EVENT", value_parser = EVENTS)]
+    #[arg(long = "event", value_name = "EVENT", value_parser = engine::SECRET_EVENTS)]
     events: Vec<String>,
     /// Only for code of this branch. May be repeated
     #[arg(long = "branch", value_name = "PATTERN", value_parser = pattern)]
@@ -168,24 +162,12 @@ struct Config {
     config: Option<PathBuf>,
 }
 
-/// A pattern of branches.
 fn pattern(text: &str) -> Result<String, String> {
-    if text.contains(char::is_control) {
-        return Err("a pattern has no control characters".to_owned());
-    }
-    flow::not_a_pattern(text).map_or_else(|| Ok(text.to_owned()), Err)
+    engine::check_branches(text).map(|()| text.to_owned())
 }
 
-/// A pattern of images, perhaps with a digest.
 fn image(text: &str) -> Result<String, String> {
-    let (name, digest) = text.split_once('@').unwrap_or((text, ""));
-    let is_digest = digest.split_once(':').is_some_and(|(kind, hex)| {
-        kind == "sha256" && hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-    });
-    if text.contains('@') && !is_digest {
-        return Err("after `@` a digest is expected: sha256 and 64 hexadecimal digits".to_owned());
-    }
-    pattern(name).map(|_| text.to_owned())
+    engine::check_images(text).map(|()| text.to_owned())
 }
 
 /// Does what is asked.
@@ -235,15 +217,13 @@ async fn set(args: SetArgs) -> Result<ExitCode> {
     if value.is_some() {
         bail!("a value is no argument, which others could see: give it on standard input, or by --from-file");
     }
-    if [&branches, &images].iter().any(|patterns| patterns.len() > PATTERNS_MAX) {
-        bail!("a secret has at most {PATTERNS_MAX} patterns of a kind");
-    }
+    let limits = SecretLimits { events, branches, images };
+    engine::check_limits(&limits).map_err(anyhow::Error::msg)?;
     let kept = Kept::open(&settings).await?;
     let scope = whose.scope(&kept.store).await?;
     let value = value::read(&name, from_file.as_deref())?;
     engine::check_value(&value)?;
     let now = Clock::System.now();
-    let limits = SecretLimits { events, branches, images };
     let row = kept.vault.seal((&scope, &name), limits, &value, (now, &who()))?;
     let mut tx = kept.store.write().await?;
     let before = tx.secrets(&scope).await?.into_iter().find(|row| row.name == name);
@@ -322,12 +302,16 @@ async fn list(args: ListArgs) -> Result<ExitCode> {
 }
 
 fn json(rows: &[SecretRow]) -> Result<()> {
-    let all: Vec<serde_json::Value> = rows.iter().map(|row| {
-        serde_json::json!({
-            "name": row.name, "forge": row.forge, row.level.as_str(): row.scope, "limits": row.limits.0,
-            "created": iso(row.created), "changed": iso(row.changed), "changed_by": row.changed_by, "key": row.key_id,
+    let all: Vec<serde_json::Value> = rows
+        .iter()
+        .map(|row| {
+            serde_json::json!({
+                "name": row.name, "forge": row.forge, row.level.as_str(): row.scope, "limits": row.limits.0,
+                "created": iso(row.created), "changed": iso(row.changed), "changed_by": row.changed_by,
+                "used": row.used.map(iso), "key": row.key_id,
+            })
         })
-    }).collect();
+        .collect();
     Ok(writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&all)?)?)
 }
 
@@ -382,10 +366,23 @@ async fn rotate(args: RotateArgs) -> Result<ExitCode> {
             }
         }
     }
+    again_what_was_given(&kept).await?;
     kept.store.close().await;
     let keys = engine::keys_in(&settings.secret_key_file)?.len();
     writeln!(io::stdout(), "{again} of {} secrets are encrypted anew by the first of {keys} keys", rows.len())?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What runs under way were given is encrypted anew as well, so that it stays hidden in what they say.
+async fn again_what_was_given(kept: &Kept) -> Result<()> {
+    for given in kept.store.read().await?.all_given_secrets().await? {
+        if let Ok(Some((key, sealed))) = kept.vault.seal_again(&given.secret) {
+            let mut tx = kept.store.write().await?;
+            tx.seal_given_again(&given, &key, &sealed).await?;
+            tx.commit().await?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether anything has happened there yet.

@@ -2,7 +2,8 @@
 //! nothing to do but after a mistake of theirs, or where one is not what it says it is.
 //!
 //! What is hidden are the secrets that any job of the run gets, for what one job writes others may say again. They are read
-//! when a run is first heard of, and those that a job was given are kept in memory as it was given them.
+//! when a run is first heard of. What a job was given is kept for its run as it was given, so that it stays hidden when the
+//! secret is replaced or removed and the server starts again.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +12,10 @@ use std::{
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Engine, EngineError, Result, secret::around};
+use super::{
+    Engine, EngineError, Result,
+    secret::{Given, around},
+};
 use crate::{
     agent::{
         mask::Masks,
@@ -105,6 +109,8 @@ impl Engine {
             // one that cannot be opened is given to nobody either
             of_run.add(granted.filter_map(|row| self.vault.reveal(row).ok()));
         }
+        let given = tx.given_secrets(run.id).await?;
+        of_run.add(given.iter().filter_map(|given| self.vault.reveal(&given.secret).ok()));
         let masks = Arc::clone(&of_run.masks);
         self.hidden.with(|known| {
             forget_old(&mut known.runs, RUNS_MAX);
@@ -113,13 +119,15 @@ impl Engine {
         Ok(masks)
     }
 
-    /// From now on these are hidden, too: a job has just been given them, and they may be others tomorrow.
-    pub(super) async fn hide_from_now(&self, tx: &mut Tx, run: &RunRow, values: &[SecretString]) -> Result<()> {
-        if values.is_empty() {
-            return Ok(());
+    /// From now on these are hidden, too: a job is about to be given them, and they may be others tomorrow.
+    pub(super) async fn hide_from_now(&self, tx: &mut Tx, run: &RunRow, given: &Given) -> Result<()> {
+        for row in &given.rows {
+            tx.give_secret(run.id, row, self.now()).await?;
         }
-        self.masks_of_run(tx, run).await?;
-        self.hidden.with(|known| known.runs.entry(run.id).or_default().add(values.iter().cloned()));
+        if !given.rows.is_empty() {
+            self.masks_of_run(tx, run).await?;
+            self.hidden.with(|known| known.runs.entry(run.id).or_default().add(given.variables.values().cloned()));
+        }
         Ok(())
     }
 
@@ -139,8 +147,12 @@ impl Engine {
             Line::Begins => Vec::new(),
             Line::GoesOn => before(tx, chunk, masks.reach()).await?,
         };
+        if before.is_empty() && !masks.is_in(text) {
+            return Ok(None);
+        }
         let from: usize = before.iter().map(|(_, text)| text.len()).sum();
-        let mut whole: Vec<u8> = before.iter().flat_map(|(_, text)| text).chain(text.iter()).copied().collect();
+        let mut whole = before.iter().flat_map(|(_, text)| text).copied().collect::<Vec<u8>>();
+        whole.extend_from_slice(text);
         let hidden = masks.blot(&mut whole);
         if hidden == 0 {
             return Ok(None);

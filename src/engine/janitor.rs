@@ -17,6 +17,8 @@ use crate::{
 const SOURCE_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A cache is kept for so long after it was found last.
 const CACHE_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
+/// What the jobs of a run were given is kept for so long after its end: its last words are still told to forges.
+const GIVEN_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// A blob that nobody needs is kept for so long.
 const UNNEEDED_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A token that has expired is shown for so long, so that its owner sees why it is refused.
@@ -64,6 +66,7 @@ impl Engine {
         tx.expire_artifacts(self.now()).await?;
         tx.forget_caches(self.now().before(CACHE_KEPT)).await?;
         tx.forget_bundles().await?;
+        tx.forget_given_secrets(self.now().before(GIVEN_KEPT)).await?;
         tx.forget_sessions(self.now(), self.now().before(TOKEN_KEPT)).await?;
         tx.forget_audit(AUDIT_KEPT).await?;
         tx.commit().await?;

@@ -17,7 +17,7 @@
 //! - [`turn`]: what agents ask and tell; `claim`: how they ask for their turn;
 //! - `contact`: what it means that an agent is silent;
 //! - `bundle`: the artifacts that agents put and fetch; [`cache`]: the caches; [`shelf`]: how people read them;
-//! - `secret`: which secrets a job gets; `vault`: how they are kept; `hide`: how nobody sees them;
+//! - `keep`: secrets are set and removed; `secret`: which of them a job gets; `vault`: how they are kept; `hide`: how nobody sees them;
 //! - [`source`]: snapshots of commits, which pods stream;
 //! - [`control`]: what people ask: cancel;
 //! - [`rerun`]: once more, wholly or in part;
@@ -51,6 +51,7 @@ mod inputs;
 pub mod intake;
 pub mod janitor;
 pub mod junit;
+pub mod keep;
 pub mod kubectl;
 pub mod log;
 mod matrix;
@@ -108,6 +109,7 @@ use contact::Contact;
 use hide::Hidden;
 
 pub use advance::{Move, Pause, Seat, Seen, Standing, Stop, advance, worst};
+pub use keep::{Kept, SECRET_EVENTS, SECRET_LENGTHS, Unkept, check_branches, check_images, check_limits};
 pub use patience::Patience;
 pub use retry::{After, Again, again};
 pub use secret::{Asked, Withheld, choose};

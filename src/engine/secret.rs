@@ -17,6 +17,8 @@ use crate::{
 pub(super) struct Given {
     /// By the variables that hold them.
     pub(super) variables: BTreeMap<String, SecretString>,
+    /// As they are kept.
+    pub(super) rows: Vec<SecretRow>,
     /// What its log says of those that it does not get, though it may start.
     pub(super) notes: Vec<String>,
 }
@@ -66,7 +68,10 @@ impl Engine {
             }
             match choose(&known, name, asked) {
                 Ok(row) => match self.vault.reveal(row) {
-                    Ok(value) => drop(given.variables.insert(variable.to_owned(), value)),
+                    Ok(value) => {
+                        given.variables.insert(variable.to_owned(), value);
+                        given.rows.push(row.clone());
+                    }
                     Err(error) => {
                         tracing::error!(secret = %name, scope = %row.scope(), %error, "a secret cannot be opened");
                         return Ok(Err(format!("secret {name} of {} cannot be opened: {error}", row.scope())));

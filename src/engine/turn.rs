@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
 use super::{
     Engine, EngineError, Result,
@@ -101,8 +101,7 @@ impl Engine {
             Ok(given) => given,
             Err(words) => return self.cannot_start(tx, job, words, now).await,
         };
-        let values: Vec<SecretString> = given.variables.values().cloned().collect();
-        self.hide_from_now(tx, &place.run, &values).await?;
+        self.hide_from_now(tx, &place.run, &given).await?;
         let secrets: Vec<String> = given.variables.values().map(|value| value.expose_secret().to_owned()).collect();
         environments.extend(given.variables.keys().cloned().zip(secrets.iter().cloned()));
         for subscription in &plan.subscriptions {

@@ -126,6 +126,7 @@ impl Vault {
             sealed: Vec::new(),
             created: now,
             changed: now,
+            used: None,
             changed_by: by.chars().filter(|c| !c.is_control()).take(100).collect(),
         };
         (row.key_id, row.sealed) = self.sealed(&row, value)?;

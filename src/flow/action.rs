@@ -45,7 +45,7 @@ pub(super) fn one(
     let (cell, matrix) = cell::read(fields, reading);
     let runtime = placing::runtime(fields, reading);
     let node = placing::node(fields, reading);
-    let mut services = service::read(fields, reading);
+    let mut services = service::read(fields, (stage, name), reading);
     let jobs = jobs(fields, stage, [name, job], &mut services, reading);
     service::check(name, fields, (&services, &jobs), reading);
     if jobs.is_empty() && services.is_empty() {
@@ -91,7 +91,7 @@ fn jobs(
     let mut jobs = Vec::new();
     for (mut item, name) in items.into_iter().zip(&names) {
         if service::is_one(&item) {
-            services.push(service::of_job(&mut item, name, jobs.len(), reading));
+            services.push(service::of_job(&mut item, path(&name.text), (name, jobs.len()), reading));
         } else {
             jobs.push(job::read(&mut item, path(&name.text), reading));
         }

@@ -122,14 +122,14 @@ impl Page<'_> {
             Checkout::Of(options) => self.checkout(options),
         }
         self.placing(action);
-        self.services(action);
+        self.services(action, stage);
         self.line(4, "jobs:");
         for (place, job) in action.jobs.iter().enumerate() {
-            self.services_among(action, place);
+            self.services_among(action, stage, place);
             self.job(job, action);
             self.secrets(JobPath { stage: stage.to_owned(), action: action.name.clone(), job: job.name.clone() });
         }
-        self.services_among(action, action.jobs.len());
+        self.services_among(action, stage, action.jobs.len());
     }
 
     fn placing(&mut self, action: &ActionPlan) {
@@ -144,32 +144,34 @@ impl Page<'_> {
     }
 
     /// Those that start before the first job.
-    fn services(&mut self, action: &ActionPlan) {
+    fn services(&mut self, action: &ActionPlan, stage: &str) {
         let mut first = action.services.iter().filter(|service| service.after == 0).peekable();
         if first.peek().is_some() {
             self.line(4, "services:");
         }
         for service in first {
             self.line(5, &format!("- name: {}", scalar(&service.job.name)));
-            self.service(service);
+            self.service(service, action, stage);
         }
     }
 
     /// Those that start just before the job at this place, unless it is the first.
-    fn services_among(&mut self, action: &ActionPlan, place: usize) {
+    fn services_among(&mut self, action: &ActionPlan, stage: &str, place: usize) {
         for service in action.services.iter().filter(|service| service.after == place && place > 0) {
             self.line(5, &format!("- name: {}", scalar(&service.job.name)));
             self.line(6, "type: service");
-            self.service(service);
+            self.service(service, action, stage);
         }
     }
 
-    fn service(&mut self, Service { job, ready: Ready { check, within }, .. }: &Service) {
+    fn service(&mut self, service: &Service, action: &ActionPlan, stage: &str) {
+        let Service { job, ready: Ready { check, within }, .. } = service;
         self.line(6, &format!("image: {}", scalar(&job.image)));
         self.program(&job.program);
         self.shell(job);
         self.environments(job);
         self.resources(job);
+        self.secrets(JobPath { stage: stage.to_owned(), action: action.name.clone(), job: job.name.clone() });
         let check = match check {
             Check::Started => return,
             Check::Tcp(port) => format!("tcp: {port}"),

@@ -93,7 +93,7 @@ pub(super) static CELL: Level = Level { name: "`cell`", keys: &["of", "label", "
 /// One of `services`.
 pub(super) static SERVICE: Level = Level {
     name: "a service",
-    keys: &["name", "image", "endpoint", "run", "command", "shell", "environments", "resources", "ready"],
+    keys: &["name", "image", "endpoint", "run", "command", "shell", "environments", "resources", "ready", "secrets"],
     ignored: &[],
 };
 

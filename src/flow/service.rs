@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use crate::model::{Check, JobPlan, Program, Ready, Reports, Service};
+use crate::model::{Check, JobPath, JobPlan, Program, Ready, Reports, Service};
 
 use super::{
     Reading, children, duration, environments,
@@ -12,7 +12,7 @@ use super::{
     job, keys,
     names::MAX_LENGTH,
     node::{Entry, Text, Value},
-    resources, scalar, shell,
+    resources, scalar, secrets, shell,
 };
 
 /// More need a cluster of their own.
@@ -25,13 +25,14 @@ const MAX_PATH_BYTES: usize = 1000;
 const NO_NAMES: [&str; 1] = ["localhost"];
 
 /// What an action's `services` are.
-pub(super) fn read(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Vec<Service> {
+pub(super) fn read(fields: &mut Fields<'_>, (stage, action): (&str, &str), reading: &mut Reading<'_>) -> Vec<Service> {
     let Some(entry) = fields.claim_entry("services") else { return Vec::new() };
     let mut items = children::each(entry, &keys::SERVICE, reading);
     items.truncate(MAX_SERVICES + 1);
     let read = |mut item: Fields<'_>| {
         let name = name(&mut item, reading);
-        let service = one(&mut item, name, 0, reading);
+        let path = JobPath { stage: stage.to_owned(), action: action.to_owned(), job: name };
+        let service = one(&mut item, path, 0, reading);
         item.close(reading);
         service
     };
@@ -43,12 +44,17 @@ pub(super) fn is_one(fields: &Fields<'_>) -> bool {
     fields.peek("type") == Some("service")
 }
 
-/// The service among jobs that is called `name`, and comes after so many of them.
-pub(super) fn of_job(fields: &mut Fields<'_>, name: &Text, after: usize, reading: &mut Reading<'_>) -> Service {
+/// The service among jobs at this path, which is called `name` and comes after so many of them.
+pub(super) fn of_job(
+    fields: &mut Fields<'_>,
+    path: JobPath,
+    (name, after): (&Text, usize),
+    reading: &mut Reading<'_>,
+) -> Service {
     fields.claim_entry("type");
     check_name(name, reading);
     refuse_others(fields, reading);
-    one(fields, name.text.clone(), after, reading)
+    one(fields, path, after, reading)
 }
 
 /// What holds of all services of an action together, and of its jobs beside them.
@@ -87,7 +93,7 @@ pub(super) fn refuse_in_job(fields: &mut Fields<'_>, reading: &mut Reading<'_>) 
     }
 }
 
-fn one(fields: &mut Fields<'_>, name: String, after: usize, reading: &mut Reading<'_>) -> Service {
+fn one(fields: &mut Fields<'_>, path: JobPath, after: usize, reading: &mut Reading<'_>) -> Service {
     reading.jobs += 1;
     let image = job::image(fields, "a service", reading);
     let program = job::program(fields, reading);
@@ -95,8 +101,9 @@ fn one(fields: &mut Fields<'_>, name: String, after: usize, reading: &mut Readin
     let resources = resources::read(fields, reading);
     let shell = shell::read(fields, &program, reading);
     let ready = ready(fields, reading);
+    secrets::read(fields, &path, reading);
     let job = JobPlan {
-        name,
+        name: path.job,
         image,
         program,
         environments,

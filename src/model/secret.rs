@@ -219,6 +219,13 @@ pub struct SecretLimits {
     pub images: Vec<String>,
 }
 
+impl SecretLimits {
+    /// Whether it is for whoever asks.
+    pub const fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.branches.is_empty() && self.images.is_empty()
+    }
+}
+
 /// For people: `push and tag events, branches main`; empty if it limits nothing.
 impl fmt::Display for SecretLimits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -76,7 +76,7 @@ pub use reply::ReplyRow;
 pub use report::{NewReport, ReportRow};
 pub use repository::RepositoryRow;
 pub use run::{NewRun, Pin, Pins, RunFilter, RunRow, RunSummary};
-pub use secret::SecretRow;
+pub use secret::{GivenRow, SecretRow};
 pub use starter::{StarterOf, StarterRow};
 pub use sweep::{HeadRow, SweepRow};
 pub use telling::{Acknowledgement, Doubt};

@@ -1,7 +1,9 @@
 //! Secrets as they are kept: encrypted. Nothing here can read one.
 
+use sha2::{Digest as _, Sha256};
+
 use super::{Json, Result, Tx, execute, meant, rows};
-use crate::model::{ForgeKind, RepositoryName, SecretLevel, SecretLimits, SecretName, SecretScope, Time};
+use crate::model::{ForgeKind, RepositoryName, RunId, SecretLevel, SecretLimits, SecretName, SecretScope, Time};
 
 /// One secret, encrypted.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -26,6 +28,20 @@ pub struct SecretRow {
     pub changed: Time,
     /// By whom.
     pub changed_by: String,
+    /// When a job was given it last.
+    pub used: Option<Time>,
+}
+
+/// A secret as the jobs of a run were given it.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct GivenRow {
+    /// The run.
+    pub run_id: RunId,
+    /// Unique in its run.
+    pub version: String,
+    /// The secret.
+    #[sqlx(flatten)]
+    pub secret: SecretRow,
 }
 
 impl SecretRow {
@@ -111,6 +127,90 @@ impl Tx {
             scope.level,
             &scope.name,
         )
+    }
+
+    /// A job of a run is about to be given a secret: it is kept for the run as it is now, and when it was used.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn give_secret(&mut self, run: RunId, secret: &SecretRow, now: Time) -> Result<()> {
+        execute!(
+            self,
+            "INSERT INTO given_secrets (run_id, version, forge, level, scope, name, limits, key_id, sealed, given) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (run_id, version) DO NOTHING",
+            run,
+            hex::encode(Sha256::digest(&secret.sealed)),
+            secret.forge,
+            secret.level,
+            &secret.scope,
+            &secret.name,
+            Json(&secret.limits.0),
+            &secret.key_id,
+            &secret.sealed,
+            now,
+        )?;
+        let met = execute!(
+            self,
+            "UPDATE secrets SET used = $5 WHERE forge = $1 AND level = $2 AND scope = $3 AND name = $4",
+            secret.forge,
+            secret.level,
+            &secret.scope,
+            &secret.name,
+            now,
+        )?;
+        meant("a secret that is used", 1, met)
+    }
+
+    /// What the jobs of a run were given.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn given_secrets(&mut self, run: RunId) -> Result<Vec<GivenRow>> {
+        rows!(
+            self,
+            GivenRow,
+            "SELECT run_id, version, forge, level, scope, name, limits, key_id, sealed, given AS created, \
+             given AS changed, '' AS changed_by, given AS used FROM given_secrets WHERE run_id = $1 ORDER BY version",
+            run,
+        )
+    }
+
+    /// What the jobs of all runs were given.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn all_given_secrets(&mut self) -> Result<Vec<GivenRow>> {
+        rows!(
+            self,
+            GivenRow,
+            "SELECT run_id, version, forge, level, scope, name, limits, key_id, sealed, given AS created, \
+             given AS changed, '' AS changed_by, given AS used FROM given_secrets ORDER BY run_id, version",
+        )
+    }
+
+    /// Puts the same value, encrypted by another key, in the place of what a run was given. False: it is gone.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn seal_given_again(&mut self, old: &GivenRow, key_id: &str, sealed: &[u8]) -> Result<bool> {
+        let met = execute!(
+            self,
+            "UPDATE given_secrets SET key_id = $3, sealed = $4 WHERE run_id = $1 AND version = $2",
+            old.run_id,
+            &old.version,
+            key_id,
+            sealed,
+        )?;
+        Ok(met == 1)
+    }
+
+    /// Forgets what the jobs of runs were given that ended before this.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn forget_given_secrets(&mut self, before: Time) -> Result<()> {
+        execute!(self, "DELETE FROM given_secrets WHERE run_id IN (SELECT id FROM runs WHERE ended <= $1)", before)?;
+        Ok(())
     }
 
     /// Every secret there is.

@@ -8,6 +8,7 @@ mod audit;
 mod delivery;
 mod policy;
 mod search;
+mod secret;
 mod start;
 mod tested;
 
@@ -88,6 +89,9 @@ pub(super) fn routes() -> Routes {
         .get("/jobs/{id}/tests", tested::list)
         .get("/jobs/{id}/artifacts", artifact::list)
         .get("/jobs/{id}/artifacts/{name}", artifact::one)
+        .get("/secrets", secret::list)
+        .put("/secrets/{name}", secret::set)
+        .delete("/secrets/{name}", secret::remove)
         .nest("/deliveries", delivery::routes())
         .refusing(Some(|| Problem(Failure::Missing)), || Problem(Failure::Method))
 }

@@ -12,6 +12,7 @@ pub mod log;
 pub mod pages;
 mod rule;
 mod schema;
+mod secrets;
 mod start;
 mod tokens;
 mod upload;

@@ -4,6 +4,7 @@ mod live;
 mod matrix;
 mod people;
 mod rules;
+mod secrets;
 mod sign_in;
 mod tokens;
 

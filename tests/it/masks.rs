@@ -7,14 +7,17 @@ use base64::{
 use containerops::{
     agent::mask::Masks,
     engine::{Asked, choose},
+    executor::{Container, Isolation, Placement, kubernetes},
     flow::{self, Decision},
     model::{
-        Event, EventKind, ForgeKind, Grants, PullRequest, Repository, SecretLevel, SecretLimits, Trust,
+        Event, EventKind, ForgeKind, Grants, JobPlan, Plan, PullRequest, Repository, SecretLevel, SecretLimits, Trust,
         UntrustedReason, Visibility,
     },
     store::{Json, SecretRow},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
+
+use crate::pod;
 
 /// What a secret may be made of: enough kinds that each quoting has something to do.
 fn secret() -> impl Strategy<Value = String> {
@@ -64,6 +67,11 @@ proptest! {
         for encoded in [STANDARD.encode(&bytes), URL_SAFE.encode(&bytes)] {
             let left = hidden(&masks, &encoded);
             prop_assert!(!left.contains(own(&encoded, from, to)), "{encoded} → {left}");
+            // no bit of it is left, also where a character holds bits of its neighbours
+            let mut blotted = encoded.clone().into_bytes();
+            masks.blot(&mut blotted);
+            let all = &blotted[from * 8 / 6..(to * 8).div_ceil(6)];
+            prop_assert!(all.iter().all(|byte| *byte == b'*'), "{encoded} → {}", String::from_utf8_lossy(&blotted));
         }
     }
 
@@ -138,6 +146,55 @@ proptest! {
         prop_assert_eq!(count, plain.iter().filter(|byte| **byte == b'*').count());
         prop_assert_eq!(masks.is_in(text.as_bytes()), count > 0);
         prop_assert_eq!(plain.len(), text.len());
+    }
+}
+
+/// Letters that no quoting changes and that base64 does not make of each other.
+fn letters(length: std::ops::Range<usize>) -> impl Strategy<Value = String> {
+    vec(prop::sample::select(vec!['a', 'b', 'c']), length).prop_map(|letters| letters.into_iter().collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn secrets_of_all_lengths_are_found_together_wherever_they_are(
+        secrets in vec(letters(4..40), 1..60),
+        parts in vec((letters(0..30), any::<Index>(), prop::option::of(0_usize..40)), 0..60),
+    ) {
+        let masks = Masks::new(secrets.iter().map(String::as_str));
+        let mut text = String::new();
+        for (between, which, cut) in parts {
+            let secret = which.get(&secrets);
+            text += &between;
+            text += &secret[..cut.unwrap_or(secret.len()).min(secret.len())];
+        }
+        let (mut blotted, mut plain) = (text.clone().into_bytes(), text.clone().into_bytes());
+        masks.blot(&mut blotted);
+        for secret in &secrets {
+            for at in (0..text.len()).filter(|at| text[*at..].starts_with(secret.as_str())) {
+                plain[at..at + secret.len()].fill(b'*');
+            }
+        }
+        prop_assert_eq!(String::from_utf8_lossy(&blotted), String::from_utf8_lossy(&plain));
+    }
+}
+
+#[test]
+fn many_secrets_hide_as_much_as_each_by_itself() {
+    let secrets: Vec<String> =
+        (1_u32..300).map(|n| format!("{:x}", u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let secrets: Vec<&str> = secrets.iter().zip(0..).map(|(text, n)| &text[..(4 + n % 9).min(text.len())]).collect();
+    let masks = Masks::new(secrets.iter().copied());
+    for secret in secrets.into_iter().step_by(5) {
+        let alone = Masks::new([secret]);
+        for form in [secret.to_owned(), STANDARD.encode(secret), STANDARD.encode(format!("xy{secret}z"))] {
+            let (mut one, mut all) = (form.clone().into_bytes(), form.clone().into_bytes());
+            masks.blot(&mut all);
+            assert!(alone.blot(&mut one) >= secret.len(), "{form}");
+            let is_less = one.iter().zip(&all).any(|(one, all)| *one == b'*' && *all != b'*');
+            assert!(!is_less, "{form}: {}", String::from_utf8_lossy(&all));
+        }
     }
 }
 
@@ -258,8 +315,35 @@ fn row(n: u64) -> SecretRow {
         sealed: CANARY.as_bytes().to_vec(),
         created: containerops::model::Time::from_millis(0),
         changed: containerops::model::Time::from_millis(0),
+        used: None,
         changed_by: String::new(),
     }
+}
+
+/// What the cluster is given for the jobs of a plan: the pod and its Secret, under several policies.
+fn placed(plan: &Plan, event: &Event, n: u64) -> String {
+    let mut told = String::new();
+    for action in plan.stages.iter().flat_map(|stage| &stage.actions) {
+        let container = |(place, job): (i64, &JobPlan)| Container {
+            name: format!("job-{place}"),
+            image: job.image.clone(),
+            resources: job.resources.clone(),
+            ..pod::placement().containers.swap_remove(0)
+        };
+        let placement = Placement {
+            isolation: Isolation::from(event),
+            flow: plan.title.clone(),
+            action: action.name.clone(),
+            repository: event.repository.name.to_string(),
+            containers: (0..).zip(action.members()).map(container).collect(),
+            ..pod::placement()
+        };
+        let settings = pod::settings();
+        let (pod, secret) = (kubernetes::pod(&placement, &settings), kubernetes::secret(&placement, "uid", &settings));
+        told += &serde_json::to_string(&(pod, secret, n)).expect("JSON");
+    }
+    assert!(told.contains("acme/deployer"), "{told}");
+    told
 }
 
 #[test]
@@ -277,6 +361,8 @@ fn canaries_are_given_to_no_untrusted_run() {
         {
             let told = serde_json::to_string(&(&plan, &grants)).expect("JSON");
             assert!(!told.contains(CANARY) && !serde_json::to_string(&plan).expect("JSON").contains("TOKEN"), "{told}");
+            let placed = placed(&plan, &event, n);
+            assert!(!placed.contains(CANARY) && !placed.contains("TOKEN"), "{placed}");
         }
         if !n.is_multiple_of(10) {
             continue;

@@ -1,93 +1,136 @@
 //! Finds any of many texts in a longer one, by looking at few of its bytes.
+//!
+//! Of each text's beginning all runs of some bytes are known. One such run of the longer text is looked at, and then the
+//! one so many bytes after it that none of the texts can stand between them. Short texts let little be skipped, so they
+//! are looked for by pairs of bytes, which say less but lie closer to their ends.
 
 use std::ops::Range;
 
-/// Bytes of a run: what is looked at together.
-const RUN: usize = 4;
-/// From each of these lengths on texts are searched by themselves: the longer they are, the more bytes can be skipped.
-const TIERS: [usize; 2] = [8, 12];
-/// More is skipped at no gain.
-const STEP_MAX: usize = 16;
-/// The filter has so many bits for each run that it knows, within limits that fit into a processor's nearest memory.
-const BITS_OF_RUN: usize = 64;
-const BITS_MIN: u32 = 12;
-const BITS_MAX: u32 = 19;
+use super::{
+    filter::{Filter, PAIR, RUN, STEP_MAX, hash, pair_at, run_at},
+    forms::Piece,
+};
+
+/// From which lengths on texts may have a search of their own.
+const SPLITS: std::ops::RangeInclusive<usize> = 5..=16;
+/// What it costs to look at a pair, to look at a run, and to look closer in vain, beside each other.
+const COST_OF_PAIR: f64 = 0.2;
+const COST_OF_RUN: f64 = 0.42;
+const COST_OF_HIT: f64 = 5.0;
+/// So many pairs are usual in texts; those of secrets are mostly among them.
+const USUAL_PAIRS: f64 = 4096.0;
 
 /// Several texts of some length.
-#[derive(Clone)]
 pub(super) struct Finder {
-    texts: Vec<Vec<u8>>,
-    /// A run of the text is looked at, and then the one so many bytes after it: every text has one of its runs there,
-    /// wherever it stands.
+    texts: Vec<Piece>,
+    /// So many bytes lie between two places that are looked at: every text has one of its runs there, wherever it stands.
     step: usize,
-    /// A bit is set for every run that a text has in its first `step` places; some others have it, too.
-    filter: Vec<u64>,
+    kind: Kind,
+    filter: Filter,
+    /// What the texts have in their first `step` places, by its hash.
+    runs: Vec<Known>,
+    /// Where those begin whose hash begins so.
+    heads: Vec<u32>,
     shift: u32,
-    /// Those runs, sorted, each with the text and the place that it has in it.
-    runs: Vec<(u32, u32, u32)>,
+}
+
+/// A run of a text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Known {
+    run: u32,
+    /// How the text begins, so that most others need not be fetched.
+    begins: u32,
+    number: u32,
+    place: u32,
+}
+
+/// By what a search finds its texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Pairs,
+    Runs,
 }
 
 impl Finder {
-    /// Searches for texts of at least four bytes, one for each tier of lengths.
-    pub(super) fn several(texts: Vec<Vec<u8>>) -> Vec<Self> {
-        let mut tiers = vec![Vec::new(); TIERS.len() + 1];
-        for text in texts {
-            let tier = TIERS.iter().filter(|from| text.len() >= **from).count();
-            tiers[tier].push(text);
-        }
-        tiers.into_iter().filter(|texts| !texts.is_empty()).map(Self::of).collect()
+    /// Searches for texts of at least four bytes: one, or one for the short and one for the long, whatever is faster.
+    pub(super) fn several(mut texts: Vec<Piece>) -> Vec<Self> {
+        texts.sort_by_key(|piece| piece.text.len());
+        let lengths: Vec<usize> = texts.iter().map(|piece| piece.text.len()).collect();
+        let splits = SPLITS.map(|from| lengths.partition_point(|length| *length < from));
+        let costs = |at: &usize| cost(Kind::Pairs, &lengths[..*at]) + cost(Kind::Runs, &lengths[*at..]);
+        let split = [0].into_iter().chain(splits).min_by(|one, other| costs(one).total_cmp(&costs(other)));
+        let long = texts.split_off(split.unwrap_or(0));
+        let both = [(Kind::Pairs, texts), (Kind::Runs, long)];
+        both.into_iter().filter(|(_, texts)| !texts.is_empty()).map(|(kind, texts)| Self::of(kind, texts)).collect()
     }
 
-    fn of(texts: Vec<Vec<u8>>) -> Self {
-        let shortest = texts.iter().map(Vec::len).min().unwrap_or(RUN).max(RUN);
-        let step = (shortest - RUN + 1).min(STEP_MAX);
+    /// The texts are sorted by their lengths.
+    fn of(kind: Kind, texts: Vec<Piece>) -> Self {
+        let step = kind.step(texts.first().map_or(RUN, |piece| piece.text.len()));
         let mut runs = Vec::with_capacity(texts.len() * step);
-        for (number, text) in texts.iter().enumerate() {
-            for place in 0..step {
-                if let Some(run) = run_at(text, place) {
-                    runs.push((run, u32::try_from(number).unwrap_or(u32::MAX), u32::try_from(place).unwrap_or(0)));
-                }
-            }
+        for (number, piece) in (0..).zip(&texts) {
+            let begins = run_at(&piece.text, 0).unwrap_or(0);
+            let known = |(place, at)| Some(Known { run: kind.at(&piece.text, at)?, begins, number, place });
+            runs.extend((0..).zip(0..step).filter_map(known));
         }
-        runs.sort_unstable();
-        let bits = (runs.len() * BITS_OF_RUN).next_power_of_two().trailing_zeros().clamp(BITS_MIN, BITS_MAX);
-        let mut finder = Self { texts, step, filter: vec![0; 1 << (bits - 6)], shift: 32 - bits, runs };
-        for at in 0..finder.runs.len() {
-            let bit = finder.bit(finder.runs[at].0);
-            finder.filter[bit / 64] |= 1 << (bit % 64);
-        }
-        finder
+        let bits = (runs.len() * 2).next_power_of_two().trailing_zeros().clamp(4, 20);
+        let shift = 32 - bits;
+        let head = |run: u32| (hash(run) >> shift) as usize;
+        runs.sort_unstable_by_key(|known| (head(known.run), *known));
+        let mut heads = vec![0; (1 << bits) + 1];
+        runs.iter().for_each(|known| heads[head(known.run) + 1] += 1);
+        (1..heads.len()).for_each(|at| heads[at] += heads[at - 1]);
+        let known = runs.iter().map(|known| known.run);
+        let filter = match kind {
+            Kind::Pairs => Filter::of_pairs(known),
+            Kind::Runs => Filter::of_runs(runs.len(), known),
+        };
+        Self { texts, step, kind, filter, runs, heads, shift }
     }
 
     /// Adds where the texts are.
     pub(super) fn find(&self, text: &[u8], found: &mut Vec<Range<usize>>) {
-        let mut at = 0;
-        while let Some(run) = run_at(text, at) {
-            let bit = self.bit(run);
-            if self.filter[bit / 64] & (1 << (bit % 64)) != 0 {
-                self.compare(text, at, run, found);
-            }
-            at += self.step;
-        }
+        self.filter.scan(self.step, text, &mut |at| self.compare(text, at, found));
     }
 
-    /// Adds the texts that are there and have this run where it is.
-    fn compare(&self, text: &[u8], at: usize, run: u32, found: &mut Vec<Range<usize>>) {
-        let first = self.runs.partition_point(|known| known.0 < run);
-        for (_, number, place) in self.runs[first..].iter().take_while(|known| known.0 == run) {
-            let Some(begin) = at.checked_sub(*place as usize) else { continue };
-            let wanted = &self.texts[*number as usize];
-            if text[begin..].starts_with(wanted) {
-                found.push(begin..begin + wanted.len());
+    /// Adds the texts that are there and have in this place what stands in it.
+    fn compare(&self, text: &[u8], at: usize, found: &mut Vec<Range<usize>>) {
+        let Some(run) = self.kind.at(text, at) else { return };
+        let head = (hash(run) >> self.shift) as usize;
+        let alike = self.heads[head] as usize..self.heads[head + 1] as usize;
+        for known in self.runs[alike].iter().filter(|known| known.run == run) {
+            let Some(begin) = at.checked_sub(known.place as usize) else { continue };
+            if run_at(text, begin) == Some(known.begins) {
+                found.extend(self.texts[known.number as usize].at(text, begin));
             }
         }
-    }
-
-    const fn bit(&self, run: u32) -> usize {
-        (run.wrapping_mul(0x9e37_79b1) >> self.shift) as usize
     }
 }
 
-fn run_at(text: &[u8], at: usize) -> Option<u32> {
-    text.get(at..)?.first_chunk::<RUN>().map(|run| u32::from_le_bytes(*run))
+impl Kind {
+    /// How far apart places may lie for texts of at least this length.
+    fn step(self, shortest: usize) -> usize {
+        let width = match self {
+            Self::Pairs => PAIR,
+            Self::Runs => RUN,
+        };
+        (shortest.max(width) - width + 1).min(STEP_MAX)
+    }
+
+    fn at(self, text: &[u8], at: usize) -> Option<u32> {
+        match self {
+            Self::Pairs => pair_at(text, at),
+            Self::Runs => run_at(text, at),
+        }
+    }
+}
+
+/// About what it costs to look for texts of these lengths, shortest first, in a byte of another text.
+fn cost(kind: Kind, lengths: &[usize]) -> f64 {
+    let Some(shortest) = lengths.first() else { return 0.0 };
+    let step = kind.step(*shortest) as f64;
+    match kind {
+        Kind::Pairs => COST_OF_PAIR / step + COST_OF_HIT * lengths.len() as f64 / USUAL_PAIRS,
+        Kind::Runs => COST_OF_RUN / step,
+    }
 }

@@ -204,6 +204,7 @@ pub(super) static TABLES: &[Table] = &[
             key("environments", Kind::Variables, "The service's variables; they stand over the flow's."),
             key("resources", Kind::Level(&keys::RESOURCES), "What it asks of the machine, beside the jobs."),
             key("ready", Kind::Level(&keys::READY), "When it counts as ready; if it is missing, when it has started."),
+            key("secrets", Kind::OneOf(&[Kind::Texts, Kind::Map, SECRETS]), "Names, or maps of variables to names."),
         ],
     },
     Table {

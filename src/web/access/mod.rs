@@ -23,7 +23,7 @@ pub(super) use cookie::{SESSION_LIFE, cookie, cookie_value, no_cookie, session_c
 pub(super) use guard::{Anybody, Approve, Maintain, OfDelivery, OfJob, OfRepository, OfRun, RunIt, See, SignedIn};
 pub(super) use routes::Routes;
 pub use routes::{Need, RouteNeed};
-pub(super) use visitor::{FACE, Face, Granted, Visitor, Who};
+pub(super) use visitor::{Acting, FACE, Face, Granted, Visitor, Who};
 
 /// Who may do what on this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

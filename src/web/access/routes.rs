@@ -78,6 +78,16 @@ impl Routes {
         self.on(Method::POST, MethodFilter::POST, path, handler)
     }
 
+    /// What can be put in a place.
+    pub(in crate::web) fn put<T: Guarded + 'static>(self, path: &str, handler: impl Handler<T, Web>) -> Self {
+        self.on(Method::PUT, MethodFilter::PUT, path, handler)
+    }
+
+    /// What can be taken away.
+    pub(in crate::web) fn delete<T: Guarded + 'static>(self, path: &str, handler: impl Handler<T, Web>) -> Self {
+        self.on(Method::DELETE, MethodFilter::DELETE, path, handler)
+    }
+
     fn on<T: Guarded + 'static>(
         mut self,
         method: Method,

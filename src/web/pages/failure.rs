@@ -9,7 +9,7 @@ use axum::{
 use super::{Chrome, Mark, route::NoRoute};
 use crate::{
     engine::{
-        EngineError,
+        EngineError, Unkept,
         pause::Unanswered,
         rerun::{Refusal, Unwilling},
         rule::Unruly,
@@ -111,6 +111,17 @@ impl From<Unruly> for Failure {
         match error {
             Unruly::Engine(error) => error.into(),
             Unruly::Never => Self::Forbidden(error.to_string()),
+        }
+    }
+}
+
+impl From<Unkept> for Failure {
+    fn from(error: Unkept) -> Self {
+        match error {
+            Unkept::Engine(error) => error.into(),
+            Unkept::Vault(error) => Self::Ours(Box::new(error)),
+            Unkept::Value(_) | Unkept::Limits(_) => Self::Words(error.to_string()),
+            Unkept::Missing(..) => Self::Missing,
         }
     }
 }

@@ -86,6 +86,8 @@ pub(super) fn routes() -> Routes {
         .get("/sign-in/{forge}", sign_in::go)
         .get("/sign-in/{forge}/callback", sign_in::back)
         .post("/sign-out", sign_in::out)
+        .get("/secrets", secret::page)
+        .post("/secrets", secret::change)
         .get("/tokens", tokens::page)
         .post("/tokens", tokens::make)
         .post("/tokens/{id}/remove", tokens::remove)

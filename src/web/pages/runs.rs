@@ -13,7 +13,7 @@ use super::{
     queue::{QueueView, queues},
     render,
     rule::RuleView,
-    secret::{SecretView, secrets},
+    secret::{self, SecretView, secrets},
     start::{StartView, forms},
 };
 use crate::{
@@ -57,6 +57,8 @@ struct RepositoryView {
     secrets: Vec<SecretView>,
     /// What becomes of untrusted code, for those who maintain it.
     rule: Option<RuleView>,
+    /// Where they are set; empty: not by whoever looks.
+    secrets_url: String,
 }
 
 /// A run in a list.
@@ -162,6 +164,7 @@ async fn list(web: &Web, visitor: &Visitor, of: Option<(&Granted, &Route)>, uri:
     let chrome = Chrome::new(web, title, &newest).live(before.is_some());
     let keeps = visitor.face(web).keeps;
     let kept = of.map(|(granted, _)| granted).filter(|granted| before.is_none() && granted.may(Right::Maintain));
+    let keeps_secrets = kept.is_some();
     let (hook, secrets) = match kept {
         Some(Granted { repository, .. }) => (hook(&mut tx, repository).await?, secrets(&mut tx, repository).await?),
         None => (None, Vec::new()),
@@ -178,6 +181,7 @@ async fn list(web: &Web, visitor: &Visitor, of: Option<(&Granted, &Route)>, uri:
         web_url: web_link(&row.facts, ""),
         hook,
         secrets,
+        secrets_url: if keeps_secrets { secret::address(row.forge, &row.name) } else { String::new() },
     });
     render(&RunsPage {
         chrome,

@@ -158,6 +158,16 @@ fn pages() -> Vec<(Method, String, Right)> {
     {
         all.push((Method::POST, format!("{RUN}/{what}"), right));
     }
+    let of = "forge=github&repository=acme/widget";
+    for (method, path) in [
+        (Method::GET, "/secrets"),
+        (Method::POST, "/secrets"),
+        (Method::GET, "/api/v1/secrets"),
+        (Method::PUT, "/api/v1/secrets/nothing"),
+        (Method::DELETE, "/api/v1/secrets/nothing"),
+    ] {
+        all.push((method, format!("{path}?{of}"), Right::Maintain));
+    }
     all
 }
 
@@ -169,6 +179,8 @@ fn of_visitor(somebody: &Somebody, path: &str) -> Option<Answer> {
             Some(if somebody.is_person() || somebody.scopes.is_some() { Answer::Let } else { Answer::Hidden })
         }
         "/audit" | "/api/v1/audit" => Some(somebody.expects_of_server()),
+        // whose they are is named in the query: those with one stand in `pages`
+        "/secrets" | "/api/v1/secrets" | "/api/v1/secrets/{name}" => Some(Answer::Let),
         // its end is another story, and the rest of the paths stand in `pages`
         "/sign-out" | "/{*rest}" => None,
         "/" | "/api/v1/me" | "/api/v1/runs" | "/api/v1/starts" | "/sign-in" => Some(Answer::Let),
@@ -242,6 +254,14 @@ async fn all_of_it(private: bool) {
         for (method, path, right) in pages() {
             let other = path.replace("widget", "nothing");
             check(&t, &somebody, (&method, &path), &other, somebody.expects(right, private)).await;
+            cases += 1;
+        }
+        // an owner's secrets are for repositories of others, too
+        for method in [Method::GET, Method::PUT, Method::DELETE] {
+            let path = if method == Method::GET { "/api/v1/secrets" } else { "/api/v1/secrets/nothing" };
+            let (path, other) =
+                (format!("{path}?forge=github&owner=acme"), format!("{path}?forge=github&owner=nobody"));
+            check(&t, &somebody, (&method, &path), &other, somebody.expects_of_server()).await;
             cases += 1;
         }
     }

@@ -1,11 +1,15 @@
 //! What of a flow is in the cluster: nothing that it says.
 
-use containerops::agent::protocol::{ClaimRequest, VERSION};
-use k8s_openapi::api::core::v1::{Event, Pod};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use containerops::{
+    agent::protocol::{ClaimRequest, VERSION},
+    model::{ForgeKind, SecretLevel, SecretLimits, SecretScope},
+};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, ServiceAccount};
 use kube::api::ListParams;
 use reqwest::StatusCode;
 
-use crate::harness::server::Server;
+use crate::harness::server::{REPOSITORY, Server};
 
 /// A marker stands in every place where an author may write a secret, in what the jobs do with it, and in the
 /// credentials of the forge that the server holds. A token is
@@ -62,6 +66,40 @@ async fn nothing_of_a_flow_is_in_the_clusters_objects_and_tokens_are_worth_nothi
     assert_ne!(other.trim().chars().rev().collect::<String>(), token, "each job has its own");
 }
 
+#[tokio::test]
+async fn a_secret_reaches_its_job_and_is_in_no_object_of_the_cluster() {
+    let Some(server) = Server::start("secrecy-value").await else { return };
+    let (value, name) = ("marker-4711-of-the-vault", "DEPLOY_TOKEN".parse().expect("a name"));
+    let of = REPOSITORY.parse().expect("a name");
+    let scope = SecretScope { forge: ForgeKind::Git, level: SecretLevel::Repository, name: of };
+    let set = server.app().engine.set_secret((&scope, &name), SecretLimits::default(), &value.into(), "ada").await;
+    set.expect("it is set");
+    let flow = r#"
+stages:
+  - name: ship
+    image: busybox
+    secrets: {TOKEN: DEPLOY_TOKEN}
+    run: |
+      echo "it is $TOKEN, backwards: $(echo "$TOKEN" | rev), in base64: $(echo -n "$TOKEN" | base64)"
+      sleep 3
+"#;
+    let run = server.push(flow).await;
+    let story = server.until("the job writes", run, |story| story.has_lines("ship/ship/ship", 1)).await;
+    let objects = server.objects().await + &server.other_objects().await;
+    assert!(objects.contains("containerops.io/attempt"), "the pod is among them");
+    for form in [value, &value.chars().rev().collect::<String>(), &STANDARD.encode(value), "DEPLOY_TOKEN"] {
+        assert!(!objects.contains(form), "{form} in {objects}");
+    }
+    let log = server.text_so_far(&story, "ship/ship/ship").await;
+    let backwards: String = value.chars().rev().collect();
+    assert_eq!(log, format!("it is ***, backwards: {backwards}, in base64: ***\n"), "the job has it, and it is hidden");
+    let story = server.end(run).await;
+    assert!(story.told().starts_with("run: success"), "{}", story.told());
+    let below = std::process::Command::new("grep").args(["-rc", value]).arg(server.data()).output().expect("grep");
+    let found = String::from_utf8(below.stdout).expect("text");
+    assert!(found.lines().all(|line| line.ends_with(":0")), "{found}");
+}
+
 fn each_container_has_only_its_own_token(pod: &Pod) {
     let spec = pod.spec.as_ref().expect("a spec");
     for container in spec.containers.iter().filter(|container| container.name.starts_with("job-")) {
@@ -90,6 +128,15 @@ impl Server {
             values.map(|(key, value)| format!("{key}: {}\n", String::from_utf8_lossy(&value.0))).collect();
         let events = self.cluster.api::<Event>().list(&all).await.expect("a list of events");
         serde_json::to_string_pretty(&(pods, secrets, events)).expect("JSON") + &values
+    }
+
+    /// What else may hold a text: ConfigMaps, and what others have written down of objects.
+    async fn other_objects(&self) -> String {
+        let all = ListParams::default();
+        let maps = self.cluster.api::<ConfigMap>().list(&all).await.expect("a list of ConfigMaps");
+        let claims = self.cluster.api::<PersistentVolumeClaim>().list(&all).await.expect("a list of claims");
+        let accounts = self.cluster.api::<ServiceAccount>().list(&all).await.expect("a list of accounts");
+        serde_json::to_string_pretty(&(maps, claims, accounts)).expect("JSON")
     }
 
     /// What the server says to someone who comes with this token.

@@ -221,6 +221,28 @@ fn secrets_are_beside_the_plan_and_an_untrusted_event_gets_none() {
 }
 
 #[test]
+fn services_ask_for_secrets_as_jobs_do() {
+    let text = "
+stages:
+  - name: test
+    services:
+      - {name: db, image: postgres:18, ready: {tcp: 5432}, secrets: {POSTGRES_PASSWORD: DB_PASSWORD}}
+    jobs:
+      - {name: build, image: rust:1.95, run: cargo build}
+      - {name: web, type: service, image: rust:1.95, run: ./web, secrets: [API_KEY]}
+      - {name: try, image: rust:1.95, run: cargo test, secrets: {PGPASSWORD: DB_PASSWORD}}
+";
+    let flow = flow::read("a.yml", &repository(), text.as_bytes()).expect("a flow");
+    let wants = flow.wants();
+    assert_snapshot!(serde_json::to_string(wants).expect("JSON"), @r#"{"test.test.db":{"POSTGRES_PASSWORD":"DB_PASSWORD"},"test.test.try":{"PGPASSWORD":"DB_PASSWORD"},"test.test.web":{"API_KEY":"API_KEY"}}"#);
+    let plan = plan(&flow, push("main"));
+    assert!(!serde_json::to_string(&plan).expect("JSON").contains("API_KEY"));
+    let written = flow::full_form_with(&plan, wants);
+    let again = flow::read("a.yml", &repository(), written.as_bytes()).expect("a flow");
+    assert_eq!(again.wants(), wants, "{written}");
+}
+
+#[test]
 fn the_same_file_and_event_give_the_same_digest() {
     let digest = |branch| plan(&good("good", "whole"), push(branch)).digest();
     assert_eq!(digest("main"), digest("main"));

@@ -35,7 +35,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 /// What is not told by the bell is looked for this often.
 const LOOK: Duration = Duration::from_millis(200);
 /// The only repository.
-const REPOSITORY: &str = "acme/shop";
+pub(crate) const REPOSITORY: &str = "acme/shop";
 
 /// A server with its own namespace, data and repository.
 pub(crate) struct Server<P: Place = Cluster> {

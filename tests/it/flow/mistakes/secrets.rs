@@ -74,11 +74,11 @@ fn a_secret_is_named_and_never_written() {
        |             ^^^^^^^
        = hint: remove it, or use a job of its own
 
-    error: `secrets` means nothing to a service
-       --> secrets.yml:26:13
+    error: `pass-word` is no variable's name
+       --> secrets.yml:26:23
        |
-    26 |             secrets: [PASSWORD]
-       |             ^^^^^^^
-       = hint: remove it
+    26 |             secrets: [pass-word]
+       |                       ^^^^^^^^^
+       = hint: name the variable that is to hold it: {pass_word: pass-word}
     "#);
 }
