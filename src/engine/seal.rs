@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Engine, Result, fault,
     fold::Folds,
-    problem::{Finder, Place},
+    problem::{Finder, Place, find_files},
     settle,
 };
 use crate::{
@@ -44,7 +44,12 @@ impl Engine {
         let repository = place.run.event.repository.name.to_string();
         let name = repository.rsplit('/').next().unwrap_or_default();
         let finder = Finder::new(Place::new(&job.attempt_id.to_string(), name));
-        let (mut check, problems, folds) = self.check(job.id, finder).await?;
+        let (mut check, mut problems, folds) = self.check(job.id, finder).await?;
+        if !problems.is_empty() {
+            let names = self.mirrors.names(&place.run.event.repository, &place.run.sha).await;
+            // without them remarks stay where the tools have put them
+            find_files(&mut problems, &names.unwrap_or_default());
+        }
         check.fault = self.fault(job).await?;
         // until the row names it nobody else knows that the blob is needed
         let _kept = self.blobs.keep().await;

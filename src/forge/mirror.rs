@@ -20,12 +20,17 @@ use std::{
     time::Duration,
 };
 
-use super::{GitCommandError, Source};
+use super::{GitCommand, GitCommandError, Source};
 use crate::model::{CheckoutOptions, Reference, Repository, Sha, Submodules};
 use checkout::Write;
 use fetch::{Fetch, History};
 use lfs::Lfs;
 use submodules::{Modules, Parent};
+
+/// So many bytes of names are looked through: those of some 300,000 files.
+const NAMES: usize = 16 << 20;
+/// A mirror that does not answer in that time is left alone.
+const NAMES_TIME: Duration = Duration::from_secs(10);
 
 /// The mirrors under one directory.
 #[derive(Debug)]
@@ -203,6 +208,13 @@ impl Mirrors {
         }
         let (unpacked, packed) = archive::write(place, into.to_owned(), written.time, self.limits.bytes).await?;
         Ok(Snapshot { checkout, unpacked, packed })
+    }
+
+    /// The names of a commit's files, each with a zero byte behind it; `None`: the mirror does not have it, or they are
+    /// more than anybody wants to look through. Nothing is fetched.
+    pub async fn names(&self, repository: &Repository, sha: &Sha) -> Option<Vec<u8>> {
+        let list = GitCommand::new("ls-tree").git_dir(&mirror(&self.directory, repository));
+        list.args(["-r", "-z", "--name-only", sha.as_str()]).limit(NAMES_TIME).run(NAMES).await.ok()
     }
 
     /// Brings the commit into the mirror, with the mirror's lock. Reading from a mirror needs none.

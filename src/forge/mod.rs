@@ -8,8 +8,10 @@ pub mod gitlab;
 mod hook;
 pub mod mirror;
 pub mod oauth;
+mod payload;
 mod recall;
 mod report;
+mod swept;
 mod words;
 
 use async_trait::async_trait;

@@ -52,6 +52,17 @@ fn compilers_are_understood() {
     17: warning main.c:4:9 "unused variable ‘unused’ [-Wunused-variable]"
     21: warning add.h:1:47 "control reaches end of non-void function [-Wreturn-type]"
     "#);
+    assert_snapshot!(found("make"), @r#"
+    5: error lib/add.c:1:36 "‘c’ undeclared (first use in this function)"
+    9: warning lib/add.c:1:39 "control reaches end of non-void function [-Wreturn-type]"
+    13: warning lib/add.c:1:12 "‘add’ defined but not used [-Wunused-function]"
+    20: warning main.c:1:22 "unused variable ‘unused’ [-Wunused-variable]"
+    "#);
+    assert_snapshot!(found("ninja"), @r#"
+    6: error lib/add.c:1:36 "‘c’ undeclared (first use in this function)"
+    10: warning lib/add.c:1:39 "control reaches end of non-void function [-Wreturn-type]"
+    14: warning lib/add.c:1:12 "‘add’ defined but not used [-Wunused-function]"
+    "#);
     assert_snapshot!(found("clang"), @r#"
     2: error add.h:1:44 "use of undeclared identifier 'c'"
     5: error main.c:6:13 "expected ';' after return statement"
@@ -217,6 +228,8 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
         "ä",
         "thread 'x' panicked at a.rs:1:1:",
         "panic: x",
+        "make[1]: Entering directory '/workspace/lib'\n",
+        "ninja: Entering directory `../..'\n",
         "\t/workspace/a.go:3 +0x1",
         "::stop-commands::x",
         "::x::",

@@ -27,6 +27,24 @@ static MAVEN: Pattern = Pattern::new(r"^\[(ERROR|WARNING)\] (\S.*\.\w+):\[(\d{1,
 /// A line of ESLint's for people; its file is named above.
 static ROW: Pattern = Pattern::new(r"^\s+(\d{1,7}):(\d{1,7})\s+(error|warning)\s+(\S.*?)(?:\s{2,}(\S+))?$");
 
+/// make, and ninja, which never leaves.
+static FOLDER: Pattern = Pattern::new(r"^(?:g?make|ninja)(?:\[\d{1,3}\])?: (Entering|Leaving) directory [`'](.+)'$");
+
+/// Where a tool goes.
+pub(super) enum Moves<'a> {
+    /// Into this folder.
+    Into(&'a str),
+    /// Back to where it was.
+    Out,
+}
+
+/// Where a line says that a tool goes.
+pub(super) fn moves(line: &str) -> Option<Moves<'_>> {
+    let found = FOLDER.read(line)?;
+    let folder = found.get(2)?.as_str();
+    Some(if group(&found, 1) == "Entering" { Moves::Into(folder) } else { Moves::Out })
+}
+
 /// What a line says by itself.
 pub(super) fn read(line: &str) -> Option<Remark> {
     located(line).or_else(|| parentheses(line)).or_else(|| maven(line)).or_else(|| compact(line))

@@ -6,6 +6,7 @@
 
 mod block;
 mod command;
+mod file;
 mod go;
 mod line;
 mod pattern;
@@ -20,11 +21,13 @@ use self::{
     block::{Block, Next},
     command::Command,
     go::Go,
+    line::Moves,
     remark::Remark,
 };
 use super::tail::plain;
 use crate::model::{Level, Problem};
 
+pub use file::find_files;
 pub use place::Place;
 
 /// Of one job so many are kept: errors first, then warnings.
@@ -36,10 +39,12 @@ const WIDTH_MAX: usize = 4000;
 /// No message is longer.
 const LONGEST_MESSAGE: usize = 4000;
 const LONGEST_TITLE: usize = 200;
+/// No make goes further in.
+const FOLDERS_MOST: usize = 50;
 /// No file has more lines.
 const LINES_MOST: usize = 10_000_000;
 /// A line without any of these says nothing by itself.
-const WORDS: [&str; 19] = [
+const WORDS: [&str; 20] = [
     "::",
     "error",
     "warning",
@@ -51,6 +56,7 @@ const WORDS: [&str; 19] = [
     ".py:",
     " panicked at ",
     "panic: ",
+    "ing directory ",
     "Traceback (most",
     "File \"",
     "___",
@@ -76,6 +82,8 @@ pub struct Finder {
     before: Vec<u8>,
     /// The file that rows are about.
     file: Option<String>,
+    /// Where make and ninja are, outermost first: compilers name files from there.
+    folders: Vec<String>,
     /// Nothing is an order until this word comes.
     stopped: Option<String>,
     found: Found,
@@ -93,6 +101,7 @@ impl Finder {
             failures: false,
             before: Vec::new(),
             file: None,
+            folders: Vec::new(),
             stopped: None,
             found: Found::default(),
         }
@@ -174,11 +183,30 @@ impl Finder {
         let remark = match Block::open(text, self.number, self.failures, &self.place) {
             Some(Ok(block)) => return self.block = Some(block),
             Some(Err(remark)) => Some(remark),
-            None => line::read(text).or_else(|| self.row(text)),
+            None if self.moves(text) => None,
+            None => line::read(text).or_else(|| self.row(text)).map(|remark| self.placed(remark)),
         };
         if let Some(remark) = remark {
             self.keep(remark.at(self.number));
         }
+    }
+
+    /// Whether a line says that a folder is entered or left.
+    fn moves(&mut self, text: &str) -> bool {
+        match line::moves(text) {
+            Some(Moves::Into(folder)) if self.folders.len() < FOLDERS_MOST => self.folders.push(folder.to_owned()),
+            Some(Moves::Into(_)) => {}
+            Some(Moves::Out) => drop(self.folders.pop()),
+            None => return false,
+        }
+        true
+    }
+
+    fn placed(&self, mut remark: Remark) -> Remark {
+        if let Some(folder) = self.folders.last().filter(|_| !remark.path.starts_with('/')) {
+            remark.path = format!("{folder}/{}", remark.path);
+        }
+        remark
     }
 
     /// A row below a file's name, or below another row.

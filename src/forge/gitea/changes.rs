@@ -5,12 +5,9 @@
 
 use serde::Deserialize;
 
-use super::{
-    call::{Api, encoded},
-    payload::LONGEST_MESSAGE,
-};
+use super::call::{Api, encoded};
 use crate::{
-    forge::ForgeError,
+    forge::{ForgeError, payload},
     model::{ChangedFiles, Event, EventKind, Repository, Sha},
 };
 
@@ -51,7 +48,7 @@ struct Message {
 /// A commit's message.
 pub(super) async fn message(api: &Api, repository: &Repository, sha: &Sha) -> Result<String, ForgeError> {
     let Commit { commit } = api.get(format!("/repos/{}/git/commits/{sha}", repository.name)).await?;
-    Ok(commit.message.chars().take(LONGEST_MESSAGE).collect())
+    Ok(commit.message.chars().take(payload::LONGEST_MESSAGE).collect())
 }
 
 /// What an event changed.

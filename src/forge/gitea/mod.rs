@@ -27,10 +27,9 @@ use self::call::{Api, Call, encoded, refused};
 use super::{
     Allowance, AtOnce, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hook, HookKeeper, Hooks,
     Moved, Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
+    swept::{self, time},
 };
-use crate::model::{
-    ChangedFiles, CommentPlace, Event, EventKind, ForgeKind, Repository, RepositoryName, Role, Sha, Time, Visibility,
-};
+use crate::model::{ChangedFiles, CommentPlace, Event, ForgeKind, Repository, RepositoryName, Role, Sha, Visibility};
 
 /// What is needed to talk with a Gitea or a Forgejo.
 #[derive(Debug, Clone)]
@@ -151,7 +150,13 @@ impl Forge for Gitea {
     async fn source(&self, event: &Event) -> Result<Source, ForgeError> {
         let url = format!("{}/{}.git", self.api.url(), event.repository.name);
         let realm = Realm::Host { shared: self.submodules.clone() };
-        Ok(Source { url, header: self.api.git_header(), refs: refs(&event.kind), merge_ref: None, realm })
+        Ok(Source {
+            url,
+            header: self.api.git_header(),
+            refs: swept::refs(&event.kind, "refs/pull/"),
+            merge_ref: None,
+            realm,
+        })
     }
 
     /// Neither limits an account by itself.
@@ -238,11 +243,6 @@ impl Gitea {
     }
 }
 
-/// A moment as the forge writes it.
-fn time(moment: jiff::Timestamp) -> Time {
-    Time::from_millis(moment.as_millisecond())
-}
-
 /// A whole forge may be closed to strangers, which no repository says of itself: one is public if a stranger sees it.
 async fn visibility(api: &Api, repository: &Repository) -> Result<Visibility, ForgeError> {
     let path = format!("/repos/{}", repository.name);
@@ -279,16 +279,4 @@ async fn branch_head(api: &Api, repository: &Repository, branch: &str) -> Result
     }
     let Branch { commit } = answer.json()?;
     Ok(Some(commit.id))
-}
-
-fn refs(kind: &EventKind) -> Vec<String> {
-    match kind {
-        EventKind::Push { branch }
-        | EventKind::MergeGroup { branch, .. }
-        | EventKind::Schedule { branch, .. }
-        | EventKind::Manual { branch, .. }
-        | EventKind::Flow { branch, .. } => vec![format!("refs/heads/{branch}")],
-        EventKind::Tag { tag } => vec![format!("refs/tags/{tag}")],
-        EventKind::PullRequest(pull) => vec![format!("refs/pull/{}/head", pull.number)],
-    }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{payload::PULL_ACTIONS, time};
 use crate::{
-    forge::Moved,
+    forge::{Moved, swept},
     model::{RepositoryName, Sha},
 };
 
@@ -18,25 +18,6 @@ struct Push {
 }
 
 #[derive(Deserialize)]
-struct PullRequest {
-    action: String,
-    pull_request: Pull,
-    repository: Repository,
-}
-
-#[derive(Deserialize)]
-struct Pull {
-    number: u64,
-    head: Head,
-    updated_at: Option<Timestamp>,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    sha: Sha,
-}
-
-#[derive(Deserialize)]
 struct Repository {
     full_name: RepositoryName,
     updated_at: Option<Timestamp>,
@@ -46,7 +27,7 @@ struct Repository {
 pub(super) fn moved(event: &str, body: &[u8]) -> Option<Moved> {
     match event {
         "push" => push(serde_json::from_slice(body).ok()?),
-        "pull_request" => pull_request(serde_json::from_slice(body).ok()?),
+        "pull_request" => swept::moved_pull(body, &PULL_ACTIONS),
         _ => None,
     }
 }
@@ -58,14 +39,5 @@ fn push(push: Push) -> Option<Moved> {
         name: push.r#ref,
         sha: push.after,
         happened: push.repository.updated_at.map(time),
-    })
-}
-
-fn pull_request(PullRequest { action, pull_request: pull, repository }: PullRequest) -> Option<Moved> {
-    PULL_ACTIONS.contains(&action.as_str()).then(|| Moved {
-        repository: repository.full_name,
-        name: format!("refs/pull/{}", pull.number),
-        sha: pull.head.sha,
-        happened: pull.updated_at.map(time),
     })
 }

@@ -1,16 +1,18 @@
 //! What a delivery means. Gitea and Forgejo send the same shapes and add to them without notice, so only what starts
 //! runs is read, and everything else is named as starting nothing.
 
-use serde::{
-    Deserialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
-    forge::{Reading, Unreadable},
+    forge::{
+        Reading, Unreadable,
+        payload::{
+            Acted, FlatName, LONGEST_MESSAGE, Label, Ref, first_line, labels, not_json, nothing, shaped, start_of,
+        },
+    },
     model::{
-        Closing, Comment, CommentForm, CommentPlace, Event, EventKind, ForgeKind, NameError, PullEnd, PullRequest,
-        Repository, RepositoryName, Sha, Thread, Trust, UntrustedReason, Visibility, orders,
+        Closing, Comment, CommentForm, CommentPlace, Event, EventKind, ForgeKind, PullEnd, PullRequest, Repository,
+        Sha, Thread, Trust, UntrustedReason, Visibility, orders,
     },
 };
 
@@ -18,11 +20,6 @@ use crate::{
 const GHOST: &str = "Ghost";
 /// What happens to a pull request that gives it code to run. Gitea says `synchronized`.
 pub(super) const PULL_ACTIONS: [&str; 3] = ["opened", "reopened", "synchronized"];
-/// No forge takes a longer ref.
-pub(super) const LONGEST_REF: usize = 1024;
-const LONGEST_TITLE: usize = 200;
-/// What is said further on in a message is not looked at.
-pub(super) const LONGEST_MESSAGE: usize = 16_384;
 const LONGEST_LOGIN: usize = 100;
 /// With these a title says that it is a draft, where the forge has no word of its own for it.
 const DRAFTS: [&str; 2] = ["WIP:", "[WIP]"];
@@ -31,8 +28,6 @@ const DRAFTS: [&str; 2] = ["WIP:", "[WIP]"];
 const NO_BRANCH: &str = "refs/pull/";
 /// What our own answers have in them.
 const OURS: &str = "<!-- containerops ";
-const MOST_LABELS: usize = 100;
-const LONGEST_LABEL: usize = 100;
 
 /// Every payload has these.
 #[derive(Deserialize)]
@@ -43,7 +38,7 @@ struct Common {
 
 #[derive(Deserialize)]
 struct RepositoryPayload {
-    full_name: FullName,
+    full_name: FlatName,
     default_branch: Ref,
     clone_url: String,
     html_url: String,
@@ -71,12 +66,6 @@ struct Account {
     /// What `login` was called before.
     #[serde(default)]
     username: String,
-}
-
-/// Of which action an event is.
-#[derive(Deserialize)]
-struct Acted {
-    action: String,
 }
 
 #[derive(Deserialize)]
@@ -133,11 +122,6 @@ struct Closed {
 }
 
 #[derive(Deserialize)]
-struct Label {
-    name: String,
-}
-
-#[derive(Deserialize)]
 struct Head {
     r#ref: Ref,
     sha: Sha,
@@ -147,7 +131,7 @@ struct Head {
 #[derive(Deserialize)]
 struct PullRepository {
     id: u64,
-    full_name: FullName,
+    full_name: FlatName,
 }
 
 #[derive(Deserialize)]
@@ -190,38 +174,9 @@ struct Review {
     content: String,
 }
 
-/// `owner/name`: neither Gitea nor Forgejo has groups within groups.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct FullName(RepositoryName);
-
-impl TryFrom<String> for FullName {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let name: RepositoryName = text.parse().map_err(|e: NameError| e.to_string())?;
-        if name.owner().is_empty() || name.owner().contains('/') {
-            return Err(format!("`{name}` is no `owner/repository`"));
-        }
-        Ok(Self(name))
-    }
-}
-
-/// A ref or a branch's name, of a length and of characters that Git allows.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct Ref(String);
-
-impl TryFrom<String> for Ref {
-    type Error = &'static str;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let good = !text.is_empty() && text.len() <= LONGEST_REF && !text.chars().any(char::is_control);
-        if good { Ok(Self(text)) } else { Err("a ref of 1 to 1024 printable characters is expected") }
-    }
-}
-
 /// Reads a delivery of this event.
 pub(super) fn read(event: &str, body: &[u8]) -> Result<Reading, Unreadable> {
-    serde_json::from_slice::<IgnoredAny>(body).map_err(|e| not_json(&e, body))?;
+    serde_json::from_slice::<IgnoredAny>(body).map_err(|e| not_json(&e, body, "POST content type"))?;
     match event {
         "push" => Ok(push(shaped(event, body)?, shaped(event, body)?)),
         "create" | "delete" => Ok(created(event, &shaped(event, body)?)),
@@ -283,7 +238,6 @@ fn pull_request(common: Common, payload: PullRequestPayload) -> Reading {
     let pull = payload.pull_request;
     let trust = trust(&pull);
     let draft = pull.draft || DRAFTS.iter().any(|prefix| pull.title.starts_with(prefix));
-    let labels = pull.labels.unwrap_or_default();
     let kind = EventKind::PullRequest(PullRequest {
         number: pull.number,
         branch: pull.head.r#ref.0,
@@ -293,7 +247,7 @@ fn pull_request(common: Common, payload: PullRequestPayload) -> Reading {
         draft,
         // neither says where the head was
         before: None,
-        labels: labels.into_iter().take(MOST_LABELS).map(|label| start_of(&label.name, LONGEST_LABEL)).collect(),
+        labels: labels(pull.labels.into_iter().flatten().map(|label| label.name)),
     });
     let title = first_line(&pull.title);
     Reading::Event(common.event(kind, pull.head.sha, Some(pull.base.sha), title, trust))
@@ -389,33 +343,4 @@ fn login(account: Option<Account>) -> String {
     let name = account.map(|account| if account.login.is_empty() { account.username } else { account.login });
     let name = name.filter(|name| !name.is_empty());
     name.map_or_else(|| GHOST.to_owned(), |name| start_of(&name, LONGEST_LOGIN))
-}
-
-fn first_line(text: &str) -> String {
-    start_of(text.lines().next().unwrap_or_default().trim_end(), LONGEST_TITLE)
-}
-
-fn start_of(text: &str, characters: usize) -> String {
-    text.chars().take(characters).collect()
-}
-
-fn nothing(why: impl Into<String>) -> Result<Reading, Unreadable> {
-    Ok(Reading::Nothing(why.into()))
-}
-
-fn not_json(error: &serde_json::Error, body: &[u8]) -> Unreadable {
-    if body.starts_with(b"payload=") {
-        let hint = "it is a form: set the webhook's POST content type to application/json";
-        return Unreadable::NotJson(hint.to_owned());
-    }
-    Unreadable::NotJson(error.to_string())
-}
-
-/// Reads a body that is known to be JSON; an error says where it is not of our shape.
-fn shaped<T: DeserializeOwned>(event: &str, body: &[u8]) -> Result<T, Unreadable> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| Unreadable::Shape {
-        event: event.to_owned(),
-        message: format!("{}: {}", error.path(), error.inner()),
-    })
 }

@@ -5,9 +5,9 @@
 
 use serde::Deserialize;
 
-use super::{api::Api, files::encoded, payload::LONGEST_MESSAGE};
+use super::{api::Api, files::encoded};
 use crate::{
-    forge::ForgeError,
+    forge::{ForgeError, payload},
     model::{ChangedFiles, Event, EventKind, Repository, Sha},
 };
 
@@ -36,7 +36,7 @@ struct Commit {
 /// A commit's message.
 pub(super) async fn message(api: &Api, repository: &Repository, sha: &Sha) -> Result<String, ForgeError> {
     let Commit { message } = api.get(repository, format!("/repos/{}/git/commits/{sha}", repository.name)).await?;
-    Ok(message.chars().take(LONGEST_MESSAGE).collect())
+    Ok(message.chars().take(payload::LONGEST_MESSAGE).collect())
 }
 
 /// What an event changed.

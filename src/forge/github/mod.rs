@@ -42,9 +42,10 @@ use self::{
 use super::{
     Allowance, AtOnce, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hook, HookKeeper, Hooks,
     Moved, Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook, Writes,
+    swept::{self, time},
 };
 use crate::model::{
-    ChangedFiles, CommentPlace, Event, EventKind, ForgeKind, Repository, RepositoryName, Role, Sha, Time, Visibility,
+    ChangedFiles, CommentPlace, Event, EventKind, ForgeKind, Repository, RepositoryName, Role, Sha, Visibility,
 };
 
 /// What GitHub takes of one installation, or of one token, before it limits us; carrying on can cost the App its
@@ -176,7 +177,13 @@ impl Forge for Github {
         let url = self.trusted_clone_url(&event.repository)?;
         let header = if url.starts_with("http") { self.api.git_header(&event.repository).await? } else { None };
         let realm = Realm::Host { shared: self.submodules.clone() };
-        Ok(Source { url, header, refs: refs(&event.kind), merge_ref: merge_ref(&event.kind), realm })
+        Ok(Source {
+            url,
+            header,
+            refs: swept::refs(&event.kind, "refs/pull/"),
+            merge_ref: merge_ref(&event.kind),
+            realm,
+        })
     }
 
     /// An installation is the App's at one owner, so all repositories of that owner share a budget; a token's budget is
@@ -290,11 +297,6 @@ impl Recall for Github {
     }
 }
 
-/// A moment as GitHub writes it.
-fn time(moment: jiff::Timestamp) -> Time {
-    Time::from_millis(moment.as_millisecond())
-}
-
 /// What we may not see is nobody's to see through us.
 async fn visibility(api: &Api, repository: &Repository) -> Result<Visibility, ForgeError> {
     #[derive(Deserialize)]
@@ -354,18 +356,6 @@ async fn branch_head(api: &Api, repository: &Repository, branch: &str) -> Result
     }
     let Reference { object } = answer.json()?;
     Ok(Some(object.sha))
-}
-
-fn refs(kind: &EventKind) -> Vec<String> {
-    match kind {
-        EventKind::Push { branch }
-        | EventKind::MergeGroup { branch, .. }
-        | EventKind::Schedule { branch, .. }
-        | EventKind::Manual { branch, .. }
-        | EventKind::Flow { branch, .. } => vec![format!("refs/heads/{branch}")],
-        EventKind::Tag { tag } => vec![format!("refs/tags/{tag}")],
-        EventKind::PullRequest(pull) => vec![format!("refs/pull/{}/head", pull.number)],
-    }
 }
 
 fn merge_ref(kind: &EventKind) -> Option<String> {

@@ -9,7 +9,7 @@ use super::{
     time,
 };
 use crate::{
-    forge::Moved,
+    forge::{Moved, swept},
     model::{RepositoryName, Sha, Time},
 };
 
@@ -18,25 +18,6 @@ struct Push {
     r#ref: String,
     after: Sha,
     repository: Repository,
-}
-
-#[derive(Deserialize)]
-struct PullRequest {
-    action: String,
-    pull_request: Pull,
-    repository: Repository,
-}
-
-#[derive(Deserialize)]
-struct Pull {
-    number: u64,
-    head: Head,
-    updated_at: Option<Timestamp>,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    sha: Sha,
 }
 
 #[derive(Deserialize)]
@@ -57,7 +38,7 @@ enum Moment {
 pub(super) fn moved(event: &str, body: &[u8]) -> Option<Moved> {
     match event {
         "push" => push(serde_json::from_slice(body).ok()?),
-        "pull_request" => pull_request(serde_json::from_slice(body).ok()?),
+        "pull_request" => swept::moved_pull(body, &PULL_ACTIONS),
         _ => None,
     }
 }
@@ -73,14 +54,5 @@ fn push(push: Push) -> Option<Moved> {
             Moment::Text(moment) => time(moment),
             Moment::Seconds(seconds) => Time::from_millis(seconds.saturating_mul(1000)),
         }),
-    })
-}
-
-fn pull_request(PullRequest { action, pull_request: pull, repository }: PullRequest) -> Option<Moved> {
-    PULL_ACTIONS.contains(&action.as_str()).then(|| Moved {
-        repository: repository.full_name,
-        name: format!("refs/pull/{}", pull.number),
-        sha: pull.head.sha,
-        happened: pull.updated_at.map(time),
     })
 }

@@ -1,16 +1,18 @@
 //! What a delivery means. GitHub adds events, actions and fields without notice, so only what starts runs is read,
 //! and everything else is named as starting nothing.
 
-use serde::{
-    Deserialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::button;
 use crate::{
-    forge::{Reading, Unreadable},
+    forge::{
+        Reading, Unreadable,
+        payload::{
+            Acted, FlatName, LONGEST_MESSAGE, Label, Ref, first_line, labels, not_json, nothing, shaped, start_of,
+        },
+    },
     model::{
-        Audience, Button, Closing, Comment, CommentForm, CommentPlace, Event, EventKind, ForgeKind, NameError, PullEnd,
+        Audience, Button, Closing, Comment, CommentForm, CommentPlace, Event, EventKind, ForgeKind, PullEnd,
         PullRequest, Repository, RepositoryName, Rerun, Sha, Thread, Trust, UntrustedReason, Visibility, orders,
     },
 };
@@ -23,17 +25,8 @@ pub(super) const QUEUE: &str = "gh-readonly-queue/";
 pub(super) const PULL_ACTIONS: [&str; 3] = ["opened", "reopened", "synchronize"];
 /// What happens to a pull request that is open no longer.
 const CLOSED: &str = "closed";
-/// No forge takes a longer ref.
-pub(super) const LONGEST_REF: usize = 1024;
-const LONGEST_TITLE: usize = 200;
-/// What is said further on in a message is not looked at.
-pub(super) const LONGEST_MESSAGE: usize = 16_384;
 /// A GitHub login has at most 39 characters, and `[bot]` behind them.
 const LONGEST_LOGIN: usize = 100;
-
-/// GitHub takes 100 of 50 characters each.
-const MOST_LABELS: usize = 100;
-const LONGEST_LABEL: usize = 100;
 
 /// Every payload has these.
 #[derive(Deserialize)]
@@ -45,7 +38,7 @@ struct Common {
 
 #[derive(Deserialize)]
 struct RepositoryPayload {
-    full_name: FullName,
+    full_name: FlatName,
     default_branch: Ref,
     clone_url: String,
     html_url: String,
@@ -63,12 +56,6 @@ struct Account {
 #[derive(Deserialize)]
 struct Id {
     id: u64,
-}
-
-/// Of which action an event is.
-#[derive(Deserialize)]
-struct Acted {
-    action: String,
 }
 
 #[derive(Deserialize)]
@@ -106,11 +93,6 @@ struct Pull {
 }
 
 #[derive(Deserialize)]
-struct Label {
-    name: String,
-}
-
-#[derive(Deserialize)]
 struct Head {
     r#ref: Ref,
     sha: Sha,
@@ -127,7 +109,7 @@ struct Base {
 #[derive(Deserialize)]
 struct PullRepository {
     id: u64,
-    full_name: FullName,
+    full_name: FlatName,
 }
 
 #[derive(Deserialize)]
@@ -245,35 +227,6 @@ struct CheckSuite {
     head_sha: Sha,
 }
 
-/// `owner/repository`: on GitHub, names do not nest.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct FullName(RepositoryName);
-
-impl TryFrom<String> for FullName {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let name: RepositoryName = text.parse().map_err(|e: NameError| e.to_string())?;
-        if name.owner().is_empty() || name.owner().contains('/') {
-            return Err(format!("`{name}` is no `owner/repository`"));
-        }
-        Ok(Self(name))
-    }
-}
-
-/// A ref or a branch's name, of a length and of characters that Git allows.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct Ref(String);
-
-impl TryFrom<String> for Ref {
-    type Error = &'static str;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let good = !text.is_empty() && text.len() <= LONGEST_REF && !text.chars().any(char::is_control);
-        if good { Ok(Self(text)) } else { Err("a ref of 1 to 1024 printable characters is expected") }
-    }
-}
-
 /// Whether a delivery of this event may start runs.
 pub(super) fn may_start_runs(event: &str, action: Option<&str>) -> bool {
     match (event, action) {
@@ -289,7 +242,7 @@ pub(super) fn may_start_runs(event: &str, action: Option<&str>) -> bool {
 
 /// Reads a delivery of this event.
 pub(super) fn read(event: &str, body: &[u8]) -> Result<Reading, Unreadable> {
-    serde_json::from_slice::<IgnoredAny>(body).map_err(|e| not_json(&e, body))?;
+    serde_json::from_slice::<IgnoredAny>(body).map_err(|e| not_json(&e, body, "content type"))?;
     match event {
         "push" => Ok(push(shaped(event, body)?, shaped(event, body)?)),
         "pull_request"
@@ -372,7 +325,7 @@ fn pull_request(common: Common, payload: PullRequestPayload) -> Reading {
         author: login(pull.user),
         draft: pull.draft,
         before: payload.before,
-        labels: pull.labels.into_iter().take(MOST_LABELS).map(|label| start_of(&label.name, LONGEST_LABEL)).collect(),
+        labels: labels(pull.labels.into_iter().map(|label| label.name)),
     });
     let title = first_line(&pull.title);
     Reading::Event(common.event(kind, pull.head.sha, Some(pull.base.sha), title, trust))
@@ -513,33 +466,4 @@ fn login(account: Option<Account>) -> String {
 
 fn branch(Ref(full): Ref) -> String {
     full.strip_prefix("refs/heads/").map_or(full.clone(), str::to_owned)
-}
-
-fn first_line(text: &str) -> String {
-    start_of(text.lines().next().unwrap_or_default().trim_end(), LONGEST_TITLE)
-}
-
-fn start_of(text: &str, characters: usize) -> String {
-    text.chars().take(characters).collect()
-}
-
-fn nothing(why: impl Into<String>) -> Result<Reading, Unreadable> {
-    Ok(Reading::Nothing(why.into()))
-}
-
-fn not_json(error: &serde_json::Error, body: &[u8]) -> Unreadable {
-    if body.starts_with(b"payload=") {
-        let hint = "it is a form: set the webhook's content type to application/json";
-        return Unreadable::NotJson(hint.to_owned());
-    }
-    Unreadable::NotJson(error.to_string())
-}
-
-/// Reads a body that is known to be JSON; an error says where it is not of our shape.
-fn shaped<T: DeserializeOwned>(event: &str, body: &[u8]) -> Result<T, Unreadable> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| Unreadable::Shape {
-        event: event.to_owned(),
-        message: format!("{}: {}", error.path(), error.inner()),
-    })
 }

@@ -13,9 +13,9 @@ use gitlab::api::{
 };
 use serde::Deserialize;
 
-use super::{api::Api, payload::LONGEST_MESSAGE};
+use super::api::Api;
 use crate::{
-    forge::ForgeError,
+    forge::{ForgeError, payload},
     model::{ChangedFiles, Event, EventKind, Repository, Sha},
 };
 
@@ -71,7 +71,7 @@ impl Endpoint for OldChanges<'_> {
 pub(super) async fn message(api: &Api, repository: &Repository, sha: &Sha) -> Result<String, ForgeError> {
     let call = Commit::builder().project(repository.name.as_str()).commit(sha.as_str()).build();
     let Message { message } = api.get(call).await?;
-    Ok(message.chars().take(LONGEST_MESSAGE).collect())
+    Ok(message.chars().take(payload::LONGEST_MESSAGE).collect())
 }
 
 /// What an event changed.

@@ -12,11 +12,10 @@ use serde_json::{Value, json};
 
 use super::{
     api::{Api, refused},
-    payload::LONGEST_REF,
     time,
 };
 use crate::{
-    forge::{ForgeError, Head, Heads, Webhook},
+    forge::{ForgeError, Head, Heads, Webhook, payload},
     model::{Repository, Sha, Visibility},
 };
 
@@ -90,7 +89,7 @@ pub(super) async fn heads(api: &Api, repository: &Repository) -> Result<Heads, F
     let heads = heads.chain(requests.into_iter().filter_map(Request::head));
     let cut = [(BRANCHES, more_branches), (TAGS, more_tags), (PULLS, more_requests)];
     Ok(Heads {
-        heads: heads.filter(|head| head.name.len() <= LONGEST_REF).collect(),
+        heads: heads.filter(|head| head.name.len() <= payload::LONGEST_REF).collect(),
         cut: cut.into_iter().filter_map(|(kind, more)| more.then_some(kind)).collect(),
     })
 }

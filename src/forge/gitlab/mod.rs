@@ -41,10 +41,9 @@ use self::{
 use super::{
     Allowance, AtOnce, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, HookKeeper, Hooks, Moved,
     Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook, Writes,
+    swept::{self, time},
 };
-use crate::model::{
-    ChangedFiles, Clock, CommentPlace, Event, EventKind, ForgeKind, Repository, Role, Sha, Time, Visibility,
-};
+use crate::model::{ChangedFiles, Clock, CommentPlace, Event, EventKind, ForgeKind, Repository, Role, Sha, Visibility};
 
 /// gitlab.com takes 2,000 calls a minute of one account. A write may need a read or two.
 const WRITES: Writes = Writes { per_minute: 600, per_hour: 20_000 };
@@ -216,7 +215,13 @@ impl Forge for Gitlab {
         let url = self.trusted_clone_url(&event.repository)?;
         let header = if url.starts_with("http") { self.git_header() } else { None };
         let realm = Realm::Host { shared: self.submodules.clone() };
-        Ok(Source { url, header, refs: refs(&event.kind), merge_ref: merge_ref(&event.kind), realm })
+        Ok(Source {
+            url,
+            header,
+            refs: swept::refs(&event.kind, "refs/merge-requests/"),
+            merge_ref: merge_ref(&event.kind),
+            realm,
+        })
     }
 
     /// All is written by one account, and GitLab takes what is said of one commit one by one.
@@ -288,11 +293,6 @@ impl Recall for Gitlab {
     }
 }
 
-/// A moment as GitLab writes it.
-fn time(moment: jiff::Timestamp) -> Time {
-    Time::from_millis(moment.as_millisecond())
-}
-
 /// What we may not see is nobody's to see through us. `internal` is for all who sign in there.
 async fn visibility(api: &Api, repository: &Repository) -> Result<Visibility, ForgeError> {
     #[derive(Deserialize)]
@@ -346,18 +346,6 @@ async fn branch_head(api: &Api, repository: &Repository, branch: &str) -> Result
     let call = Branch::builder().project(repository.name.as_str()).branch(branch).build();
     let found: Option<Named> = api.find(call).await?;
     Ok(found.map(|named| named.commit.id))
-}
-
-fn refs(kind: &EventKind) -> Vec<String> {
-    match kind {
-        EventKind::Push { branch }
-        | EventKind::MergeGroup { branch, .. }
-        | EventKind::Schedule { branch, .. }
-        | EventKind::Manual { branch, .. }
-        | EventKind::Flow { branch, .. } => vec![format!("refs/heads/{branch}")],
-        EventKind::Tag { tag } => vec![format!("refs/tags/{tag}")],
-        EventKind::PullRequest(pull) => vec![format!("refs/merge-requests/{}/head", pull.number)],
-    }
 }
 
 fn merge_ref(kind: &EventKind) -> Option<String> {

@@ -4,13 +4,13 @@
 //! What a delivery is stands in its body, which a signature covers; the header says the same, and a system hook's says
 //! less.
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use crate::{
-    forge::{Reading, Unreadable},
+    forge::{
+        Reading, Unreadable,
+        payload::{LONGEST_MESSAGE, Ref, first_line, labels, nothing, shaped, start_of},
+    },
     model::{
         Audience, Closing, Comment, CommentForm, CommentPlace, Event, EventKind, ForgeKind, NameError, PullEnd,
         PullRequest, Repository, RepositoryName, Sha, Thread, Trust, UntrustedReason, Visibility, orders,
@@ -19,15 +19,8 @@ use crate::{
 
 /// Who did it when GitLab does not say: its own name for accounts that are gone.
 const GHOST: &str = "ghost";
-/// No forge takes a longer ref.
-pub(super) const LONGEST_REF: usize = 1024;
-const LONGEST_TITLE: usize = 200;
-/// What is said further on in a message is not looked at.
-pub(super) const LONGEST_MESSAGE: usize = 16_384;
 /// GitLab takes 255 characters.
 const LONGEST_LOGIN: usize = 255;
-const MOST_LABELS: usize = 100;
-const LONGEST_LABEL: usize = 255;
 
 /// What a delivery is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,19 +184,6 @@ impl TryFrom<String> for FullName {
     }
 }
 
-/// A ref or a branch's name, of a length and of characters that Git allows.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct Ref(String);
-
-impl TryFrom<String> for Ref {
-    type Error = &'static str;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let good = !text.is_empty() && text.len() <= LONGEST_REF && !text.chars().any(char::is_control);
-        if good { Ok(Self(text)) } else { Err("a ref of 1 to 1024 printable characters is expected") }
-    }
-}
-
 /// What a body says that it is.
 pub(super) fn kind(body: &[u8]) -> Option<Kind> {
     let kinds: Kinds = serde_json::from_slice(body).ok()?;
@@ -286,12 +266,7 @@ fn merge_request(payload: MergeRequestPayload) -> Reading {
         author,
         draft: request.draft.or(request.work_in_progress).unwrap_or(false),
         before: request.oldrev,
-        labels: payload
-            .labels
-            .into_iter()
-            .take(MOST_LABELS)
-            .map(|label| start_of(&label.title, LONGEST_LABEL))
-            .collect(),
+        labels: labels(payload.labels.into_iter().map(|label| label.title)),
     });
     Reading::Event(Event {
         repository: repository(payload.project),
@@ -408,28 +383,7 @@ fn login(name: Option<String>) -> String {
     name.filter(|name| !name.is_empty()).map_or_else(|| GHOST.to_owned(), |name| start_of(&name, LONGEST_LOGIN))
 }
 
-fn first_line(text: &str) -> String {
-    start_of(text.lines().next().unwrap_or_default().trim_end(), LONGEST_TITLE)
-}
-
-fn start_of(text: &str, characters: usize) -> String {
-    text.chars().take(characters).collect()
-}
-
 /// GitLab writes `null` for what is empty, now and then.
 fn or_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(json: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(json)?.unwrap_or_default())
-}
-
-fn nothing(why: impl Into<String>) -> Result<Reading, Unreadable> {
-    Ok(Reading::Nothing(why.into()))
-}
-
-/// Reads a body that is known to be JSON; an error says where it is not of our shape.
-fn shaped<T: DeserializeOwned>(event: &str, body: &[u8]) -> Result<T, Unreadable> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| Unreadable::Shape {
-        event: event.to_owned(),
-        message: format!("{}: {}", error.path(), error.inner()),
-    })
 }

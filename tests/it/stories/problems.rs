@@ -105,3 +105,25 @@ async fn what_a_log_says_outlives_a_restart_and_cells_say_it_once() {
     warning a.c:1-1 [warning in a.c, line 1, column 1]
     "#);
 }
+
+#[tokio::test]
+async fn what_a_tool_says_in_a_folder_stands_at_the_commits_file() {
+    let t = Tester::start().await;
+    let sha = t.github.commit(
+        WIDGET,
+        "main",
+        &[(".containerops.yml", SMALL.as_bytes()), ("web/src/a.ts", b"const a: number = 'x';\n"), ("lib/a.c", b"x")],
+    );
+    t.deliver(t.github.push(WIDGET, "main")).await;
+    t.settle().await;
+    let log = "src/a.ts(1,7): error TS2322: Type 'string' is not assignable to type 'number'.\n\
+               make[1]: Entering directory '/workspace/lib'\na.c:1:1: error: unknown type name 'x'\n\
+               make[1]: Leaving directory '/workspace/lib'\ngone.c:1:1: error: nowhere\n";
+    t.claims("test").await.says(log).await.exits(2).await;
+    assert_snapshot!(t.check(&sha, ACTION).margins.join("\n"), @r"
+    failure web/src/a.ts:1-1 [TS2322]
+    failure lib/a.c:1-1 [error in lib/a.c, line 1, column 1]
+    failure gone.c:1-1 [error in gone.c, line 1, column 1]
+    ");
+    t.checks(&sha);
+}

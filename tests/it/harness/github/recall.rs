@@ -244,7 +244,7 @@ pub(super) fn pulls(world: &World, name: &str, page: &Page) -> Result<Json<Value
         let author = pull.author.as_deref().or(owner).unwrap_or("ada");
         json!({
             "number": pull.number, "title": "Count widgets twice", "draft": false, "user": {"login": author},
-            "state": "open", "updated_at": state.memory.tells(&head),
+            "state": "open", "updated_at": state.memory.tells(&head), "labels": [{"id": 1, "name": "counting"}],
             "head": {"ref": pull.branch, "sha": head, "repo": repo(from.id, &pull.head_repository)},
             "base": {"ref": pull.base, "sha": base, "repo": repo(here.id, name)},
         })

@@ -136,7 +136,11 @@ async fn a_pull_request_that_nobody_told_of_is_found_and_its_branch_runs_once() 
     pull_request: started 1
     ");
     let run = t.newest_run().await;
-    assert_eq!(run.event.pull_request().map(|pull| (pull.number, pull.branch.as_str())), Some((number, "idea")));
+    let pull = run.event.pull_request().expect("a pull request");
+    assert_eq!(
+        (pull.number, pull.branch.as_str(), pull.labels.as_slice()),
+        (number, "idea", &["counting".to_owned()][..])
+    );
     // new code for it is lost, too
     t.commit("idea", &changed("a better idea"));
     t.sweep_after(INTERVAL).await;
