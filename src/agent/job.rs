@@ -6,7 +6,7 @@ use std::{
     io::Read,
     path::PathBuf,
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::{
@@ -78,6 +78,8 @@ pub(super) struct Job {
     cgroup: Cgroup,
     /// When a service was ready.
     ready: OnceLock<Time>,
+    /// When the process was started, as files have it.
+    begun: OnceLock<SystemTime>,
 }
 
 /// How the middle part went.
@@ -109,6 +111,7 @@ impl Job {
             clock: Clock::System,
             cgroup: Cgroup::of_this_process(),
             ready: OnceLock::new(),
+            begun: OnceLock::new(),
         }
     }
 
@@ -195,13 +198,13 @@ impl Job {
     }
 
     fn reports(&self) -> Reports<'_> {
-        let Self { client, work, args, masks, .. } = self;
         Reports {
-            client,
-            patterns: &work.reports,
-            workspace: &args.workspace,
-            scratch: &args.scratch,
-            masks: masks.now(),
+            client: &self.client,
+            patterns: &self.work.reports,
+            workspace: &self.args.workspace,
+            scratch: &self.args.scratch,
+            masks: self.masks.now(),
+            begun: self.begun.get().copied(),
         }
     }
 
@@ -268,6 +271,7 @@ impl Job {
 
     fn begin(&self) -> Result<Started, String> {
         let output = self.output();
+        let _ = self.begun.set(SystemTime::now());
         File::create(&output).map_err(|error| format!("anything: {} cannot be made ({error})", output.display()))?;
         Process::start(&self.work, &self.args.workspace, &self.args.scratch, &output)
     }

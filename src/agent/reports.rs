@@ -9,6 +9,7 @@ use std::{
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use super::{
@@ -35,6 +36,8 @@ pub(super) struct Reports<'a> {
     pub(super) workspace: &'a Path,
     pub(super) scratch: &'a Path,
     pub(super) masks: Arc<Masks>,
+    /// When the process was started.
+    pub(super) begun: Option<SystemTime>,
 }
 
 /// The copies, and what is odd about the files.
@@ -46,6 +49,7 @@ pub struct Copied {
     pub notes: Vec<String>,
     bytes: u64,
     left_out: usize,
+    old: usize,
 }
 
 impl Reports<'_> {
@@ -64,8 +68,8 @@ impl Reports<'_> {
 
     async fn bring_all(&self, copies: &Path) -> Result<ReportsAnswer, SendError> {
         let (root, patterns, copies) = (self.workspace.to_owned(), self.patterns.to_vec(), copies.to_owned());
-        let masks = Arc::clone(&self.masks);
-        let copied = tokio::task::spawn_blocking(move || copy(&root, &patterns, &copies, &masks)).await;
+        let (masks, begun) = (Arc::clone(&self.masks), self.begun);
+        let copied = tokio::task::spawn_blocking(move || copy(&root, &patterns, &copies, &masks, begun)).await;
         let Copied { files, mut notes, .. } = copied.map_err(|error| SendError::Broken(error.to_string()))?;
         if files.is_empty() && notes.is_empty() {
             notes.push(format!("no file matches {}", self.patterns.join(", ")));
@@ -81,19 +85,25 @@ impl Reports<'_> {
     }
 }
 
-/// Copies what the patterns match.
-pub fn copy(root: &Path, patterns: &[String], copies: &Path, masks: &Masks) -> Copied {
+/// Copies what the patterns match. What is older than the process counts, and that it is so is said: a cache may have
+/// brought what tests said of other code.
+pub fn copy(root: &Path, patterns: &[String], copies: &Path, masks: &Masks, begun: Option<SystemTime>) -> Copied {
     let mut copied = Copied::default();
     let found = find::matching(root, patterns, ARTIFACT_ENTRIES_MAX);
     let found = found.and_then(|found| fs::create_dir_all(copies).map(|()| found)).and_then(|found| {
         let root = fs::canonicalize(root)?;
         for found in found.into_iter().filter(|found| is_wanted(found, patterns)) {
-            copied.take(found, &root, copies, masks);
+            let is_old = begun.is_some_and(|begun| is_before(&found, begun));
+            copied.old += usize::from(copied.take(found, &root, copies, masks) && is_old);
         }
         Ok(())
     });
     if let Err(error) = found {
         copied.note(error.to_string());
+    }
+    if copied.old > 0 {
+        let (old, all) = (copied.old, copied.files.len());
+        copied.note(format!("{old} of {all} files are older than the job, which may not have written them"));
     }
     if copied.left_out > 0 {
         let (left_out, most) = (copied.left_out, REPORTS_MAX >> 20);
@@ -102,6 +112,12 @@ pub fn copy(root: &Path, patterns: &[String], copies: &Path, masks: &Masks) -> C
         copied.notes.push(words);
     }
     copied
+}
+
+/// Clocks of file systems are a little slow.
+fn is_before(found: &Found, begun: SystemTime) -> bool {
+    let modified = found.metadata.modified().ok();
+    modified.is_some_and(|modified| begun.duration_since(modified).is_ok_and(|span| span > Duration::from_secs(1)))
 }
 
 /// Of a directory its XML is meant.
@@ -118,10 +134,12 @@ impl Copied {
         }
     }
 
-    fn take(&mut self, found: Found, root: &Path, copies: &Path, masks: &Masks) {
+    /// Whether it was taken.
+    fn take(&mut self, found: Found, root: &Path, copies: &Path, masks: &Masks) -> bool {
+        let before = self.files.len();
         if self.files.len() == REPORT_FILES_MAX || self.bytes == REPORTS_MAX {
             self.left_out += 1;
-            return;
+            return false;
         }
         match read(&found, root) {
             Ok(text) if text.len() as u64 > REPORTS_MAX - self.bytes => self.left_out += 1,
@@ -138,6 +156,7 @@ impl Copied {
             }
             Err(error) => self.note(format!("{} was not read: {error}", found.name.display())),
         }
+        self.files.len() > before
     }
 }
 

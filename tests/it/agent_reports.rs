@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     os::unix::fs::symlink,
     path::Path,
+    time::{Duration, SystemTime},
 };
 
 use containerops::agent::{
@@ -15,12 +16,12 @@ use insta::assert_snapshot;
 
 /// Copies from a workspace that this prepares: what is taken, and what is said.
 fn copied(patterns: &[&str], prepare: impl FnOnce(&Path)) -> (Copied, tempfile::TempDir) {
-    let dir = tempfile::tempdir().expect("a directory");
+    let (dir, begun) = (tempfile::tempdir().expect("a directory"), SystemTime::now());
     let (root, copies) = (dir.path().join("workspace"), dir.path().join("copies"));
     fs::create_dir_all(&root).expect("a directory");
     prepare(&root);
     let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
-    (copy(&root, &patterns, &copies, &Masks::new(["hunter2"])), dir)
+    (copy(&root, &patterns, &copies, &Masks::new(["hunter2"]), Some(begun)), dir)
 }
 
 fn told(copied: &Copied) -> String {
@@ -87,4 +88,18 @@ fn too_much_is_left_out_and_said() {
         copied(&["*.xml"], |root| (0..REPORT_FILES_MAX + 7).for_each(|n| sized(root, &format!("{n}.xml"), 1)));
     assert_eq!(found.files.len(), REPORT_FILES_MAX);
     assert!(found.notes[0].starts_with("7 more files were left out"), "{:?}", found.notes);
+}
+
+#[test]
+fn what_was_there_before_the_job_counts_and_is_said() {
+    let (found, _dir) = copied(&["*.xml"], |root| {
+        write(root, "new.xml", "<new/>");
+        let old = File::create(root.join("old.xml")).expect("a file");
+        old.set_modified(SystemTime::now() - Duration::from_secs(3600)).expect("a time");
+    });
+    assert_snapshot!(told(&found), @r"
+    new.xml: <new/>
+    old.xml: 
+    note: 1 of 2 files are older than the job, which may not have written them
+    ");
 }
