@@ -1,13 +1,9 @@
 //! What it costs to hide 100 secrets in 100 MB of ordinary lines, beside what else an agent does with them, in one process
-//! and in turn with none; medians of several rounds.
+//! and in turn with none; of each read the median of several rounds.
 //!
 //! `cargo run --release --no-default-features --example mask_throughput`
 
-use std::{
-    fmt::Write as _,
-    io::Write as _,
-    time::{Duration, Instant},
-};
+use std::{fmt::Write as _, io::Write as _, time::Instant};
 
 use containerops::agent::mask::Masks;
 use sha2::{Digest as _, Sha256};
@@ -17,11 +13,11 @@ const SIZE: usize = 100_000_000;
 const READ: usize = 256 << 10;
 const ROUNDS: usize = 9;
 
-/// How long the same lines took.
-#[derive(Default)]
+/// How long one read took, in each round.
+#[derive(Default, Clone)]
 struct Took {
-    hidden: Duration,
-    whole: Duration,
+    hidden: Vec<f64>,
+    whole: Vec<f64>,
 }
 
 fn main() -> std::io::Result<()> {
@@ -34,20 +30,20 @@ fn main() -> std::io::Result<()> {
         ("of 8 to 64", of(|n| 8 + n * 7 % 57)),
         ("of 4 to 60", of(|n| 4 + n * 7 % 57)),
     ];
-    let rounds: Vec<Vec<Took>> = (0..ROUNDS).map(|_| round(&masks, &reads)).collect();
-    let mut out = std::io::stdout();
+    let mut took = vec![vec![Took::default(); reads.len()]; masks.len()];
+    (0..ROUNDS).for_each(|_| round(&masks, &reads, &mut took));
+    // whatever else the machine does in the midst of a read is no median
+    let seconds = |at: usize, of: fn(&Took) -> &[f64]| took[at].iter().map(|took| median(of(took))).sum::<f64>();
+    let none = seconds(0, |took| &took.whole);
     for (at, (name, _)) in masks.iter().enumerate() {
-        let speed = |of: fn(&Took) -> Duration| {
-            median(rounds.iter().map(|round| lines.len() as f64 / 1e6 / of(&round[at]).as_secs_f64()))
-        };
-        let cost = median(rounds.iter().map(|round| {
-            let (none, with) = (round[0].whole.as_secs_f64(), round[at].whole.as_secs_f64());
-            100.0 * (1.0 - none / with)
-        }));
-        let (hidden, whole) = (speed(|took| took.hidden), speed(|took| took.whole));
+        let (hidden, whole) = (seconds(at, |took| &took.hidden), seconds(at, |took| &took.whole));
+        let speed = |seconds: f64| lines.len() as f64 / 1e6 / seconds;
         writeln!(
-            out,
-            "{name:>12}: {hidden:6.0} MB/s hidden, {whole:4.0} MB/s hidden, hashed and packed: costs {cost:.1} %"
+            std::io::stdout(),
+            "{name:>12}: {:6.0} MB/s hidden, {:4.0} MB/s hidden, hashed and packed: costs {:.1} %",
+            speed(hidden),
+            speed(whole),
+            100.0 * (1.0 - none / whole)
         )?;
     }
     Ok(())
@@ -55,19 +51,17 @@ fn main() -> std::io::Result<()> {
 
 /// Each read with all masks, one after the other and another first each time, so that whatever else the machine does
 /// slows them all.
-fn round(masks: &[(&str, Masks)], reads: &[&[u8]]) -> Vec<Took> {
-    let mut took: Vec<Took> = masks.iter().map(|_| Took::default()).collect();
+fn round(masks: &[(&str, Masks)], reads: &[&[u8]], took: &mut [Vec<Took>]) {
     for (turn, read) in reads.iter().enumerate() {
         for at in (0..masks.len()).map(|at| (at + turn) % masks.len()) {
             let begun = Instant::now();
             std::hint::black_box(masks[at].1.hide(read));
-            took[at].hidden += begun.elapsed();
+            took[at][turn].hidden.push(begun.elapsed().as_secs_f64());
             let begun = Instant::now();
             ship(&masks[at].1, read);
-            took[at].whole += begun.elapsed();
+            took[at][turn].whole.push(begun.elapsed().as_secs_f64());
         }
     }
-    took
 }
 
 fn ship(masks: &Masks, read: &[u8]) {
@@ -76,8 +70,8 @@ fn ship(masks: &Masks, read: &[u8]) {
     let _ = std::hint::black_box(zstd::bulk::compress(&hidden, 1));
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
