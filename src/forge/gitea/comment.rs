@@ -13,6 +13,8 @@ use crate::{
 
 /// What stands for a thumb up where there is no comment to put it below.
 const DONE: &str = "👍";
+/// More pull requests than this are not looked through.
+const MOST_PULLS: usize = 100;
 /// More comments than this are not looked through.
 const MOST: usize = 2000;
 
@@ -41,6 +43,27 @@ pub(super) async fn role(api: &Api, repository: &Repository, login: &str) -> Res
         "read" => Some(Role::Reader),
         _ => None,
     })
+}
+
+/// Whether a pull request of someone's has been merged, among the last that were closed: of commits the forge knows no
+/// more than an address that anybody can write into them.
+pub(super) async fn has_contributed(api: &Api, repository: &Repository, login: &str) -> Result<bool, ForgeError> {
+    #[derive(Deserialize)]
+    struct Pull {
+        #[serde(default)]
+        merged: bool,
+        user: Option<User>,
+    }
+    #[derive(Deserialize)]
+    struct User {
+        login: String,
+    }
+    // older releases know no `poster`, and all pull requests come back
+    let poster: String = url::form_urlencoded::byte_serialize(login.as_bytes()).collect();
+    let list = format!("/repos/{}/pulls?state=closed&sort=recentupdate&poster={poster}&", repository.name);
+    let (closed, _) = api.pages::<Pull>(&list, MOST_PULLS).await?;
+    let is_theirs = |user: User| user.login.eq_ignore_ascii_case(login);
+    Ok(closed.into_iter().filter(|pull| pull.merged).filter_map(|pull| pull.user).any(is_theirs))
 }
 
 /// Answers a comment; `mark` is what finds the answer again, if it may have been given already.

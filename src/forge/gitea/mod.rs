@@ -137,6 +137,10 @@ impl Forge for Gitea {
         }
     }
 
+    async fn has_contributed(&self, repository: &Repository, login: &str) -> Result<bool, ForgeError> {
+        comment::has_contributed(&self.api, repository, login).await
+    }
+
     async fn visibility(&self, repository: &Repository) -> Result<Visibility, ForgeError> {
         visibility(&self.api, repository).await
     }

@@ -2,10 +2,13 @@
 //! that says why. What is said about a commit takes no thumbs, so there a word stands for it.
 
 use gitlab::api::{
-    common::SortOrder,
+    common::{NameOrId, SortOrder},
     projects::{
         members::AllProjectMember,
-        merge_requests::notes::{CreateMergeRequestNote, MergeRequestNotes, awards::CreateMergeRequestNoteAward},
+        merge_requests::{
+            MergeRequestState, MergeRequests,
+            notes::{CreateMergeRequestNote, MergeRequestNotes, awards::CreateMergeRequestNoteAward},
+        },
         repository::commits::{CommentOnCommit, CommitComments},
     },
     users::Users,
@@ -41,6 +44,33 @@ pub(super) async fn role(api: &Api, repository: &Repository, login: &str) -> Res
     let member: Option<Member> = api.find(call).await?;
     let active = member.filter(|member| member.state.as_deref().is_none_or(|state| state == "active"));
     Ok(active.and_then(|member| granted(member.access_level)))
+}
+
+/// Whether a merge request of someone's has been merged: of commits GitLab knows no more than an address that anybody
+/// can write into them.
+pub(super) async fn has_contributed(api: &Api, repository: &Repository, login: &str) -> Result<bool, ForgeError> {
+    #[derive(Deserialize)]
+    struct Request {
+        state: Option<String>,
+        author: Option<Author>,
+    }
+    #[derive(Deserialize)]
+    struct Author {
+        id: u64,
+        username: String,
+    }
+    let number = login.strip_prefix('#').and_then(|id| id.parse::<u64>().ok());
+    let author = number.map_or_else(|| NameOrId::from(login), NameOrId::from);
+    let project = repository.name.as_str();
+    let call = MergeRequests::builder().project(project).state(MergeRequestState::Merged).author(author).build();
+    let (merged, _) = api.list::<Request, _>(call, 1).await?;
+    // a filter that GitLab does not understand is ignored by it, and all merge requests come back
+    let is_theirs = |author: Author| match number {
+        Some(id) => author.id == id,
+        None => author.username.eq_ignore_ascii_case(login),
+    };
+    let merged = merged.into_iter().filter(|request| request.state.as_deref() == Some("merged"));
+    Ok(merged.filter_map(|request| request.author).any(is_theirs))
 }
 
 /// Developers may push, and what they push is trusted.

@@ -203,6 +203,10 @@ impl Forge for Gitlab {
         if self.api.has_token() { comment::role(&self.api, repository, login).await } else { Ok(None) }
     }
 
+    async fn has_contributed(&self, repository: &Repository, login: &str) -> Result<bool, ForgeError> {
+        comment::has_contributed(&self.api, repository, login).await
+    }
+
     async fn visibility(&self, repository: &Repository) -> Result<Visibility, ForgeError> {
         visibility(&self.api, repository).await
     }

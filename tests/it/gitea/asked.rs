@@ -214,3 +214,21 @@ async fn a_role_is_the_forges_own_word() {
     let error = gitea.role(&repository, "ada").await.expect_err("not for us");
     assert!(error.to_string().contains("let our account be one"), "{error}");
 }
+
+#[tokio::test]
+async fn who_has_contributed_is_whose_pull_request_was_merged() {
+    let model = ModelGitea::start().await;
+    let gitea = gitea(&model);
+    let (repository, _) = widget(&gitea, &model, &[("a", b"1")]);
+    model.commit("mallory/widget", "fix", &[("a", b"2")]);
+    let number = model.open_pull_request(WIDGET, "main", "mallory/widget", "fix");
+    model.commit("eve/widget", "fix", &[("a", b"3")]);
+    model.open_pull_request(WIDGET, "main", "eve/widget", "fix");
+    let known = async |login: &str| gitea.has_contributed(&repository, login).await.expect("it is there");
+    assert!(!known("mallory").await, "it is open");
+    model.merge(number);
+    assert!(known("mallory").await && known("Mallory").await);
+    assert!(!known("eve").await && !known("").await && !known("a&state=open").await);
+    model.fail_next(1, 503);
+    assert!(gitea.has_contributed(&repository, "mallory").await.is_err(), "who cannot be asked has said nothing");
+}

@@ -197,3 +197,15 @@ async fn the_doctor_sees_what_is_wrong_with_the_token() {
     model.fail_next(1, 401);
     assert_eq!(said().await, ["Error it does not take our token: it has expired, or was revoked"]);
 }
+
+#[tokio::test]
+async fn who_has_contributed_is_whose_merge_request_was_merged() {
+    let model = ModelGitlab::start().await;
+    let gitlab = model.forge();
+    let (iid, request) = forked(&model, &gitlab);
+    let known = async |login: &str| gitlab.has_contributed(&request.repository, login).await.expect("it is there");
+    assert!(!known("mallory").await, "it is open");
+    model.merge(WIDGET, iid);
+    assert!(known("mallory").await && known("#13").await);
+    assert!(!known("eve").await && !known("#7").await && !known("ada").await);
+}

@@ -16,7 +16,7 @@ mod story;
 mod webhook;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
@@ -72,6 +72,8 @@ struct State {
     /// Tags by repository and name: the object that they are, and the commit.
     tags: BTreeMap<(String, String), (Sha, Sha)>,
     hooks: BTreeMap<u64, hooks::ModelHook>,
+    /// The numbers of pull requests that were merged.
+    merged: BTreeSet<u64>,
     /// Repositories that were renamed.
     moved: BTreeMap<String, String>,
     quirks: Quirks,
@@ -183,6 +185,11 @@ impl ModelGitea {
         let (head_repository, branch, base) = (head.to_owned(), branch.to_owned(), base.to_owned());
         here.pulls.push(Pull { number, head_repository, author: None, branch, base });
         number
+    }
+
+    /// Somebody merges a pull request.
+    pub(crate) fn merge(&self, number: u64) {
+        self.state().merged.insert(number);
     }
 
     /// From now on only those see a repository who may.

@@ -58,6 +58,7 @@ impl World_ {
     pub(super) fn pull(&self, name: &str, pull: &Pull) -> Value {
         let (here, from) = (&self.repositories[name], &self.repositories[&pull.head_repository]);
         let owner = pull.head_repository.split('/').next().filter(|_| pull.head_repository != name);
+        let merged = self.merged.contains(&pull.number);
         let author = pull.author.as_deref().or(owner).unwrap_or("ada");
         let end = |repository: &Repository, branch: &str, name: &str| {
             json!({"label": branch, "ref": branch, "sha": repository.tip(branch), "repo_id": repository.id,
@@ -65,7 +66,7 @@ impl World_ {
         };
         json!({
             "number": pull.number, "title": "Count widgets twice", "draft": false, "user": {"login": author},
-            "state": "open", "labels": [{"name": "counting"}], "updated_at": self.now(),
+            "state": if merged { "closed" } else { "open" }, "merged": merged, "labels": [{"name": "counting"}], "updated_at": self.now(),
             "head": end(from, &pull.branch, &pull.head_repository), "base": end(here, &pull.base, name),
         })
     }
@@ -102,12 +103,24 @@ async fn tags(State(world): Model, Path(name): Name, Query(page): Query<Page>) -
     Ok(page.of(&world, &all))
 }
 
-async fn pulls(State(world): Model, Path(name): Name, Query(page): Query<Page>) -> Result<Response, Refusal> {
+#[derive(serde::Deserialize)]
+struct OfState {
+    state: Option<String>,
+}
+
+/// As an older release, which knows no `poster`.
+async fn pulls(
+    State(world): Model,
+    Path(name): Name,
+    Query(page): Query<Page>,
+    Query(filter): Query<OfState>,
+) -> Result<Response, Refusal> {
     let name = full(name);
     let all: Vec<Value> = {
         let state = world.state();
         let here = state.known(&name)?;
-        here.pulls.iter().rev().map(|pull| state.pull(&name, pull)).collect()
+        let all = here.pulls.iter().rev().map(|pull| state.pull(&name, pull));
+        all.filter(|pull| filter.state.as_ref().is_none_or(|wanted| pull["state"] == *wanted)).collect()
     };
     Ok(page.of(&world, &all))
 }

@@ -36,6 +36,8 @@ pub(super) fn routes() -> Router<Arc<World>> {
 struct Filter {
     state: Option<String>,
     source_branch: Option<String>,
+    author_username: Option<String>,
+    author_id: Option<u64>,
 }
 
 async fn list(
@@ -46,7 +48,17 @@ async fn list(
 ) -> Result<Response, Refusal> {
     let state = world.state();
     let (path, project) = state.project(&id).ok_or_else(no_project)?;
-    let here = project.requests.iter().filter(|one| filter.state.as_deref() != Some("opened") || !one.merged);
+    let here = project.requests.iter().filter(|one| match filter.state.as_deref() {
+        Some("opened") => !one.merged,
+        Some("merged") => one.merged,
+        _ => true,
+    });
+    let by = |one: &&Request| {
+        let (id, name) = author(path, one);
+        filter.author_id.is_none_or(|wanted| wanted == id)
+            && filter.author_username.as_ref().is_none_or(|wanted| wanted == name)
+    };
+    let here = here.filter(by);
     let here = here.filter(|one| filter.source_branch.as_ref().is_none_or(|branch| one.branch == *branch));
     Ok(page.of(&here.map(|request| described(&state, path, request)).collect::<Vec<_>>()))
 }
@@ -58,12 +70,18 @@ async fn one(State(world): Model, Path((id, iid)): Path<(String, u64)>) -> Resul
     Ok(Json(described(&state, path, request)))
 }
 
+/// Whoever has a fork has opened what comes from it.
+fn author(path: &str, request: &Request) -> (u64, &'static str) {
+    if request.source == path { (1, "ada") } else { (13, "mallory") }
+}
+
 fn described(state: &Held, path: &str, request: &Request) -> Value {
     let Request { iid, source, branch, target, .. } = request;
+    let (id, username) = author(path, request);
     let (source, project) = (&state.projects[source], &state.projects[path]);
     json!({
         "iid": iid, "title": "Fix the readme", "sha": source.tip(branch), "draft": false, "labels": ["docs"],
-        "author": {"id": 1, "username": "ada"}, "source_branch": branch, "target_branch": target,
+        "state": if request.merged { "merged" } else { "opened" }, "author": {"id": id, "username": username}, "source_branch": branch, "target_branch": target,
         "source_project_id": source.id, "target_project_id": project.id, "updated_at": state.now(),
     })
 }
