@@ -61,9 +61,8 @@ impl Engine {
         for order in &said.comment.orders {
             let outcome = self.carry_out(tx, delivery, said, order, &runs).await?;
             if outcome.is_ok() || said.may_write() {
-                let repository = runs.first().map(|run| run.repository_id);
                 let words = outcome.clone().unwrap_or_else(|why| format!("refused: {why}"));
-                self.note_order(tx, (&said.comment, order), repository, &words).await?;
+                self.note_order(tx, (&said.comment, order), &words).await?;
             }
             match outcome {
                 Ok(what) => done.push(what),

@@ -199,6 +199,7 @@ impl Engine {
                     Err(Unwilling::Refused(refusal)) => rerun::refused(&refusal),
                     Err(Unwilling::Engine(error)) => return Err(error),
                 };
+                self.note_newest(tx, newest, &pressed).await?;
                 self.write_pressed(tx, delivery, pressed).await
             }
             Outcome::Said(said) => {
@@ -207,6 +208,7 @@ impl Engine {
             }
             Outcome::Vouched(rerun, role) => {
                 let state = self.vet_by_button(tx, delivery, rerun, *role).await?;
+                self.note_approval(tx, rerun, &state).await?;
                 Ok(tx.delivery_handled(delivery.id, &state).await?)
             }
             Outcome::Closed(closing) => {

@@ -22,7 +22,7 @@ use crate::model::{
 pub use git_command::{GitCommand, GitCommandError};
 pub use hook::{Hook, HookKeeper};
 pub use recall::{AttemptsPage, DeliveryAttempt, Head, Heads, Hooks, Moved, Recall, Webhook};
-pub use report::{Allowance, Shown, Told, Wanted, Writes};
+pub use report::{Allowance, AtOnce, Shown, Told, Wanted, Writes};
 
 /// One forge. Every call to the outside has a time limit and may be repeated; none is made from the request that
 /// caused it, but for a dry run's, which somebody waits for.

@@ -46,6 +46,17 @@ pub struct Allowance {
     pub writes: Option<Writes>,
     /// The most states of one context on one commit; `None`: no limit is known.
     pub states: Option<i64>,
+    /// How many calls about one commit may be under way.
+    pub at_once: AtOnce,
+}
+
+/// How many calls about one commit a forge takes at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtOnce {
+    /// Any number.
+    Many,
+    /// One after the other. A commit that is slow to take them holds one of the account's hands, and no more.
+    One,
 }
 
 /// The most calls that write.

@@ -32,6 +32,28 @@ pub struct CommentPlace {
     pub thread: Thread,
     /// The comment's id on the forge.
     pub id: u64,
+    /// How it is written.
+    #[serde(default, skip_serializing_if = "CommentForm::is_below")]
+    pub form: CommentForm,
+}
+
+/// How a comment is written, which decides how it can be answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommentForm {
+    /// Below what it is about.
+    #[default]
+    Below,
+    /// Beside a line of a pull request's code.
+    Beside,
+    /// As the words of a review, to which nobody can react.
+    Review,
+}
+
+impl CommentForm {
+    const fn is_below(&self) -> bool {
+        matches!(self, Self::Below)
+    }
 }
 
 /// What a comment is about.

@@ -7,7 +7,7 @@ use super::RepositoryId;
 pub struct Deed {
     /// Who: `github/alice`, or what else is known of them.
     pub who: String,
-    /// By what way: `page`, `API`, `comment`, `command`, or the token's name.
+    /// By what way: `page`, `API`, `GitHub comment`, `button of a GitHub check`, `command`, or the token's name.
     pub way: String,
     /// From which address; empty where there is none.
     pub from: String,

@@ -44,7 +44,7 @@ pub use address::is_public;
 pub use approval::{Answer, Approval, Approver, Proof, Question, Via};
 pub use checkout::{Checkout, CheckoutOptions, Reference, Submodules};
 pub use closing::{Audience, Closing, PullEnd};
-pub use comment::{Comment, CommentPlace, Order, Role, Thread, Verb};
+pub use comment::{Comment, CommentForm, CommentPlace, Order, Role, Thread, Verb};
 pub use concurrency::{Concurrency, Policy, QueuePlace, Waiting};
 pub use deed::Deed;
 pub use event::{ChangedFiles, Event, EventKind, PullRequest, Repository};

@@ -44,6 +44,16 @@ impl ForgeKind {
             Self::Git => "git",
         }
     }
+
+    /// Its name, for people.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Github => "GitHub",
+            Self::Gitlab => "GitLab",
+            Self::Gitea => "Gitea",
+            Self::Git => "Git",
+        }
+    }
 }
 
 impl fmt::Display for ForgeKind {

@@ -13,7 +13,7 @@ use super::{
     look::Look,
 };
 use crate::{
-    forge::{Allowance, Forge},
+    forge::{Allowance, AtOnce, Forge},
     model::{ForgeKind, RepositoryId, Sha, Time},
     store::{ReportRow, RepositoryRow, StoreError, Tx},
 };
@@ -178,7 +178,10 @@ impl Account {
     async fn rows(&self, tx: &mut Tx, now: Time, limit: i64) -> Result<Vec<(&RepositoryRow, ReportRow)>, StoreError> {
         let mut rows = Vec::new();
         for repository in &self.repositories {
-            let due = tx.untold_reports(repository.id, now, limit.max(1)).await?;
+            let due = match self.allowance.at_once {
+                AtOnce::Many => tx.untold_reports(repository.id, now, limit.max(1)).await?,
+                AtOnce::One => tx.untold_commits(repository.id, now, limit.max(1)).await?,
+            };
             rows.extend(due.into_iter().map(|row| (repository, row)));
         }
         rows.sort_by_key(|(_, row)| (!row.wanted.progress.is_final(), row.rank, row.wanted_at, row.id));

@@ -106,6 +106,25 @@ impl Tx {
         )
     }
 
+    /// The same where one call about a commit is made at a time: the first of each commit that no call is about now.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn untold_commits(&mut self, repository: RepositoryId, now: Time, limit: i64) -> Result<Vec<ReportRow>> {
+        rows!(
+            self,
+            ReportRow,
+            "SELECT * FROM (SELECT r.*, ROW_NUMBER() OVER (PARTITION BY sha ORDER BY final DESC, rank, wanted_at, id) AS place \
+             FROM reports r WHERE repository_id = $1 AND wanted_digest <> acknowledged AND called_at IS NULL \
+             AND doubt = 0 AND due <= $2 AND NOT EXISTS (SELECT 1 FROM reports b WHERE b.called_at IS NOT NULL \
+             AND b.repository_id = r.repository_id AND b.sha = r.sha)) AS firsts \
+             WHERE place = 1 ORDER BY final DESC, rank, wanted_at, id LIMIT $3",
+            repository,
+            now,
+            limit,
+        )
+    }
+
     /// How many contexts of each repository are still to be told their last word.
     ///
     /// # Errors

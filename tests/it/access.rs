@@ -19,7 +19,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use crate::harness::app::{Tester, WIDGET};
 
 /// A server where people are who their forge says; `github/root` administers it.
-const SIGNED_IN: &str = "access = \"forge\"\nadmins = \"github/root\"\n";
+pub(crate) const SIGNED_IN: &str = "access = \"forge\"\nadmins = \"github/root\"\n";
 /// A job, and a question behind it.
 const FLOW: &str = "
 stages:
@@ -33,14 +33,14 @@ const ORIGIN: &str = "https://ci.example.com";
 
 /// What a request shows.
 #[derive(Debug, Clone)]
-enum Shows {
+pub(crate) enum Shows {
     Nothing,
     Session(String),
     Token(String),
 }
 
 impl Shows {
-    fn on(&self, request: RequestBuilder) -> RequestBuilder {
+    pub(crate) fn on(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
             Self::Nothing => request,
             Self::Session(session) => {
@@ -68,14 +68,14 @@ async fn service(settings: &str, private: bool) -> Tester {
 }
 
 /// A form, as a browser sends it.
-fn form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestBuilder {
+pub(crate) fn form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestBuilder {
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     request.header("content-type", "application/x-www-form-urlencoded").body(body)
 }
 
 impl Tester {
     /// The session of someone who has signed in.
-    async fn session(&self, login: &str) -> Shows {
+    pub(crate) async fn session(&self, login: &str) -> Shows {
         let (login, now) = (login.parse::<Login>().expect("a login"), self.clock.now());
         let session = format!("session of {login}").replace([' ', '/'], "-");
         let account = hash(&login.to_string());
@@ -114,14 +114,14 @@ impl Tester {
         self.asked(shows, method, path).await.status().as_u16()
     }
 
-    async fn text(&self, shows: &Shows, path: &str) -> String {
+    pub(crate) async fn text(&self, shows: &Shows, path: &str) -> String {
         let answer = self.asked(shows, Method::GET, path).await;
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         answer.text().await.expect("text")
     }
 
     /// The audit log, oldest first, without times and addresses.
-    async fn audited(&self) -> String {
+    pub(crate) async fn audited(&self) -> String {
         let mut tx = self.app().engine.store.read().await.expect("the database is there");
         let filter = containerops::store::AuditFilter { limit: 100, ..Default::default() };
         let rows = tx.audit(&filter).await.expect("the database is there");

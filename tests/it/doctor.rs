@@ -104,6 +104,11 @@ async fn what_github_would_refuse_is_said_before_it_does() {
     }));
     patient.has(Health::Error, "the App may not: checks: write, pull_requests: read").await;
     patient.has(Health::Error, "does not hear of: pull_request, check_run, check_suite, merge_group").await;
+    let welcome =
+        "the App may not: merge_queues: read (GitHub tells of no merge queue), issues: read (GitHub tells of no";
+    patient.has(Health::Warning, welcome).await;
+    let comments = "issue_comment, pull_request_review, pull_request_review_comment; commands there are not obeyed";
+    patient.has(Health::Warning, comments).await;
     patient.has(Health::Warning, "the App is installed nowhere").await;
     patient.t.commit("main", "stages: []");
     patient.github().drops(patient.github().push(WIDGET, "main"));

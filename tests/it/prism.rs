@@ -14,7 +14,10 @@ use axum::{
 };
 use containerops::{
     forge::{Forge as _, Head, Hooks, Wanted, github::Github},
-    model::{Annotation, CommentPlace, Conclusion, Context, Level, Progress, Report, Repository, Sha, Thread, Time},
+    model::{
+        Annotation, CommentForm, CommentPlace, Conclusion, Context, Level, Progress, Report, Repository, Sha, Thread,
+        Time,
+    },
 };
 use insta::assert_snapshot;
 
@@ -121,7 +124,12 @@ async fn make_every_call(github: &Github, repository: &Repository, sha: &Sha) {
 /// What comments need: who wrote them, and their answers.
 async fn make_every_call_of_comments(github: &Github, repository: &Repository) {
     github.role(repository, "octocat").await.expect("Prism takes it");
-    let place = CommentPlace { repository: repository.clone(), thread: Thread::PullRequest(17), id: 1 };
+    let place = CommentPlace {
+        repository: repository.clone(),
+        thread: Thread::PullRequest(17),
+        id: 1,
+        form: CommentForm::Below,
+    };
     for (words, again) in [("", false), ("it is over", false), ("it is over", true)] {
         github.reply(&place, (words, "<!-- 1 -->"), again).await.expect("Prism takes it");
     }

@@ -53,14 +53,14 @@ fn compilers_are_understood() {
     21: warning add.h:1:47 "control reaches end of non-void function [-Wreturn-type]"
     "#);
     assert_snapshot!(found("clang"), @r#"
-    1: error main.c:6:13 "expected ';' after return statement"
-    6: error add.h:1:44 "use of undeclared identifier 'c'"
+    2: error add.h:1:44 "use of undeclared identifier 'c'"
+    5: error main.c:6:13 "expected ';' after return statement"
     10: warning main.c:4:9 "unused variable 'unused' [-Wunused-variable]"
     "#);
     assert_snapshot!(found("go-build"), @r#"
-    2: error main.go:7:2 "undefined: hight"
-    3: error main.go:9:15 "cannot use \"two\" (untyped string constant) as int value in argument to area"
-    5: error store/store.go:12:6 "declared and not used: unused"
+    2: error store/store.go:4:2 "unused declared but not used"
+    4: error main.go:7:2 "hight declared but not used"
+    5: error main.go:8:19 "undefined: hights"
     "#);
     assert_snapshot!(found("tsc"), @r#"
     1: error src/a.ts:1:7 [TS2322] "Type 'string' is not assignable to type 'number'."
@@ -71,14 +71,16 @@ fn compilers_are_understood() {
     6: error src/a.ts:3:18 [TS2304] "Cannot find name 'hight'."
     "#);
     assert_snapshot!(found("javac"), @r#"
-    13: error src/Main.java:5 "cannot find symbol"
-    18: error src/Main.java:6 "incompatible types: String cannot be converted to int"
-    1: warning src/Main.java:4 "[rawtypes] found raw type: List"
-    7: warning src/Main.java:4 "[rawtypes] found raw type: ArrayList"
+    13: error src/main/java/acme/Main.java:6 "cannot find symbol"
+    18: error src/main/java/acme/Main.java:7 "incompatible types: String cannot be converted to int"
+    1: warning src/main/java/acme/Main.java:4 "[rawtypes] found raw type: List"
+    7: warning src/main/java/acme/Main.java:4 "[rawtypes] found raw type: ArrayList"
     "#);
     assert_snapshot!(found("maven"), @r#"
-    5: error src/main/java/acme/Main.java:5:18 "cannot find symbol"
-    2: warning src/main/java/acme/Main.java:4:9 "found raw type: java.util.List"
+    26: error src/main/java/acme/Main.java:6:18 "cannot find symbol"
+    29: error src/main/java/acme/Main.java:7:17 "incompatible types: java.lang.String cannot be converted to int"
+    17: warning src/main/java/acme/Main.java:4:5 "found raw type: java.util.List"
+    19: warning src/main/java/acme/Main.java:4:21 "found raw type: java.util.ArrayList"
     "#);
 }
 
@@ -89,6 +91,12 @@ fn tests_are_understood() {
     3: error area/area_test.go:9 [TestArea failed] "area(2) = 4, want 5"
     5: error area/area_test.go:14 [TestArea/odd failed] "odd"
     12: error store/store_test.go:21 [TestLost failed] "Error Trace:\t/workspace/store/store_test.go:21\nError:      \tNot equal:\nexpected: 1\nactual  : 2\nTest:       \tTestLost"
+    "#);
+    assert_snapshot!(found("go-panic"), @r#"
+    2: error main.go:8:2 "fmt.Printf format %d has arg \"x\" of wrong type string"
+    5: error store/store_test.go:6 [TestLost/odd failed] "odd"
+    7: error store/store_test.go:7 [TestLost failed] "lost"
+    9: error store/store_test.go:9 [panic] "runtime error: invalid memory address or nil pointer dereference"
     "#);
     assert_snapshot!(found("pytest"), @r#"
     18: error test_broken.py:1 [ERROR collecting test_broken.py] "ModuleNotFoundError: No module named 'nope'"
@@ -113,12 +121,23 @@ fn linters_are_understood() {
     5: warning src/b.js:2:5 [no-unused-vars] "'y' is assigned a value but never used"
     "#);
     assert_snapshot!(found("eslint-unix"), @r#"
-    1: error src/b.js:2:1 [no-var] "Unexpected var, use let or const instead."
-    2: warning src/b.js:2:5 [no-unused-vars] "'y' is assigned a value but never used."
+    2: error src/b.js:2:1 [no-var] "Unexpected var, use let or const instead."
+    4: error src/b.js:3:1 [no-undef] "'console' is not defined."
+    5: error src/b.js:3:13 [no-undef] "'z' is not defined."
+    1: warning src/b.js:1:8 [no-unused-vars] "'x' is defined but never used."
+    3: warning src/b.js:2:5 [no-unused-vars] "'y' is assigned a value but never used."
+    "#);
+    assert_snapshot!(found("eslint-compact"), @r#"
+    2: error src/b.js:2:1 [no-var] "Unexpected var, use let or const instead."
+    4: error src/b.js:3:1 [no-undef] "'console' is not defined."
+    5: error src/b.js:3:13 [no-undef] "'z' is not defined."
+    1: warning src/b.js:1:8 [no-unused-vars] "'x' is defined but never used."
+    3: warning src/b.js:2:5 [no-unused-vars] "'y' is assigned a value but never used."
     "#);
     assert_snapshot!(found("go-vet"), @r#"
-    3: error main.go:9:2 "fmt.Printf format %d has arg \"x\" of wrong type string"
-    4: error store/store.go:3:8 "could not import nope (open : no such file or directory)"
+    2: error main.go:8:19 "undeclared name: hights"
+    4: error store/store.go:4:2 "unused declared but not used"
+    6: error main.go:8:2 "fmt.Printf format %d has arg \"x\" of wrong type string"
     "#);
     assert_snapshot!(found("linters"), @r#"
     2: error app.py:3:5 "Incompatible return value type (got \"str\", expected \"int\")  [return-value]"
@@ -197,6 +216,8 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
         "\r",
         "ä",
         "thread 'x' panicked at a.rs:1:1:",
+        "panic: x",
+        "\t/workspace/a.go:3 +0x1",
         "::stop-commands::x",
         "::x::",
         "  1:2  error  x  y",

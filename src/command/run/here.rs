@@ -14,8 +14,8 @@ use crate::command::event::fitting;
 use crate::{
     flow::{self, Flow, Given},
     forge::{
-        Allowance, Authentic, FlowFile, Forge, ForgeError, GitCommand, Reading, Realm, Shown, Source, Told, Unreadable,
-        Wanted,
+        Allowance, AtOnce, Authentic, FlowFile, Forge, ForgeError, GitCommand, Reading, Realm, Shown, Source, Told,
+        Unreadable, Wanted,
     },
     model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Severity, Sha, Trust, Visibility},
 };
@@ -223,7 +223,7 @@ impl Forge for Here {
     }
 
     fn allowance(&self, _: &Repository) -> Allowance {
-        Allowance { account: "here".to_owned(), writes: None, states: None }
+        Allowance { account: "here".to_owned(), writes: None, states: None, at_once: AtOnce::Many }
     }
 
     async fn report(&self, _: &Wanted<'_>, _: Option<&str>) -> Result<Told, ForgeError> {

@@ -13,6 +13,9 @@ static ARROW: Pattern = Pattern::new(r"^\s*--> (.+):(\d{1,7}):(\d{1,7})$");
 /// A panic of Rust.
 static PANIC: Pattern = Pattern::new(r"^thread '(.*)' (?:\(\d+\) )?panicked at (.+):(\d{1,7}):(\d{1,7}):$");
 static OLD_PANIC: Pattern = Pattern::new(r"^thread '(.*)' panicked at '(.*)', (.+):(\d{1,7}):(\d{1,7})$");
+/// A panic of Go, and where it was, innermost first.
+static GO_PANIC: Pattern = Pattern::new(r"^panic: (.+?)(?: \[recovered.*\])?$");
+static GO_FRAME: Pattern = Pattern::new(r"^\t(/.+\.go):(\d{1,7})(?: \+0x[0-9a-f]+)?$");
 /// Python: where it was.
 static FRAME: Pattern = Pattern::new(r#"^\s*File "(.+)", line (\d{1,7})(, in .*)?$"#);
 /// pytest: one test's part of what failed.
@@ -24,6 +27,8 @@ static WHERE: Pattern = Pattern::new(r"^([^\s>:][^:]*):(\d{1,7}):(?: .*)?$");
 const HEADER_LINES: usize = 10;
 /// So many lines of a panic's or a test's words are told.
 const TOLD_LINES: usize = 12;
+/// So far away from its panic a frame is another's.
+const FRAMES: usize = 100;
 /// No story is longer.
 const STORY_LINES: usize = 5000;
 
@@ -46,6 +51,8 @@ pub(super) enum Block {
     Header { remark: Remark, left: usize },
     /// It is said where, and partly what.
     Panic { remark: Remark, left: usize },
+    /// It is said what, and then which functions it went through.
+    GoPanic { remark: Remark, left: usize },
     /// A traceback.
     Trace(Trace),
     /// A test that failed.
@@ -90,6 +97,10 @@ impl Block {
             let remark = Remark::new(group(&found, 3), line, column, Level::Error, group(&found, 2)).at(at);
             return Some(Err(remark.titled(&format!("{} panicked", group(&found, 1)))));
         }
+        if let Some(found) = GO_PANIC.read(line) {
+            let remark = Remark::new("", 0, 0, Level::Error, group(&found, 1)).titled("panic").at(at);
+            return Some(Ok(Self::GoPanic { remark, left: FRAMES }));
+        }
         if line.trim_start().starts_with("Traceback (most recent call last)") {
             return Some(Ok(Self::Trace(Trace { frame: None, at, left: STORY_LINES })));
         }
@@ -111,6 +122,7 @@ impl Block {
         match self {
             Self::Header { remark, left } => header(remark, left, line),
             Self::Panic { remark, left } => panic(remark, left, line),
+            Self::GoPanic { remark, left } => go_panic(remark, left, line, place),
             Self::Trace(trace) => trace.next(line, place),
             Self::Test(test) => test.next(line, at, place),
         }
@@ -121,7 +133,7 @@ impl Block {
         match self {
             Self::Panic { remark, .. } => Some(remark),
             Self::Test(test) => test.told(),
-            Self::Header { .. } | Self::Trace(_) => None,
+            Self::Header { .. } | Self::GoPanic { .. } | Self::Trace(_) => None,
         }
     }
 }
@@ -154,6 +166,21 @@ fn panic(mut remark: Remark, left: usize, line: &str) -> Next {
     }
     remark.message.push_str(line.trim_end());
     Next::More(Block::Panic { remark, left: left - 1 })
+}
+
+/// The first function of the repository's is the one whose line is meant.
+fn go_panic(mut remark: Remark, left: usize, line: &str, place: &Place) -> Next {
+    if let Some((path, number)) =
+        GO_FRAME.read(line).and_then(|found| Some((place.path(group(&found, 1))?, number(&found, 2))))
+    {
+        (remark.path, remark.line) = (path, number);
+        return Next::Done(Some(remark));
+    }
+    if left == 0 || line.starts_with("FAIL") {
+        Next::Left(None)
+    } else {
+        Next::Beside(Block::GoPanic { remark, left: left - 1 })
+    }
 }
 
 impl Trace {

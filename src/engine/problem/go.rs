@@ -25,8 +25,8 @@ pub(super) struct Go {
     /// What tests said of which it is not known whether they failed.
     said: Vec<Remark>,
     failed: Vec<Remark>,
-    /// The test that failed just now: what follows is its own.
-    failing: Option<String>,
+    /// The tests that failed just now, with how far each stands in: what stands further in is the innermost's own.
+    failing: Vec<(usize, String)>,
     packages: BTreeSet<String>,
     done: Vec<(String, Remark)>,
 }
@@ -41,9 +41,9 @@ impl Go {
     pub(super) fn take(&mut self, line: &str, at: u64) -> bool {
         if let Some(found) = SAID.read(line) {
             let remark = Remark::new(group(&found, 1), number(&found, 2), 0, Level::Error, group(&found, 3)).at(at);
-            self.say(remark);
+            self.say(remark, indent(line));
         } else if let Some(found) = ENDED.read(line) {
-            self.ended(group(&found, 1), group(&found, 2));
+            self.ended(group(&found, 1), group(&found, 2), indent(line));
         } else if let Some(found) = PACKAGE.read(line) {
             self.package(group(&found, 1), group(&found, 2));
         } else if self.is_open() && line.starts_with("        ") {
@@ -69,12 +69,15 @@ impl Go {
     }
 
     fn newest(&self) -> Option<&Remark> {
-        if self.failing.is_some() { self.failed.last() } else { self.said.last() }
+        if self.failing.is_empty() { self.said.last() } else { self.failed.last() }
     }
 
-    fn say(&mut self, remark: Remark) {
-        match &self.failing {
-            Some(test) if self.failed.len() < SAID_MOST => self.failed.push(remark.titled(&format!("{test} failed"))),
+    fn say(&mut self, remark: Remark, indent: usize) {
+        let test = self.failing.iter().rev().find(|(further_out, _)| *further_out < indent).or(self.failing.first());
+        match test {
+            Some((_, test)) if self.failed.len() < SAID_MOST => {
+                self.failed.push(remark.titled(&format!("{test} failed")));
+            }
             None if self.said.len() < SAID_MOST => self.said.push(remark),
             Some(_) | None => {}
         }
@@ -82,22 +85,23 @@ impl Go {
 
     /// testify begins with an empty line.
     fn add(&mut self, words: &str) {
-        let last = if self.failing.is_some() { self.failed.last_mut() } else { self.said.last_mut() };
+        let last = if self.failing.is_empty() { self.said.last_mut() } else { self.failed.last_mut() };
         if let Some(last) = last.filter(|last| last.message.len() + words.len() < LONGEST) {
             last.message.push('\n');
             last.message.push_str(words);
         }
     }
 
-    fn ended(&mut self, how: &str, test: &str) {
+    fn ended(&mut self, how: &str, test: &str, indent: usize) {
         let said = std::mem::take(&mut self.said);
         if how == "FAIL" {
             let own = said.into_iter().map(|remark| remark.titled(&format!("{test} failed")));
             self.failed.extend(own);
             self.failed.truncate(SAID_MOST);
-            self.failing = Some(test.to_owned());
+            self.failing.retain(|(further_out, _)| *further_out < indent);
+            self.failing.push((indent, test.to_owned()));
         } else {
-            self.failing = None;
+            self.failing.clear();
         }
     }
 
@@ -110,7 +114,7 @@ impl Go {
             self.done.extend(failed.into_iter().map(|remark| (name.to_owned(), remark)));
         }
         self.said.clear();
-        self.failing = None;
+        self.failing.clear();
     }
 
     /// What all packages that were tested begin with.
@@ -123,6 +127,10 @@ impl Go {
         }
         common.join("/")
     }
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
 }
 
 /// Where a package is in its repository: behind that one's name in its path, or behind what all have in common.

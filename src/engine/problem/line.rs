@@ -15,7 +15,8 @@ static WORD: Pattern = Pattern::new(
 /// ESLint's format `unix`.
 static UNIX: Pattern = Pattern::new(r"^(.+) \[(Error|Warning)(?:/(.+))?\]$");
 /// ESLint's format `compact`.
-static COMPACT: Pattern = Pattern::new(r"^([^:]+): line (\d{1,7}), col (\d{1,7}), (Error|Warning) - (.+)$");
+static COMPACT: Pattern =
+    Pattern::new(r"^([^:]+): line (\d{1,7}), col (\d{1,7}), (Error|Warning) - (.+?)(?: \(([\w/@-]+)\))?$");
 /// Flake8, Ruff, Pylint.
 static CODE: Pattern = Pattern::new(r"^([A-Z]{1,4})(\d{2,5}):? (.+)$");
 /// tsc for programs, MSBuild.
@@ -112,7 +113,8 @@ fn maven(line: &str) -> Option<Remark> {
 fn compact(line: &str) -> Option<Remark> {
     let found = COMPACT.read(line)?;
     let (level, message) = (level(group(&found, 4)), group(&found, 5));
-    Some(Remark::new(group(&found, 1), number(&found, 2), number(&found, 3), level, message))
+    let remark = Remark::new(group(&found, 1), number(&found, 2), number(&found, 3), level, message);
+    Some(remark.titled(group(&found, 6)))
 }
 
 fn level(word: &str) -> Level {

@@ -39,7 +39,7 @@ const LONGEST_TITLE: usize = 200;
 /// No file has more lines.
 const LINES_MOST: usize = 10_000_000;
 /// A line without any of these says nothing by itself.
-const WORDS: [&str; 18] = [
+const WORDS: [&str; 19] = [
     "::",
     "error",
     "warning",
@@ -50,6 +50,7 @@ const WORDS: [&str; 18] = [
     ".go:",
     ".py:",
     " panicked at ",
+    "panic: ",
     "Traceback (most",
     "File \"",
     "___",

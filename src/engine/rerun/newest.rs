@@ -18,7 +18,7 @@ use crate::{
     forge::{FlowFile, Forge, ForgeError},
     model::{
         Admission, Conclusion, Context, DeliveryId, DeliveryState, Event, EventKind, ExternalId, FlowFrom, FlowSource,
-        Grants, Plan, Progress, PullRequest, Rank, Repeats, Report, RunId, Wish,
+        Grants, Plan, Progress, PullRequest, Rank, Repeats, Report, Rerun, RunId, Wish,
     },
     store::{DeliveryRow, NewDelivery, NewReport, RunRow, Taken, Tx},
 };
@@ -41,6 +41,8 @@ pub(in crate::engine) struct Newest {
     pub(in crate::engine) run: RunId,
     wish: Wish,
     found: Found,
+    /// The button that asks for it; `None`: it was asked for here.
+    pub(in crate::engine) button: Option<Rerun>,
 }
 
 enum Found {
@@ -78,16 +80,21 @@ impl Engine {
     /// What the forge says to a wish that was kept. `None`: this is none, or its run is gone.
     pub(in crate::engine) async fn asked(&self, delivery: &DeliveryRow) -> Result<Option<Newest>, ForgeOr> {
         let Ok(Asked { run, wish }) = serde_json::from_slice(&delivery.body) else { return Ok(None) };
-        self.newest(run, wish).await
+        self.newest(run, wish, None).await
     }
 
     /// Asks the forge for a run's newest flow file.
-    pub(in crate::engine) async fn newest(&self, id: RunId, wish: Wish) -> Result<Option<Newest>, ForgeOr> {
+    pub(in crate::engine) async fn newest(
+        &self,
+        id: RunId,
+        wish: Wish,
+        button: Option<Rerun>,
+    ) -> Result<Option<Newest>, ForgeOr> {
         let run = self.store.read().await.map_err(EngineError::from)?.run(id).await.map_err(EngineError::from)?;
         let Some(run) = run else { return Ok(None) };
         let Some(forge) = self.forges.get(&run.event.repository.forge) else { return Ok(None) };
         let found = find(forge.as_ref(), &run, self.executor.as_ref()).await?;
-        Ok(Some(Newest { run: id, wish, found }))
+        Ok(Some(Newest { run: id, wish, found, button }))
     }
 
     /// Writes the run, as part of its delivery.

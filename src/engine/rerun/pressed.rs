@@ -73,7 +73,7 @@ impl Engine {
         let meant = meant_by(&mut tx, rerun).await?.into_iter().next();
         drop(tx);
         match meant {
-            Some((run, wish)) => self.newest(run.id, wish).await,
+            Some((run, wish)) => self.newest(run.id, wish, Some(rerun.clone())).await,
             None => Ok(None),
         }
     }

@@ -23,8 +23,8 @@ use secrecy::SecretString;
 
 use self::delivery::{Commit, DELIVERY_HEADER, Delivery, EVENT_HEADER, SIGNATURE_HEADER};
 use super::{
-    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, GitCommand, GitCommandError, Head, Heads, Hooks,
-    Moved, Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
+    Allowance, AtOnce, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, GitCommand, GitCommandError, Head, Heads,
+    Hooks, Moved, Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
 };
 use crate::model::{ChangedFiles, Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust, Visibility};
 
@@ -134,7 +134,7 @@ impl Forge for Git {
     }
 
     fn allowance(&self, repository: &Repository) -> Allowance {
-        Allowance { account: format!("git/{}", repository.name), writes: None, states: None }
+        Allowance { account: format!("git/{}", repository.name), writes: None, states: None, at_once: AtOnce::Many }
     }
 
     async fn report(&self, wanted: &Wanted<'_>, _: Option<&str>) -> Result<Told, ForgeError> {

@@ -25,8 +25,8 @@ use serde::Deserialize;
 
 use self::call::{Api, Call, encoded, refused};
 use super::{
-    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hook, HookKeeper, Hooks, Moved,
-    Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
+    Allowance, AtOnce, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hook, HookKeeper, Hooks,
+    Moved, Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
 };
 use crate::model::{
     ChangedFiles, CommentPlace, Event, EventKind, ForgeKind, Repository, RepositoryName, Role, Sha, Time, Visibility,
@@ -160,7 +160,7 @@ impl Forge for Gitea {
 
     /// Neither limits an account by itself.
     fn allowance(&self, _: &Repository) -> Allowance {
-        Allowance { account: ForgeKind::Gitea.to_string(), writes: None, states: None }
+        Allowance { account: ForgeKind::Gitea.to_string(), writes: None, states: None, at_once: AtOnce::Many }
     }
 
     async fn report(&self, wanted: &Wanted<'_>, _: Option<&str>) -> Result<Told, ForgeError> {

@@ -9,8 +9,8 @@ use serde::{
 use crate::{
     forge::{Reading, Unreadable},
     model::{
-        Closing, Comment, CommentPlace, Event, EventKind, ForgeKind, NameError, PullEnd, PullRequest, Repository,
-        RepositoryName, Sha, Thread, Trust, UntrustedReason, Visibility, orders,
+        Closing, Comment, CommentForm, CommentPlace, Event, EventKind, ForgeKind, NameError, PullEnd, PullRequest,
+        Repository, RepositoryName, Sha, Thread, Trust, UntrustedReason, Visibility, orders,
     },
 };
 
@@ -326,19 +326,19 @@ fn issue_comment(common: Common, payload: IssueCommentPayload) -> Reading {
     if !is_pull && issue.pull_request.is_none() {
         return Reading::Nothing("the comment is not below a pull request".to_owned());
     }
-    common.comment(issue.number, id, &body, login(user))
+    common.comment(issue.number, (id, CommentForm::Below), &body, login(user))
 }
 
 /// A review has no id to which anybody could react: it is answered by a comment.
 fn review(mut common: Common, payload: ReviewPayload) -> Reading {
     let words = payload.review.map(|review| review.content).unwrap_or_default();
     let author = login(common.sender.take());
-    common.comment(payload.pull_request.number, 0, &words, author)
+    common.comment(payload.pull_request.number, (0, CommentForm::Review), &words, author)
 }
 
 impl Common {
     /// Our own words are no orders.
-    fn comment(self, number: u64, id: u64, text: &str, author: String) -> Reading {
+    fn comment(self, number: u64, (id, form): (u64, CommentForm), text: &str, author: String) -> Reading {
         if text.contains(OURS) {
             return Reading::Nothing("the comment is our own".to_owned());
         }
@@ -348,7 +348,7 @@ impl Common {
         }
         let (repository, _) = self.taken_apart();
         Reading::Comment(Comment {
-            place: CommentPlace { repository, thread: Thread::PullRequest(number), id },
+            place: CommentPlace { repository, thread: Thread::PullRequest(number), id, form },
             author,
             orders,
         })

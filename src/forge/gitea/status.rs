@@ -73,8 +73,8 @@ fn shows(context: Context, state: String, title: String, url: String) -> Shown {
     Shown { context, known: None, state, title, url, external_id, summary, annotations: 0 }
 }
 
-/// A `warning` would hold up a pull request that requires the context, so what passed with one is a success that says
-/// so.
+/// There is a state `warning`, but Forgejo, and older Gitea, let a pull request whose required context has it wait: it
+/// ranks behind `success` there. So what passed with one is a success that says so.
 const fn state(progress: Progress) -> &'static str {
     match progress {
         Progress::Queued | Progress::Asks | Progress::Running => "pending",

@@ -1,5 +1,5 @@
-//! Comments: who wrote them, and the answer. All went well: a thumb up below the comment; something did not: a comment
-//! that says why.
+//! Comments: who wrote them, and the answer. All went well: a thumb up below the comment; something did not, or it is a
+//! review, to which nobody can react: a comment.
 
 use http::StatusCode;
 use serde::Deserialize;
@@ -8,8 +8,11 @@ use serde_json::json;
 use super::{api::Api, call::Call, files::encoded};
 use crate::{
     forge::ForgeError,
-    model::{CommentPlace, Repository, Role, Thread},
+    model::{CommentForm, CommentPlace, Repository, Role, Thread},
 };
+
+/// What stands for a thumb up where there is nothing to put it below.
+const DONE: &str = "👍";
 
 /// As many as GitHub puts on one page; an answer that was given moments ago is among the newest.
 const PER_PAGE: usize = 100;
@@ -67,13 +70,14 @@ pub(super) async fn reply(
     again: bool,
 ) -> Result<(), ForgeError> {
     let repository = &place.repository;
-    if words.is_empty() {
-        let call = Call::post(reactions(place), json!({"content": "+1"}));
+    if let Some(reactions) = reactions(place).filter(|_| words.is_empty()) {
+        let call = Call::post(reactions, json!({"content": "+1"}));
         return api.send(repository, &call).await?.checked().map(drop);
     }
     if again && is_given(api, place, mark).await? {
         return Ok(());
     }
+    let words = if words.is_empty() { DONE } else { words };
     let call = Call::post(thread(place), json!({"body": format!("{words}\n\n{mark}")}));
     api.send(repository, &call).await?.checked().map(drop)
 }
@@ -84,11 +88,13 @@ async fn is_given(api: &Api, place: &CommentPlace, mark: &str) -> Result<bool, F
         id: u64,
         body: Option<String>,
     }
+    // what is written beside a line, or as a review, is numbered by itself
+    let after = if place.form == CommentForm::Below { place.id } else { 0 };
     // GitHub lists comments of a thread from the oldest on: the pages before the comment are of no use, and are few
     for page in 1.. {
         let path = format!("{}?per_page={PER_PAGE}&page={page}", thread(place));
         let given: Vec<Given> = api.get(&place.repository, path).await?;
-        let ours = |given: &Given| given.id > place.id && given.body.as_ref().is_some_and(|body| body.contains(mark));
+        let ours = |given: &Given| given.id > after && given.body.as_ref().is_some_and(|body| body.contains(mark));
         if given.iter().any(ours) {
             return Ok(true);
         }
@@ -99,11 +105,14 @@ async fn is_given(api: &Api, place: &CommentPlace, mark: &str) -> Result<bool, F
     Ok(false)
 }
 
-fn reactions(place: &CommentPlace) -> String {
+/// Where people react to a comment, if they can.
+fn reactions(place: &CommentPlace) -> Option<String> {
     let (name, id) = (&place.repository.name, place.id);
-    match &place.thread {
-        Thread::PullRequest(_) => format!("/repos/{name}/issues/comments/{id}/reactions"),
-        Thread::Commit(_) => format!("/repos/{name}/comments/{id}/reactions"),
+    match (&place.thread, place.form) {
+        (_, CommentForm::Review) => None,
+        (_, CommentForm::Beside) => Some(format!("/repos/{name}/pulls/comments/{id}/reactions")),
+        (Thread::PullRequest(_), CommentForm::Below) => Some(format!("/repos/{name}/issues/comments/{id}/reactions")),
+        (Thread::Commit(_), CommentForm::Below) => Some(format!("/repos/{name}/comments/{id}/reactions")),
     }
 }
 

@@ -137,8 +137,17 @@ mod tests {
             let name = file.file_name().to_string_lossy().into_owned();
             let body = std::fs::read(file.path()).expect("a fixture");
             let action = serde_json::from_slice::<serde_json::Value>(&body).expect("JSON")["action"].take();
-            let starts = ["push", "pull_request", "merge_group", "check_run", "check_suite"];
-            let others = ["issue_comment", "commit_comment", "installation", "ping", "repository"];
+            let starts = ["push", "merge_group", "check_run", "check_suite"];
+            let others = [
+                "pull_request_review_comment",
+                "pull_request_review",
+                "pull_request",
+                "issue_comment",
+                "commit_comment",
+                "installation",
+                "ping",
+                "repository",
+            ];
             let event = starts.into_iter().chain(others).find(|event| name.starts_with(event)).expect("an event");
             if !matches!(payload::read(event, &body), Ok(Reading::Nothing(_))) {
                 assert!(payload::may_start_runs(event, action.as_str()), "{name}");

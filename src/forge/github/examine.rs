@@ -1,5 +1,7 @@
 //! Looks at what GitHub knows of us: whether it takes our credentials, what we may do, and whether its hooks reach us.
 
+use std::collections::BTreeMap;
+
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -14,8 +16,22 @@ const ABOUT: &str = "GitHub";
 /// What the App must be allowed, and how to say so to people.
 const PERMISSIONS: [(&str, &str); 4] =
     [("checks", "write"), ("contents", "read"), ("pull_requests", "read"), ("metadata", "read")];
+/// What it is asked for besides, and what is not done without.
+const WELCOME: [(&str, &str, &str); 3] = [
+    ("merge_queues", "read", "GitHub tells of no merge queue"),
+    ("issues", "read", "GitHub tells of no comments below pull requests"),
+    ("pull_requests", "write", "comments are not answered"),
+];
 /// What the App must hear of.
 pub(super) const EVENTS: [&str; 5] = ["push", "pull_request", "check_run", "check_suite", "merge_group"];
+/// Where people tell us what to do.
+pub(super) const COMMENTS: [&str; 3] = ["issue_comment", "pull_request_review", "pull_request_review_comment"];
+
+/// All that the App is asked to be allowed: each permission once, at its highest level.
+pub(super) fn permissions_wanted() -> BTreeMap<&'static str, &'static str> {
+    let welcome = WELCOME.into_iter().map(|(name, level, _)| (name, level));
+    PERMISSIONS.into_iter().chain(welcome).collect()
+}
 /// A failed delivery that is followed by so many good ones is no news.
 const DELIVERIES: usize = 30;
 
@@ -24,7 +40,7 @@ struct App {
     #[serde(default)]
     slug: String,
     #[serde(default)]
-    permissions: std::collections::BTreeMap<String, String>,
+    permissions: BTreeMap<String, String>,
     #[serde(default)]
     events: Vec<String>,
     installations_count: Option<u64>,
@@ -156,23 +172,45 @@ fn permissions(app: &App) -> Vec<Finding> {
     let may = |name: &str, wanted: &str| {
         app.permissions.get(name).is_some_and(|level| level == wanted || level == "write" || level == "admin")
     };
+    let mut findings = Vec::new();
     let missing: Vec<String> = PERMISSIONS
         .iter()
         .filter(|(name, wanted)| !may(name, wanted))
         .map(|(name, wanted)| format!("{name}: {wanted}"))
         .collect();
-    let unheard: Vec<&str> =
-        EVENTS.into_iter().filter(|event| !app.events.iter().any(|known| known == event)).collect();
-    let mut findings = Vec::new();
-    if missing.is_empty() {
-        findings.push(Finding::ok(ABOUT, "the App may do all that we do"));
-    } else {
-        let message = format!("the App may not: {}", missing.join(", "));
-        findings.push(Finding::error(ABOUT, message, "add it on the App's page, and accept it where it is installed"));
+    let lacking: Vec<String> = WELCOME
+        .iter()
+        .filter(|(name, wanted, _)| !may(name, wanted))
+        .map(|(name, wanted, why)| format!("{name}: {wanted} ({why})"))
+        .collect();
+    let advice = "add it on the App's page, and accept it where it is installed";
+    if !missing.is_empty() {
+        findings.push(Finding::error(ABOUT, format!("the App may not: {}", missing.join(", ")), advice));
     }
-    if !unheard.is_empty() {
-        let message = format!("the App does not hear of: {}", unheard.join(", "));
-        findings.push(Finding::error(ABOUT, message, "subscribe to it on the App's page"));
+    if !lacking.is_empty() {
+        findings.push(Finding::warning(ABOUT, format!("the App may not: {}", lacking.join(", ")), advice));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(ABOUT, "the App may do all that we do"));
+    }
+    findings.extend(unheard(app));
+    findings
+}
+
+fn unheard(app: &App) -> Vec<Finding> {
+    let unheard = |events: &[&'static str]| -> Vec<&'static str> {
+        events.iter().copied().filter(|event| !app.events.iter().any(|known| known == event)).collect()
+    };
+    let (needed, comments) = (unheard(&EVENTS), unheard(&COMMENTS));
+    let advice = "subscribe to it on the App's page";
+    let mut findings = Vec::new();
+    if !needed.is_empty() {
+        let message = format!("the App does not hear of: {}", needed.join(", "));
+        findings.push(Finding::error(ABOUT, message, advice));
+    }
+    if !comments.is_empty() {
+        let message = format!("the App does not hear of: {}; commands there are not obeyed", comments.join(", "));
+        findings.push(Finding::warning(ABOUT, message, advice));
     }
     findings
 }

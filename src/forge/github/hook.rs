@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     api::{Api, Identity},
     call::{Answer, Call, refused},
-    examine::EVENTS,
+    examine::{COMMENTS, EVENTS},
 };
 use crate::{
     forge::{ForgeError, Hook, hook::is_same_url},
@@ -22,7 +22,8 @@ const OF_APP: &str = "app";
 /// As many as GitHub puts on one page; a repository has 20 of one event at the most.
 const PER_PAGE: usize = 100;
 /// What a repository's hook must tell of.
-const NEEDED: [&str; 3] = ["push", "pull_request", "issue_comment"];
+const NEEDED: [&str; 5] =
+    ["push", "pull_request", "issue_comment", "pull_request_review", "pull_request_review_comment"];
 /// What it is asked for besides; an older Enterprise may not know the last one.
 const WELCOME: [&str; 3] = ["commit_comment", "repository", "merge_group"];
 
@@ -176,7 +177,8 @@ async fn of_app(api: &Api, of: &RepositoryName, url: &str) -> Result<Option<Hook
     }
     let mut faults: Vec<HookFault> = form(&config).into_iter().collect();
     let App { events } = own("/app".to_owned()).await?.json()?;
-    let missing: Vec<&str> = EVENTS.into_iter().filter(|needed| !events.iter().any(|event| event == needed)).collect();
+    let needed = EVENTS.into_iter().chain(COMMENTS);
+    let missing: Vec<&str> = needed.filter(|needed| !events.iter().any(|event| event == needed)).collect();
     if !missing.is_empty() {
         let words = format!("the App does not hear of: {}; subscribe to it on the App's page", missing.join(", "));
         faults.push(HookFault::by_hand(words));

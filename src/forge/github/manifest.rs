@@ -7,6 +7,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
+use super::examine::{COMMENTS, EVENTS, permissions_wanted};
+
 /// GitHub has an hour for the whole way; one call is a matter of seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// GitHub takes no longer name.
@@ -80,10 +82,12 @@ impl Manifest {
     /// As GitHub takes it.
     pub fn value(&self) -> Value {
         let Self { name, public_url, redirect_url, commit_comments } = self;
-        let contents = if *commit_comments { "write" } else { "read" };
-        let mut events =
-            vec!["push", "pull_request", "check_run", "check_suite", "merge_group", "issue_comment", "repository"];
+        let mut permissions = permissions_wanted();
+        let mut events: Vec<&str> = EVENTS.into_iter().chain(COMMENTS).collect();
+        // who may see a repository
+        events.push("repository");
         if *commit_comments {
+            permissions.insert("contents", "write");
             events.push("commit_comment");
         }
         json!({
@@ -93,13 +97,7 @@ impl Manifest {
             "hook_attributes": {"url": format!("{public_url}/hooks/github"), "active": true},
             "redirect_url": redirect_url,
             "public": false,
-            "default_permissions": {
-                "checks": "write",
-                "contents": contents,
-                "pull_requests": "write",
-                "merge_queues": "read",
-                "metadata": "read",
-            },
+            "default_permissions": permissions,
             "default_events": events,
         })
     }

@@ -40,8 +40,8 @@ use self::{
     call::{Call, refused},
 };
 use super::{
-    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hook, HookKeeper, Hooks, Moved,
-    Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook, Writes,
+    Allowance, AtOnce, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, Hook, HookKeeper, Hooks,
+    Moved, Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook, Writes,
 };
 use crate::model::{
     ChangedFiles, CommentPlace, Event, EventKind, ForgeKind, Repository, RepositoryName, Role, Sha, Time, Visibility,
@@ -185,11 +185,14 @@ impl Forge for Github {
         match self.api.identity() {
             Identity::App { .. } => {
                 let account = format!("github/{}", repository.name.owner().to_ascii_lowercase());
-                Allowance { account, writes: Some(WRITES), states: None }
+                Allowance { account, writes: Some(WRITES), states: None, at_once: AtOnce::Many }
             }
-            Identity::Token(_) | Identity::Nobody => {
-                Allowance { account: "github".to_owned(), writes: Some(WRITES), states: Some(status::MOST) }
-            }
+            Identity::Token(_) | Identity::Nobody => Allowance {
+                account: "github".to_owned(),
+                writes: Some(WRITES),
+                states: Some(status::MOST),
+                at_once: AtOnce::Many,
+            },
         }
     }
 

@@ -10,8 +10,8 @@ use super::button;
 use crate::{
     forge::{Reading, Unreadable},
     model::{
-        Audience, Button, Closing, Comment, CommentPlace, Event, EventKind, ForgeKind, NameError, PullEnd, PullRequest,
-        Repository, RepositoryName, Rerun, Sha, Thread, Trust, UntrustedReason, Visibility, orders,
+        Audience, Button, Closing, Comment, CommentForm, CommentPlace, Event, EventKind, ForgeKind, NameError, PullEnd,
+        PullRequest, Repository, RepositoryName, Rerun, Sha, Thread, Trust, UntrustedReason, Visibility, orders,
     },
 };
 
@@ -197,6 +197,25 @@ struct Issue {
     pull_request: Option<IgnoredAny>,
 }
 
+/// Of a comment beside a line.
+#[derive(Deserialize)]
+struct LineCommentPayload {
+    pull_request: Numbered,
+    comment: CommentPayload,
+}
+
+/// A review's own words; what it says of lines comes in deliveries of its own.
+#[derive(Deserialize)]
+struct ReviewPayload {
+    pull_request: Numbered,
+    review: CommentPayload,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    number: u64,
+}
+
 #[derive(Deserialize)]
 struct CommitCommentPayload {
     comment: CommitComment,
@@ -261,7 +280,8 @@ pub(super) fn may_start_runs(event: &str, action: Option<&str>) -> bool {
         ("push", _) | ("merge_group", Some("checks_requested" | "destroyed")) => true,
         ("pull_request", Some(action)) => action == CLOSED || PULL_ACTIONS.contains(&action),
         ("repository", Some(action)) => audience(action).is_some(),
-        ("issue_comment" | "commit_comment", Some("created")) => true,
+        ("issue_comment" | "commit_comment" | "pull_request_review_comment", Some("created")) => true,
+        ("pull_request_review", Some("submitted")) => true,
         ("check_run" | "check_suite", Some("rerequested")) | ("check_run", Some("requested_action")) => true,
         _ => false,
     }
@@ -272,7 +292,14 @@ pub(super) fn read(event: &str, body: &[u8]) -> Result<Reading, Unreadable> {
     serde_json::from_slice::<IgnoredAny>(body).map_err(|e| not_json(&e, body))?;
     match event {
         "push" => Ok(push(shaped(event, body)?, shaped(event, body)?)),
-        "pull_request" | "merge_group" | "check_run" | "check_suite" | "issue_comment" | "commit_comment"
+        "pull_request"
+        | "merge_group"
+        | "check_run"
+        | "check_suite"
+        | "issue_comment"
+        | "commit_comment"
+        | "pull_request_review"
+        | "pull_request_review_comment"
         | "repository" => {
             let Acted { action } = shaped(event, body)?;
             acted(event, &action, body)
@@ -304,6 +331,8 @@ fn acted(event: &str, action: &str, body: &[u8]) -> Result<Reading, Unreadable> 
             Some(told) => Ok(Reading::Audience(Audience { repository: named(event, body)?, told })),
             None => nothing(format!("`repository` events with the action `{}` start nothing", start_of(action, 40))),
         },
+        ("pull_request_review_comment", "created") => Ok(line_comment(shaped(event, body)?, shaped(event, body)?)),
+        ("pull_request_review", "submitted") => Ok(review(shaped(event, body)?, shaped(event, body)?)),
         ("check_suite", "rerequested") => Ok(check_suite(shaped(event, body)?, shaped(event, body)?)),
         _ => nothing(format!("`{event}` events with the action `{}` start nothing", start_of(action, 40))),
     }
@@ -410,19 +439,27 @@ fn check_suite(common: Common, payload: CheckSuitePayload) -> Reading {
 fn issue_comment(common: Common, payload: IssueCommentPayload) -> Reading {
     let IssueCommentPayload { issue, comment } = payload;
     match issue.pull_request {
-        Some(IgnoredAny) => common.comment(comment, Thread::PullRequest(issue.number)),
+        Some(IgnoredAny) => common.comment(comment, Thread::PullRequest(issue.number), CommentForm::Below),
         None => Reading::Nothing("the comment is not below a pull request".to_owned()),
     }
 }
 
 fn commit_comment(common: Common, payload: CommitCommentPayload) -> Reading {
     let CommitComment { commit_id, comment } = payload.comment;
-    common.comment(comment, Thread::Commit(commit_id))
+    common.comment(comment, Thread::Commit(commit_id), CommentForm::Below)
+}
+
+fn line_comment(common: Common, payload: LineCommentPayload) -> Reading {
+    common.comment(payload.comment, Thread::PullRequest(payload.pull_request.number), CommentForm::Beside)
+}
+
+fn review(common: Common, payload: ReviewPayload) -> Reading {
+    common.comment(payload.review, Thread::PullRequest(payload.pull_request.number), CommentForm::Review)
 }
 
 impl Common {
     /// A program's words are no orders, and least of all our own.
-    fn comment(self, comment: CommentPayload, thread: Thread) -> Reading {
+    fn comment(self, comment: CommentPayload, thread: Thread, form: CommentForm) -> Reading {
         let CommentPayload { id, body, user } = comment;
         let orders = orders(&body.unwrap_or_default());
         if orders.is_empty() {
@@ -432,7 +469,7 @@ impl Common {
             return Reading::Nothing("the comment is a program's".to_owned());
         }
         let (repository, _) = self.taken_apart();
-        let place = CommentPlace { repository, thread, id };
+        let place = CommentPlace { repository, thread, id, form };
         Reading::Comment(Comment { place, author: login(user), orders })
     }
 

@@ -39,8 +39,8 @@ use self::{
     way::Known,
 };
 use super::{
-    Allowance, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, HookKeeper, Hooks, Moved, Reading,
-    Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook, Writes,
+    Allowance, AtOnce, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, Head, Heads, HookKeeper, Hooks, Moved,
+    Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook, Writes,
 };
 use crate::model::{
     ChangedFiles, Clock, CommentPlace, Event, EventKind, ForgeKind, Repository, Role, Sha, Time, Visibility,
@@ -223,9 +223,9 @@ impl Forge for Gitlab {
         Ok(Source { url, header, refs: refs(&event.kind), merge_ref: merge_ref(&event.kind), realm })
     }
 
-    /// All is written by one account.
+    /// All is written by one account, and GitLab takes what is said of one commit one by one.
     fn allowance(&self, _: &Repository) -> Allowance {
-        Allowance { account: "gitlab".to_owned(), writes: Some(WRITES), states: None }
+        Allowance { account: "gitlab".to_owned(), writes: Some(WRITES), states: None, at_once: AtOnce::One }
     }
 
     async fn report(&self, wanted: &Wanted<'_>, known: Option<&str>) -> Result<Told, ForgeError> {

@@ -12,8 +12,8 @@ use serde::{
 use crate::{
     forge::{Reading, Unreadable},
     model::{
-        Audience, Closing, Comment, CommentPlace, Event, EventKind, ForgeKind, NameError, PullEnd, PullRequest,
-        Repository, RepositoryName, Sha, Thread, Trust, UntrustedReason, Visibility, orders,
+        Audience, Closing, Comment, CommentForm, CommentPlace, Event, EventKind, ForgeKind, NameError, PullEnd,
+        PullRequest, Repository, RepositoryName, Sha, Thread, Trust, UntrustedReason, Visibility, orders,
     },
 };
 
@@ -369,7 +369,9 @@ fn note(payload: NotePayload) -> Reading {
     if is_bot(&author) {
         return Reading::Nothing("the comment is a program's".to_owned());
     }
-    let place = CommentPlace { repository: repository(payload.project), thread, id: note.id };
+    // a note beside a line is a note like any other, and takes thumbs like any other
+    let form = CommentForm::Below;
+    let place = CommentPlace { repository: repository(payload.project), thread, id: note.id, form };
     Reading::Comment(Comment { place, author, orders })
 }
 

@@ -144,7 +144,7 @@ async fn what_is_changed_is_written_down_for_those_who_keep_it() {
     assert_snapshot!(t.audited().await, @r"
     github/mona (page) cancel: ci #1: done
     github/mona (API) run again: ci #1: runs again as #2
-    github/walter (comment) cancel: a comment on acme/widget: #2 was cancelled
+    github/walter (GitHub comment) cancel: a comment on acme/widget: #2 was cancelled
     ");
 }
 

@@ -1,6 +1,7 @@
 //! `containerops github setup`: a browser, a GitHub that makes Apps, and the files that are left.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead as _, BufReader, Read as _},
     os::unix::fs::PermissionsExt as _,
     process::{Child, Stdio},
@@ -60,6 +61,22 @@ fn between(text: &str, from: &str, to: &str) -> String {
     rest.split(to).next().expect("a part").replace("&quot;", "\"").replace("&amp;", "&")
 }
 
+/// What README.md says that an App needs: its permissions, and its events.
+fn documented() -> (Value, BTreeSet<String>) {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("a text");
+    let code = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let (mut permissions, mut events) = (serde_json::Map::new(), BTreeSet::new());
+    for row in readme.lines().filter_map(|line| line.strip_prefix("   | `")) {
+        let row = format!("`{row}");
+        let mut cells = row.split('|').map(code);
+        let [permission] = cells.next().expect("a cell").try_into().expect("a permission");
+        let (name, level) = permission.split_once(": ").expect("a permission and its level");
+        permissions.insert(name.to_owned(), Value::from(level));
+        events.extend(cells.next().expect("a cell"));
+    }
+    (Value::Object(permissions), events)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_app_is_made_in_the_browser_and_its_key_is_its_owners_alone() {
     let github = github().await;
@@ -76,7 +93,13 @@ async fn an_app_is_made_in_the_browser_and_its_key_is_its_owners_alone() {
     let manifest: Value = serde_json::from_str(&between(&page, "name=\"manifest\" value=\"", "\">")).expect("JSON");
     assert_eq!(manifest["name"], "ContainerOps ci.example.com");
     assert_eq!(manifest["hook_attributes"]["url"], "https://ci.example.com/hooks/github");
-    assert_eq!(manifest["default_permissions"]["contents"], "read");
+    let (permissions, events) = documented();
+    assert_eq!(manifest["default_permissions"], permissions, "README.md says what the App asks for");
+    let asked = manifest["default_events"].as_array().expect("events");
+    assert_eq!(
+        asked.iter().filter_map(Value::as_str).collect::<BTreeSet<_>>(),
+        events.iter().map(String::as_str).collect::<BTreeSet<_>>()
+    );
     assert_eq!(manifest["redirect_url"], format!("{here}/made"));
 
     // whoever cannot bring the state is nobody

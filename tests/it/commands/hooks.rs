@@ -136,7 +136,7 @@ async fn a_hook_of_github_is_registered_checked_and_repaired() {
       → containerops hooks add github/acme/widget
     0: github/acme/widget: a webhook was added; it delivers to https://ci.example.com/hooks/github
     1: github/acme/widget: the webhook is switched off
-    github/acme/widget: the webhook does not tell of: pull_request, issue_comment
+    github/acme/widget: the webhook does not tell of: pull_request, issue_comment, pull_request_review, pull_request_review_comment
     github/acme/widget: the webhook's last delivery has failed with 502 (failed to connect to host)
       → containerops hooks repair github/acme/widget
     0: github/acme/widget: its webhook was set again; it delivers to https://ci.example.com/hooks/github
@@ -146,7 +146,8 @@ async fn a_hook_of_github_is_registered_checked_and_repaired() {
     ");
     let [hook] = model.hooks_of(WIDGET).try_into().expect("one");
     assert_eq!((hook.secret.as_str(), hook.active, hook.insecure_ssl.as_str()), ("the-first", true, "1"));
-    assert_eq!(hook.events, ["push", "pull_request", "issue_comment"], "what this GitHub does not know is left out");
+    let needed = ["push", "pull_request", "issue_comment", "pull_request_review", "pull_request_review_comment"];
+    assert_eq!(hook.events, needed, "what this GitHub does not know is left out");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,9 +174,9 @@ async fn an_apps_own_hook_counts_if_it_delivers_to_us() {
     assert_snapshot!(story, @r"
     0: github/acme/widget: its webhook delivers to https://ci.example.com/hooks/github
     1: github/acme/gadget: the App is not installed on acme/gadget; install it there
-    1: github/acme/widget: the App does not hear of: check_run, check_suite, merge_group; subscribe to it on the App's page
+    1: github/acme/widget: the App does not hear of: check_run, check_suite, merge_group, issue_comment, pull_request_review, pull_request_review_comment; subscribe to it on the App's page
     1: github/acme/widget: its webhook was set again
-    github/acme/widget: the App does not hear of: check_run, check_suite, merge_group; subscribe to it on the App's page
+    github/acme/widget: the App does not hear of: check_run, check_suite, merge_group, issue_comment, pull_request_review, pull_request_review_comment; subscribe to it on the App's page
     1: containerops: github refused (403): Resource not accessible by integration; to look after webhooks, we need the permission `Webhooks: read and write` of acme/widget
     0: github/acme/widget: a webhook was added; it delivers to https://ci.example.com/hooks/github
     ");

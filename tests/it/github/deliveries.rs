@@ -90,6 +90,8 @@ async fn an_empty_secret_is_refused_and_none_lets_nobody_in() {
 fn read(name: &str) -> Result<Reading, Unreadable> {
     let event = [
         "push",
+        "pull_request_review_comment",
+        "pull_request_review",
         "pull_request",
         "check_run",
         "check_suite",
@@ -163,6 +165,8 @@ async fn every_fixture_reads_as_it_should() {
     pull_request_head_deleted: pull request 17 twice into main f95f852b on 6113728f by bob (head gone): Count widgets twice
     pull_request_opened: pull request 17 twice into main f95f852b on 6113728f by ada (trusted): Count widgets twice
     pull_request_reopened: pull request 17 twice into main f95f852b on 6113728f by ada (trusted): Count widgets twice
+    pull_request_review_comment_created: ada says `/retest` below PullRequest(17)
+    pull_request_review_submitted: ada says `/test` below PullRequest(17)
     pull_request_synchronize: pull request 17 twice into main f95f852b on 6113728f by ada (trusted): Count widgets twice
     push: push main f95f852b on 6113728f by ada (trusted): Count widgets twice
     push_branch_deleted: refs/heads/old-idea was deleted

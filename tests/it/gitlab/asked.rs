@@ -1,6 +1,6 @@
 use containerops::{
     forge::{Forge as _, ForgeError, Hook, HookKeeper as _, Recall as _},
-    model::{CommentPlace, HookFault, Role, Thread},
+    model::{CommentForm, CommentPlace, HookFault, Role, Thread},
 };
 use insta::assert_snapshot;
 use secrecy::ExposeSecret as _;
@@ -106,7 +106,8 @@ async fn answers_are_given_once() {
     let model = ModelGitlab::start().await;
     let gitlab = model.forge();
     let (iid, request) = forked(&model, &gitlab);
-    let place = |thread| CommentPlace { repository: request.repository.clone(), thread, id: 1244 };
+    let place =
+        |thread| CommentPlace { repository: request.repository.clone(), thread, id: 1244, form: CommentForm::Below };
     let answer = ("`/retest`: nothing has failed here", "<!-- containerops reply 1 -->");
     for thread in [Thread::PullRequest(iid), Thread::Commit("a".repeat(40).parse().expect("a sha"))] {
         for (words, again) in [("", false), ("", true), (answer.0, false), (answer.0, true)] {

@@ -232,6 +232,7 @@ fn every_fixture_reads_as_it_should() {
     merge_request_update_title: the merge request has no new code
     note_bot: the comment is a program's
     note_commit: ada says `/cancel` below Commit(Sha("da1560886d4f094c3e6c9ef40349f7d38b5d27d7"))
+    note_diff: ada says `/retest` below PullRequest(7)
     note_edited: the comment is not a new one of a person
     note_issue: the comment is neither below a merge request nor below a commit
     note_merge_request: ada says `/retest` below PullRequest(7)

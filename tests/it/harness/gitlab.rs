@@ -31,7 +31,7 @@ use containerops::{
     model::{Clock, Sha},
 };
 use jiff::Timestamp;
-use tokio::task::JoinHandle;
+use tokio::{sync::Notify, task::JoinHandle};
 
 use super::{
     app::Neighbour,
@@ -79,6 +79,8 @@ struct State {
     quirks: Quirks,
     /// Commits whose statuses are written just now.
     locked: Vec<(u64, Sha)>,
+    /// Commits about which GitLab does not answer until it is let go on.
+    slow: BTreeMap<Sha, Arc<Notify>>,
     /// How often two calls met at one.
     met: usize,
     token: serde_json::Value,
@@ -215,6 +217,20 @@ impl ModelGitlab {
         iid
     }
 
+    /// The branch of a merge request has moved: its target has the new code, too.
+    pub(crate) fn moves_request(&self, project: &str, iid: u64) {
+        let mut state = self.state();
+        let request = state.projects[project].requests.iter().find(|one| one.iid == iid).expect("one").clone();
+        let (source, onto) = (&state.projects[&request.source], state.projects[project].tip(&request.target));
+        let sha = source.tip(&request.branch);
+        let tree = source.trees[&sha].clone();
+        repository::take_pull(&self.path(project), &self.path(&request.source), &sha, &onto, iid);
+        git(&self.path(project), &["update-ref", &format!("refs/merge-requests/{iid}/head"), sha.as_str()]);
+        let here = state.projects.get_mut(project).expect("a project");
+        here.by_request.insert(sha.clone());
+        here.trees.entry(sha).or_insert(tree);
+    }
+
     /// The project lets us do this much: see it and write to it, see it, or neither.
     pub(crate) fn lets_us(&self, project: &str, may: May) {
         self.state().projects.get_mut(project).expect("a project").may = may;
@@ -255,6 +271,17 @@ impl ModelGitlab {
     /// How often two calls about one commit's statuses met.
     pub(crate) fn met(&self) -> usize {
         self.state().met
+    }
+
+    /// From now on calls that write statuses of this commit hang.
+    pub(crate) fn is_slow_about(&self, sha: &Sha) {
+        self.state().slow.insert(sha.clone(), Arc::default());
+    }
+
+    /// They go on.
+    pub(crate) fn goes_on_about(&self, sha: &Sha) {
+        let slow = self.state().slow.remove(sha).expect("it was slow");
+        slow.notify_waiters();
     }
 
     /// How a delivery of it was answered. After four failures in a row a hook is switched off.

@@ -2,7 +2,7 @@
 
 use containerops::{
     forge::{Forge, Head, Hook, HookKeeper as _, Recall as _, Wanted, gitlab::Gitlab},
-    model::{Clock, CommentPlace, Conclusion, Context, Event, Progress, Repository, Sha, Thread},
+    model::{Clock, CommentForm, CommentPlace, Conclusion, Context, Event, Progress, Repository, Sha, Thread},
 };
 use insta::assert_snapshot;
 
@@ -40,7 +40,7 @@ async fn make_other_calls(gitlab: &Gitlab, repository: &Repository, sha: &Sha) {
     let _ = gitlab.role(repository, "#7").await;
     let _ = gitlab.heads(repository).await;
     for thread in [Thread::PullRequest(17), Thread::Commit(sha.clone())] {
-        let place = CommentPlace { repository: repository.clone(), thread, id: 1 };
+        let place = CommentPlace { repository: repository.clone(), thread, id: 1, form: CommentForm::Below };
         for (words, again) in [("", false), ("it is over", false), ("it is over", true)] {
             let _ = gitlab.reply(&place, (words, "<!-- 1 -->"), again).await;
         }

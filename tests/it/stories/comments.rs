@@ -269,3 +269,89 @@ async fn what_a_maintainer_skips_is_green_and_says_who_did() {
     ");
     t.looks_at_the_checks(&sha);
 }
+
+#[tokio::test]
+async fn beside_a_line_and_in_a_review_orders_are_obeyed_as_below_the_pull_request() {
+    let t = Tester::start().await;
+    t.github.allows("bob", "write");
+    let (number, sha) = t.opens(STAGES).await;
+    t.run_the_job("unit", 1).await;
+    let says = async |delivery| {
+        t.deliver(delivery).await;
+        t.settle().await;
+        t.github.answers().join("\n")
+    };
+    let beside = |login, text: &str| t.github.comment_on_line(WIDGET, number, login, text);
+    let review = |login, text: &str| t.github.review(WIDGET, number, login, text);
+    assert_eq!(says(beside("bob", "A typo.\n\n/retest")).await, "comment 1977005511: +1");
+    assert_snapshot!(t.last_delivery().await, @"pull_request_review_comment: obeyed: what failed in #1 runs again");
+    assert_eq!(says(review("bob", "/cancel")).await, format!("{number}: 👍"), "nobody can react to a review");
+    assert_snapshot!(t.last_delivery().await, @"pull_request_review: obeyed: #2 was cancelled");
+    let refused = says(review("bob", "/skip")).await;
+    assert_eq!(refused, format!("{number}: `/skip`: bob does not maintain this repository"));
+    for stranger in ["eve", "mallory"] {
+        assert_eq!(says(beside(stranger, "/test")).await, "");
+        assert_eq!(says(review(stranger, "/test")).await, "");
+    }
+    assert_eq!(says(review("bob", "")).await, "");
+    assert_snapshot!(t.last_delivery().await, @"pull_request_review: nothing: the comment does not tell us to do anything");
+    // an answer to a review whose own answer is lost is not given twice
+    t.send("github", review("bob", "/test nothing")).await;
+    let engine = t.app().engine;
+    engine.intake().await.expect("the database is there");
+    t.github.cut_next();
+    engine.reply_to_comments().await.expect("the database is there");
+    t.later(Duration::from_secs(60)).await;
+    assert_eq!(t.github.answers().len(), 1);
+    t.looks_at_the_checks(&sha);
+}
+
+#[tokio::test]
+async fn whatever_is_asked_for_on_the_forge_is_in_the_audit_log_with_who_and_how() {
+    let t = Tester::start().await;
+    t.github.allows("bob", "write");
+    t.github.allows("ada", "maintain");
+    let (number, sha) = t.opens(STAGES).await;
+    let press = async |button: &str| {
+        t.deliver(t.github.pressed(WIDGET, "containerops/ci/pr", button)).await;
+        t.settle().await;
+    };
+    press("cancel").await;
+    for button in ["rerun-failed", "rerun-newest"] {
+        press(button).await;
+        t.run_the_job("unit", 1).await;
+    }
+    t.deliver(t.github.rerequested(WIDGET, "containerops/ci/pr/unit/unit")).await;
+    t.settle().await;
+    t.run_the_job("unit", 1).await;
+    t.deliver(t.github.suite_rerequested(WIDGET, &sha)).await;
+    t.settle().await;
+    for (login, text) in [
+        ("bob", "/cancel\n/retest"),
+        ("bob", "/test unit"),
+        ("bob", "/skip"),
+        ("ada", "/skip flaky"),
+        ("eve", "/cancel"),
+        ("ada", "/approve\n/reject"),
+    ] {
+        t.comment(number, login, text).await;
+    }
+    t.deliver(t.github.review(WIDGET, number, "ada", "/test")).await;
+    t.settle().await;
+    assert_snapshot!(t.audited().await.replace(sha.short(), "SHA"), @r"
+    github/ada (button of a GitHub check) cancel: SHA of acme/widget: #1 was cancelled
+    github/ada (button of a GitHub check) run what failed again: SHA of acme/widget: 1 run began
+    github/ada (button of a GitHub check) run again by the newest flow file: SHA of acme/widget: 1 run began
+    github/ada (re-run of a GitHub check) run again: SHA of acme/widget: 1 run began
+    github/ada (re-run of all GitHub checks) run again: SHA of acme/widget: 1 run began
+    github/bob (GitHub comment) cancel: a comment on acme/widget: #5 was cancelled
+    github/bob (GitHub comment) retest: a comment on acme/widget: refused: run #5 still runs: a part of it can run again when it has ended
+    github/bob (GitHub comment) test: a comment on acme/widget: stage `unit` in #5 runs again
+    github/bob (GitHub comment) skip: a comment on acme/widget: refused: bob does not maintain this repository
+    github/ada (GitHub comment) skip: a comment on acme/widget: #6 was skipped
+    github/ada (GitHub comment) approve: a comment on acme/widget: refused: nothing of this run waits for approval
+    github/ada (GitHub comment) reject: a comment on acme/widget: refused: nothing of this run waits for approval
+    github/ada (GitHub comment) test: a comment on acme/widget: everything in #7 runs again
+    ");
+    t.looks_at_the_checks(&sha);
+}

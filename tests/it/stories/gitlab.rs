@@ -17,20 +17,20 @@ use crate::{
 };
 
 /// A service for GitHub and GitLab, and what GitLab sees of it.
-struct World {
-    t: Tester,
-    gitlab: ModelGitlab,
+pub(super) struct World {
+    pub(super) t: Tester,
+    pub(super) gitlab: ModelGitlab,
 }
 
 impl World {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let gitlab = ModelGitlab::start().await;
         let t = Tester::start_among(Identity::App, ExecutorKind::Process, vec![gitlab.neighbour()]).await;
         gitlab.set_clock(&t.clock);
         Self { t, gitlab }
     }
 
-    fn commit(&self, branch: &str, what: &str) -> Sha {
+    pub(super) fn commit(&self, branch: &str, what: &str) -> Sha {
         let flow = format!("# {what}\n{SMALL}");
         let sha = self.gitlab.commit(WIDGET, branch, &[(".containerops.yml", flow.as_bytes())]);
         self.gitlab.has_member(WIDGET, "ada", 30);
@@ -38,20 +38,20 @@ impl World {
     }
 
     /// Delivers as GitLab does, and settles. How it was answered.
-    async fn delivers(&self, delivery: Delivery) -> StatusCode {
+    pub(super) async fn delivers(&self, delivery: Delivery) -> StatusCode {
         let (status, _) = self.t.send("gitlab", delivery).await;
         self.gitlab.answered(status.as_u16());
         self.t.settle().await;
         status
     }
 
-    async fn pushes(&self, branch: &str, what: &str) -> Sha {
+    pub(super) async fn pushes(&self, branch: &str, what: &str) -> Sha {
         let sha = self.commit(branch, what);
         assert_eq!(self.delivers(self.gitlab.push(WIDGET, branch)).await, StatusCode::ACCEPTED);
         sha
     }
 
-    fn shows(&self, sha: &Sha) -> String {
+    pub(super) fn shows(&self, sha: &Sha) -> String {
         self.gitlab.statuses(WIDGET, sha)
     }
 
@@ -60,7 +60,7 @@ impl World {
         (answer.status(), answer.text().await.expect("a text"))
     }
 
-    async fn last_delivery(&self) -> String {
+    pub(super) async fn last_delivery(&self) -> String {
         self.t.deliveries().await.lines().last().unwrap_or_default().to_owned()
     }
 }
@@ -166,6 +166,10 @@ async fn comments_are_obeyed_by_who_may_write() {
     note 1244: :thumbsup:
     commit SHA: `/cancel`: nothing runs here
     ");
+    w.delivers(w.gitlab.note_on_line(WIDGET, iid, "rep", "/retest")).await;
+    assert!(w.last_delivery().await.contains("may not write to this repository"), "{}", w.last_delivery().await);
+    w.delivers(w.gitlab.note_on_line(WIDGET, iid, "dev", "A typo.\n\n/skip")).await;
+    assert_snapshot!(w.gitlab.answers().join("\n"), @"merge request 1: `/skip`: dev does not maintain this repository");
     assert_snapshot!(w.shows(&sha), @r"
     canceled containerops/ci/pr/test/test: cancelled by dev (by a comment) (fix)
     canceled containerops/ci/pr: cancelled by dev (by a comment) (fix)

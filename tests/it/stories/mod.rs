@@ -17,6 +17,7 @@ mod filters;
 mod forge_away;
 mod gitea;
 mod gitlab;
+mod gitlab_forks;
 mod green;
 mod hooks;
 mod infrastructure;

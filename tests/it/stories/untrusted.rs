@@ -191,6 +191,10 @@ async fn the_button_approves_for_those_who_may_write_and_for_nobody_else() {
     t.deliver(t.github.pressed(WIDGET, RUN, "approve")).await;
     t.settle().await;
     assert!(t.last().await.starts_with("check_run: obeyed: ada approved #1 at "), "{}", t.last().await);
+    assert_snapshot!(t.audited().await.replace(sha.short(), "SHA"), @r"
+    github/ada (button of a GitHub check) approve: SHA of acme/widget: refused: ada may not write to acme/widget
+    github/ada (button of a GitHub check) approve: SHA of acme/widget: ada approved #1 at SHA
+    ");
     t.run_the_job("test", 0).await;
     assert_snapshot!(t.checks(&sha), @r"
     success containerops/ci/pr: 1 action in 5 s

@@ -33,6 +33,7 @@ pub(super) fn routes() -> Router<Arc<World>> {
         .route("/repos/{owner}/{name}/commits", get(commits))
         .route("/repos/{owner}/{name}/issues/comments/{id}/reactions", post(react))
         .route("/repos/{owner}/{name}/comments/{id}/reactions", post(react))
+        .route("/repos/{owner}/{name}/pulls/comments/{id}/reactions", post(react))
         .route("/repos/{owner}/{name}/issues/{thread}/comments", get(list).post(say))
         .route("/repos/{owner}/{name}/commits/{thread}/comments", get(list).post(say))
 }
@@ -71,6 +72,23 @@ impl ModelGithub {
         let mut body = fixture("commit_comment_created");
         body["comment"]["commit_id"] = json!(sha);
         self.comment(body, "commit_comment", repository, login, text)
+    }
+
+    /// The delivery about someone's comment beside a line of a pull request.
+    pub(crate) fn comment_on_line(&self, repository: &str, number: u64, login: &str, text: &str) -> Delivery {
+        let mut body = fixture("pull_request_review_comment_created");
+        body["pull_request"]["number"] = json!(number);
+        self.comment(body, "pull_request_review_comment", repository, login, text)
+    }
+
+    /// The delivery about someone's review of a pull request, with these words.
+    pub(crate) fn review(&self, repository: &str, number: u64, login: &str, text: &str) -> Delivery {
+        let mut body = fixture("pull_request_review_submitted");
+        body["pull_request"]["number"] = json!(number);
+        body["review"]["body"] = if text.is_empty() { Value::Null } else { json!(text) };
+        body["review"]["user"]["login"] = json!(login);
+        self.place(&mut body, repository);
+        self.signed("pull_request_review", &body)
     }
 
     fn comment(&self, mut body: Value, event: &str, repository: &str, login: &str, text: &str) -> Delivery {

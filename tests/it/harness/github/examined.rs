@@ -29,8 +29,14 @@ impl super::State {
         self.about_app.clone().unwrap_or_else(|| {
             json!({
                 "slug": "containerops", "installations_count": 1,
-                "permissions": {"checks": "write", "contents": "read", "pull_requests": "read", "metadata": "read"},
-                "events": ["push", "pull_request", "check_run", "check_suite", "merge_group"],
+                "permissions": {
+                    "checks": "write", "contents": "read", "pull_requests": "write", "metadata": "read",
+                    "merge_queues": "read", "issues": "read",
+                },
+                "events": [
+                    "push", "pull_request", "check_run", "check_suite", "merge_group", "issue_comment",
+                    "pull_request_review", "pull_request_review_comment",
+                ],
             })
         })
     }

@@ -20,7 +20,15 @@ use super::{
 type Model = State<Arc<World>>;
 
 /// All that events of a repository's hook may be, to this release of the model.
-const EVENTS: [&str; 5] = ["push", "pull_request", "issue_comment", "commit_comment", "check_run"];
+const EVENTS: [&str; 7] = [
+    "push",
+    "pull_request",
+    "issue_comment",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "commit_comment",
+    "check_run",
+];
 
 /// The model's hooks.
 #[derive(Default)]
@@ -54,7 +62,7 @@ impl ModelHook {
             content_type: "json".to_owned(),
             insecure_ssl: "0".to_owned(),
             secret: "unknown".to_owned(),
-            events: ["push", "pull_request", "issue_comment"].map(str::to_owned).to_vec(),
+            events: EVENTS[..5].iter().map(|event| (*event).to_owned()).collect(),
             active: true,
             last: None,
         }

@@ -89,6 +89,10 @@ async fn create(
         state.locked.push(lock);
         number
     };
+    let slow = world.state().slow.get(&sha).cloned();
+    if let Some(slow) = slow {
+        slow.notified().await;
+    }
     // GitLab works at it, and others come meanwhile
     for _ in 0..10 {
         tokio::task::yield_now().await;

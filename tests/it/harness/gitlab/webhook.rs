@@ -132,6 +132,13 @@ impl ModelGitlab {
         self.noted(body, project, login, text)
     }
 
+    /// The delivery about someone's note beside a line of a merge request.
+    pub(crate) fn note_on_line(&self, project: &str, iid: u64, login: &str, text: &str) -> Delivery {
+        let mut body = fixture("note_diff");
+        body["merge_request"]["iid"] = json!(iid);
+        self.noted(body, project, login, text)
+    }
+
     /// The delivery about someone's note below a commit.
     pub(crate) fn note_on_commit(&self, project: &str, sha: &Sha, login: &str, text: &str) -> Delivery {
         let mut body = fixture("note_commit");
