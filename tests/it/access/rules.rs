@@ -114,6 +114,8 @@ fn body(path: &str) -> Option<(&'static str, Value)> {
         // a session's end, which no other request survives
         "/sign-out" => return None,
         "/policy" => ("form", json!({"run": "approval", "flow": "base"})),
+        "/secrets" => ("form", json!({"name": "TOKEN", "value": "hunter22"})),
+        "/api/v1/secrets/{name}" => ("json", json!({"value": "hunter23"})),
         "/tokens" => ("form", json!({"name": "new", "days": "1"})),
         "/tokens/{id}/remove" => return None,
         "/api/v1/policy" => ("json", json!({"rule": "approval"})),
@@ -136,16 +138,18 @@ async fn whatever_is_changed_is_written_down() {
         (Method::POST, format!("{RUN}/rerun?what=everything&flow=newest"), ("form", json!({}))),
         (Method::POST, PAGE.to_owned(), ("form", json!({}))),
     ];
-    let routes = containerops::web::needs().into_iter().filter(|route| route.method == Method::POST);
+    let routes = containerops::web::needs().into_iter().filter(|route| route.method != Method::GET);
     let asked = routes.filter_map(|route| {
         let id = match route.need {
             Need::Run(_) => run.id.to_string(),
             Need::Delivery(_) => run.delivery_id.expect("a delivery").to_string(),
             Need::Repository(_) | Need::Nothing | Need::Visitor | Need::SignedIn | Need::Job(_) => String::new(),
         };
-        let query = if matches!(route.need, Need::Repository(_)) { POLICY.trim_start_matches("/policy") } else { "" };
+        let of_repository = matches!(route.need, Need::Repository(_)) || route.path.contains("/secrets");
+        let query = if of_repository { POLICY.trim_start_matches("/policy") } else { "" };
         let with = body(&route.path)?;
-        Some((route.method, format!("{}{query}", route.path.replace("{id}", &id)), with))
+        let path = route.path.replace("{id}", &id).replace("{name}", "TOKEN");
+        Some((route.method, format!("{path}{query}"), with))
     });
     for (method, path, (kind, fields)) in asked.chain(of_run) {
         let before = t.audited().await.lines().count();

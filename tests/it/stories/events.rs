@@ -229,7 +229,7 @@ async fn whatever_else_happens_starts_nothing_and_says_why() {
     assert_snapshot!(t.deliveries().await, @r"
     ping: nothing: GitHub asks whether we are there
     installation: nothing: `installation` events start nothing
-    pull_request: nothing: `pull_request` events with the action `closed` start nothing
+    pull_request: nothing: pull request #17 was closed, and nothing of it waited
     pull_request: nothing: commit 6113728f, by whose flow file untrusted code is run, has neither .containerops.yml nor .containerops/*.yml
     push: nothing: refs/heads/old-idea was deleted
     merge_group: nothing: there is no run of ours at commit ec26c3e5 to stop
