@@ -1,17 +1,19 @@
 //! Secrets are hidden in every form in which programs write them by accident, wherever a text is cut, and nothing else is.
 
+use std::collections::BTreeMap;
+
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE},
 };
 use containerops::{
     agent::mask::Masks,
-    engine::{Asked, choose},
+    engine::{Asked, cache, choose},
     executor::{Container, Isolation, Placement, kubernetes},
     flow::{self, Decision},
     model::{
-        Event, EventKind, ForgeKind, Grants, JobPlan, Plan, PullRequest, Repository, SecretLevel, SecretLimits, Trust,
-        UntrustedReason, Visibility,
+        Author, Event, EventKind, FlowFrom, ForgeKind, Grants, JobPlan, Plan, PullRequest, Repository, RunUntrusted,
+        SecretLevel, SecretLimits, Trust, UntrustedPolicy, UntrustedReason, Visibility,
     },
     store::{Json, SecretRow},
 };
@@ -297,6 +299,14 @@ fn event(n: u64) -> Event {
     }
 }
 
+/// One of all rules, and one of all authors.
+fn policy(n: u64) -> (UntrustedPolicy, Author) {
+    let run = [RunUntrusted::Never, RunUntrusted::Approval, RunUntrusted::Contributors, RunUntrusted::Always];
+    let flow = if n.is_multiple_of(2) { FlowFrom::Base } else { FlowFrom::Head };
+    let author = if (n / 2).is_multiple_of(2) { Author::Contributor } else { Author::Stranger };
+    (UntrustedPolicy { run: run[usize::try_from(n / 4 % 4).expect("a number")], flow }, author)
+}
+
 /// A row whose bytes stand for a value.
 fn row(n: u64) -> SecretRow {
     let texts =
@@ -348,14 +358,22 @@ fn placed(plan: &Plan, event: &Event, n: u64) -> String {
 
 #[test]
 fn canaries_are_given_to_no_untrusted_run() {
-    let text = "stages: [{name: a, image: \"acme/deployer:3\", run: make, secrets: [TOKEN]}]";
+    let text = "stages: [{name: a, actions: [{name: a, cache: [{paths: [target]}], jobs: [{name: a, image: \"acme/deployer:3\", run: make, \
+                secrets: [TOKEN]}]}]}]";
     let flow = flow::read("a.yml", &"acme/shop".parse().expect("a name"), text.as_bytes()).expect("a flow");
     let name = "TOKEN".parse().expect("a name");
-    let (mut given, mut without) = (0, 0);
+    let (mut given, mut without, mut admitted) = (0, 0, BTreeMap::new());
     for n in 0..100_000 {
         let event = event(n);
         let grants = event.trusted().map_or_else(Grants::none, |event| Grants::of(event, flow.wants()));
         assert_eq!(grants.is_empty(), event.trust != Trust::Trusted, "{event:?}");
+        // whatever the rule lets run, and whoever wrote it: it has none
+        let (policy, author) = policy(n);
+        if event.trust != Trust::Trusted {
+            *admitted.entry(format!("{:?}", policy.admits(author))).or_insert(0) += 1;
+            let scopes = cache::scopes(&event);
+            assert!(scopes[0].starts_with("untrusted "), "what it leaves is found by its like alone: {scopes:?}");
+        }
         if n.is_multiple_of(97)
             && let Decision::Run(plan) = flow.plan(&event)
         {
@@ -383,4 +401,5 @@ fn canaries_are_given_to_no_untrusted_run() {
         }
     }
     assert!(given > 1_000 && without > 1_000, "{given} and {without}");
+    assert!(admitted.len() == 3 && admitted.values().all(|&events| events > 1_000), "{admitted:?}");
 }
