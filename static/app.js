@@ -255,9 +255,9 @@ function times(ofDay) {
 
 function clock(time) {
   if (!time.dateTime) return;
-  time.dataset.since ??= time.textContent;
+  time.dataset.shown ??= time.textContent;
   const date = new Date(time.dateTime);
-  time.textContent = log.dataset.times ? date.toLocaleTimeString(undefined, { hour12: false }) : time.dataset.since;
+  time.textContent = log.dataset.times ? date.toLocaleTimeString(undefined, { hour12: false }) : time.dataset.shown;
   time.title = date.toLocaleString();
 }
 
