@@ -1,3 +1,5 @@
+use std::process::Command;
+
 use containerops::{
     forge::{
         Authentic, Forge as _, Reading, Unreadable,
@@ -9,7 +11,10 @@ use http::HeaderMap;
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::harness::github::{Delivery, ModelGithub, WEBHOOK_SECRET, fixture, signed};
+use crate::harness::{
+    github::{Delivery, ModelGithub, WEBHOOK_SECRET, fixture, signed},
+    required,
+};
 
 fn github() -> Github {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -54,6 +59,21 @@ async fn the_signature_of_githubs_own_example_is_taken() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let github = Github::new(GithubSettings { webhook_secrets, ..GithubSettings::default() }).expect("good settings");
     assert!(github.authenticate(&headers, b"Hello, World!").is_some());
+}
+
+#[tokio::test]
+async fn what_githubs_own_library_signs_is_authentic() {
+    let Some(folder) = required("signer-npm", "CONTAINEROPS_TEST_SIGNER_NPM") else { return };
+    let script = "import('@octokit/webhooks-methods').then(async (m) => process.stdout.write(await m.sign(process.argv[1], process.argv[2])))";
+    let body = "{\"ref\": \"refs/heads/ä→𝄞\"}";
+    let signer = Command::new("node").args(["-e", script, WEBHOOK_SECRET, body]).current_dir(folder).output();
+    let output = signer.expect("Node runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let ours = signed("push", "72d3162e", body.into());
+    let theirs = with(&ours, "x-hub-signature-256", &String::from_utf8(output.stdout).expect("ASCII"));
+    assert!(authenticate(&theirs).is_some());
+    assert!(authenticate(&Delivery { body: b"{}".to_vec(), ..theirs.clone() }).is_none());
+    assert_eq!(ours.headers["x-hub-signature-256"], theirs.headers["x-hub-signature-256"], "the model signs the same");
 }
 
 #[tokio::test]
