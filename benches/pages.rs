@@ -101,7 +101,7 @@ async fn whole(server: &Server, job: &containerops::store::JobRow) {
 
 fn flow() -> Vec<u8> {
     format!(
-        "title: Many lines\nimage: busybox\nstages:\n  - name: main\n    run: |\n      n=0\n      while [ $n -lt {PARTS} ]; do cat lines; n=$((n+1)); \
+        "title: Many lines\nstages:\n  - name: main\n    image: busybox\n    run: |\n      n=0\n      while [ $n -lt {PARTS} ]; do cat lines; n=$((n+1)); \
          [ $n != 700 ] || echo 'test {NEEDLE} ... ok'; done\n"
     )
     .into_bytes()

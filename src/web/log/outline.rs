@@ -13,7 +13,7 @@ pub enum Shown {
     Folded(Fold),
 }
 
-/// A log's folded parts: all that do not hold the line that people came for. They do not overlap.
+/// A log's folded parts: all that hold none of the lines that people came for. They do not overlap.
 #[derive(Debug, Clone, Default)]
 pub struct Outline {
     folded: Vec<Fold>,
@@ -22,15 +22,21 @@ pub struct Outline {
 
 impl Outline {
     /// Of a log of so many lines. `folds` are in the order of their first lines.
-    pub fn new(folds: &[Fold], open: Option<u64>, lines: u64) -> Self {
+    pub fn new(folds: &[Fold], open: &[u64], lines: u64) -> Self {
         let mut folded: Vec<Fold> = Vec::new();
         for fold in folds.iter().filter(|fold| fold.last <= lines) {
             let within = folded.last().is_some_and(|outer| outer.holds(fold.first));
-            if !within && !open.is_some_and(|line| fold.holds(line)) {
+            if !within && !open.iter().any(|line| fold.holds(*line)) {
                 folded.push(fold.clone());
             }
         }
         Self { folded, lines }
+    }
+
+    /// The same for a page that begins with `line`: in the midst of a part there is nothing else to show than it.
+    pub fn beginning_with(self, line: u64) -> Self {
+        let folded = self.folded.into_iter().filter(|fold| !(fold.holds(line) && fold.first < line));
+        Self { folded: folded.collect(), ..self }
     }
 
     /// Whether the log has such a line.
@@ -38,9 +44,9 @@ impl Outline {
         line <= self.lines
     }
 
-    /// The first line of a page that has `rows` rows before the row of `line`.
+    /// The first line of a page that has `rows` rows before the row of `line`, which may be the one behind the last.
     pub fn back(&self, line: u64, rows: u64) -> u64 {
-        let (mut at, mut rows) = (line.clamp(1, self.lines.max(1)), rows);
+        let (mut at, mut rows) = (line.clamp(1, self.lines + 1), rows);
         for fold in self.folded.iter().rev().filter(|fold| fold.first < line) {
             if fold.holds(at) {
                 at = fold.first;

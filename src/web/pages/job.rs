@@ -37,6 +37,8 @@ pub(super) struct JobQuery {
     line: Option<u64>,
     /// The first line to show.
     from: Option<u64>,
+    /// A line whose part is not folded, besides that of the line to open at.
+    open: Option<u64>,
     /// `no`: all lines, whatever belongs together.
     folds: Option<String>,
     /// The line behind which the next error is looked for.
@@ -72,6 +74,8 @@ struct LogPage {
     /// `?` or `?attempt=2&`: what further parameters follow.
     query: String,
     attempt: i64,
+    /// `open=120&`, for the pages before and after this one.
+    opened: String,
     flow: String,
     number: i64,
     stage: String,
@@ -132,11 +136,16 @@ pub(super) async fn page(web: &Web, route: &Route, run: u64, path: &JobPath, uri
     let open_at = asked.line.or(asked.error_after).or(fault).or(last);
     let folds = if asked.is_flat() { Vec::new() } else { web.engine.store.read().await?.folds(job.id).await? };
     let lines = job.log_lines().cast_unsigned();
-    let outline = Outline::new(&folds, asked.from.or(open_at), lines);
+    let open: Vec<u64> = asked.open.into_iter().chain(open_at).collect();
+    let outline = Outline::new(&folds, &open, lines);
+    let outline = asked.from.map_or(outline.clone(), |from| outline.beginning_with(from));
     let shown = Shelf::read(web, job.id, &outline, first(&asked, open_at, job, &outline)).await?;
     let page = LogPage::new(web, route, run, path, (found, finding), shown);
     let no_more = asked.error_after.is_some();
-    render(&LogPage { fault, no_more, open_at: open_at.filter(|_| asked.from.is_none()), ..page })
+    // whoever goes on to the next page finds open what is open here
+    let opened = asked.open.or(open_at).filter(|_| !folds.is_empty()).map(|line| format!("open={line}&"));
+    let opened = opened.unwrap_or_default();
+    render(&LogPage { fault, no_more, opened, open_at: open_at.filter(|_| asked.from.is_none()), ..page })
 }
 
 /// The line of a failed job's log that people look for. It is known of a sealed log; of others, it is looked for.
@@ -226,6 +235,7 @@ impl LogPage {
             url,
             query,
             attempt: found.attempt,
+            opened: String::new(),
             number: found.run.number,
             stage: path.stage.clone(),
             action: path.action.clone(),

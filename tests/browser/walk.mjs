@@ -1,0 +1,199 @@
+// What people do with the pages, done by Chromium on a real service: the demo watched live to its end, a log of a million
+// lines opened, searched and jumped in, a run repeated and cancelled, no script, dark, 320 pixels, keys, and axe on every page.
+//
+//   node walk.mjs PATH-OF-CONTAINEROPS [PATH-OF-CHROMIUM]
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AxeBuilder } from "@axe-core/playwright";
+import { chromium } from "playwright-core";
+
+const [program, executablePath = "/usr/bin/chromium"] = process.argv.slice(2);
+const folder = mkdtempSync(join(tmpdir(), "containerops-browser-"));
+const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"];
+const PATIENCE = 60_000;
+/// Rules of the Web Content Accessibility Guidelines 2.2, A and AA.
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+
+const port = await new Promise((resolve) => {
+  const server = createServer().listen(0, "127.0.0.1", () => {
+    const { port } = server.address();
+    server.close(() => resolve(port));
+  });
+});
+const base = `http://127.0.0.1:${port}`;
+const data = join(folder, "data");
+const service = spawn(program, ["demo"], {
+  cwd: folder,
+  env: { ...process.env, CONTAINEROPS_DATA: data, CONTAINEROPS_LISTEN: `127.0.0.1:${port}`, CONTAINEROPS_EXECUTOR: "process" },
+  stdio: ["ignore", "ignore", "inherit"],
+});
+const browser = await chromium.launch({ executablePath, args: flags });
+const trouble = [];
+
+async function tab(options = {}) {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
+  page.setDefaultTimeout(PATIENCE);
+  page.on("pageerror", (error) => trouble.push(`${page.url()}: ${error}`));
+  page.on("console", (message) => message.type() === "error" && trouble.push(`${page.url()}: ${message.text()}`));
+  return page;
+}
+
+async function until(what, holds) {
+  const end = Date.now() + PATIENCE;
+  while (!(await holds().catch(() => false))) {
+    assert(Date.now() < end, `in ${PATIENCE / 1000} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+const api = async (path) => (await fetch(`${base}/api/v1${path}`)).json();
+const git = (...words) =>
+  execFileSync("git", ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", ...words], { cwd: join(folder, "tree"), stdio: "pipe" });
+
+function push(flow) {
+  writeFileSync(join(folder, "tree", ".containerops.yml"), flow);
+  git("add", "--all");
+  git("commit", "--quiet", "--message=A flow for the browser");
+  git("push", "--quiet", "origin", "HEAD:main");
+}
+
+async function ended(number) {
+  await until(`run ${number} ends`, async () => (await api("/runs")).runs.some((run) => run.number === number && run.ended));
+}
+
+const LOG = `title: Many lines
+stages:
+  - name: test
+    image: busybox
+    run: |
+      echo '::group::Fetch the dependencies'
+      awk 'BEGIN { for (n = 1; n < 300000; n++) print "fetched part " n }'
+      echo '::endgroup::'
+      awk 'BEGIN { for (n = 1; n < 699999; n++) print "test case_" n " ... ok" }'
+      echo 'error: the needle was not found'
+      exit 1
+`;
+const SLOW = `title: Slow
+stages:
+  - name: wait
+    image: busybox
+    run: "echo begun; sleep 300"
+`;
+const JOB = "/git/demo/hello/runs/2/test/test/test";
+
+const steps = {
+  async "the demo's run is watched live to its end"() {
+    await until("the service answers", async () => (await fetch(`${base}/readyz`)).ok);
+    const page = await tab();
+    await until("the demo has pushed", async () => (await api("/runs")).runs.length > 0);
+    await page.goto(`${base}/git/demo/hello/runs/1`);
+    await page.locator(".heading .mark.success").waitFor();
+    assert.match(await page.title(), /success/);
+    await page.close();
+  },
+  async "a log of a million lines opens at its error"() {
+    execFileSync("git", ["clone", "--quiet", join(data, "git/demo/hello.git"), join(folder, "tree")], { stdio: "pipe" });
+    push(LOG);
+    await ended(2);
+    const page = await tab();
+    await page.goto(base + JOB);
+    await until("the log is whole", async () => /complete, 1,000,000 lines/.test(await (await page.reload(), page.locator(".seal")).textContent()));
+    assert.match(await page.locator(".here").textContent(), /the needle was not found/);
+    assert((await page.locator(".log > li").count()) <= 1_000, "a window of it");
+    await page.close();
+  },
+  async "what is folded unfolds, and a permalink into it opens it"() {
+    const page = await tab();
+    await page.goto(`${base}${JOB}?from=300002`);
+    await page.locator("a.earlier").click();
+    await page.locator("a.unfold").click();
+    await page.getByText("fetched part 17", { exact: true }).waitFor();
+    await page.goto(`${base}${JOB}#L150000-L150003`);
+    await page.locator("#L150003.here").waitFor();
+    assert.equal(await page.locator(".here").count(), 4);
+    await page.close();
+  },
+  async "it is searched, by keys"() {
+    const page = await tab();
+    await page.goto(base + JOB);
+    await page.keyboard.press("/");
+    await page.keyboard.type("case_69999");
+    await page.keyboard.press("Enter");
+    await page.getByText("1 of 10 lines").waitFor();
+    assert.match(await page.locator("mark").first().textContent(), /case_69999/);
+    await page.keyboard.press("n");
+    await page.getByText("2 of 10 lines").waitFor();
+    await page.keyboard.press("?");
+    assert(await page.getByRole("dialog", { name: "Keys" }).isVisible());
+    await page.close();
+  },
+  async "a run is repeated and cancelled by its buttons"() {
+    push(SLOW);
+    const page = await tab();
+    await until("it runs", async () => (await api("/runs")).runs[0].number === 3);
+    await page.goto(`${base}/git/demo/hello/runs/3`);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.locator(".heading .mark.cancelled").waitFor();
+    await page.getByRole("button", { name: "Run again" }).click();
+    await until("there is another", async () => (await api("/runs")).runs[0].number === 4);
+    await page.goto(`${base}/git/demo/hello/runs/4`);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.locator(".heading .mark.cancelled").waitFor();
+    await page.close();
+  },
+  async "a browser without scripts sees all of it"() {
+    const page = await tab({ javaScriptEnabled: false });
+    await page.goto(base + JOB);
+    await page.getByRole("searchbox").fill("needle");
+    await page.getByRole("button", { name: "Search" }).click();
+    assert.match(page.url(), /line=1000000#L1000000$/);
+    assert(await page.locator("mark").isVisible());
+    await page.close();
+  },
+  async "axe finds nothing on any page, light and dark, wide and narrow"() {
+    const paths = ["/", "/git/demo/hello", "/git/demo/hello/runs/1", "/git/demo/hello/runs/2", JOB, `${JOB}?q=needle&line=1000000`, "/deliveries", "/nothing-here"];
+    const context = await browser.newContext();
+    for (const colorScheme of ["light", "dark"]) {
+      for (const width of [1280, 320]) {
+        const page = await context.newPage();
+        await page.emulateMedia({ colorScheme });
+        await page.setViewportSize({ width, height: 800 });
+        for (const path of paths) {
+          await page.goto(base + path);
+          const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
+          const words = violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => node.html).join(" ")}`);
+          assert.deepEqual(words, [], `${path}, ${colorScheme}, ${width} px`);
+          const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          assert(wide <= 0, `${path} is ${wide} px too wide at ${width} px`);
+        }
+        await page.close();
+      }
+    }
+  },
+  async "no page had an error of its own"() {
+    const unexpected = trouble.filter((line) => !/nothing-here.*404/.test(line));
+    assert.deepEqual(unexpected, []);
+  },
+};
+
+let failed = false;
+try {
+  for (const [name, step] of Object.entries(steps)) {
+    const begun = Date.now();
+    await step();
+    console.log(`ok  ${name} (${Date.now() - begun} ms)`);
+  }
+} catch (error) {
+  failed = true;
+  console.error(error);
+} finally {
+  await browser.close();
+  service.kill("SIGTERM");
+  await new Promise((resolve) => (service.exitCode === null ? service.once("exit", resolve) : resolve()));
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exit(failed ? 1 : 0);
