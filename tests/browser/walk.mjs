@@ -155,8 +155,9 @@ const steps = {
     await page.close();
   },
   async "axe finds nothing on any page, light and dark, wide and narrow"() {
-    const paths = ["/", "/git/demo/hello", "/git/demo/hello/runs/1", "/git/demo/hello/runs/2", JOB, `${JOB}?q=needle&line=1000000`, "/deliveries", "/nothing-here"];
+    const paths = ["/", "/git/demo/hello", "/git/demo/hello/runs/1", "/git/demo/hello/runs/2", `${JOB}?from=999950`, `${JOB}?q=needle&line=1000000&from=999990`, "/deliveries", "/nothing-here"];
     const context = await browser.newContext();
+    const found = new Set();
     for (const colorScheme of ["light", "dark"]) {
       for (const width of [1280, 320]) {
         const page = await context.newPage();
@@ -165,14 +166,14 @@ const steps = {
         for (const path of paths) {
           await page.goto(base + path);
           const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
-          const words = violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => node.html).join(" ")}`);
-          assert.deepEqual(words, [], `${path}, ${colorScheme}, ${width} px`);
+          for (const { id, nodes } of violations) for (const { html } of nodes.slice(0, 3)) found.add(`${path}, ${colorScheme}, ${width} px: ${id}: ${html}`);
           const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-          assert(wide <= 0, `${path} is ${wide} px too wide at ${width} px`);
+          if (wide > 0) found.add(`${path} is ${wide} px too wide at ${width} px`);
         }
         await page.close();
       }
     }
+    assert.deepEqual([...found], []);
   },
   async "no page had an error of its own"() {
     const unexpected = trouble.filter((line) => !/nothing-here.*404/.test(line));

@@ -6,8 +6,12 @@ use std::fmt::Write as _;
 /// Red, green, blue.
 pub type Rgb = [u8; 3];
 
-/// The log's background in the light and in the dark theme, as in `app.css`.
-const PAPER: [Rgb; 2] = [[0xfb, 0xfb, 0xfa], [0x12, 0x14, 0x18]];
+/// The log's background in the light and in the dark theme, as in `app.css`: of a line, of one that is pointed at, and of
+/// one that an address names.
+const PAPER: [[Rgb; 3]; 2] = [
+    [[0xfb, 0xfb, 0xfa], [0xf0, 0xf1, 0xf3], [0xff, 0xf4, 0xcf]],
+    [[0x12, 0x14, 0x18], [0x1b, 0x1f, 0x25], [0x38, 0x30, 0x16]],
+];
 /// What WCAG asks of text.
 const CONTRAST: f64 = 4.5;
 const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
@@ -59,10 +63,11 @@ pub fn css() -> String {
     css
 }
 
-fn readable(colour: Rgb, paper: Rgb) -> Rgb {
-    let towards = if luminance(paper) > 0.5 { 0 } else { 255 };
+fn readable(colour: Rgb, paper: [Rgb; 3]) -> Rgb {
+    let towards = if luminance(paper[0]) > 0.5 { 0 } else { 255 };
+    let is_readable = |colour: Rgb| paper.iter().all(|&paper| contrast(colour, paper) >= CONTRAST);
     let mix = |share: u32| colour.map(|c| ((u32::from(c) * (20 - share) + towards * share) / 20).min(255) as u8);
-    (0..=20).map(mix).find(|&c| contrast(c, paper) >= CONTRAST).unwrap_or(colour)
+    (0..=20).map(mix).find(|&c| is_readable(c)).unwrap_or(colour)
 }
 
 fn contrast(a: Rgb, b: Rgb) -> f64 {
@@ -91,8 +96,10 @@ mod tests {
     fn every_colour_can_be_read_on_both_papers() {
         for n in 0..=255 {
             for paper in PAPER {
-                let found = contrast(readable(rgb(n), paper), paper);
-                assert!(found >= CONTRAST, "colour {n} on {paper:?}: {found}");
+                for ground in paper {
+                    let found = contrast(readable(rgb(n), paper), ground);
+                    assert!(found >= CONTRAST, "colour {n} on {ground:?}: {found}");
+                }
             }
         }
     }
