@@ -13,7 +13,7 @@ import { chromium } from "playwright-core";
 
 const [program, executablePath = "/usr/bin/chromium"] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), "containerops-browser-"));
-const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"];
+const flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"];
 const PATIENCE = 60_000;
 /// Rules of the Web Content Accessibility Guidelines 2.2, A and AA.
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
