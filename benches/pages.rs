@@ -1,7 +1,7 @@
 //! How long people wait for a page of a log of a gigabyte, and for what they look for in it.
 //!
-//! A job of the process executor prints 1 GB of ordinary lines. Once its log is whole, pages of it are asked for over
-//! HTTP, in turn, and what the server needs for them is read from the system.
+//! A job of the process executor prints 990 MB of ordinary lines, almost as much as a log may have. Once its log is whole,
+//! pages of it are asked for over HTTP, in turn, and what the server needs for them is read from the system.
 
 #[expect(dead_code, reason = "each figure needs a part of it")]
 mod figure;
@@ -18,7 +18,7 @@ use figure::{
 
 /// The repository holds a part of the log, and the job prints it so often.
 const PART: usize = 1_000_000;
-const PARTS: usize = 1_000;
+const PARTS: usize = 990;
 const ROUNDS: usize = 9;
 /// In one line of the log alone.
 const NEEDLE: &str = "case_needle";
@@ -28,7 +28,7 @@ const WHOLE: Duration = Duration::from_secs(120);
 
 #[tokio::main]
 async fn main() {
-    let server = Server::start(&[("CONTAINEROPS_EXECUTOR", "process"), ("CONTAINEROPS_LOG_LIMIT", "2GB")]);
+    let server = Server::start(&[("CONTAINEROPS_EXECUTOR", "process"), ("CONTAINEROPS_LOG_LIMIT", "1GB")]);
     let mut repository = Repository::make(&server, &[(".containerops.yml", &flow()), ("lines", &lines())]).await;
     let Ended { job, .. } = repository.push().await;
     whole(&server, &job).await;
