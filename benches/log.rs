@@ -7,7 +7,7 @@
 #[expect(dead_code, reason = "each figure needs a part of it")]
 mod figure;
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use containerops::{
     engine::Vault,
@@ -82,7 +82,7 @@ async fn main() {
 
 async fn round(secrets: &[String]) -> Round {
     let server = Server::start(&[("CONTAINEROPS_EXECUTOR", "process")]);
-    let lines = lines();
+    let lines = figure::lines(PART);
     let mut repository =
         Repository::make(&server, &[(".containerops.yml", &flow(secrets.len())), ("lines", &lines)]).await;
     set(&server, secrets).await;
@@ -137,19 +137,6 @@ fn flow(secrets: usize) -> Vec<u8> {
         "title: Many lines\nimage: busybox\nsecrets: [{names}]\nrun: |\n  n=0\n  while [ $n -lt {PARTS} ]; do cat lines; n=$((n+1)); done\n"
     )
     .into_bytes()
-}
-
-/// Lines as a test runner writes them, no two alike.
-fn lines() -> Vec<u8> {
-    let mut text = String::with_capacity(PART + 200);
-    for n in 0_u64.. {
-        let hash = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let _ = writeln!(text, "test shop::basket::tests::case_{n} ... ok ({hash:016x}, {} ms)", hash % 977);
-        if text.len() >= PART {
-            break;
-        }
-    }
-    text.into_bytes()
 }
 
 fn mb(bytes: u64) -> f64 {

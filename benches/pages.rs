@@ -6,10 +6,7 @@
 #[expect(dead_code, reason = "each figure needs a part of it")]
 mod figure;
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use figure::{
     Figure, Server,
@@ -29,7 +26,8 @@ const WHOLE: Duration = Duration::from_secs(120);
 #[tokio::main]
 async fn main() {
     let server = Server::start(&[("CONTAINEROPS_EXECUTOR", "process"), ("CONTAINEROPS_LOG_LIMIT", "1GB")]);
-    let mut repository = Repository::make(&server, &[(".containerops.yml", &flow()), ("lines", &lines())]).await;
+    let mut repository =
+        Repository::make(&server, &[(".containerops.yml", &flow()), ("lines", &figure::lines(PART))]).await;
     let Ended { job, .. } = repository.push().await;
     whole(&server, &job).await;
     let lines = job.log_lines();
@@ -105,17 +103,4 @@ fn flow() -> Vec<u8> {
          [ $n != 700 ] || echo 'test {NEEDLE} ... ok'; done\n"
     )
     .into_bytes()
-}
-
-/// Lines as a test runner writes them.
-fn lines() -> Vec<u8> {
-    let mut text = String::with_capacity(PART + 200);
-    for n in 0_u64.. {
-        let hash = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let _ = writeln!(text, "test shop::basket::tests::case_{n} ... ok ({hash:016x}, {} ms)", hash % 977);
-        if text.len() >= PART {
-            break;
-        }
-    }
-    text.into_bytes()
 }

@@ -3,6 +3,7 @@
 pub(crate) mod forge;
 
 use std::{
+    fmt::Write as _,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -160,6 +161,19 @@ pub(crate) fn print(figures: &[Figure], method: &str) {
         println!("| {name} | {target} | {} {unit} | {} |", short(median(values)), all.join(", "));
     }
     println!("\n{}\n", method.trim());
+}
+
+/// At least so many bytes of lines as a test runner writes them, no two alike.
+pub(crate) fn lines(bytes: usize) -> Vec<u8> {
+    let mut text = String::with_capacity(bytes + 200);
+    for n in 0_u64.. {
+        let hash = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let _ = writeln!(text, "test shop::basket::tests::case_{n} ... ok ({hash:016x}, {} ms)", hash % 977);
+        if text.len() >= bytes {
+            break;
+        }
+    }
+    text.into_bytes()
 }
 
 /// Three digits tell enough.
