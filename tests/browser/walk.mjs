@@ -3,67 +3,18 @@
 //
 //   node walk.mjs PATH-OF-CONTAINEROPS [PATH-OF-CHROMIUM]
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
-import { chromium } from "playwright-core";
+import lighthouse from "lighthouse";
+import { freePort, start, until } from "./service.mjs";
 
 const [program, executablePath = "/usr/bin/chromium"] = process.argv.slice(2);
-const folder = mkdtempSync(join(tmpdir(), "containerops-browser-"));
-const flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"];
-const PATIENCE = 60_000;
 /// Rules of the Web Content Accessibility Guidelines 2.2, A and AA.
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
-
-const port = await new Promise((resolve) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const { port } = server.address();
-    server.close(() => resolve(port));
-  });
-});
-const base = `http://127.0.0.1:${port}`;
-const data = join(folder, "data");
-const service = spawn(program, ["demo"], {
-  cwd: folder,
-  env: { ...process.env, CONTAINEROPS_DATA: data, CONTAINEROPS_LISTEN: `127.0.0.1:${port}`, CONTAINEROPS_EXECUTOR: "process" },
-  stdio: ["ignore", "ignore", "inherit"],
-});
-const browser = await chromium.launch({ executablePath, args: flags });
-const trouble = [];
-
-async function tab(options = {}) {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
-  page.setDefaultTimeout(PATIENCE);
-  page.on("pageerror", (error) => trouble.push(`${page.url()}: ${error}`));
-  page.on("console", (message) => message.type() === "error" && trouble.push(`${page.url()}: ${message.text()}`));
-  return page;
-}
-
-async function until(what, holds) {
-  const end = Date.now() + PATIENCE;
-  while (!(await holds().catch(() => false))) {
-    assert(Date.now() < end, `in ${PATIENCE / 1000} s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
-const api = async (path) => (await fetch(`${base}/api/v1${path}`)).json();
-const git = (...words) =>
-  execFileSync("git", ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", ...words], { cwd: join(folder, "tree"), stdio: "pipe" });
-
-function push(flow) {
-  writeFileSync(join(folder, "tree", ".containerops.yml"), flow);
-  git("add", "--all");
-  git("commit", "--quiet", "--message=A flow for the browser");
-  git("push", "--quiet", "origin", "HEAD:main");
-}
-
-async function ended(number) {
-  await until(`run ${number} ends`, async () => (await api("/runs")).runs.some((run) => run.number === number && run.ended));
-}
+const inspected = await freePort();
+const service = await start(program, executablePath, [`--remote-debugging-port=${inspected}`]);
+const { api, base, browser, tab, trouble } = service;
+const push = (flow) => service.push({ ".containerops.yml": flow });
+const ended = service.ended;
 
 const LOG = `title: Many lines
 stages:
@@ -87,16 +38,14 @@ const JOB = "/git/demo/hello/runs/2/test/test/test";
 
 const steps = {
   async "the demo's run is watched live to its end"() {
-    await until("the service answers", async () => (await fetch(`${base}/readyz`)).ok);
+    await service.clone();
     const page = await tab();
-    await until("the demo has pushed", async () => (await api("/runs")).runs.length > 0);
     await page.goto(`${base}/git/demo/hello/runs/1`);
     await page.locator(".heading .mark.success").waitFor();
     assert.match(await page.title(), /success/);
     await page.close();
   },
   async "a log of a million lines opens at its error"() {
-    execFileSync("git", ["clone", "--quiet", join(data, "git/demo/hello.git"), join(folder, "tree")], { stdio: "pipe" });
     push(LOG);
     await ended(2);
     const page = await tab();
@@ -175,6 +124,18 @@ const steps = {
     }
     assert.deepEqual([...found], []);
   },
+  async "Lighthouse gives the run's page and the log's at least 95"() {
+    for (const path of ["/git/demo/hello/runs/2", JOB]) {
+      // a busy machine is no fault of the page
+      let scores;
+      for (let round = 0; round < 3 && !(scores && scores.every(([, score]) => score >= 95)); round += 1) {
+        const { lhr } = await lighthouse(base + path, { port: inspected, logLevel: "silent", onlyCategories: ["performance", "accessibility", "best-practices"] });
+        scores = Object.values(lhr.categories).map(({ title, score }) => [title, Math.round(score * 100)]);
+      }
+      console.log(`    ${path}: ${scores.map((score) => score.join(" ")).join(", ")}`);
+      assert(scores.every(([, score]) => score >= 95), path);
+    }
+  },
   async "no page had an error of its own"() {
     const unexpected = trouble.filter((line) => !/nothing-here.*404/.test(line));
     assert.deepEqual(unexpected, []);
@@ -192,9 +153,6 @@ try {
   failed = true;
   console.error(error);
 } finally {
-  await browser.close();
-  service.kill("SIGTERM");
-  await new Promise((resolve) => (service.exitCode === null ? service.once("exit", resolve) : resolve()));
-  rmSync(folder, { recursive: true, force: true });
+  await service.end();
 }
 process.exit(failed ? 1 : 0);
