@@ -1,13 +1,17 @@
 // What people do with the pages, done by Chromium on a real service: the demo watched live to its end, a log of a million
 // lines opened, searched and jumped in, a run repeated and cancelled, no script, dark, 320 pixels, keys, and axe on every page.
 //
-//   node walk.mjs PATH-OF-CONTAINEROPS [PATH-OF-CHROMIUM]
+//   node walk.mjs PATH-OF-CONTAINEROPS PATH-OF-CHROMIUM [FOLDER-OF-PAGES]
+//
+// The folder has more pages for axe: those that the tests came to, with CONTAINEROPS_TEST_PAGES.
 import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
 import lighthouse from "lighthouse";
 import { freePort, start, until } from "./service.mjs";
 
-const [program, executablePath = "/usr/bin/chromium"] = process.argv.slice(2);
+const [program, executablePath, gallery] = process.argv.slice(2);
 /// Rules of the Web Content Accessibility Guidelines 2.2, A and AA.
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 const inspected = await freePort();
@@ -35,6 +39,40 @@ stages:
     run: "echo begun; sleep 300"
 `;
 const JOB = "/git/demo/hello/runs/2/test/test/test";
+
+/// What axe has against pages, and which are wider than their window.
+async function faults(context, paths) {
+  const found = new Set();
+  const page = await context.newPage();
+  for (const path of paths) {
+    await page.goto(base + path);
+    for (const width of [1280, 320]) {
+      await page.setViewportSize({ width, height: 800 });
+      for (const colorScheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
+        for (const { id, nodes } of violations) for (const { html } of nodes.slice(0, 3)) found.add(`${id}: ${html.slice(0, 200)} (${path}, ${colorScheme}, ${width} px)`);
+      }
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (wide > 0) found.add(`${path} is ${wide} px too wide at ${width} px`);
+    }
+  }
+  await page.close();
+  return [...found].sort();
+}
+
+/// Pages that have between them every element, with its class, that any of a folder has; the fullest first.
+function differing(folder) {
+  const tags = (name) => new Set(readFileSync(join(folder, name), "utf8").match(/<[a-z][a-z0-9]*(?: [^>]*?class="[^"]*")?/g));
+  const pages = readdirSync(folder).map((name) => ({ name, tags: [...tags(name)].map((tag) => tag.replace(/ .*class=/, " ")) }));
+  const seen = new Set();
+  const chosen = [];
+  for (const { name, tags } of pages.sort((a, b) => b.tags.length - a.tags.length || a.name.localeCompare(b.name))) {
+    if (tags.some((tag) => !seen.has(tag))) chosen.push(name);
+    tags.forEach((tag) => seen.add(tag));
+  }
+  return chosen;
+}
 
 const steps = {
   async "the demo's run is watched live to its end"() {
@@ -105,24 +143,15 @@ const steps = {
   },
   async "axe finds nothing on any page, light and dark, wide and narrow"() {
     const paths = ["/", "/git/demo/hello", "/git/demo/hello/runs/1", "/git/demo/hello/runs/2", `${JOB}?from=999950`, `${JOB}?q=needle&line=1000000&from=999990`, "/deliveries", "/nothing-here"];
+    assert.deepEqual(await faults(await browser.newContext(), paths), []);
+  },
+  async "nor on a page of any other kind"() {
     const context = await browser.newContext();
-    const found = new Set();
-    for (const colorScheme of ["light", "dark"]) {
-      for (const width of [1280, 320]) {
-        const page = await context.newPage();
-        await page.emulateMedia({ colorScheme });
-        await page.setViewportSize({ width, height: 800 });
-        for (const path of paths) {
-          await page.goto(base + path);
-          const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
-          for (const { id, nodes } of violations) for (const { html } of nodes.slice(0, 3)) found.add(`${path}, ${colorScheme}, ${width} px: ${id}: ${html}`);
-          const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-          if (wide > 0) found.add(`${path} is ${wide} px too wide at ${width} px`);
-        }
-        await page.close();
-      }
-    }
-    assert.deepEqual([...found], []);
+    const pages = gallery ? differing(gallery) : [];
+    await context.route(`${base}/gallery/*`, (route) => route.fulfill({ contentType: "text/html", body: readFileSync(join(gallery, route.request().url().split("/").pop())) }));
+    await context.route("**/script.js", (route) => route.abort());
+    console.log(`    ${pages.length} pages that the tests came to`);
+    assert.deepEqual(await faults(context, pages.map((page) => `/gallery/${page}`)), []);
   },
   async "Lighthouse gives the run's page and the log's at least 95"() {
     for (const path of ["/git/demo/hello/runs/2", JOB]) {
