@@ -78,7 +78,7 @@ function adopt(page) {
 
 const log = $(".log");
 // so many rows a page has at most: further ones take the place of those at its other end
-const KEEP = 4000;
+const KEEP = 2000;
 // rows come in lots, so that a job that writes fast does not keep a browser from painting
 const LOT = 60;
 
@@ -99,6 +99,7 @@ function mark(place) {
   for (const line of lines) line.classList.add("here");
   chosenLines(range);
   if (place === "go to") {
+    log.classList.remove("live");
     const shown = lines.length && !lines[0].classList.contains("fold");
     // outside the window, or folded: the server does not see what follows the #
     if (shown || asked(range)) lines[0]?.scrollIntoView();
@@ -249,6 +250,7 @@ function newest() {
 
 function follow() {
   if (!log.dataset.stream) return;
+  log.classList.toggle("live", !marked());
   const source = new EventSource(live.from ? log.dataset.stream.replace(/offset=\d+/, `offset=${live.from}`) : log.dataset.stream);
   source.onmessage = (event) => { live.from = event.lastEventId; come(JSON.parse(event.data).html); };
   // of what is held back in the pod there are no lines
