@@ -77,11 +77,17 @@ function adopt(page) {
 /* ---- the log ---- */
 
 const log = $(".log");
-const KEEP = 20000;
+// so many rows a page has at most: further ones take the place of those at its other end
+const KEEP = 2000;
+// rows come in lots, so that a job that writes fast does not keep a browser from painting
+const LOT = 60;
 
+// a browser without a script needs the first line alone after the #; all of them are what the server was asked for
 function marked() {
   const [, from, to] = /^#L(\d+)(?:-L?(\d+))?$/.exec(location.hash) ?? [];
-  return from ? [Number(from), Number(to ?? from)].sort((a, b) => a - b) : null;
+  const [, first, last] = /^L?(\d+)(?:-L?(\d+))?$/.exec(new URLSearchParams(location.search).get("line") ?? "") ?? [];
+  const range = from && (to || from !== first) ? [from, to ?? from] : first ? [first, last ?? first] : null;
+  return range && range.map(Number).sort((a, b) => a - b);
 }
 
 // marks the lines that the address names; false if it names none
@@ -89,17 +95,24 @@ function mark(place) {
   const range = marked();
   if (!range) return false;
   for (const line of $$(".here", log)) line.classList.remove("here");
-  const lines = $$("li", log).filter((line) => range[0] <= numberOf(line) && numberOf(line) <= range[1]);
+  const lines = $$("li", log).filter((line) => range[0] <= lastOf(line) && numberOf(line) <= range[1]);
   for (const line of lines) line.classList.add("here");
+  chosenLines(range);
   if (place === "go to") {
-    if (lines.length) lines[0].scrollIntoView();
-    // outside the window: the server does not see what follows the #
-    else location.replace(`${log.dataset.log}${log.dataset.query}line=${range[0]}${location.hash}`);
+    log.classList.remove("live");
+    const shown = lines.length && !lines[0].classList.contains("fold");
+    // outside the window, or folded: the server does not see what follows the #
+    if (shown || asked(range)) lines[0]?.scrollIntoView();
+    else location.replace(`${log.dataset.log}${log.dataset.query}line=${named(range)}${location.hash}`);
   }
   return true;
 }
 
 const numberOf = (line) => Number(line.id.slice(1));
+const lastOf = (line) => (line.classList.contains("fold") ? Number(line.dataset.last) : numberOf(line));
+const named = ([from, to]) => (from === to ? `${from}` : `${from}-${to}`);
+// whether the server was asked for these lines already, and has shown what there is
+const asked = (range) => new URLSearchParams(location.search).get("line") === named(range);
 
 // a number makes the address one of its line, and with shift of all between; the page stays where it is
 function choose(event) {
@@ -107,51 +120,167 @@ function choose(event) {
   if (!number || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
   const line = numberOf(number.parentElement);
-  const other = (event.shiftKey && marked()?.[0]) || line;
-  const [from, to] = [Math.min(other, line), Math.max(other, line)];
-  history.replaceState(null, "", from === to ? `#L${from}` : `#L${from}-L${to}`);
+  const [one, two] = marked() ?? [line, line];
+  const other = event.shiftKey ? (line < one ? two : one) : line;
+  address([Math.min(other, line), Math.max(other, line)]);
+}
+
+// it says which attempt, and which lines: to the server, too
+function address(range) {
+  const [from, to] = range;
+  history.replaceState(null, "", `${log.dataset.query}line=${named(range)}${from === to ? `#L${from}` : `#L${from}-L${to}`}`);
   mark("stay");
+}
+
+function chosenLines(range) {
+  const bar = $(".dock .chosen");
+  if (!bar) return;
+  bar.hidden = false;
+  $(".which", bar).textContent = range[0] === range[1] ? `Line ${range[0]}` : `Lines ${range[0]} to ${range[1]}`;
+  const text = $(".as-text", bar);
+  text.href = text.href.replace(/&line=[^&]*$|&$/, "") + `&line=${named(range)}`;
+}
+
+/* ---- copying ---- */
+
+async function copy(button, text) {
+  const label = button.textContent;
+  const done = await written(text).then(() => true, () => false);
+  button.textContent = done ? "Copied" : "Not copied";
+  setTimeout(() => { button.textContent = label; }, 1500);
+}
+
+// a browser lets us write only while somebody presses, so what is still to be fetched is promised; and where it lets
+// nobody, because the page came by http, an old way is left
+async function written(text) {
+  if (navigator.clipboard?.write && window.ClipboardItem) {
+    const blob = Promise.resolve(text).then((text) => new Blob([text], { type: "text/plain" }));
+    return navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);
+  }
+  const area = Object.assign(document.createElement("textarea"), { value: await text, readOnly: true, className: "unseen" });
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  if (!done) throw new Error("not copied");
+}
+
+async function textOf(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(response.status);
+  return response.text();
+}
+
+function copies(event) {
+  const button = event.target.closest("button.copy, button.copy-lines, button.copy-link");
+  if (!button) return;
+  if (button.dataset.copy) copy(button, button.dataset.copy);
+  else if (button.classList.contains("copy-link")) copy(button, location.href);
+  else copy(button, textOf($(".dock .as-text").href));
+}
+
+const copyable = (root = document) => { for (const button of $$("button.copy, button.copy-lines, button.copy-link", root)) button.hidden = false; };
+
+/* ---- following ---- */
+
+const live = { lots: [], timer: 0, missed: 0, lost: false, from: 0 };
+const atEnd = () => innerHeight + scrollY >= document.body.scrollHeight - 80;
+const toBottom = () => scrollTo(0, document.body.scrollHeight);
+
+function come(html) {
+  if (!html) return;
+  live.lots.push(html);
+  // of what nobody can have seen no more is kept than is shown
+  if (live.lots.length > 200) gather();
+  live.timer ||= setTimeout(gather, LOT);
+}
+
+function gather() {
+  clearTimeout(live.timer);
+  live.timer = 0;
+  const html = live.lots.join("");
+  live.lots = [];
+  if (!html) return;
+  const follows = atEnd() && !live.lost;
+  const many = html.split("<li id=").length - 1;
+  if (!follows) live.missed += many;
+  // whoever reads further up keeps what they read: what has no room is fetched when they want it
+  if (!follows && log.childElementCount + many > KEEP) live.lost = true;
+  if (!live.lost) {
+    append(html);
+    if (follows) {
+      while (log.childElementCount > KEEP) log.firstElementChild.remove();
+      pager("earlier");
+      toBottom();
+    }
+  }
+  news();
 }
 
 function append(html) {
   const part = new DOMParser().parseFromString(`<ol>${html}</ol>`, "text/html");
-  const below = window.innerHeight + window.scrollY >= document.body.scrollHeight - 80;
-  for (const line of $$("li", part)) {
+  let lines = $$("li", part);
+  if (lines.length > KEEP) {
+    lines = lines.slice(-KEEP);
+    log.replaceChildren();
+  }
+  for (const line of lines) {
     document.getElementById(line.id)?.remove();
-    log.append(document.adoptNode(line));
     clock($("time", line));
   }
-  while (below && log.childElementCount > KEEP) log.firstElementChild.remove();
+  log.append(...lines.map((line) => document.adoptNode(line)));
   $("p.empty")?.remove();
   if (log.lastElementChild) $(".seal").textContent = `${numberOf(log.lastElementChild).toLocaleString("en")} lines so far`;
-  if (below) window.scrollTo(0, document.body.scrollHeight);
+}
+
+// how many lines have come that nobody has seen
+function news() {
+  const button = $(".dock .news");
+  if (atEnd() && !live.lost) live.missed = 0;
+  button.hidden = live.missed === 0 && !live.lost;
+  button.textContent = live.missed === 1 ? "1 new line" : `${live.missed.toLocaleString("en")} new lines`;
+}
+
+function newest() {
+  if (!live.lost) { live.missed = 0; toBottom(); news(); return; }
+  history.scrollRestoration = "manual";
+  const end = `${log.dataset.log}${log.dataset.query}end=1#end`;
+  if (location.href.endsWith(end)) location.reload(); else location.assign(end);
 }
 
 function follow() {
   if (!log.dataset.stream) return;
-  const source = new EventSource(log.dataset.stream);
-  source.onmessage = (event) => append(JSON.parse(event.data).html);
+  log.classList.toggle("live", !marked());
+  const source = new EventSource(live.from ? log.dataset.stream.replace(/offset=\d+/, `offset=${live.from}`) : log.dataset.stream);
+  source.onmessage = (event) => { live.from = event.lastEventId; come(JSON.parse(event.data).html); };
   // of what is held back in the pod there are no lines
-  source.addEventListener("seal", (event) => { $(".seal").textContent = JSON.parse(event.data).seal; });
+  source.addEventListener("seal", (event) => { gather(); $(".seal").textContent = JSON.parse(event.data).seal; });
   source.addEventListener("end", async (event) => {
     source.close();
-    append(JSON.parse(event.data).html);
-    await settle();
+    come(JSON.parse(event.data).html);
+    gather();
+    delete log.dataset.stream;
+    await settle().catch(verify);
   });
+  // a browser comes again by itself, unless it was answered by something else than us
+  source.onerror = () => { if (source.readyState === EventSource.CLOSED) setTimeout(follow, 3000); };
 }
 
 // the head and the seal of a log that has ended
 async function settle() {
   const page = await fetched(location.href);
-  for (const part of [".head", ".seal"]) $(part).replaceWith(document.adoptNode($(part, page)));
+  const writing = document.activeElement?.matches("input");
+  for (const part of writing ? [".seal"] : [".head", ".seal"]) $(part).replaceWith(document.adoptNode($(part, page)));
   adopt(page);
   tick();
+  choices();
+  copyable();
   verify();
 }
 
 // the server compares the whole log with its agent's digest, a moment after the end
 function verify() {
-  if ($(".seal[data-pending]")) setTimeout(() => settle().catch(verify), 1000);
+  if ($(".seal[data-pending]") || !$(".seal")) setTimeout(() => settle().catch(verify), 1000);
 }
 
 // what is folded is a link to a page on which it is open; here its lines come to where it stands
@@ -192,41 +321,64 @@ function rest(from) {
 }
 
 // "earlier" and "later" are links; near them their lines come by themselves
+const near = new IntersectionObserver((entries) => {
+  for (const entry of entries) if (entry.isIntersecting) more(entry.target);
+}, { rootMargin: "600px" });
+
 function paging() {
-  const seen = new IntersectionObserver((entries) => {
-    for (const entry of entries) if (entry.isIntersecting) more(entry.target);
-  }, { rootMargin: "600px" });
   // not before someone scrolls: whoever opens a page sees its head first
-  const start = () => { for (const link of $$("a.earlier, a.later")) seen.observe(link); };
+  const start = () => { live.scrolled = true; for (const link of $$("a.earlier, a.later")) near.observe(link); };
   setTimeout(() => addEventListener("scroll", start, { once: true, passive: true }), 500);
-  async function more(link) {
-    seen.unobserve(link);
-    if (log.childElementCount > KEEP) return;
-    const page = await fetched(link.href).catch(() => null);
-    if (!page) return;
-    const earlier = link.classList.contains("earlier");
-    const lines = $$(".log > li", page).filter((line) => !document.getElementById(line.id));
-    const below = document.body.scrollHeight - window.scrollY;
-    log[earlier ? "prepend" : "append"](...lines.map((line) => document.adoptNode(line)));
-    for (const line of lines) clock($("time", line));
-    mark("stay");
-    const next = $(earlier ? "a.earlier" : "a.later", page);
-    if (next) link.href = next.href;
-    else link.parentElement.remove();
-    // what is read stays where it is
-    if (earlier) window.scrollTo(0, document.body.scrollHeight - below);
-    if (next) seen.observe(link);
+}
+
+// the link to what is not on the page any more, at one of its ends; there is one as long as something is missing there
+function pager(side) {
+  const first = log.firstElementChild && numberOf(log.firstElementChild);
+  if (!first || (side === "earlier" && first <= 1)) return;
+  const from = side === "earlier" ? Math.max(1, first - 1000) : lastOf(log.lastElementChild) + 1;
+  let link = $(`a.${side}`);
+  if (!link) {
+    link = Object.assign(document.createElement("a"), { className: `button ${side}`, textContent: side === "earlier" ? "Earlier lines" : "Later lines" });
+    const around = Object.assign(document.createElement("p"), { className: "pager" });
+    around.append(link);
+    log[side === "earlier" ? "before" : "after"](around);
+    if (live.scrolled) near.observe(link);
   }
+  link.href = `${log.dataset.log}${log.dataset.query}from=${from}`;
+}
+
+async function more(link) {
+  near.unobserve(link);
+  const page = await fetched(link.href).catch(() => null);
+  if (!page) return;
+  const earlier = link.classList.contains("earlier");
+  const lines = $$(".log > li", page).filter((line) => !document.getElementById(line.id));
+  // what is read stays where it is
+  const fixed = earlier ? log.firstElementChild : log.lastElementChild;
+  const before = fixed?.getBoundingClientRect().top;
+  log[earlier ? "prepend" : "append"](...lines.map((line) => document.adoptNode(line)));
+  for (const line of lines) clock($("time", line));
+  const next = $(earlier ? "a.earlier" : "a.later", page);
+  if (next) link.href = next.href;
+  else link.parentElement.remove();
+  const full = log.childElementCount > KEEP;
+  while (log.childElementCount > KEEP) (earlier ? log.lastElementChild : log.firstElementChild).remove();
+  if (full) pager(earlier ? "later" : "earlier");
+  if (full && earlier && log.dataset.stream) live.lost = true;
+  mark("stay");
+  if (fixed?.isConnected) scrollBy(0, fixed.getBoundingClientRect().top - before);
+  if (next) near.observe(link);
 }
 
 function open() {
+  if (location.hash === "#end") { toBottom(); return; }
   if (mark("go to")) return;
   const opened = log.dataset.open && document.getElementById(`L${log.dataset.open}`);
   if (opened) {
     opened.classList.add("here");
     opened.scrollIntoView();
   } else if (log.dataset.stream) {
-    window.scrollTo(0, document.body.scrollHeight);
+    toBottom();
   }
 }
 
@@ -246,6 +398,11 @@ function toggle(button, name, fallback, show) {
     keep(name, on);
     set(on);
   });
+}
+
+function choices() {
+  toggle($(".tools .wrap"), "wrap", String(!log.classList.contains("unwrapped")), (on) => log.classList.toggle("unwrapped", !on));
+  toggle($(".tools .clock"), "times", String(!!log.dataset.times), times);
 }
 
 function times(ofDay) {
@@ -269,8 +426,9 @@ const KEYS = [
   ["p", "The one before", () => $(".tools .previous")?.click()],
   ["j", "Next entry, or next line", () => step(1)],
   ["k", "The one before", () => step(-1)],
-  ["g", "To the beginning", () => (log ? $(".pager a[href$='from=1']") ?? scrollTo(0, 0) : scrollTo(0, 0))?.click?.()],
+  ["g", "To the beginning", () => (log && $(".pager a.earlier") ? location.assign(`${log.dataset.log}${log.dataset.query}from=1`) : scrollTo(0, 0))],
   ["G", "To the end", () => $(".tools .to-end")?.click()],
+  ["y", "Copy the link to the lines", () => $(".dock .chosen:not([hidden]) .copy-link")?.click()],
   ["w", "Wrap lines", () => $(".tools .wrap")?.click()],
   ["?", "What keys do", () => help()],
 ];
@@ -296,8 +454,7 @@ function step(by) {
   const next = places[Math.min(places.length - 1, Math.max(0, at < 0 ? 0 : at + by))];
   next.focus({ preventScroll: !!log });
   if (log) {
-    history.replaceState(null, "", `#${next.parentElement.id}`);
-    mark("stay");
+    address([numberOf(next.parentElement), numberOf(next.parentElement)]);
     next.scrollIntoView({ block: "nearest" });
   }
 }
@@ -334,9 +491,12 @@ if (log) {
   follow();
   verify();
   paging();
-  toggle($(".tools .wrap"), "wrap", "true", (on) => log.classList.toggle("unwrapped", !on));
-  toggle($(".tools .clock"), "times", "false", times);
+  choices();
+  copyable();
   log.addEventListener("click", choose);
+  addEventListener("click", copies);
+  $(".dock .news").addEventListener("click", newest);
+  addEventListener("scroll", news, { passive: true });
   log.addEventListener("click", unfold);
   addEventListener("hashchange", () => mark("go to"));
 }

@@ -142,8 +142,29 @@ fn unpacked(packed: &[u8], chunk: &ChunkRow) -> Option<(Vec<u8>, Vec<Piece>)> {
     Some((text_of(packed, chunk)?, chunk::decode_index(&chunk.pieces).ok()?))
 }
 
+/// Unpacks one part after another to the same place, which costs less than a new one each time.
+pub(super) struct Unpacker {
+    zstd: zstd::bulk::Decompressor<'static>,
+    text: Vec<u8>,
+}
+
+impl Unpacker {
+    /// `None`: there is no memory for it.
+    pub(super) fn new() -> Option<Self> {
+        Some(Self { zstd: zstd::bulk::Decompressor::new().ok()?, text: Vec::new() })
+    }
+
+    /// A part's text; `None` if it is not what its row says.
+    pub(super) fn text_of(&mut self, packed: &[u8], chunk: &ChunkRow) -> Option<&[u8]> {
+        self.text.clear();
+        self.text.reserve(usize::try_from(number(chunk.length)).ok()?.min(CHUNK_TEXT_MAX));
+        self.zstd.decompress_to_buffer(packed, &mut self.text).ok()?;
+        (self.text.len() as u64 == number(chunk.length)).then_some(self.text.as_slice())
+    }
+}
+
 /// A part's text; `None` if it is not what its row says.
-pub(super) fn text_of(packed: &[u8], chunk: &ChunkRow) -> Option<Vec<u8>> {
+fn text_of(packed: &[u8], chunk: &ChunkRow) -> Option<Vec<u8>> {
     let text = zstd::bulk::decompress(packed, CHUNK_TEXT_MAX).ok()?;
     (text.len() as u64 == number(chunk.length)).then_some(text)
 }

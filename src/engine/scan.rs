@@ -9,7 +9,7 @@ use futures::{TryStreamExt as _, stream};
 
 use super::{
     Engine, EngineError, Result,
-    log::{Frame, damaged, text_of},
+    log::{Frame, Unpacker, damaged},
 };
 use crate::{
     blob::Digest,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How many parts are unpacked by one thread before it takes others.
-const BATCH: i64 = 8;
+const BATCH: i64 = 32;
 /// A line is looked at up to so many bytes, where it goes from one part to the next.
 const LINE_MAX: usize = 64 << 10;
 
@@ -74,7 +74,10 @@ impl Engine {
         let looked = batches.map_ok(|batch| {
             let look = Arc::clone(&look);
             async move {
-                let work = move || batch.into_iter().map(|packed| part(packed, &*look)).collect::<Vec<_>>();
+                let work = move || {
+                    let mut unpacker = Unpacker::new();
+                    batch.into_iter().map(|packed| part(packed, &*look, unpacker.as_mut())).collect::<Vec<_>>()
+                };
                 tokio::task::spawn_blocking(work).await.map_err(|error| EngineError::Broken(error.to_string()))
             }
         });
@@ -148,26 +151,33 @@ fn places(rows: &[ChunkRow]) -> Option<Range<u64>> {
     all.then_some(first.place?.cast_unsigned()..(last.place? + last.size).cast_unsigned())
 }
 
-fn part<L: Look>(packed: Packed, look: &L) -> Part<L::Found> {
+/// What a part holds.
+fn part<L: Look>(packed: Packed, look: &L, unpacker: Option<&mut Unpacker>) -> Part<L::Found> {
     match packed {
-        Packed::Ready(frame) => look_at(&frame.text, frame.line, look),
-        Packed::Stored(chunk, bytes) => match text_of(&bytes, &chunk) {
-            Some(text) => look_at(&text, chunk.line.cast_unsigned(), look),
-            None => look_at(&damaged(&chunk).text, chunk.line.cast_unsigned(), look),
-        },
+        Packed::Ready(frame) => look_at(&frame.text, frame.line, newlines(&frame.text), look),
+        Packed::Stored(chunk, bytes) => {
+            let (line, within) = (chunk.line.cast_unsigned(), chunk.newlines.cast_unsigned());
+            match unpacker.and_then(|unpacker| unpacker.text_of(&bytes, &chunk)) {
+                Some(text) => look_at(text, line, within, look),
+                None => look_at(&damaged(&chunk).text, line, within, look),
+            }
+        }
     }
 }
 
-/// What a part holds before which there are so many newlines.
-fn look_at<L: Look>(text: &[u8], newlines: u64, look: &L) -> Part<L::Found> {
+/// What a part holds before which there are so many newlines, and `within` it so many.
+fn look_at<L: Look>(text: &[u8], newlines: u64, within: u64, look: &L) -> Part<L::Found> {
     let first = newlines + 1;
     let (Some(begin), Some(end)) = (memchr::memchr(b'\n', text), memchr::memrchr(b'\n', text)) else {
         return Part { first, head: cut(text), rest: None };
     };
     let (middle, after) = (&text[(begin + 1).min(end)..end], cut(&text[end + 1..]));
     let found = if begin < end { look.look(middle, first + 1) } else { L::Found::default() };
-    let last = first + memchr::memchr_iter(b'\n', &text[..=end]).count() as u64;
-    Part { first, head: cut(&text[..begin]), rest: Some((found, last, after)) }
+    Part { first, head: cut(&text[..begin]), rest: Some((found, first + within, after)) }
+}
+
+fn newlines(text: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', text).count() as u64
 }
 
 fn cut(line: &[u8]) -> Vec<u8> {

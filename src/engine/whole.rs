@@ -96,6 +96,21 @@ impl Whole {
         matches!(self.state, State::Growing { held: Held { bytes: 1.., .. } } | State::Refused { .. })
     }
 
+    /// The digest of all that is here and is what was written, or stands in its place.
+    pub fn sha256(&self) -> Option<&str> {
+        match &self.state {
+            State::Complete { sha256 } | State::Hidden { sha256, .. } => Some(sha256),
+            State::Nothing
+            | State::Growing { .. }
+            | State::Arrived
+            | State::Short { .. }
+            | State::Lost { .. }
+            | State::Refused { .. }
+            | State::Damaged { .. }
+            | State::Unknown => None,
+        }
+    }
+
     /// What readers of the text itself must be told at its end, because the text is known to end too early.
     pub fn notice(&self) -> Option<String> {
         match self.state {

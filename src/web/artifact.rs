@@ -116,7 +116,7 @@ fn serve(
 }
 
 /// `attachment`, with the name as RFC 6266 and RFC 8187 have it: whatever it holds, it stays a name.
-fn disposition(name: &str) -> String {
+pub(super) fn disposition(name: &str) -> String {
     let plain: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || "._- ".contains(c) { c } else { '_' }).collect();
     let exact: String = name

@@ -49,6 +49,8 @@ pub struct Web {
     dry_runs: Arc<Semaphore>,
     /// Whose logs are looked through.
     searches: Arc<Semaphore>,
+    /// Where those wait who follow logs.
+    rooms: Arc<pages::Rooms>,
     /// What agents upload at once.
     uploads: upload::Uploads,
 }
@@ -56,7 +58,7 @@ pub struct Web {
 impl Web {
     fn new(engine: Engine, access: Arc<Access>, dry_runs: usize, searches: usize) -> Self {
         let [dry_runs, searches] = [dry_runs, searches].map(|at_once| Arc::new(Semaphore::new(at_once)));
-        Self { engine, access, dry_runs, searches, uploads: upload::Uploads::new() }
+        Self { engine, access, dry_runs, searches, rooms: Arc::default(), uploads: upload::Uploads::new() }
     }
 
     /// Whether browsers reach us by https.

@@ -2,6 +2,7 @@
 
 mod api;
 mod deliveries;
+mod lines;
 mod logs;
 mod openapi;
 mod queue;
@@ -98,8 +99,14 @@ async fn a_failed_job_shows_its_last_lines_and_its_log_opens_at_the_first_error(
     let page = t.page(JOB).await;
     holds(&page, &["First error: line 2001", "data-open=\"2001\"", "id=\"L2001\"", "error: it broke"]);
     assert_eq!(page.matches("<li id=").count(), 1_000);
-    holds(&t.page(&format!("{JOB}?from=3002")).await, &["id=\"L3002\"", "id=\"L4001\"", "?from=2002\">Earlier lines"]);
-    holds(&t.page(&format!("{JOB}?line=1")).await, &["id=\"L1\"", "id=\"L1000\"", "?from=1001\">Later lines"]);
+    holds(
+        &t.page(&format!("{JOB}?from=3002")).await,
+        &["id=\"L3002\"", "id=\"L4001\"", "?attempt=1&#38;from=2002\">Earlier lines"],
+    );
+    holds(
+        &t.page(&format!("{JOB}?line=1")).await,
+        &["id=\"L1\"", "id=\"L1000\"", "?attempt=1&#38;from=1001\">Later lines"],
+    );
 }
 
 #[tokio::test]

@@ -59,7 +59,34 @@ fn what_cannot_be_looked_for_says_why() {
     }
 }
 
+/// Line by line, by the expression alone.
+fn naive(lines: &[String], pattern: &str, folds: bool) -> Vec<u64> {
+    let expression =
+        regex::bytes::RegexBuilder::new(pattern).case_insensitive(folds).multi_line(true).build().expect("one");
+    let has = |line: &str| expression.is_match(ansi::plain(line.as_bytes()).as_bytes());
+    lines.iter().zip(1..).filter(|(line, _)| has(line)).map(|(_, number)| number).collect()
+}
+
 proptest! {
+    #[test]
+    fn a_fast_way_finds_what_a_slow_way_finds(
+        lines in prop::collection::vec("[abKk\u{212a}Ss\u{17f}\u{1b}\\[m1;]{0,8}", 1..10),
+        pattern in prop::sample::select(vec!["ab", "a+b", "(ab)+k", "ks", "aa?b", "k{2}a", "(?i)ab", "AB", "a.b", "^ab", "ab$", "a|bk", "(a|b)ka", "\\bab", "[ab]{2}k", "ab*s", "\u{212a}a", "a\\nb|ab", "(?s)a.b"]),
+        at in 0u64..12,
+    ) {
+        let folds = !pattern.chars().any(char::is_uppercase);
+        let wanted = naive(&lines, pattern, folds);
+        let text = lines.join("\n");
+        prop_assert_eq!(numbers(&text, pattern, true), wanted.clone());
+        // with and without the numbers of each
+        let pattern = Pattern::new(pattern, true).expect("a pattern");
+        let all = |keep| Search { pattern: pattern.clone(), at, keep }.look(text.as_bytes(), 1);
+        let (counted, kept) = (all(0), all(1_000));
+        prop_assert_eq!((counted.count, counted.first, counted.previous), (kept.count, kept.first, kept.previous));
+        prop_assert_eq!((counted.up_to, counted.is_here, counted.next, counted.last), (kept.up_to, kept.is_here, kept.next, kept.last));
+        prop_assert_eq!(counted.count, wanted.len() as u64);
+    }
+
     #[test]
     fn every_line_is_found_that_has_it_by_itself(lines in prop::collection::vec("[ab\u{1b}\\[m1;\r]{0,6}", 0..12), pattern in "[ab]{1,2}") {
         let wanted = Pattern::new(&pattern, false).expect("a pattern");

@@ -224,6 +224,8 @@ fn write_character(html: &mut String, character: char) {
         '"' => html.push_str("&quot;"),
         '\'' => html.push_str("&#39;"),
         '\t' => html.push('\t'),
+        // it makes one picture of several
+        '\u{200d}' if html.chars().next_back().is_some_and(|before| !before.is_ascii()) => html.push(character),
         c if is_hidden(c) => {
             // writing to a String cannot fail
             let _ = write!(html, "<span class=\"hidden\">U+{:04X}</span>", u32::from(c));

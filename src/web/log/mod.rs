@@ -8,6 +8,7 @@ pub mod ansi;
 pub mod lines;
 pub mod outline;
 pub mod palette;
+pub mod place;
 pub mod range;
 pub mod search;
 pub mod style;

@@ -1,9 +1,12 @@
 //! Finds text in a log: which lines have it, how many, and which come before and after the one that is shown. Colours
 //! and what was overwritten are no text.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, cell::RefCell, ops::Range};
 
 use regex::bytes::{Regex, RegexBuilder};
+
+use memchr::memmem::Finder;
+use regex_syntax::hir::{Hir, HirKind};
 
 use super::ansi;
 use crate::engine::scan::{Found, Look};
@@ -13,10 +16,26 @@ pub const PATTERN_MAX: usize = 1_000;
 /// What a regular expression may grow to, in bytes.
 const SIZE_MAX: usize = 1 << 20;
 
-/// A text or a regular expression to be looked for. Without a capital letter in it, case does not matter.
+/// No shorter text is looked for instead of an expression: too many lines have it.
+const NEEDLE_MIN: usize = 2;
+
+/// A text or a regular expression to be looked for. Without a capital letter in it, case does not matter; of a text of
+/// ASCII, that of ASCII letters.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     regex: Regex,
+    /// What every line has that has the pattern.
+    needle: Option<Needle>,
+}
+
+/// A text that can be found fast.
+#[derive(Debug, Clone)]
+struct Needle {
+    finder: Finder<'static>,
+    /// It is in small letters, and is looked for in a copy in small letters.
+    folds: bool,
+    /// There is no more to the pattern.
+    is_all: bool,
 }
 
 /// It cannot be looked for, and why.
@@ -37,13 +56,18 @@ impl Pattern {
             return Err(Unfit(format!("it is longer than {PATTERN_MAX} bytes")));
         }
         let source = if is_regex { Cow::Borrowed(text) } else { Cow::Owned(regex::escape(text)) };
+        let folds = !text.chars().any(char::is_uppercase);
         let regex = RegexBuilder::new(&source)
-            .case_insensitive(!text.chars().any(char::is_uppercase))
+            .case_insensitive(folds)
+            // else a k would be a Kelvin sign, too
+            .unicode(is_regex || !text.is_ascii())
             .multi_line(true)
             .size_limit(SIZE_MAX)
             .dfa_size_limit(SIZE_MAX)
             .build();
-        Ok(Self { regex: regex.map_err(|error| Unfit(plainly(&error)))? })
+        let regex = regex.map_err(|error| Unfit(plainly(&error)))?;
+        let needle = if is_regex { inner(text, folds) } else { whole(text, folds) };
+        Ok(Self { regex, needle })
     }
 
     /// Where it is in the text of a line, in bytes; nothing that is empty.
@@ -53,22 +77,97 @@ impl Pattern {
     }
 
     /// The lines of `text` that have it, in order: where each begins and ends.
-    fn lines<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = Range<usize>> + 'a {
-        let mut from = 0;
-        std::iter::from_fn(move || {
-            while from <= text.len() {
-                let found = self.regex.find_at(text, from)?;
-                let start = memchr::memrchr(b'\n', &text[..found.start()]).map_or(0, |at| at + 1).max(from);
-                let end = memchr::memchr(b'\n', &text[found.start()..]).map_or(text.len(), |at| found.start() + at);
-                from = end + 1;
-                // what goes over a line's end is in no line
-                if found.end() <= end || self.regex.is_match(&text[start..end]) {
-                    return Some(start..end);
-                }
-            }
-            None
-        })
+    fn each(&self, text: &[u8], hit: impl FnMut(Range<usize>)) {
+        match &self.needle {
+            Some(needle) if needle.folds => FOLDED.with_borrow_mut(|folded| {
+                folded.clear();
+                folded.extend_from_slice(text);
+                folded.make_ascii_lowercase();
+                self.each_with(needle, folded, text, hit);
+            }),
+            Some(needle) => self.each_with(needle, text, text, hit),
+            None => self.each_by_regex(text, hit),
+        }
     }
+
+    /// The same, by a text that they must have; `folded` has it as it is.
+    fn each_with(&self, needle: &Needle, folded: &[u8], text: &[u8], mut hit: impl FnMut(Range<usize>)) {
+        let mut from = 0;
+        while let Some(at) = needle.finder.find(&folded[from..]).map(|at| from + at) {
+            let end = memchr::memchr(b'\n', &folded[at..]).map_or(folded.len(), |after| at + after);
+            let start = line_start(folded, from, at);
+            if needle.is_all || self.regex.is_match(&text[start..end]) {
+                hit(start..end);
+            }
+            from = (end + 1).min(folded.len());
+        }
+    }
+
+    fn each_by_regex(&self, text: &[u8], mut hit: impl FnMut(Range<usize>)) {
+        let mut from = 0;
+        while from <= text.len() {
+            let Some(found) = self.regex.find_at(text, from) else { return };
+            let start = line_start(text, from, found.start());
+            let end = memchr::memchr(b'\n', &text[found.start()..]).map_or(text.len(), |at| found.start() + at);
+            from = end + 1;
+            // what goes over a line's end is in no line
+            if found.end() <= end || self.regex.is_match(&text[start..end]) {
+                hit(start..end);
+            }
+        }
+    }
+}
+
+thread_local! {
+    /// A text in small letters; one after another stands here.
+    static FOLDED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Where the line begins that `at` is in; not before `from`, where one begins.
+fn line_start(text: &[u8], from: usize, at: usize) -> usize {
+    memchr::memrchr(b'\n', &text[from..at]).map_or(from, |before| from + before + 1)
+}
+
+/// All of a text.
+fn whole(text: &str, folds: bool) -> Option<Needle> {
+    // letters of other scripts fold in ways of their own; and what goes over a line's end is in no line
+    let is_plain = (text.is_ascii() || !folds) && !text.contains('\n');
+    is_plain.then(|| Needle { finder: Finder::new(text.as_bytes()).into_owned(), folds, is_all: true })
+}
+
+/// The longest text that stands in everything that an expression matches.
+fn inner(source: &str, folds: bool) -> Option<Needle> {
+    // without its case: a letter is one, and not the class of two
+    let hir = regex_syntax::ParserBuilder::new().utf8(false).multi_line(true).build().parse(source).ok()?;
+    let mut best: &[u8] = &[];
+    longest(&hir, &mut |literal| {
+        for part in plain_parts(literal, folds) {
+            if part.len() > best.len() {
+                best = part;
+            }
+        }
+    });
+    let is_long = best.len() >= NEEDLE_MIN;
+    is_long
+        .then(|| Needle { finder: Finder::new(&best.to_ascii_lowercase()).into_owned(), folds, is_all: false })
+        .map(|needle| if folds { needle } else { Needle { finder: Finder::new(best).into_owned(), ..needle } })
+}
+
+/// The texts that must be there, one after another.
+fn longest<'a>(hir: &'a Hir, found: &mut impl FnMut(&'a [u8])) {
+    match hir.kind() {
+        HirKind::Literal(literal) => found(&literal.0),
+        HirKind::Capture(capture) => longest(&capture.sub, found),
+        HirKind::Repetition(repeated) if repeated.min > 0 => longest(&repeated.sub, found),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| longest(part, found)),
+        HirKind::Repetition(_) | HirKind::Alternation(_) | HirKind::Class(_) | HirKind::Look(_) | HirKind::Empty => {}
+    }
+}
+
+/// A text's parts that can be found in a line byte by byte. Where case does not matter, a k may be a Kelvin sign, and an s
+/// a long one.
+fn plain_parts(literal: &[u8], folds: bool) -> impl Iterator<Item = &[u8]> {
+    literal.split(move |byte| *byte == b'\n' || (folds && (!byte.is_ascii() || b"kKsS".contains(byte))))
 }
 
 /// The last line of the library's account, which says what is wrong.
@@ -128,15 +227,49 @@ impl Look for Search {
 
     fn look(&self, lines: &[u8], first: u64) -> Hits {
         let text = readable(lines);
+        let after = first + newlines(&text) + 1;
+        if self.at >= after || (self.at < first && self.keep == 0) {
+            return self.count(&text, first);
+        }
         let mut hits = Hits { keep: self.keep, ..Hits::default() };
         let (mut number, mut counted) = (first, 0);
-        for line in self.pattern.lines(&text) {
-            number += memchr::memchr_iter(b'\n', &text[counted..line.start]).count() as u64;
+        self.pattern.each(&text, |line| {
+            number += newlines(&text[counted..line.start]);
             counted = line.start;
             hits.hit(self.at, number, &text[line]);
-        }
+        });
         hits
     }
+}
+
+impl Search {
+    /// What lines hold that are all before the line that is shown, or all after it: of most of them no number is needed.
+    fn count(&self, text: &[u8], first: u64) -> Hits {
+        let (mut count, mut one, mut last) = (0, None, 0);
+        self.pattern.each(text, |line| {
+            count += 1;
+            one = one.or(Some(line.start));
+            last = line.start;
+        });
+        let Some(one) = one else { return Hits { keep: self.keep, ..Hits::default() } };
+        let number = |start: usize| Some(first + newlines(&text[..start]));
+        let (one, last) = (number(one), number(last));
+        let is_before = self.at >= first;
+        Hits {
+            count,
+            first: one,
+            previous: last.filter(|_| is_before),
+            up_to: if is_before { count } else { 0 },
+            next: one.filter(|_| !is_before),
+            last,
+            keep: self.keep,
+            ..Hits::default()
+        }
+    }
+}
+
+fn newlines(text: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', text).count() as u64
 }
 
 impl Hits {

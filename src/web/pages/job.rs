@@ -15,14 +15,15 @@ use super::{
     rows::{Rows, Shelf},
     run_url,
     search::{self, Finding},
+    view::View,
 };
 use crate::{
     engine::whole::{State, Whole},
-    model::{JobId, JobPath, JobPlan, JobState, Plan, Problem},
+    model::{JobId, JobPath, JobPlan, JobState, Plan, Problem, Span, Time},
     store::{AttemptRow, JobRow, RunRow, SilenceRow, Tx},
     web::{
         Web,
-        log::{ansi::Renderer, outline::Outline, window::WINDOW},
+        log::{ansi::Renderer, outline::Outline, place::Lines, window::WINDOW},
     },
 };
 
@@ -33,8 +34,8 @@ const SILENCES_SHOWN: i64 = 10;
 pub(super) struct JobQuery {
     /// Which attempt; the newest without it.
     pub(super) attempt: Option<i64>,
-    /// The line to open at.
-    line: Option<u64>,
+    /// The line to open at, or some lines that are marked.
+    pub(super) line: Option<Lines>,
     /// The first line to show.
     from: Option<u64>,
     /// A line whose part is not folded, besides that of the line to open at.
@@ -48,6 +49,14 @@ pub(super) struct JobQuery {
     q: String,
     /// Whether that is a regular expression.
     regex: Option<String>,
+    /// `day`: times of day before lines, in UTC.
+    times: Option<String>,
+    /// `no`: long lines are not wrapped.
+    wrap: Option<String>,
+    /// Whether it opens at its end, whatever there is.
+    end: Option<String>,
+    /// Of the raw log: whether a browser is to keep it as a file.
+    pub(super) download: Option<String>,
 }
 
 /// A job that was asked for, with all around it.
@@ -71,7 +80,7 @@ struct LogPage {
     raw_url: String,
     stream_url: String,
     url: String,
-    /// `?` or `?attempt=2&`: what further parameters follow.
+    /// `?attempt=2&`: what further parameters follow.
     query: String,
     attempt: i64,
     /// `open=120&`, for the pages before and after this one.
@@ -85,6 +94,8 @@ struct LogPage {
     mark: Mark,
     ended: bool,
     took: Option<Took>,
+    /// What took how long of it.
+    steps: Vec<(&'static str, Span)>,
     attempts: Vec<AttemptView>,
     silences: Vec<(Moment, Option<Moment>)>,
     problems: Vec<ProblemView>,
@@ -98,6 +109,14 @@ struct LogPage {
     total: u64,
     follow: Option<u64>,
     open_at: Option<u64>,
+    /// The lines that somebody has chosen.
+    chosen: Option<Lines>,
+    /// Somebody has chosen a line that is not there.
+    beyond: Option<u64>,
+    view: View,
+    /// Where the page shows other times, or long lines the other way, for browsers without a script.
+    other_times: String,
+    other_wrap: String,
     seal: Whole,
 }
 
@@ -125,27 +144,34 @@ pub(super) async fn page(web: &Web, route: &Route, run: u64, path: &JobPath, uri
     };
     let at = |line: u64| redirect(route, run, path, (&asked, &found), line);
     let (fault, next) = (known_fault(web, &found.job).await?, next_fault(web, &asked, found.job.id).await?);
-    let finding = asked.looked_for().find(web, found.job.id, asked.line).await?;
-    if let Some(line) = next.or(finding.hits.first.filter(|_| asked.line.is_none() && asked.from.is_none())) {
+    let finding = asked.looked_for().find(web, found.job.id, asked.first()).await?;
+    if let Some(line) = next.or(finding.hits.first.filter(|_| asked.has_no_place())) {
         return Ok(at(line));
     }
     let job = &found.job;
     let failed = job.state.verdict().is_some_and(|verdict| !verdict.conclusion().lets_go_on());
     // where nothing reads like an error, it is likely at the end
     let last = failed.then(|| job.log_lines().cast_unsigned());
-    let open_at = asked.line.or(asked.error_after).or(fault).or(last);
+    let open_at = asked.first().or(asked.error_after).or(fault).or(last).filter(|_| asked.end.is_none());
     let folds = if asked.is_flat() { Vec::new() } else { web.engine.store.read().await?.folds(job.id).await? };
     let lines = job.log_lines().cast_unsigned();
     let open: Vec<u64> = asked.open.into_iter().chain(open_at).collect();
     let outline = Outline::new(&folds, &open, lines);
     let outline = asked.from.map_or(outline.clone(), |from| outline.beginning_with(from));
     let shown = Shelf::read(web, job.id, &outline, first(&asked, open_at, job, &outline)).await?;
-    let page = LogPage::new(web, route, run, path, (found, finding), shown);
+    let marks = Marks { here: asked.line.or(open_at.map(Lines::one)), view: asked.view(), finding };
+    let page = LogPage::new(web, route, run, path, (found, marks), shown);
+    let beyond = asked.first().filter(|line| *line > lines);
+    let chosen = asked.line.filter(|chosen| chosen.first <= lines);
+    let place = asked.place();
+    let other = |view| format!("{}{place}", parameters(page.attempt, &page.finding.asked, view));
+    let (other_times, other_wrap) = (other(page.view.other_times()), other(page.view.other_wrap()));
     let no_more = asked.error_after.is_some();
     // whoever goes on to the next page finds open what is open here
     let opened = asked.open.or(open_at).filter(|_| !folds.is_empty()).map(|line| format!("open={line}&"));
     let opened = opened.unwrap_or_default();
-    render(&LogPage { fault, no_more, opened, open_at: open_at.filter(|_| asked.from.is_none()), ..page })
+    let open_at = open_at.filter(|_| asked.from.is_none());
+    render(&LogPage { fault, no_more, opened, open_at, chosen, beyond, other_times, other_wrap, ..page })
 }
 
 /// The line of a failed job's log that people look for. It is known of a sealed log; of others, it is looked for.
@@ -170,20 +196,50 @@ async fn next_fault(web: &Web, asked: &JobQuery, job: JobId) -> Result<Option<u6
 fn redirect(route: &Route, run: u64, path: &JobPath, of: (&JobQuery, &Found), line: u64) -> Response {
     let (asked, found) = of;
     let url = Route { place: Place::Job(run, path.clone(), JobPlace::Page), ..route.clone() };
-    Redirect::to(&format!("{url}{}line={line}#L{line}", parameters(found, &asked.looked_for()))).into_response()
+    let query = parameters(found.attempt, &asked.looked_for(), asked.view());
+    Redirect::to(&format!("{url}{query}line={line}#L{line}")).into_response()
 }
 
-/// `?`, and what the page's own links keep: which attempt, if it is not the newest, and what is looked for.
-fn parameters(found: &Found, asked: &search::Asked) -> String {
-    let newest = found.attempts.last().is_none_or(|last| last.number == found.attempt);
-    let attempt = if newest { String::new() } else { format!("attempt={}&", found.attempt) };
-    format!("?{attempt}{}", asked.query())
+/// `?`, and what the page's own links keep: which attempt, what is looked for, and how lines are shown. Of the newest
+/// attempt, too, the number is said: whoever is given the link shall see the same lines when there are newer ones.
+fn parameters(attempt: i64, asked: &search::Asked, view: View) -> String {
+    format!("?attempt={attempt}&{}{view}", asked.query())
+}
+
+/// What is marked on a page, and how it is shown.
+struct Marks {
+    here: Option<Lines>,
+    view: View,
+    finding: Finding,
 }
 
 impl JobQuery {
+    /// Whether it does not say what to show.
+    const fn has_no_place(&self) -> bool {
+        self.line.is_none() && self.from.is_none() && self.end.is_none()
+    }
+
     /// Whether nothing is to be folded.
     fn is_flat(&self) -> bool {
         self.folds.as_deref() == Some("no")
+    }
+
+    /// What of the log is shown, for links to the same.
+    fn place(&self) -> String {
+        match (self.from, self.line) {
+            (Some(from), _) => format!("from={from}"),
+            (None, Some(line)) => format!("line={line}#L{}", line.first),
+            (None, None) if self.end.is_some() => "end=1#end".to_owned(),
+            (None, None) => String::new(),
+        }
+    }
+
+    fn first(&self) -> Option<u64> {
+        self.line.map(|lines| lines.first)
+    }
+
+    pub(super) fn view(&self) -> View {
+        View { of_day: self.times.as_deref() == Some("day"), unwrapped: self.wrap.as_deref() == Some("no") }
     }
 
     fn looked_for(&self) -> search::Asked {
@@ -197,6 +253,7 @@ fn first(asked: &JobQuery, open_at: Option<u64>, job: &JobRow, outline: &Outline
     let latest = || outline.back(lines + 1, WINDOW);
     match (asked.from, open_at, &job.state.0) {
         (Some(from), ..) => from.clamp(1, lines.max(1)),
+        (None, None, _) if asked.end.is_some() => latest(),
         (None, Some(line), _) => outline.back(line, WINDOW / 3).min(latest()),
         (None, None, JobState::Ended(_)) => 1,
         (None, None, JobState::Waiting | JobState::Running) => latest(),
@@ -209,18 +266,19 @@ impl LogPage {
         self.seal.state == State::Arrived
     }
 
-    fn new(web: &Web, route: &Route, run: u64, path: &JobPath, of: (Found, Finding), shown: Shelf) -> Self {
-        let (found, finding) = of;
+    fn new(web: &Web, route: &Route, run: u64, path: &JobPath, of: (Found, Marks), shown: Shelf) -> Self {
+        let (found, Marks { here, view, finding }) = of;
         let at = |place| Route { place: Place::Job(run, path.clone(), place), ..route.clone() }.to_string();
         let state = &found.job.state.0;
         let (mark, ended) = (Mark::from(state), state.verdict().is_some());
         let raw_url = format!("{}?attempt={}", at(JobPlace::Raw), found.attempt);
         let total = found.job.log_lines().cast_unsigned();
-        let (url, query) = (at(JobPlace::Page), parameters(&found, &finding.asked));
+        let (url, query) = (at(JobPlace::Page), parameters(found.attempt, &finding.asked, view));
         let renderer = Renderer::marking(finding.pattern.clone());
-        let link = format!("{url}{query}");
-        let mut rows = Rows { renderer, started: found.job.started, raw: raw_url.clone() };
-        let view = |number: i64| AttemptView {
+        let raw = raw_url.clone();
+        let mut rows =
+            Rows { renderer, started: found.job.started, raw, query: query.clone(), here, of_day: view.of_day };
+        let attempt = |number: i64| AttemptView {
             number,
             url: format!("{}?attempt={number}", at(JobPlace::Page)),
             current: number == found.attempt,
@@ -243,23 +301,39 @@ impl LogPage {
             mark,
             ended,
             took: Took::of(found.job.started, found.job.ended, web.engine.clock.now()),
-            attempts: found.attempts.iter().map(|attempt| view(attempt.number)).collect(),
+            steps: steps(&found.job),
+            attempts: found.attempts.iter().map(|row| attempt(row.number)).collect(),
             silences: found.silences.iter().map(|row| (Moment(row.since), row.until.map(Moment))).collect(),
             problems: found.problems.into_iter().map(ProblemView::from).collect(),
             fault: None,
             no_more: false,
             finding,
-            rows: shown.parts.into_iter().flat_map(|part| rows.of(part, &link)).collect(),
+            rows: shown.parts.into_iter().flat_map(|part| rows.of(part)).collect(),
             earlier: shown.earlier,
             later: shown.later,
             total,
             follow: (!ended && shown.later.is_none()).then_some(shown.resume),
             open_at: None,
+            chosen: None,
+            beyond: None,
+            view,
+            other_times: String::new(),
+            other_wrap: String::new(),
             seal: Whole::of(&found.job),
             flow: found.run.flow,
             image: found.image,
         }
     }
+}
+
+/// How long its agent needed before the process started, how long the process ran, and how long its agent needed then.
+fn steps(job: &JobRow) -> Vec<(&'static str, Span)> {
+    let Some(record) = &job.record else { return Vec::new() };
+    let between = |name, from: Option<Time>, to: Option<Time>| Some((name, Span(to?.since(from?))));
+    let before = between("prepared in", job.started, record.started);
+    let within = between("ran for", record.started, Some(record.ended));
+    let after = between("kept in", record.started.and(Some(record.ended)), job.ended);
+    [before, within, after].into_iter().flatten().collect()
 }
 
 impl From<Problem> for ProblemView {

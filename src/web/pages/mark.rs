@@ -154,6 +154,11 @@ impl Moment {
         self.format("%Y-%m-%d %H:%M UTC")
     }
 
+    /// For people who know the day.
+    pub fn of_day(&self) -> String {
+        self.format("%H:%M:%S")
+    }
+
     fn format(&self, format: &str) -> String {
         // a time out of the calendar's range can only come from a broken clock
         let moment = jiff::Timestamp::from_millisecond(self.0.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);

@@ -12,8 +12,10 @@ mod live;
 mod mark;
 mod pause;
 mod queue;
+mod raw;
 mod receivers;
 mod rerun;
+mod room;
 mod route;
 mod rows;
 mod rule;
@@ -27,6 +29,7 @@ mod tested;
 mod tokens;
 mod trigger;
 mod vetting;
+mod view;
 
 use askama::Template;
 use axum::{
@@ -37,12 +40,13 @@ use axum::{
 };
 
 pub use failure::Failure;
-pub use live::log_text;
 pub use mark::{Mark, Moment, Took, elapsed};
+pub use raw::log_text;
 pub use route::{JobPlace, NoRoute, Place, Route, RunPlace};
 pub(in crate::web) use vetting::{Looked, vet};
 
 pub(super) use mark::css as marks_css;
+pub(super) use room::Rooms;
 pub(super) use runs::visible;
 pub(super) use search::{SEARCHES, look_through};
 
@@ -136,7 +140,7 @@ async fn place(visitor: Visitor, State(web): State<Web>, request: Request) -> Re
             pause::answer(&web, &of, &route, *number, Answer::Rejected, body).await
         }
         (Place::Job(number, path, JobPlace::Page), _) => job::page(&web, &route, *number, path, &parts.uri).await,
-        (Place::Job(number, path, JobPlace::Raw), _) => live::raw(&web, &route, *number, path, &parts).await,
+        (Place::Job(number, path, JobPlace::Raw), _) => raw::page(&web, &route, *number, path, &parts).await,
         (Place::Job(number, path, JobPlace::Stream), _) => live::stream(&web, &route, *number, path, &parts).await,
         (Place::Artifact(number, path, name), _) => artifact::page(&web, &route, *number, path, name, &parts).await,
     }

@@ -13,6 +13,7 @@ use crate::{
             ansi::Renderer,
             lines::Line,
             outline::{Outline, Shown},
+            place::Lines,
             window::{Reader, WINDOW, Window},
         },
     },
@@ -51,9 +52,12 @@ impl Shelf {
 #[template(path = "row.html")]
 pub(super) struct Row {
     number: u64,
+    query: String,
     class: &'static str,
+    here: bool,
     iso: String,
-    elapsed: String,
+    /// What stands before it, until a script says more: since the start, or the time of day.
+    when: String,
     html: String,
     cut: u64,
     raw: String,
@@ -64,6 +68,12 @@ pub(super) struct Rows {
     pub(super) renderer: Renderer,
     pub(super) started: Option<Time>,
     pub(super) raw: String,
+    /// What a link to a line begins with.
+    pub(super) query: String,
+    /// What is marked.
+    pub(super) here: Option<Lines>,
+    /// Whether times of day stand before lines, not those since the start.
+    pub(super) of_day: bool,
 }
 
 /// A part of a log that is folded, as HTML.
@@ -72,9 +82,9 @@ pub(super) struct Rows {
 struct FoldRow {
     first: u64,
     last: u64,
+    query: String,
     iso: String,
-    elapsed: String,
-    url: String,
+    when: String,
     html: String,
     size: String,
     took: String,
@@ -82,20 +92,30 @@ struct FoldRow {
 
 impl Rows {
     /// What stands on the page for a part.
-    pub(super) fn of(&mut self, (shown, window): (Shown, Window), url: &str) -> Vec<String> {
+    pub(super) fn of(&mut self, (shown, window): (Shown, Window)) -> Vec<String> {
         match shown {
             Shown::Lines(_) => window.lines.into_iter().map(|line| self.row(line).to_string()).collect(),
-            Shown::Folded(fold) => vec![self.fold(&fold, url).to_string()],
+            Shown::Folded(fold) => vec![self.fold(&fold).to_string()],
         }
     }
 
-    fn fold(&mut self, fold: &Fold, url: &str) -> FoldRow {
+    /// What stands before what came at this time.
+    fn when(&self, time: Time) -> String {
+        match self.started {
+            _ if time.as_millis() == 0 => String::new(),
+            _ if self.of_day => Moment(time).of_day(),
+            Some(started) => elapsed(time.since(started)),
+            None => String::new(),
+        }
+    }
+
+    fn fold(&mut self, fold: &Fold) -> FoldRow {
         FoldRow {
             first: fold.first,
             last: fold.last,
             iso: Moment(fold.from).iso(),
-            elapsed: self.started.map_or_else(String::new, |started| elapsed(fold.from.since(started))),
-            url: url.to_owned(),
+            when: self.when(fold.from),
+            query: self.query.clone(),
             html: self.renderer.line(fold.title.as_bytes()),
             size: Counted(fold.lines(), "line").to_string(),
             took: format!("{} s", elapsed(fold.to.since(fold.from))),
@@ -121,8 +141,11 @@ impl Rows {
         Row {
             number: line.number,
             class,
-            iso: Moment(line.time).iso(),
-            elapsed: self.started.map_or_else(String::new, |started| elapsed(line.time.since(started))),
+            // of what is missing nobody knows when it came
+            iso: if line.time.as_millis() == 0 { String::new() } else { Moment(line.time).iso() },
+            when: self.when(line.time),
+            here: self.here.is_some_and(|here| here.holds(line.number)),
+            query: self.query.clone(),
             html: self.html(&line),
             cut: line.cut,
             raw: self.raw.clone(),

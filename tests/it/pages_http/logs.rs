@@ -137,7 +137,8 @@ async fn what_belongs_together_in_a_log_that_has_ended_is_folded_until_somebody_
     assert!(live.contains("class=\"opened\"") && live.contains(">one<"), "nothing is folded while it comes: {live}");
     agent.exits(0).await;
     let page = t.page(JOB).await;
-    let folded = "class=\"unfold\" href=\"/github/acme/widget/runs/1/test/test/test?open=2&amp;from=2#L2\">Fetch &lt;things&gt;</a> <small>4 lines, ";
+    let folded =
+        "class=\"unfold\" href=\"?attempt=1&#38;open=2&amp;from=2#L2\">Fetch &lt;things&gt;</a> <small>4 lines, ";
     assert!(page.contains(folded) && page.contains(">end<") && !page.contains(">one<"), "{page}");
     for path in ["?open=2&from=2", "?from=3", "?open=4&from=1", "?line=3", "?q=two&line=4", "?folds=no"] {
         let page = t.page(&format!("{JOB}{path}")).await;

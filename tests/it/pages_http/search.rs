@@ -26,9 +26,9 @@ impl Tester {
 async fn a_search_leads_from_one_line_that_has_it_to_the_next() {
     let t = failed().await;
     let first = t.led_to(&format!("{JOB}?attempt=1&q=error")).await;
-    assert_eq!(first, format!("{JOB}?q=error&line=2#L2"));
+    assert_eq!(first, format!("{JOB}?attempt=1&q=error&line=2#L2"));
     let page = t.page(&format!("{JOB}?q=error&line=2")).await;
-    holds(&page, &["1 of 3 lines", "?q=error&#38;line=4#L4\">Next</a>", "<mark>error</mark>: one"]);
+    holds(&page, &["1 of 3 lines", "?attempt=1&#38;q=error&#38;line=4#L4\">Next</a>", "<mark>error</mark>: one"]);
     assert!(!page.contains("Previous"), "{page}");
     let page = t.page(&format!("{JOB}?q=error&line=4")).await;
     let coloured = "<mark><span class=\"f1\">er</span></mark><mark>ror</mark>: two";
@@ -42,7 +42,7 @@ async fn a_regular_expression_is_one_only_if_somebody_says_so() {
     let t = failed().await;
     assert_eq!(
         t.led_to(&format!("{JOB}?q=%5Ef.*e%24&regex=1")).await,
-        format!("{JOB}?q=%5Ef.%2Ae%24&regex=1&line=3#L3")
+        format!("{JOB}?attempt=1&q=%5Ef.%2Ae%24&regex=1&line=3#L3")
     );
     holds(&t.page(&format!("{JOB}?q=%5Ef.*e%24")).await, &["No line has it"]);
     let broken = t.page(&format!("{JOB}?q=%28&regex=1")).await;
@@ -56,7 +56,7 @@ async fn a_regular_expression_is_one_only_if_somebody_says_so() {
 async fn the_next_error_is_found_and_the_last_is_said_to_be_the_last() {
     let t = failed().await;
     holds(&t.page(JOB).await, &["First error: line 2", "error_after=2\">Next error"]);
-    assert_eq!(t.led_to(&format!("{JOB}?error_after=2")).await, format!("{JOB}?line=6#L6"));
+    assert_eq!(t.led_to(&format!("{JOB}?error_after=2")).await, format!("{JOB}?attempt=1&line=6#L6"));
     holds(&t.page(&format!("{JOB}?error_after=6")).await, &["No line after 6 reads like an error."]);
 }
 

@@ -159,10 +159,10 @@ async fn bytes_that_the_store_has_lost_are_said_at_their_place() {
     let page = t.page(JOB).await;
     super::holds(
         &page,
-        &["<li id=\"L2\" class=\"agent\">", "[bytes 6 to 4,005 are missing]", "<li id=\"L42\" class=\"out\">"],
+        &["<li id=\"L2\" class=\"agent\">", "[bytes 6 to 4,005 are missing]", "<li id=\"L42\" class=\"out here\">"],
     );
     let late = t.page(&format!("{JOB}?from=20")).await;
-    super::holds(&late, &["<li id=\"L42\" class=\"out\">"]);
+    super::holds(&late, &["<li id=\"L42\" class=\"out here\">"]);
 }
 
 #[tokio::test]
@@ -237,5 +237,5 @@ async fn what_was_left_out_and_what_is_held_back_is_said() {
              out at line 2, because the log is over its limit"
         )
     );
-    assert!(t.page(JOB).await.contains("?line=2#L2\">Show the place</a>"));
+    assert!(t.page(JOB).await.contains("?attempt=1&#38;line=2#L2\">Show the place</a>"));
 }
