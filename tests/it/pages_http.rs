@@ -2,6 +2,7 @@
 
 mod api;
 mod deliveries;
+mod lists;
 mod logs;
 mod queue;
 mod schema;
