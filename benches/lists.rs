@@ -63,11 +63,26 @@ async fn main() {
         }
         figures.push(Figure { name: name.to_owned(), target: "< 50 ms", unit: "ms", values });
     }
+    figures.push(watcher(&client, &url("/")).await);
     let method = format!(
         "Medians of {ROUNDS} requests each, one after another, over HTTP on loopback; {RUNS} runs of {REPOSITORIES} \
          repositories over {DAYS} days; the server is a release build."
     );
     figure::print(&figures, &method);
+}
+
+/// What one who watches a list asks every other second while nothing happens.
+async fn watcher(client: &reqwest::Client, url: &str) -> Figure {
+    let page = client.get(url).send().await.expect("an answer").text().await.expect("a page");
+    let seen = page.split("data-live=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a number").to_owned();
+    let mut values = Vec::new();
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        let answer = client.get(url).header("containerops-seen", &seen).send().await.expect("an answer");
+        assert_eq!(answer.status(), 204, "nothing happens");
+        values.push(figure::ms(begun.elapsed()));
+    }
+    Figure { name: "a watcher's question while nothing happens".to_owned(), target: "–", unit: "ms", values }
 }
 
 async fn write(store: &Store) {

@@ -66,7 +66,7 @@ impl TryFrom<RunsQuery> for Filter {
             let number = text.trim_start_matches(['#', '!']).parse::<u32>();
             number.map_err(|_| format!("`{}` is no number of a pull request", short(&text)))
         };
-        Ok(Self {
+        let filter = Self {
             forge: parsed(asked.forge, parse)?,
             repository: parsed(asked.repository, parse)?,
             branch: parsed(asked.branch, Ok)?,
@@ -78,8 +78,17 @@ impl TryFrom<RunsQuery> for Filter {
             state: parsed(asked.state, parse)?,
             before: parsed(asked.before, parse)?,
             after: parsed(asked.after, parse)?,
-        })
+        };
+        match (filter.forge, &filter.repository) {
+            (Some(_), None) => Err(Failure::Words("`forge` says where `repository` is, which is not named".to_owned())),
+            (Some(_) | None, _) => Ok(filter),
+        }
     }
+}
+
+/// A word that somebody has typed, if it is one.
+pub(super) fn word(text: Option<String>) -> Result<Option<String>, Failure> {
+    parsed(text, Ok)
 }
 
 fn parsed<T>(text: Option<String>, read: impl FnOnce(String) -> Result<T, String>) -> Result<Option<T>, Failure> {
@@ -208,6 +217,7 @@ mod tests {
             ("pull=-1", "is no number"),
             ("pull=99999999999", "is no number"),
             ("forge=svn", "is no forge"),
+            ("forge=github&state=failure", "`repository` is"),
             ("repository=..%2F..", "repository"),
             ("before=zzz", "is not an id"),
             ("branch=a%00b", "is nothing that a run could have"),

@@ -38,9 +38,12 @@ pub(super) async fn list(
             let route = Route { forge, repository: name.clone(), place: Place::Runs };
             Some(visitor.at(&web, &route, Right::See).await?.repository.id)
         }
-        (None, None) => None,
-        // a name alone may be on several forges
-        (Some(_), None) | (None, Some(_)) => return Err(Failure::Query.into()),
+        (Some(_) | None, None) => None,
+        (None, Some(name)) => {
+            return Err(
+                Failure::Words(format!("several forges may have a repository {name}: name one by `forge`")).into()
+            );
+        }
     };
     let limit = most.limit.unwrap_or(PAGE).clamp(1, PAGE);
     let (rows, _) = visible(&web, &visitor, &filter.rows(repository, limit)).await?;

@@ -3,7 +3,7 @@
 
 mod ticks;
 
-use std::{fmt::Write as _, ops::Range};
+use std::ops::Range;
 
 use askama::Template;
 
@@ -37,7 +37,7 @@ pub(in crate::web) struct Series {
 pub(in crate::web) enum Form {
     /// A bar from the zero line.
     Bars,
-    /// Points, joined where one follows on another.
+    /// Points, and a line from each to the next.
     Line,
 }
 
@@ -167,24 +167,19 @@ impl Chart {
         chart
     }
 
+    /// Each value is a point, and a line leads from one to the next: over days without runs, too.
     fn line(&mut self, series: &Series, scale: &Scale) {
-        let mut run = String::new();
-        let end = |run: &mut String| {
-            // one point alone is no line
-            let points = std::mem::take(run);
-            points.trim().contains(' ').then(|| Line { class: series.class, points: points.trim().to_owned() })
+        let class = series.class;
+        let place = |(column, value): (usize, &Option<f64>)| {
+            value.map(|value| (short(scale.middle(column)), short(scale.y(value))))
         };
-        for (column, value) in series.values.iter().enumerate() {
-            let Some(value) = value else {
-                self.lines.extend(end(&mut run));
-                continue;
-            };
-            let (x, y) = (short(scale.middle(column)), short(scale.y(*value)));
-            // writing to a String cannot fail
-            let _ = write!(run, "{x},{y} ");
-            self.points.push(Point { class: series.class, x, y });
+        let places: Vec<(String, String)> = series.values.iter().enumerate().filter_map(place).collect();
+        // one point alone is no line
+        if places.len() > 1 {
+            let points: Vec<String> = places.iter().map(|(x, y)| format!("{x},{y}")).collect();
+            self.lines.push(Line { class, points: points.join(" ") });
         }
-        self.lines.extend(end(&mut run));
+        self.points.extend(places.into_iter().map(|(x, y)| Point { class, x, y }));
     }
 
     fn view(&self) -> String {
@@ -300,11 +295,12 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_a_gap_and_one_point_is_no_line() {
+    fn a_line_leads_from_value_to_value_and_one_point_is_none() {
         let values = [Some(1.0), None, Some(2.0), Some(3.0), None, Some(1.0)];
         let chart = Chart::new(figure(Unit::Count, &values, Form::Line));
         assert_eq!((chart.points.len(), chart.lines.len()), (4, 1));
-        assert_eq!(chart.lines[0].points.split(' ').count(), 2);
+        assert_eq!(chart.lines[0].points.split(' ').count(), 4);
+        assert_eq!(Chart::new(figure(Unit::Count, &[None, Some(1.0)], Form::Line)).lines, []);
         let bars = Chart::new(figure(Unit::Count, &[Some(0.0), None, Some(10_000.0), Some(1.0)], Form::Bars));
         assert_eq!(bars.bars.iter().map(|bar| bar.height.as_str()).collect::<Vec<_>>(), ["134", "1"]);
     }

@@ -122,7 +122,7 @@ mod tests {
             (0.0, 95.0 * SECOND, Unit::Time, "2 min, 1.5 min, 1 min, 30 s, 0"),
             (0.0, 12.0 * minute, Unit::Time, "15 min, 10 min, 5 min, 0"),
             (0.0, 5.0 * HOUR, Unit::Time, "6 h, 4 h, 2 h, 0"),
-            (0.0, 400.0 * DAY, Unit::Time, "400 d, 200 d, 0"),
+            (0.0, 400.0 * DAY, Unit::Time, "400 d, 300 d, 200 d, 100 d, 0"),
         ] {
             assert_eq!(told(low, high, unit), expected, "{low}..{high} {unit:?}");
         }

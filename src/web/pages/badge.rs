@@ -17,6 +17,7 @@ use crate::{
         Web,
         access::Visitor,
         badge::{Badge, Says},
+        filter::word,
     },
 };
 
@@ -41,24 +42,27 @@ pub(super) async fn picture(web: &Web, visitor: &Visitor, route: &Route, request
         Err(other) => return Err(other),
     };
     // an unknown one says nothing of what was asked but what the asker has said
-    let label = given(&asked.label).or_else(|| given(&asked.flow)).unwrap_or_else(|| LABEL.to_owned());
+    let given = [asked.label, asked.flow].into_iter().find_map(|text| text.filter(|text| !text.trim().is_empty()));
+    let label = given.unwrap_or_else(|| LABEL.to_owned());
     answer(&Badge::new(&label, says).render()?, request)
 }
 
 async fn says(web: &Web, repository: &RepositoryRow, asked: &BadgeQuery) -> Result<Says, Failure> {
-    let (tag, kind) = (given(&asked.tag), given(&asked.event));
+    let words = |text: &Option<String>| word(text.clone());
+    // what nothing could have has no runs either
+    let (Ok(branch), Ok(tag), Ok(kind), Ok(flow)) =
+        (words(&asked.branch), words(&asked.tag), words(&asked.event), words(&asked.flow))
+    else {
+        return Ok(Says::NoRuns);
+    };
     if kind.as_ref().is_some_and(|kind| !EVENTS.contains(&kind.as_str())) {
         return Ok(Says::NoRuns);
     }
     let default = || repository.facts.default_branch.clone();
-    let branch = if tag.is_some() { None } else { Some(given(&asked.branch).unwrap_or_else(default)) };
-    let of = BadgeAsked { repository: repository.id, branch, tag, kind, flow: given(&asked.flow) };
+    let branch = if tag.is_some() { None } else { Some(branch.unwrap_or_else(default)) };
+    let of = BadgeAsked { repository: repository.id, branch, tag, kind, flow };
     let rows = web.engine.store.read().await?.badge_rows(&of).await?;
     Ok(Says::of(rows.iter().filter_map(|row| row.state.conclusion())))
-}
-
-fn given(text: &Option<String>) -> Option<String> {
-    text.as_ref().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty() && text.len() <= 300)
 }
 
 /// Whoever keeps it asks each time whether it is still so, and hears that in a few bytes.

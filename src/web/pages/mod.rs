@@ -206,12 +206,17 @@ pub(super) fn same_site(headers: &HeaderMap, public_url: &str) -> Result<(), Fai
 /// Named by a page's script that only wants to know whether something has changed.
 const SEEN: HeaderName = HeaderName::from_static("containerops-seen");
 
-/// The number of what was seen, for a page that shows runs; or the answer to its script that nothing has changed since,
+/// The number of what was seen, for a page that shows runs; `None`: its script has seen all of it, and is to be told so,
 /// which costs us next to nothing however many watch.
-fn news(web: &Web, headers: &HeaderMap) -> Result<String, Response> {
+fn news(web: &Web, headers: &HeaderMap) -> Option<String> {
     let seen = web.engine.store.bell().runs().to_string();
     let known = headers.get(SEEN).is_some_and(|value| value.as_bytes() == seen.as_bytes());
-    if known { Err(StatusCode::NO_CONTENT.into_response()) } else { Ok(seen) }
+    (!known).then_some(seen)
+}
+
+/// What a script is told that has seen all.
+fn nothing_new() -> Response {
+    StatusCode::NO_CONTENT.into_response()
 }
 
 fn render(template: &impl Template) -> Result<Response, Failure> {

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Chrome, Failure, Mark, Moment, Place, Route, news, query, render, spark::Spark};
+use super::{Chrome, Failure, Mark, Moment, Place, Route, news, nothing_new, query, render, spark::Spark};
 use crate::{
     model::{ForgeKind, RepositoryName, Right},
     store::{ListedRepository, Tx},
@@ -62,11 +62,10 @@ pub(super) async fn page(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let seen = match news(&web, &headers) {
-        Ok(seen) => seen,
-        Err(nothing) => return Ok(nothing),
-    };
-    list(&web, &visitor, None, &uri, &seen).await
+    match news(&web, &headers) {
+        Some(seen) => list(&web, &visitor, None, &uri, &seen).await,
+        None => Ok(nothing_new()),
+    }
 }
 
 /// What a path leads to that is no repository's, or none's that its visitor may see: the repositories of an owner, or a

@@ -11,7 +11,7 @@ use super::{
     Chrome, Failure, Mark, Moment, Place, Route, RunPlace, Took,
     filters::FilterView,
     hook::{HookView, hook},
-    news, query,
+    news, nothing_new, query,
     queue::{QueueView, queues},
     render,
     rule::RuleView,
@@ -107,8 +107,8 @@ pub(super) async fn all(
         return list_of_none(&web, &visitor, view);
     }
     match news(&web, &headers) {
-        Ok(seen) => list(&web, &visitor, None, (&uri, filter, seen)).await,
-        Err(nothing) => Ok(nothing),
+        Some(seen) => list(&web, &visitor, None, (&uri, filter, seen)).await,
+        None => Ok(nothing_new()),
     }
 }
 
@@ -121,8 +121,8 @@ pub(super) async fn of_repository(
 ) -> Result<Response, Failure> {
     let filter = Filter::try_from(query::<RunsQuery>(&request.uri)?)?.within();
     match news(web, &request.headers) {
-        Ok(seen) => list(web, &of.visitor, Some((of, route)), (&request.uri, filter, seen)).await,
-        Err(nothing) => Ok(nothing),
+        Some(seen) => list(web, &of.visitor, Some((of, route)), (&request.uri, filter, seen)).await,
+        None => Ok(nothing_new()),
     }
 }
 

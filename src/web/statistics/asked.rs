@@ -6,7 +6,7 @@ use super::{Statistics, Window};
 use crate::{
     model::Time,
     store::{RepositoryRow, RunsAsked, Tx},
-    web::pages::Failure,
+    web::{filter::word, pages::Failure},
 };
 
 /// `?days=30&flow=ci&branch=main`
@@ -38,14 +38,13 @@ pub(in crate::web) struct Gathered {
 impl TryFrom<StatisticsQuery> for Asked {
     type Error = Failure;
     fn try_from(query: StatisticsQuery) -> Result<Self, Failure> {
-        let given = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let window = match given(query.days) {
+        let window = match word(query.days)? {
             Some(days) => {
                 Window::of(&days).ok_or_else(|| Failure::Words("`days` is one of 7, 30 and 90".to_owned()))?
             }
             None => Window::Month,
         };
-        Ok(Self { window, flow: given(query.flow), branch: given(query.branch) })
+        Ok(Self { window, flow: word(query.flow)?, branch: word(query.branch)? })
     }
 }
 

@@ -61,6 +61,10 @@ async fn a_badge_says_nothing_of_what_its_asker_may_not_see() {
     assert_eq!(hidden, nowhere);
     assert!(hidden.contains("<title>ci: unknown</title>"), "{hidden}");
     assert!(t.text(&rita, BADGE).await.contains("<title>build: no runs</title>"), "its run has not ended");
+    for state in ["running", "waiting", "open"] {
+        let found = t.listed(&rita, &format!("/github/acme/widget?state={state}")).await;
+        assert_eq!(found, ["acme/widget#1"], "what waits for people runs, and waits: {state}");
+    }
     for path in ["/github/acme/widget/statistics", "/api/v1/statistics?forge=github&repository=acme/widget"] {
         assert_eq!(t.status(&Shows::Nothing, Method::GET, path).await, 404, "{path}");
         assert_eq!(t.status(&rita, Method::GET, path).await, 200, "{path}");
