@@ -34,8 +34,12 @@ function tick() {
 
 /* ---- pages that change ---- */
 
-async function fetched(url) {
-  const response = await fetch(url, { headers: { accept: "text/html" } });
+async function fetched(url, seen) {
+  const headers = { accept: "text/html" };
+  if (seen) headers["containerops-seen"] = seen;
+  const response = await fetch(url, { headers });
+  // nothing has changed since
+  if (response.status === 204) return null;
   if (!response.ok) throw new Error(response.status);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
@@ -48,12 +52,17 @@ async function refresh() {
   try {
     const writing = document.activeElement?.matches("input, select");
     if (!document.hidden && !writing && !getSelection()?.toString()) {
-      const page = await fetched(location.href);
-      const fresh = $("main", page);
-      if (fresh.innerHTML !== shown) {
+      const page = await fetched(location.href, main.dataset.live);
+      const fresh = page && $("main", page);
+      if (fresh && fresh.innerHTML === shown) main.dataset.live = fresh.dataset.live ?? "";
+      else if (fresh) {
         shown = fresh.innerHTML;
         const place = focusPlace();
+        const opened = $$("details", main).map((part) => part.open);
         main.replaceWith(document.adoptNode(fresh));
+        // what somebody has opened stays open, as long as there is as much to open
+        const parts = $$("details", fresh);
+        if (parts.length === opened.length) parts.forEach((part, at) => { part.open = opened[at]; });
         if (place) $$("main a, main button")[place]?.focus({ preventScroll: true });
         adopt(page);
         tick();

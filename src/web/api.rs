@@ -22,6 +22,7 @@ mod schema;
 mod search;
 mod secret;
 mod start;
+mod statistics;
 mod steer;
 mod tested;
 
@@ -49,6 +50,7 @@ fn operations() -> Routes {
     Routes::new()
         .operation(me::show, me::__path_show)
         .operation(runs::list, runs::__path_list)
+        .operation(statistics::show, statistics::__path_show)
         .operation(run::show, run::__path_show)
         .operation(steer::cancel, steer::__path_cancel)
         .operation(steer::rerun, steer::__path_rerun)

@@ -10,13 +10,14 @@ use super::{
     schema::At,
 };
 use crate::{
-    model::{Event, ForgeKind, RepositoryName, Right, RunId, RunState, Sha},
-    store::{RunFilter, RunSummary},
+    model::{Event, ForgeKind, RepositoryName, Right, RunId, RunState, Sha, StateFilter},
+    store::RunSummary,
     web::{
         Web,
         access::Visitor,
+        filter::{self, Filter},
         mistake::Mistake,
-        pages::{Place, Route, RunPlace, visible},
+        pages::{Failure, Place, Route, RunPlace, visible},
     },
 };
 
@@ -25,12 +26,39 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct RunsQuery {
-    /// Those of one repository: its forge, with `repository`.
-    forge: Option<ForgeKind>,
-    /// Its name there, with `forge`.
-    repository: Option<RepositoryName>,
-    /// Those that were made before this run.
-    before: Option<RunId>,
+    /// The forge, with `repository`.
+    #[param(value_type = Option<ForgeKind>)]
+    forge: Option<String>,
+    /// Those of one repository, with `forge`.
+    #[param(value_type = Option<RepositoryName>)]
+    repository: Option<String>,
+    /// Those of a branch's code; a fork's is `owner:branch`.
+    #[param(example = "main", max_length = 300)]
+    branch: Option<String>,
+    /// Those of a tag.
+    #[param(example = "v1.0", max_length = 300)]
+    tag: Option<String>,
+    /// Those of a pull request, by its number.
+    #[param(example = "12", pattern = "^[#!]?[0-9]{1,9}$")]
+    pull: Option<String>,
+    /// Those that somebody did, or whose pull request is theirs.
+    #[param(example = "ada", max_length = 300)]
+    author: Option<String>,
+    /// Those of one kind of event.
+    #[param(example = "push")]
+    event: Option<String>,
+    /// Those of one flow, by its name.
+    #[param(example = "ci", max_length = 300)]
+    flow: Option<String>,
+    /// Those in a state; `open`: whatever has not ended.
+    #[param(value_type = Option<StateFilter>)]
+    state: Option<String>,
+    /// Those that were made before this run: an earlier form of `cursor`.
+    #[param(value_type = Option<RunId>)]
+    before: Option<String>,
+    /// Those that were made after this run: the nearest to it, newest first all the same.
+    #[param(value_type = Option<RunId>)]
+    after: Option<String>,
     /// The `next` of an earlier answer: what follows it.
     #[param(value_type = Option<String>)]
     cursor: Option<Cursor<RunId>>,
@@ -38,6 +66,16 @@ pub(super) struct RunsQuery {
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 100)]
     limit: Limit,
+}
+
+impl RunsQuery {
+    /// Understood as a page's address is.
+    fn filter(self) -> Result<Filter, Failure> {
+        let Self { forge, repository, branch, tag, pull, author, event, flow, state, before, after, .. } = self;
+        let asked =
+            filter::RunsQuery { forge, repository, branch, tag, pull, author, event, flow, state, before, after };
+        Filter::try_from(asked)
+    }
 }
 
 /// Runs, newest first.
@@ -89,27 +127,27 @@ impl List for Runs {
 
 /// Runs, newest first
 ///
-/// Those of all repositories that you may see, or of one. `before` is an earlier form of `cursor`.
+/// Those of all repositories that you may see, or of one, by what people look for.
 #[utoipa::path(get, path = "/runs", tag = "runs", operation_id = "listRuns", params(RunsQuery), responses((status = 200, description = "A page of runs", body = Runs)))]
 pub(super) async fn list(
     visitor: Visitor,
     State(web): State<Web>,
     Asked(query): Asked<RunsQuery>,
 ) -> Result<Page<Runs>, Problem> {
-    let repository = match (query.forge, &query.repository) {
+    let (limit, cursor) = (query.limit, query.cursor.as_ref().map(|cursor| cursor.0));
+    let mut filter = query.filter()?;
+    filter.before = cursor.or(filter.before);
+    let repository = match (filter.forge, &filter.repository) {
         (Some(forge), Some(name)) => {
             let route = Route { forge, repository: name.clone(), place: Place::Runs };
             Some(visitor.at(&web, &route, Right::See).await?.repository.id)
         }
-        (None, None) => None,
+        (Some(_) | None, None) => None,
         // a name alone may be on several forges
-        (Some(_), None) => return Err(Mistake::of_query("repository", "goes with `forge`").into()),
         (None, Some(_)) => return Err(Mistake::of_query("forge", "goes with `repository`").into()),
     };
-    let before = query.cursor.map(|cursor| cursor.0).or(query.before);
-    let filter = RunFilter { repository, before, limit: query.limit.0 + 1 };
-    let (mut rows, looked) = visible(&web, &visitor, filter).await?;
-    let next = cut(&mut rows, query.limit, |row| row.id).or(looked.map(|last| Cursor(last).to_string()));
+    let (mut rows, looked) = visible(&web, &visitor, &filter.rows(repository, limit.0 + 1)).await?;
+    let next = cut(&mut rows, limit, |row| row.id).or(looked.map(|last| Cursor(last).to_string()));
     Ok(Page(Runs { runs: rows.iter().map(RunInShort::of).collect(), next }))
 }
 
