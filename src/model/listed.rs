@@ -67,6 +67,7 @@ fn branch_of(event: &Event, pull: &PullRequest) -> Option<String> {
 
 /// The states by which runs are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StateFilter {
     /// Whatever has not ended.

@@ -61,6 +61,7 @@ pub struct StagePlan {
 
 /// The kinds of stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum StageKind {
     /// The original's beginning of a flow; does nothing.
@@ -459,6 +460,14 @@ impl Plan {
         self.action(stage, action)?.member(job)
     }
 
+    /// Where a job stands: its stage's place, its action's there, and its own.
+    pub fn find(&self, path: &JobPath) -> Option<(usize, usize, usize)> {
+        let stage = self.stages.iter().position(|stage| stage.name == path.stage)?;
+        let action = self.stages[stage].actions.iter().position(|action| action.name == path.action)?;
+        let job = self.stages[stage].actions[action].jobs.iter().position(|job| job.name == path.job)?;
+        Some((stage, action, job))
+    }
+
     /// The action at these places.
     pub fn action(&self, stage: usize, action: usize) -> Option<&ActionPlan> {
         self.stages.get(stage)?.actions.get(action)
@@ -467,6 +476,7 @@ impl Plan {
 
 /// One thing that is wrong with a flow file, or odd about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Diagnostic {
     /// Whether the flow can run all the same.
     pub severity: Severity,
@@ -486,6 +496,7 @@ pub struct Diagnostic {
 
 /// How bad a [`Diagnostic`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The flow runs.

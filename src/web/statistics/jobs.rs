@@ -1,6 +1,7 @@
 //! How a repository's jobs go.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::store::JobFigures;
 
@@ -8,7 +9,8 @@ use crate::store::JobFigures;
 const MOST: usize = 100;
 
 /// A job of a flow.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = JobStatistics)]
 pub(in crate::web) struct Job {
     /// Its flow.
     pub(in crate::web) flow: String,
@@ -29,6 +31,7 @@ pub(in crate::web) struct Job {
     /// All its time, in milliseconds.
     pub(in crate::web) total: i64,
     /// The number of the run in which it failed last.
+    #[schema(required = true)]
     pub(in crate::web) failed_in: Option<i64>,
 }
 

@@ -8,6 +8,7 @@ mod jobs;
 mod percentile;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub(in crate::web) use asked::{Asked, StatisticsQuery, gather};
 pub(in crate::web) use days::Day;
@@ -51,7 +52,7 @@ impl Window {
 }
 
 /// How many runs ended how.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(in crate::web) struct Ends {
     /// All of them.
     pub(in crate::web) runs: usize,
@@ -86,16 +87,19 @@ impl Ends {
 }
 
 /// What is said of a repository's runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(in crate::web) struct Statistics {
     /// How they ended.
     #[serde(flatten)]
     pub(in crate::web) ends: Ends,
     /// How many of those that succeeded or failed succeeded: 0 to 1; `null` if there are none.
+    #[schema(required = true)]
     pub(in crate::web) success_rate: Option<f64>,
     /// How long those took that succeeded or failed, in milliseconds, without what people took to answer.
+    #[schema(required = true)]
     pub(in crate::web) duration: Option<Spread>,
     /// How long they waited from their making to their first job's start, in milliseconds.
+    #[schema(required = true)]
     pub(in crate::web) queue: Option<Spread>,
     /// The same for each day, oldest first.
     pub(in crate::web) days: Vec<Day>,

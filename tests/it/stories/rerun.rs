@@ -194,7 +194,7 @@ async fn what_cannot_be_repeated_in_part_is_refused_with_words() {
     let refused = async |number, body: Value| {
         let (status, problem) = t.asks(number, &body).await;
         assert_eq!(status, StatusCode::CONFLICT, "{problem}");
-        problem["title"].as_str().expect("words").to_owned() + "\n"
+        problem["detail"].as_str().expect("words").to_owned() + "\n"
     };
     let (failed, unit) = (json!({"what": "failed"}), json!({"what": {"action": "check.unit"}}));
     let mut told = refused(1, failed.clone()).await;
@@ -220,7 +220,7 @@ async fn what_cannot_be_repeated_in_part_is_refused_with_words() {
     ");
     let (status, problem) = t.asks(1, &json!({"what": "all"})).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert_snapshot!(problem["title"].as_str().expect("words"), @r#"`{"what": "everything" | "failed" | {"action": "stage.action"} | {"stage": "name"}, "flow": "same" | "newest"}` is expected: unknown variant `all`, expected one of `everything`, `failed`, `action`, `stage`, `nothing` at line 1 column 13"#);
+    assert_snapshot!(problem["detail"].as_str().expect("words"), @r#"`{"what": "everything" | "failed" | {"action": "stage.action"} | {"stage": "name"}, "flow": "same" | "newest"}` is expected: unknown variant `all`, expected one of `everything`, `failed`, `action`, `stage`, `nothing` at line 1 column 13"#);
     t.read_writes();
 }
 
@@ -263,14 +263,21 @@ async fn the_runs_page_has_a_button_for_each_and_says_what_it_repeats() {
     for button in ["rerun?what=failed", "rerun?what=everything", "rerun?what=failed&#38;flow=newest"] {
         assert!(first.contains(&format!("formaction=\"/github/acme/widget/runs/1/{button}\"")), "{button}\n{first}");
     }
-    let unit = "rerun?what=action&#38;action=check.unit";
-    assert!(first.contains(&format!("action=\"/github/acme/widget/runs/1/{unit}\"")), "{first}");
+    for button in ["name=\"action\" value=\"check.unit\"", "name=\"stage\" value=\"check\""] {
+        assert!(first.contains(&format!("{button}>")), "{button}\n{first}");
+    }
     let pressed = t.http.post(format!("{}/github/acme/widget/runs/1/rerun?what=failed", t.url())).send().await;
     assert_eq!(pressed.expect("an answer").url().path(), "/github/acme/widget/runs/2", "it leads to the new run");
     let second = page(2).await;
     assert!(second.contains("<a href=\"/github/acme/widget/runs/1\">the failed actions of run #1</a>"), "{second}");
     assert!(second.contains("<a href=\"/github/acme/widget/runs/1\">carried over from run #1</a>"), "{second}");
-    assert!(!second.contains("what=action"), "while it runs no part of it can run again");
+    assert!(!second.contains("name=\"action\""), "while it runs no part of it can run again");
+    for (run, form, words) in [(2, "action=check.unit", "action check.unit of"), (3, "stage=check", "stage check of")] {
+        t.cancel("ada").await;
+        let url = format!("{}/github/acme/widget/runs/{run}/rerun", t.url());
+        let page = t.http.post(url).body(form).send().await.expect("an answer").text().await.expect("text");
+        assert!(page.contains(&format!("{words} run #{run}")), "{words} is not in\n{page}");
+    }
     t.settle().await;
     t.read_writes();
 }
