@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{mistake::Mistake, pages::Failure};
+use super::pages::Failure;
 use crate::{
     model::{EVENTS, ForgeKind, RepositoryId, RepositoryName, RunId, StateFilter},
     store::RunFilter,
@@ -16,27 +16,27 @@ const LONGEST: usize = 300;
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct RunsQuery {
     /// `github`, `gitlab`, `gitea` or `git`.
-    pub(super) forge: Option<String>,
+    forge: Option<String>,
     /// `owner/name`.
-    pub(super) repository: Option<String>,
+    repository: Option<String>,
     /// The branch whose code it is; a fork's is `owner:branch`.
-    pub(super) branch: Option<String>,
+    branch: Option<String>,
     /// The tag.
-    pub(super) tag: Option<String>,
+    tag: Option<String>,
     /// The pull request's number.
-    pub(super) pull: Option<String>,
+    pull: Option<String>,
     /// Who did it, or opened the pull request.
-    pub(super) author: Option<String>,
+    author: Option<String>,
     /// What happened: `push`, `pull_request`, …
-    pub(super) event: Option<String>,
+    event: Option<String>,
     /// The flow's name.
-    pub(super) flow: Option<String>,
+    flow: Option<String>,
     /// `success`, `failure`, `running`, `waiting`, …
-    pub(super) state: Option<String>,
+    state: Option<String>,
     /// Only runs made before this one.
-    pub(super) before: Option<String>,
+    before: Option<String>,
     /// Only runs made after this one.
-    pub(super) after: Option<String>,
+    after: Option<String>,
 }
 
 /// The same, understood.
@@ -67,43 +67,36 @@ impl TryFrom<RunsQuery> for Filter {
             number.map_err(|_| format!("`{}` is no number of a pull request", short(&text)))
         };
         let filter = Self {
-            forge: parsed("forge", asked.forge, parse)?,
-            repository: parsed("repository", asked.repository, parse)?,
-            branch: parsed("branch", asked.branch, Ok)?,
-            tag: parsed("tag", asked.tag, Ok)?,
-            pull: parsed("pull", asked.pull, pull)?,
-            author: parsed("author", asked.author, |text| Ok(text.trim_start_matches('@').to_owned()))?,
-            event: parsed("event", asked.event, event)?,
-            flow: parsed("flow", asked.flow, Ok)?,
-            state: parsed("state", asked.state, parse)?,
-            before: parsed("before", asked.before, parse)?,
-            after: parsed("after", asked.after, parse)?,
+            forge: parsed(asked.forge, parse)?,
+            repository: parsed(asked.repository, parse)?,
+            branch: parsed(asked.branch, Ok)?,
+            tag: parsed(asked.tag, Ok)?,
+            pull: parsed(asked.pull, pull)?,
+            author: parsed(asked.author, |text| Ok(text.trim_start_matches('@').to_owned()))?,
+            event: parsed(asked.event, event)?,
+            flow: parsed(asked.flow, Ok)?,
+            state: parsed(asked.state, parse)?,
+            before: parsed(asked.before, parse)?,
+            after: parsed(asked.after, parse)?,
         };
         match (filter.forge, &filter.repository) {
-            (Some(_), None) => {
-                Err(Mistake::of_query("repository", "`forge` says where `repository` is, which is not named").into())
-            }
+            (Some(_), None) => Err(Failure::Words("`forge` says where `repository` is, which is not named".to_owned())),
             (Some(_) | None, _) => Ok(filter),
         }
     }
 }
 
 /// A word that somebody has typed, if it is one.
-pub(super) fn word(name: &str, text: Option<String>) -> Result<Option<String>, Failure> {
-    parsed(name, text, Ok)
+pub(super) fn word(text: Option<String>) -> Result<Option<String>, Failure> {
+    parsed(text, Ok)
 }
 
-fn parsed<T>(
-    name: &str,
-    text: Option<String>,
-    read: impl FnOnce(String) -> Result<T, String>,
-) -> Result<Option<T>, Failure> {
+fn parsed<T>(text: Option<String>, read: impl FnOnce(String) -> Result<T, String>) -> Result<Option<T>, Failure> {
     let Some(text) = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()) else { return Ok(None) };
     if text.len() > LONGEST || text.chars().any(char::is_control) {
-        let wrong = format!("`{}` is nothing that a run could have", short(&text));
-        return Err(Mistake::of_query(name, wrong).into());
+        return Err(Failure::Words(format!("`{}` is nothing that a run could have", short(&text))));
     }
-    read(text).map(Some).map_err(|wrong| Mistake::of_query(name, wrong).into())
+    read(text).map(Some).map_err(Failure::Words)
 }
 
 fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: String) -> Result<T, String> {

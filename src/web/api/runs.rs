@@ -15,9 +15,9 @@ use crate::{
     web::{
         Web,
         access::Visitor,
-        filter::{self, Filter},
+        filter::Filter,
         mistake::Mistake,
-        pages::{Failure, Place, Route, RunPlace, visible},
+        pages::{Place, Route, RunPlace, visible},
     },
 };
 
@@ -26,39 +26,28 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct RunsQuery {
-    /// The forge, with `repository`.
-    #[param(value_type = Option<ForgeKind>)]
-    forge: Option<String>,
-    /// Those of one repository, with `forge`.
-    #[param(value_type = Option<RepositoryName>)]
-    repository: Option<String>,
-    /// Those of a branch's code; a fork's is `owner:branch`.
-    #[param(example = "main", max_length = 300)]
+    /// Those of one repository: its forge, with `repository`.
+    forge: Option<ForgeKind>,
+    /// Its name there, with `forge`.
+    repository: Option<RepositoryName>,
+    /// Those of this branch's code, of pushes and of pull requests; a fork's is `owner:branch`.
     branch: Option<String>,
-    /// Those of a tag.
-    #[param(example = "v1.0", max_length = 300)]
+    /// Those of this tag.
     tag: Option<String>,
-    /// Those of a pull request, by its number.
-    #[param(example = "12", pattern = "^[#!]?[0-9]{1,9}$")]
-    pull: Option<String>,
-    /// Those that somebody did, or whose pull request is theirs.
-    #[param(example = "ada", max_length = 300)]
+    /// Those of the pull request with this number.
+    pull: Option<u32>,
+    /// Those that somebody started, and of pull requests that they opened, whatever the case of the name.
     author: Option<String>,
-    /// Those of one kind of event.
-    #[param(example = "push")]
-    event: Option<String>,
-    /// Those of one flow, by its name.
-    #[param(example = "ci", max_length = 300)]
+    /// Those of this kind of event.
+    #[param(inline)]
+    event: Option<EventName>,
+    /// Those of the flow of this name.
     flow: Option<String>,
-    /// Those in a state; `open`: whatever has not ended.
-    #[param(value_type = Option<StateFilter>)]
-    state: Option<String>,
-    /// Those that were made before this run: an earlier form of `cursor`.
-    #[param(value_type = Option<RunId>)]
-    before: Option<String>,
-    /// Those that were made after this run: the nearest to it, newest first all the same.
-    #[param(value_type = Option<RunId>)]
-    after: Option<String>,
+    /// Those in this state. `success` are those with a warning, too, and `failure` all that ended badly.
+    #[param(inline)]
+    state: Option<StateFilter>,
+    /// Those that were made before this run.
+    before: Option<RunId>,
     /// The `next` of an earlier answer: what follows it.
     #[param(value_type = Option<String>)]
     cursor: Option<Cursor<RunId>>,
@@ -68,14 +57,17 @@ pub(super) struct RunsQuery {
     limit: Limit,
 }
 
-impl RunsQuery {
-    /// Understood as a page's address is.
-    fn filter(self) -> Result<Filter, Failure> {
-        let Self { forge, repository, branch, tag, pull, author, event, flow, state, before, after, .. } = self;
-        let asked =
-            filter::RunsQuery { forge, repository, branch, tag, pull, author, event, flow, state, before, after };
-        Filter::try_from(asked)
-    }
+/// A kind of event.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum EventName {
+    Push,
+    Tag,
+    PullRequest,
+    MergeGroup,
+    Schedule,
+    Manual,
+    Flow,
 }
 
 /// Runs, newest first.
@@ -127,28 +119,52 @@ impl List for Runs {
 
 /// Runs, newest first
 ///
-/// Those of all repositories that you may see, or of one, by what people look for.
+/// Those of all repositories that you may see, or of one, that are all that is asked. `before` is an earlier form of `cursor`.
 #[utoipa::path(get, path = "/runs", tag = "runs", operation_id = "listRuns", params(RunsQuery), responses((status = 200, description = "A page of runs", body = Runs)))]
 pub(super) async fn list(
     visitor: Visitor,
     State(web): State<Web>,
     Asked(query): Asked<RunsQuery>,
 ) -> Result<Page<Runs>, Problem> {
-    let (limit, cursor) = (query.limit, query.cursor.as_ref().map(|cursor| cursor.0));
-    let mut filter = query.filter()?;
-    filter.before = cursor.or(filter.before);
-    let repository = match (filter.forge, &filter.repository) {
+    let repository = match (query.forge, &query.repository) {
         (Some(forge), Some(name)) => {
             let route = Route { forge, repository: name.clone(), place: Place::Runs };
             Some(visitor.at(&web, &route, Right::See).await?.repository.id)
         }
-        (Some(_) | None, None) => None,
+        (None, None) => None,
         // a name alone may be on several forges
+        (Some(_), None) => return Err(Mistake::of_query("repository", "goes with `forge`").into()),
         (None, Some(_)) => return Err(Mistake::of_query("forge", "goes with `repository`").into()),
     };
-    let (mut rows, looked) = visible(&web, &visitor, &filter.rows(repository, limit.0 + 1)).await?;
-    let next = cut(&mut rows, limit, |row| row.id).or(looked.map(|last| Cursor(last).to_string()));
+    let before = query.cursor.map(|cursor| cursor.0).or(query.before);
+    let filter = Filter {
+        branch: query.branch,
+        tag: query.tag,
+        pull: query.pull,
+        author: query.author,
+        event: query.event.map(EventName::as_str),
+        flow: query.flow,
+        state: query.state,
+        before,
+        ..Filter::default()
+    };
+    let (mut rows, looked) = visible(&web, &visitor, &filter.rows(repository, query.limit.0 + 1)).await?;
+    let next = cut(&mut rows, query.limit, |row| row.id).or(looked.map(|last| Cursor(last).to_string()));
     Ok(Page(Runs { runs: rows.iter().map(RunInShort::of).collect(), next }))
+}
+
+impl EventName {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Tag => "tag",
+            Self::PullRequest => "pull_request",
+            Self::MergeGroup => "merge_group",
+            Self::Schedule => "schedule",
+            Self::Manual => "manual",
+            Self::Flow => "flow",
+        }
+    }
 }
 
 impl RunInShort {

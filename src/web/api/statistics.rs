@@ -1,48 +1,55 @@
-//! How a repository's runs went.
+//! `GET /statistics`: how a repository's runs went.
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Answer, asked::Asked as Query};
+use super::{Answer, asked::Asked};
 use crate::{
     model::{ForgeKind, RepositoryName},
     web::{
         Web,
         access::{OfRepository, See},
-        statistics::{Asked, Statistics, StatisticsQuery, gather},
+        statistics::{Asked as Wanted, Statistics, Window, gather},
     },
 };
 
-/// Of what, and over how long.
+/// Whose statistics, and of which of its runs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Window {
+pub(super) struct StatisticsQuery {
     /// The repository's forge.
-    #[expect(dead_code, reason = "the guard reads it")]
+    #[expect(dead_code, reason = "the guard reads it; this describes it")]
     forge: ForgeKind,
     /// Its name there.
-    #[expect(dead_code, reason = "the guard reads it")]
+    #[expect(dead_code, reason = "the guard reads it; this describes it")]
     repository: RepositoryName,
-    /// Over how many days, today among them.
-    #[param(pattern = "^(7|30|90)$", example = "30")]
-    days: Option<String>,
-    /// Of one flow alone, by its name.
-    #[param(example = "ci", max_length = 300)]
+    /// Over how many days, today among them; 30 if nobody says.
+    #[param(inline)]
+    days: Option<Days>,
+    /// Of one flow alone.
     flow: Option<String>,
     /// Of one branch alone.
-    #[param(example = "main", max_length = 300)]
     branch: Option<String>,
+}
+
+/// How many days.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+enum Days {
+    #[serde(rename = "7")]
+    Week,
+    #[serde(rename = "30")]
+    Month,
+    #[serde(rename = "90")]
+    Quarter,
 }
 
 /// Statistics of a repository over some days.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = StatisticsOfRepository)]
+#[schema(as = RepositoryStatistics)]
 pub(super) struct StatisticsAnswer {
-    /// Its forge.
     forge: ForgeKind,
-    /// Its name there.
     repository: RepositoryName,
     /// Over how many days, today among them; days are those of UTC.
     window_days: i64,
@@ -54,22 +61,25 @@ pub(super) struct StatisticsAnswer {
     branch: Option<String>,
     /// Whether jobs are counted for this: they are for all branches together, and for the default one.
     jobs_counted: bool,
-    /// The numbers.
     #[serde(flatten)]
     statistics: Statistics,
 }
 
 /// How a repository's runs went
 ///
-/// Success rate, durations and waits of its runs, day by day and in all, and its jobs by the time that they took.
-#[utoipa::path(get, path = "/statistics", tag = "repositories", operation_id = "getStatistics", params(Window), responses((status = 200, description = "Its numbers", body = StatisticsAnswer)))]
+/// Success rate, how long its runs took and waited, for all of some days and for each, and how its jobs went.
+#[utoipa::path(get, path = "/statistics", tag = "repositories", operation_id = "getStatistics", params(StatisticsQuery), responses((status = 200, description = "Its statistics", body = StatisticsAnswer)))]
 pub(super) async fn show(
     OfRepository { granted, .. }: OfRepository<See>,
     State(web): State<Web>,
-    Query(asked): Query<Window>,
+    Asked(query): Asked<StatisticsQuery>,
 ) -> Answer<StatisticsAnswer> {
-    let Window { days, flow, branch, .. } = asked;
-    let asked = Asked::try_from(StatisticsQuery { days, flow, branch })?;
+    let window = match query.days {
+        Some(Days::Week) => Window::Week,
+        Some(Days::Month) | None => Window::Month,
+        Some(Days::Quarter) => Window::Quarter,
+    };
+    let asked = Wanted { window, flow: query.flow, branch: query.branch };
     let (row, mut tx) = (&granted.repository, web.engine.store.read().await?);
     let found = gather(&mut tx, row, &asked, web.engine.clock.now()).await?;
     Ok(Json(StatisticsAnswer {

@@ -48,7 +48,7 @@ pub(super) async fn picture(web: &Web, visitor: &Visitor, route: &Route, request
 }
 
 async fn says(web: &Web, repository: &RepositoryRow, asked: &BadgeQuery) -> Result<Says, Failure> {
-    let words = |text: &Option<String>| word("", text.clone());
+    let words = |text: &Option<String>| word(text.clone());
     // what nothing could have has no runs either
     let (Ok(branch), Ok(tag), Ok(kind), Ok(flow)) =
         (words(&asked.branch), words(&asked.tag), words(&asked.event), words(&asked.flow))

@@ -6,18 +6,18 @@ use super::{Statistics, Window};
 use crate::{
     model::Time,
     store::{RepositoryRow, RunsAsked, Tx},
-    web::{filter::word, mistake::Mistake, pages::Failure},
+    web::{filter::word, pages::Failure},
 };
 
 /// `?days=30&flow=ci&branch=main`
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(in crate::web) struct StatisticsQuery {
     /// 7, 30 (the default) or 90.
-    pub(in crate::web) days: Option<String>,
+    days: Option<String>,
     /// Of one flow.
-    pub(in crate::web) flow: Option<String>,
+    flow: Option<String>,
     /// Of one branch.
-    pub(in crate::web) branch: Option<String>,
+    branch: Option<String>,
 }
 
 /// The same, understood.
@@ -38,11 +38,13 @@ pub(in crate::web) struct Gathered {
 impl TryFrom<StatisticsQuery> for Asked {
     type Error = Failure;
     fn try_from(query: StatisticsQuery) -> Result<Self, Failure> {
-        let window = match word("days", query.days)? {
-            Some(days) => Window::of(&days).ok_or_else(|| Mistake::of_query("days", "is one of 7, 30 and 90"))?,
+        let window = match word(query.days)? {
+            Some(days) => {
+                Window::of(&days).ok_or_else(|| Failure::Words("`days` is one of 7, 30 and 90".to_owned()))?
+            }
             None => Window::Month,
         };
-        Ok(Self { window, flow: word("flow", query.flow)?, branch: word("branch", query.branch)? })
+        Ok(Self { window, flow: word(query.flow)?, branch: word(query.branch)? })
     }
 }
 

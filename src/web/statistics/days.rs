@@ -1,6 +1,7 @@
 //! The same for each day.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Ends, Spread, Window, durations};
 use crate::{model::Time, store::RunFigure};
@@ -8,7 +9,8 @@ use crate::{model::Time, store::RunFigure};
 const DAY_MS: i64 = 86_400_000;
 
 /// A day's runs, by when they were made.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = DayStatistics)]
 pub(in crate::web) struct Day {
     /// `2026-03-01`, in UTC.
     pub(in crate::web) date: String,

@@ -1,6 +1,7 @@
 //! How a repository's jobs go.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::store::JobFigures;
 
@@ -8,7 +9,8 @@ use crate::store::JobFigures;
 const MOST: usize = 100;
 
 /// A job of a flow.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = JobStatistics)]
 pub(in crate::web) struct Job {
     /// Its flow.
     pub(in crate::web) flow: String,

@@ -8,6 +8,7 @@ mod jobs;
 mod percentile;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub(in crate::web) use asked::{Asked, StatisticsQuery, gather};
 pub(in crate::web) use days::Day;
@@ -51,7 +52,7 @@ impl Window {
 }
 
 /// How many runs ended how.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(in crate::web) struct Ends {
     /// All of them.
     pub(in crate::web) runs: usize,
@@ -86,7 +87,7 @@ impl Ends {
 }
 
 /// What is said of a repository's runs.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(in crate::web) struct Statistics {
     /// How they ended.
     #[serde(flatten)]

@@ -1,9 +1,10 @@
 //! Percentiles.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How values are spread, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub(in crate::web) struct Spread {
     /// How many values there are.
     pub(in crate::web) count: usize,
