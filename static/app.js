@@ -53,7 +53,9 @@ async function refresh() {
       if (fresh.innerHTML !== shown) {
         shown = fresh.innerHTML;
         const place = focusPlace();
+        const unfolded = $$("main details[id][open]").map((details) => details.id);
         main.replaceWith(document.adoptNode(fresh));
+        for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
         if (place) $$("main a, main button")[place]?.focus({ preventScroll: true });
         adopt(page);
         tick();

@@ -80,6 +80,7 @@ pub mod start;
 mod tail;
 pub mod tell;
 pub mod tested;
+pub mod timeline;
 pub mod title;
 mod token;
 mod trigger;

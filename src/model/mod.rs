@@ -21,9 +21,11 @@ mod infrastructure;
 mod input;
 mod kubectl;
 mod late;
+mod moments;
 mod name;
 mod number;
 mod order;
+mod phase;
 mod plan;
 mod problem;
 mod receiver;
@@ -62,9 +64,11 @@ pub use infrastructure::Infrastructure;
 pub use input::{Input, Source};
 pub use kubectl::{AllowedNamespace, Kubectl, Manifest};
 pub use late::Late;
+pub use moments::{Moments, Pull, Ran};
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
 pub use order::orders;
+pub use phase::{Phase, PhaseKind, fitted, partition};
 pub use plan::{
     ActionPlan, Artifact, Cache, CacheHit, Cell, Diagnostic, Download, JobPlan, KeepOn, Output, Plan, PlanDigest,
     Program, Reports, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,

@@ -6,6 +6,7 @@ mod approval;
 mod artifact;
 mod audit;
 mod delivery;
+mod phases;
 mod policy;
 mod search;
 mod secret;
@@ -22,6 +23,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use self::phases::Times;
 use super::{
     Web,
     access::{Granted, OfJob, OfRun, Routes, RunIt, See, Visitor, Who},
@@ -130,7 +132,7 @@ async fn runs(
 
 async fn run(OfRun { run, .. }: OfRun<See>, State(web): State<Web>) -> Answer {
     let mut tx = web.engine.store.read().await?;
-    Ok(Json(whole(&mut tx, &run).await?))
+    Ok(Json(whole(&mut tx, &run, web.engine.clock.now()).await?))
 }
 
 async fn cancel(OfRun { run, granted, .. }: OfRun<RunIt>, State(web): State<Web>) -> Answer {
@@ -151,7 +153,7 @@ async fn rerun(
         Begun::Run(new) => {
             let mut tx = web.engine.store.read().await?;
             let run = tx.run(new).await?.ok_or(Failure::Missing)?;
-            Ok((StatusCode::CREATED, Json(whole(&mut tx, &run).await?)))
+            Ok((StatusCode::CREATED, Json(whole(&mut tx, &run, web.engine.clock.now()).await?)))
         }
         Begun::Asked(delivery) => Ok((StatusCode::ACCEPTED, Json(json!({"delivery": delivery})))),
     }
@@ -266,7 +268,7 @@ fn run_url(forge: ForgeKind, repository: &RepositoryName, number: i64) -> String
 }
 
 /// A run with its stages, actions and the jobs of each action's newest attempt.
-async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
+async fn whole(tx: &mut Tx, run: &RunRow, now: Time) -> Result<Value, Problem> {
     let route = route_of(tx, run).await?;
     let waiting = engine::waiting(tx, run).await?.as_ref().map(waiting_value);
     let rows = tx.actions(run.id).await?;
@@ -275,7 +277,7 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
     for (at, stage) in run.plan.iter().flat_map(|plan| &plan.stages).enumerate() {
         let mut actions = Vec::new();
         for row in rows.iter().filter(|row| row.stage == at as i64) {
-            actions.push(action(tx, run, &route, row).await?);
+            actions.push(action(tx, run, &route, row, now).await?);
         }
         let mut value = json!({"name": stage.name, "kind": stage.kind, "actions": actions});
         if let Some(asks) = &stage.approval {
@@ -346,12 +348,12 @@ async fn reports(tx: &mut Tx, run: &RunRow) -> Result<Vec<Value>, Problem> {
     Ok(of_run.map(one).collect())
 }
 
-async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Result<Value, Problem> {
+async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow, now: Time) -> Result<Value, Problem> {
     let mut attempts = Vec::new();
     let (mut attempt, mut jobs) = (None, Vec::new());
     for one in tx.attempts(row.origin()).await? {
         jobs = tx.jobs(one.id).await?;
-        attempts.push(attempt_value(&one, &jobs));
+        attempts.push(attempt_value(&one, &jobs, now));
         attempt = Some(one);
     }
     let mut shown = Vec::with_capacity(jobs.len());
@@ -372,11 +374,12 @@ async fn action(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Re
     }))
 }
 
-fn attempt_value(attempt: &AttemptRow, jobs: &[JobRow]) -> Value {
+fn attempt_value(attempt: &AttemptRow, jobs: &[JobRow], now: Time) -> Value {
     let job = |job: &JobRow| json!({"id": job.id, "status": job.state.0, "words": job.state.verdict().map(ToString::to_string)});
     json!({
         "number": attempt.number, "created": time(attempt.created), "started": attempt.started.map(time),
         "ended": attempt.ended.map(time), "jobs": jobs.iter().map(job).collect::<Vec<_>>(),
+        "times": Times::of(attempt, jobs, now),
     })
 }
 

@@ -6,6 +6,7 @@ mod logs;
 mod queue;
 mod schema;
 mod search;
+mod timeline;
 mod trust;
 mod whole;
 

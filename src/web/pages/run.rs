@@ -18,6 +18,7 @@ use super::{
     run_url,
     runs::{event_words, first_line, web_link},
     tested::TestsView,
+    timeline::{Extent, TimelineView},
     trigger::{self, LinkView},
     vetting::VettingView,
 };
@@ -79,6 +80,7 @@ struct RunPage {
     starter: Option<LinkView>,
     diagnostics: Vec<DiagnosticView>,
     stages: Vec<StageView>,
+    timeline: TimelineView,
 }
 
 /// Which run it repeats, and what of it.
@@ -214,6 +216,7 @@ pub(super) async fn page(web: &Web, of: &Granted, route: &Route, number: u64) ->
     let ended = run.state.conclusion().is_some();
     let making = Making { web, of, route, run: number, now: web.engine.clock.now(), ended, carried };
     let stages = making.stages(&mut tx, &run).await?;
+    let timeline = TimelineView::read(&mut tx, route, &run, making.now, Extent::Some).await?;
     let vetting = tx.vetting(run.id).await?.map(|row| VettingView::new(&run, &row, of));
     let repeats = repeats(&mut tx, route, &run).await?;
     let facts = &repository.facts.0;
@@ -252,6 +255,7 @@ pub(super) async fn page(web: &Web, of: &Granted, route: &Route, number: u64) ->
         late,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
         stages,
+        timeline,
         flow: run.flow,
         // what it waits for says more
         reason: if waiting.is_some() { String::new() } else { run.reason },
