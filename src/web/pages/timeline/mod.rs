@@ -31,7 +31,7 @@ const PULLS_SHOWN: usize = 20;
 
 /// The section of a run's page, and the middle of its own.
 #[derive(Template)]
-#[template(path = "timeline.html")]
+#[template(path = "timeline.html", whitespace = "minimize")]
 pub(super) struct TimelineView {
     /// Where the time went, in one sentence; empty: there is none yet.
     words: String,
