@@ -8,6 +8,7 @@ use super::Time;
 /// What time goes into. Where several things go on at once, the one that comes later here counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub enum PhaseKind {
     /// A person is asked.
     Approval,

@@ -9,6 +9,7 @@ mod audit;
 mod delivery;
 mod hooks;
 pub mod log;
+mod mistake;
 pub mod pages;
 mod rule;
 mod schema;
@@ -86,7 +87,7 @@ fn peoples(web: &Web) -> Router<Web> {
     let dress = middleware::from_fn_with_state(web.clone(), pages::dress);
     Router::new()
         .route("/hooks/{forge}", post(hooks::take).layer(DefaultBodyLimit::max(hooks::BODY_MAX)))
-        .nest("/api/v1", api::routes().router().layer(dress.clone()))
+        .nest("/api/v1", api::router().layer(dress.clone()))
         .merge(probes().router())
         .merge(pages::routes().router().layer(dress))
 }
