@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use containerops::{
     agent::protocol::{Cause, Chunk, ClaimAnswer, ClaimRequest, EndRecord, LogSeal, Piece, Stream, VERSION, Work},
     app::{self, App},
-    executor::{Changed, Executor, ExecutorError, ExecutorKind, Observation, Placement},
+    executor::{Changed, Executor, ExecutorError, ExecutorKind, Observation, Placement, Sight},
     forge::{Forge, git::Git},
     model::{AttemptId, Clock, ForgeKind},
     settings::Settings,
@@ -70,9 +70,9 @@ impl Executor for Paper {
         Ok(())
     }
 
-    async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
+    async fn look(&self, attempt: AttemptId) -> Result<Sight, ExecutorError> {
         let there = self.0.lock().expect("a lock").contains_key(&attempt);
-        Ok(if there { Observation::Running } else { Observation::Absent })
+        Ok(if there { Observation::Running.into() } else { Sight::absent() })
     }
 
     async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {

@@ -59,10 +59,12 @@ async function refresh() {
         shown = fresh.innerHTML;
         const place = focusPlace();
         const opened = $$("details", main).map((part) => part.open);
+        const named = $$("main details[id][open]").map((part) => part.id);
         main.replaceWith(document.adoptNode(fresh));
-        // what somebody has opened stays open, as long as there is as much to open
+        // what somebody has opened stays open: by its name, or as long as there is as much to open
         const parts = $$("details", fresh);
         if (parts.length === opened.length) parts.forEach((part, at) => { part.open = opened[at]; });
+        for (const id of named) document.getElementById(id)?.setAttribute("open", "");
         if (place) $$("main a, main button")[place]?.focus({ preventScroll: true });
         adopt(page);
         tick();

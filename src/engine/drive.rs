@@ -15,8 +15,8 @@ use super::{
 use crate::{
     executor::{Changed, Container, ExecutorError, Isolation, Observation, Placement},
     model::{
-        ActionId, ActionPlan, ActionState, AttemptId, AttemptState, Infrastructure, JobId, Resources, Service, Time,
-        Verdict,
+        ActionId, ActionPlan, ActionState, AttemptId, AttemptState, Infrastructure, JobId, Moments, Resources, Service,
+        Time, Verdict,
     },
     store::{ActionRow, AttemptRow, Change, JobRow, NewJob, RunRow, Tx},
 };
@@ -42,7 +42,7 @@ const BURST: Duration = Duration::from_millis(50);
 const BATCH: i64 = 1000;
 
 /// What came of a look at an action.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Driven {
     /// It was taken a step further.
     Stepped,
@@ -53,18 +53,20 @@ pub enum Driven {
 }
 
 /// An action that goes its way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Resting {
     id: ActionId,
     /// When it was due, before the look.
     read: Time,
+    /// What the look has told of its attempt's moments, if that is new.
+    news: Option<Box<(AttemptId, Moments)>>,
 }
 
 impl Driven {
     /// The action, if it can be left alone.
-    pub const fn rests(&self) -> Option<Resting> {
+    pub fn rests(self) -> Option<Resting> {
         match self {
-            Self::Rests(resting) => Some(*resting),
+            Self::Rests(resting) => Some(resting),
             Self::Stepped | Self::Left => None,
         }
     }
@@ -78,9 +80,10 @@ impl Engine {
     pub async fn drive(&self) -> Result<usize> {
         let due = self.actions_due().await?;
         let driven = join_all(due.into_iter().map(|id| self.drive_one(id))).await;
-        let resting: Vec<_> = driven.iter().filter_map(Driven::rests).collect();
+        let stepped = driven.iter().filter(|driven| matches!(driven, Driven::Stepped)).count();
+        let resting: Vec<_> = driven.into_iter().filter_map(Driven::rests).collect();
         self.let_rest(&resting).await?;
-        Ok(driven.iter().filter(|driven| matches!(driven, Driven::Stepped)).count())
+        Ok(stepped)
     }
 
     /// The actions that someone should take a step with now.
@@ -103,7 +106,8 @@ impl Engine {
     }
 
     /// Leaves actions alone that go their way: a change on the executor, an agent's word or a person's wish hurries
-    /// them, and all the same they are looked at several times a minute. One transaction serves them all.
+    /// them, and all the same they are looked at several times a minute. What was seen of their moments is kept. One
+    /// transaction serves them all.
     ///
     /// # Errors
     /// If the database is away.
@@ -113,8 +117,11 @@ impl Engine {
         }
         let now = self.now();
         let mut tx = self.store.write().await?;
-        for Resting { id, read } in resting {
+        for Resting { id, read, news } in resting {
             tx.rest_action(*id, *read, now.after(rest_of(*id))).await?;
+            if let Some((attempt, moments)) = news.as_deref() {
+                tx.keep_moments(*attempt, moments).await?;
+            }
         }
         Ok(tx.commit().await?)
     }
@@ -184,18 +191,37 @@ impl Engine {
     }
 
     async fn remove(&self, id: AttemptId) -> Result<()> {
+        let news = self.last_moments(id).await?;
         if let Err(error) = self.executor.remove(id).await {
             tracing::warn!(attempt.id = %id, %error, "attempt not removed yet");
             return Err(EngineError::Broken(error.to_string()));
         }
         let mut tx = self.store.write().await?;
+        if let Some(moments) = news {
+            tx.keep_moments(id, &moments).await?;
+        }
         tx.set_attempt_state(id, &AttemptState::Removed, self.now()).await?;
         Ok(tx.commit().await?)
     }
 
+    /// What is new of an attempt's moments before nothing is left that tells of them. They are no reason to keep it: an
+    /// executor that says nothing now is not asked again.
+    async fn last_moments(&self, id: AttemptId) -> Result<Option<Moments>> {
+        let Some(attempt) = self.store.read().await?.attempt(id).await? else { return Ok(None) };
+        Ok(self.executor.look(id).await.ok().and_then(|sight| news_of(&attempt, &sight.moments)))
+    }
+
+    /// Keeps what is new of an attempt's moments.
+    pub(super) async fn keep_moments(&self, attempt: &AttemptRow, told: &Moments) -> Result<()> {
+        let Some(moments) = news_of(attempt, told) else { return Ok(()) };
+        let mut tx = self.store.write().await?;
+        tx.keep_moments(attempt.id, &moments).await?;
+        Ok(tx.commit().await?)
+    }
+
     async fn step(&self, id: ActionId) -> Result<Driven> {
-        if let Some(read) = self.is_under_way(id).await? {
-            return Ok(Driven::Rests(Resting { id, read }));
+        if let Some(resting) = self.is_under_way(id).await? {
+            return Ok(Driven::Rests(resting));
         }
         let now = self.now();
         let mut tx = self.store.write().await?;
@@ -211,7 +237,7 @@ impl Engine {
 
     /// Whether an action goes its way and needs nobody: a look that writes nothing, for most looks find just that.
     /// Says when it was due, as it was read before the look. What cannot be observed is left alone, too.
-    async fn is_under_way(&self, id: ActionId) -> Result<Option<Time>> {
+    async fn is_under_way(&self, id: ActionId) -> Result<Option<Resting>> {
         let mut tx = self.store.read().await?;
         let action = tx.action(id).await?;
         let attempt = tx.newest_attempt(id).await?;
@@ -221,10 +247,13 @@ impl Engine {
         if !live || attempt.placed.is_none() {
             return Ok(None);
         }
+        let rests = |news| Resting { id, read: action.due, news };
         if self.is_podless_turn(attempt.id).await? {
-            return Ok(self.trigger_rests(attempt.id).await?.then_some(action.due));
+            return Ok(self.trigger_rests(attempt.id).await?.then(|| rests(None)));
         }
-        let needs_nobody = match self.executor.observe(attempt.id).await {
+        let looked = self.executor.look(attempt.id).await;
+        let news = looked.as_ref().ok().and_then(|sight| news_of(&attempt, &sight.moments));
+        let needs_nobody = match looked.map(|sight| sight.observation) {
             Ok(Observation::Running) => self.agents_are_well(&action, &attempt, &[]).await?,
             Ok(Observation::PartlyEnded { containers }) => self.agents_are_well(&action, &attempt, &containers).await?,
             Ok(Observation::Waiting { message, hopeless: None }) => message.is_empty() || message == action.reason,
@@ -234,7 +263,7 @@ impl Engine {
                 true
             }
         };
-        Ok(needs_nobody.then_some(action.due))
+        Ok(needs_nobody.then(|| rests(news.map(|moments| Box::new((attempt.id, moments))))))
     }
 
     async fn next_step(&self, action: &ActionRow) -> Result<()> {
@@ -279,12 +308,12 @@ impl Engine {
             return true;
         }
         let removed = match earlier.state.0 {
-            AttemptState::Removed => Ok(()),
+            AttemptState::Removed => true,
             AttemptState::Starting | AttemptState::Running | AttemptState::Ended => {
-                self.executor.remove(earlier.id).await
+                self.remove(earlier.id).await.is_ok()
             }
         };
-        removed.is_ok() && matches!(self.executor.observe(earlier.id).await, Ok(Observation::Absent))
+        removed && matches!(self.executor.observe(earlier.id).await, Ok(Observation::Absent))
     }
 
     /// Makes the next attempt, unless someone wants none.
@@ -466,6 +495,12 @@ pub(super) fn plan_of<'a>(action: &ActionRow, run: &'a RunRow) -> Result<&'a cra
     let (stage, place) = places(action);
     let found = run.plan.0.as_ref().and_then(|plan| plan.action(stage, place));
     found.ok_or_else(|| EngineError::Broken(format!("action {} is not in its run's plan", action.id)))
+}
+
+/// All that is known of an attempt's moments, if some of it was told only now.
+fn news_of(attempt: &AttemptRow, told: &Moments) -> Option<Moments> {
+    let mut known = attempt.moments.0.clone();
+    known.learn(told).then_some(known)
 }
 
 fn rest_of(id: ActionId) -> Duration {

@@ -81,6 +81,7 @@ mod tail;
 mod tally;
 pub mod tell;
 pub mod tested;
+pub mod timeline;
 pub mod title;
 mod token;
 mod trigger;

@@ -167,7 +167,7 @@ impl Engine {
         if let Some(again) = follows {
             let due = if again.used == 0 { now } else { now.after(self.settings.patience.retry) };
             let reason = format!("{}; attempt {} of {} follows", cause_of(plan, ends, again), again.number, again.of);
-            return Ok(tx.requeue_action(place.action.id, due, &reason).await?);
+            return Ok(tx.requeue_action(place.action.id, due, &reason, now).await?);
         }
         if conclusions(plan, ends).all(Conclusion::lets_go_on) {
             self.settle_caches(tx, place, now).await?;
@@ -266,7 +266,7 @@ fn seats(actions: &[ActionRow]) -> Vec<Seat> {
 
 async fn make(tx: &mut Tx, run: &RunRow, step: Move, now: Time) -> Result<()> {
     match step {
-        Move::Queue(id) => tx.requeue_action(id, now, "").await?,
+        Move::Queue(id) => tx.requeue_action(id, now, "", now).await?,
         Move::End(id, conclusion, reason) => {
             tx.set_action_state(id, &ActionState::Ended(conclusion), &reason, now).await?;
         }

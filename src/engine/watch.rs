@@ -33,7 +33,11 @@ impl Engine {
             let verdict = Verdict::stopped_by(by);
             return self.end_now(action, attempt, |_| Some(verdict.clone())).await;
         }
-        match self.executor.observe(attempt.id).await {
+        let looked = self.executor.look(attempt.id).await;
+        if let Ok(sight) = &looked {
+            self.keep_moments(attempt, &sight.moments).await?;
+        }
+        match looked.map(|sight| sight.observation) {
             Ok(Observation::Waiting { hopeless: Some(hopeless), .. }) => {
                 self.end_hopeless(action, attempt, &hopeless).await
             }

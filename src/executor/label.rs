@@ -41,6 +41,12 @@ pub(super) fn object_name(attempt: AttemptId) -> String {
     format!("{PREFIX}{attempt}")
 }
 
+/// A container's own name, of the one that it has on an engine: `co-…-job-0` → `job-0`.
+pub(super) fn short_name(name: &str) -> &str {
+    let own = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-'));
+    own.map_or(name, |(_, own)| own)
+}
+
 /// The attempt whose pod has this name, if it may be one of ours.
 pub(super) fn attempt_of_name(name: &str) -> Option<AttemptId> {
     name.strip_prefix(PREFIX)?.parse().ok()

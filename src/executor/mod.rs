@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::model::{AttemptId, Event, Infrastructure, JobId, Plan, Resources, RunId};
+use crate::model::{AttemptId, Event, Infrastructure, JobId, Moments, Plan, Resources, RunId};
 
 pub use ability::{Unable, UntrustedCode};
 pub use news::{Changed, News};
@@ -46,8 +46,13 @@ pub trait Executor: Send + Sync {
     /// [`ExecutorError::Refused`]: it will never work.
     async fn start(&self, placement: &Placement) -> Result<(), ExecutorError>;
 
-    /// What became of an attempt, from the newest that is known of it.
-    async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError>;
+    /// What became of an attempt, from the newest that is known of it, and when what happened to it.
+    async fn look(&self, attempt: AttemptId) -> Result<Sight, ExecutorError>;
+
+    /// What became of an attempt, whenever that was.
+    async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
+        Ok(self.look(attempt).await?.observation)
+    }
 
     /// Ends whatever runs of an attempt and removes all that is left of it. Nothing there is a success.
     async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError>;
@@ -150,6 +155,28 @@ pub struct Container {
     pub resources: Resources,
     /// For the agent's first claim.
     pub token: SecretString,
+}
+
+/// What an executor sees of an attempt, and when what happened to it as far as it tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    /// What became of it.
+    pub observation: Observation,
+    /// By the executor's own clocks.
+    pub moments: Moments,
+}
+
+impl Sight {
+    /// There is nothing.
+    pub fn absent() -> Self {
+        Observation::Absent.into()
+    }
+}
+
+impl From<Observation> for Sight {
+    fn from(observation: Observation) -> Self {
+        Self { observation, moments: Moments::default() }
+    }
 }
 
 /// What an executor sees of an attempt.

@@ -30,8 +30,7 @@ use tokio::process::Child;
 
 use self::attempt::{Agent, Attempt};
 use super::{
-    Changed, Container, Executor, ExecutorError, ExecutorKind, News, Observation, Placement, Unable, UntrustedCode,
-    ability,
+    Changed, Container, Executor, ExecutorError, ExecutorKind, News, Placement, Sight, Unable, UntrustedCode, ability,
 };
 use crate::model::{AttemptId, Plan};
 
@@ -116,8 +115,11 @@ impl Executor for Process {
         Ok(())
     }
 
-    async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
-        self.attempt(attempt).observe().map_err(|error| away(&error))
+    async fn look(&self, attempt: AttemptId) -> Result<Sight, ExecutorError> {
+        let attempt = self.attempt(attempt);
+        let observation = attempt.observe().map_err(|error| away(&error))?;
+        let moments = attempt.moments().map_err(|error| away(&error))?;
+        Ok(Sight { observation, moments })
     }
 
     async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {

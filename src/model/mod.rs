@@ -22,9 +22,11 @@ mod input;
 mod kubectl;
 mod late;
 mod listed;
+mod moments;
 mod name;
 mod number;
 mod order;
+mod phase;
 mod plan;
 mod problem;
 mod receiver;
@@ -64,9 +66,11 @@ pub use input::{Input, Source};
 pub use kubectl::{AllowedNamespace, Kubectl, Manifest};
 pub use late::Late;
 pub use listed::{EVENTS, Listed, PAUSED, StateFilter};
+pub use moments::{Moments, Pull, Ran};
 pub use name::{ForgeKind, JobPath, NameError, RepositoryName, Sha};
 pub use number::{Counted, Grouped, Size};
 pub use order::orders;
+pub use phase::{Phase, PhaseKind, fitted, partition};
 pub use plan::{
     ActionPlan, Artifact, Cache, CacheHit, Cell, Diagnostic, Download, JobPlan, KeepOn, Output, Plan, PlanDigest,
     Program, Reports, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,

@@ -225,19 +225,21 @@ impl Tx {
         Ok(())
     }
 
-    /// An action that will be attempted again: queued, with its next attempt not before `due`.
+    /// An action that will be attempted, or attempted again: queued from now on, with its next attempt not before `due`.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn requeue_action(&mut self, id: ActionId, due: Time, reason: &str) -> Result<()> {
+    pub async fn requeue_action(&mut self, id: ActionId, due: Time, reason: &str, now: Time) -> Result<()> {
         let met = execute!(
             self,
-            "UPDATE actions SET phase = $2, state = $3, reason = $4, due = $5 WHERE id = $1 AND phase <> 'ended'",
+            "UPDATE actions SET phase = $2, state = $3, reason = $4, due = $5, queued = $6 \
+             WHERE id = $1 AND phase <> 'ended'",
             id,
             ActionState::Queued.phase(),
             Json(ActionState::Queued),
             reason,
             due,
+            now,
         )?;
         meant("an action is tried again", 1, met)
     }

@@ -1,7 +1,7 @@
 //! Attempts at actions: pods.
 
 use super::{Change, Json, NewJob, Result, Tail, Tx, execute, meant, row, rows, run::column};
-use crate::model::{ActionId, AttemptId, AttemptState, JobState, RunId, Time};
+use crate::model::{ActionId, AttemptId, AttemptState, JobState, Moments, RunId, Time};
 
 /// One attempt at an action.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -16,6 +16,8 @@ pub struct AttemptRow {
     pub executor: String,
     /// How far it is.
     pub state: Json<AttemptState>,
+    /// When its action was queued for it; `None`: by a release that did not write that down.
+    pub queued: Option<Time>,
     /// When it was decided.
     pub created: Time,
     /// When the executor took it.
@@ -26,6 +28,8 @@ pub struct AttemptRow {
     pub started: Option<Time>,
     /// When its last job ended.
     pub ended: Option<Time>,
+    /// What its executor has told of when things happened.
+    pub moments: Json<Moments>,
 }
 
 impl Tx {
@@ -45,8 +49,8 @@ impl Tx {
         meant("an action's attempts", 1, met)?;
         execute!(
             self,
-            "INSERT INTO attempts (id, action_id, number, executor, phase, state, created) \
-             VALUES ($1, $2, (SELECT attempts FROM actions WHERE id = $2), $3, $4, $5, $6)",
+            "INSERT INTO attempts (id, action_id, number, executor, phase, state, created, queued) \
+             SELECT $1, id, attempts, $3, $4, $5, $6, queued FROM actions WHERE id = $2",
             attempt,
             action,
             executor,
@@ -159,6 +163,15 @@ impl Tx {
     pub async fn attempt_ran(&mut self, id: AttemptId, now: Time) -> Result<()> {
         let met = execute!(self, "UPDATE attempts SET ran = COALESCE(ran, $2) WHERE id = $1", id, now)?;
         meant("an attempt runs", 1, met)
+    }
+
+    /// Keeps what the executor has told of an attempt's moments.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn keep_moments(&mut self, id: AttemptId, moments: &Moments) -> Result<()> {
+        let met = execute!(self, "UPDATE attempts SET moments = $2 WHERE id = $1", id, Json(moments))?;
+        meant("an attempt's moments", 1, met)
     }
 
     /// The executor has seen something of an attempt: if it has not ended, whoever drives its action should look now.

@@ -42,6 +42,7 @@ mod statistics;
 mod sweep;
 mod telling;
 mod tested;
+mod timeline;
 mod trigger;
 mod types;
 mod vetting;
@@ -87,6 +88,7 @@ pub use statistics::{BadgeAsked, BadgeRow, EndedJob, JobFigures, RunFigure, Runs
 pub use sweep::{HeadRow, SweepRow};
 pub use telling::{Acknowledgement, Doubt};
 pub use tested::{TestsRead, TestsRow};
+pub use timeline::{AttemptTimes, JobTimes};
 pub use trigger::TriggerPlace;
 pub use types::Json;
 pub use vetting::{NewVetting, Vetting, VettingRow, Vote};

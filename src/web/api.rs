@@ -13,6 +13,7 @@ mod dress;
 mod dry_run;
 mod job;
 mod me;
+mod phases;
 mod policy;
 mod problem;
 mod repository;

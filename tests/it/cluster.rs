@@ -11,4 +11,5 @@ mod queue;
 mod secrecy;
 mod services;
 mod survival;
+mod timeline;
 mod trouble;

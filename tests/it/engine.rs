@@ -2,4 +2,5 @@
 
 mod advance;
 mod queue;
+mod timeline;
 mod verdict;

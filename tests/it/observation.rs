@@ -1,6 +1,7 @@
 //! A pod as the cluster shows it, and its events → what became of the attempt: a pure half of the Kubernetes executor,
 //! by table.
 
+mod moments;
 mod outside;
 mod waiting;
 

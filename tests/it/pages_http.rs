@@ -10,6 +10,7 @@ mod queue;
 mod run;
 mod schema;
 mod search;
+mod timeline;
 mod trust;
 mod whole;
 

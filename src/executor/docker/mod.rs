@@ -15,6 +15,7 @@ mod container;
 mod examine;
 mod observation;
 mod pull;
+mod pulled;
 mod watch;
 
 use std::{
@@ -34,16 +35,17 @@ use self::{
     agent::Agent,
     connection::{Connection, Fault},
     container::Machine,
-    observation::{Seen, observation},
+    observation::{Seen, moments, observation},
     pull::Pulls,
+    pulled::Pulled,
     watch::Watch,
 };
 pub use self::{connection::hosts, examine::examine};
 use super::{
-    Changed, Container, Executor, ExecutorError, ExecutorKind, Hopeless, News, Observation, Placement, Unable,
+    Changed, Container, Executor, ExecutorError, ExecutorKind, Hopeless, News, Observation, Placement, Sight, Unable,
     UntrustedCode, ability, label,
 };
-use crate::model::{AttemptId, Plan, Resources};
+use crate::model::{AttemptId, Moments, Plan, Resources};
 
 /// Between SIGTERM and SIGKILL when we end a container: whoever asks for it has told the agent before.
 const REMOVE_GRACE_SECONDS: i32 = 5;
@@ -89,6 +91,7 @@ pub struct Docker {
     connection: Connection,
     agent: Agent,
     pulls: Pulls,
+    pulled: Pulled,
     news: Arc<News>,
     _watch: Watch,
 }
@@ -105,7 +108,7 @@ impl Docker {
         let news = Arc::<News>::default();
         let watch = Watch::begin(connection.clone(), Arc::clone(&news));
         let pulls = Pulls::new(connection.clone());
-        Ok(Self { settings, connection, agent, pulls, news, _watch: watch })
+        Ok(Self { settings, connection, agent, pulls, pulled: Pulled::default(), news, _watch: watch })
     }
 
     /// Whether something answers there as an engine does.
@@ -125,6 +128,7 @@ impl Docker {
         let looked = placement.containers.iter().map(|container| self.pulls.ensure(&container.image, tell()));
         let mut waiting = None;
         for (container, looked) in placement.containers.iter().zip(join_all(looked).await) {
+            self.pulled.note(placement.attempt, container, &looked);
             match looked {
                 Ok(pull::Fetched::Here) => {}
                 Ok(pull::Fetched::Never(why)) => return Ok(Some(Hopeless { job: Some(container.job), why })),
@@ -304,9 +308,11 @@ impl Executor for Docker {
         }
     }
 
-    async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
+    async fn look(&self, attempt: AttemptId) -> Result<Sight, ExecutorError> {
         let seen = self.seen(attempt).await?;
-        if seen.is_empty() { self.mark(attempt).await } else { Ok(observation(&seen)) }
+        let observation = if seen.is_empty() { self.mark(attempt).await? } else { observation(&seen) };
+        let moments = Moments { pulls: self.pulled.of(attempt), ..moments(&seen) };
+        Ok(Sight { observation, moments })
     }
 
     async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {
@@ -320,6 +326,7 @@ impl Executor for Docker {
         let removed =
             self.connection.call(async |docker| docker.remove_volume(&name, None::<query::RemoveVolumeOptions>).await);
         gone_is_fine(removed.await)?;
+        self.pulled.forget(attempt);
         self.news.tell(attempt);
         Ok(())
     }

@@ -5,7 +5,7 @@ use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateSt
 use super::container::JOB;
 use crate::{
     executor::{ContainerEnd, Hopeless, Observation, Outside, Why, label},
-    model::{Infrastructure, JobId},
+    model::{Infrastructure, JobId, Moments, Ran, Time},
 };
 
 /// How much of the engine's own words is kept, in characters.
@@ -44,6 +44,28 @@ pub(super) fn observation(seen: &[Seen]) -> Observation {
         0 => Observation::Running,
         _ => Observation::PartlyEnded { containers: ends },
     }
+}
+
+/// When what happened to these containers, by the engine's clock.
+pub(super) fn moments(seen: &[Seen]) -> Moments {
+    let made = seen.iter().filter_map(|one| moment(one.container.created.as_deref()?)).min();
+    Moments { made, containers: seen.iter().filter_map(|one| ran(&one.container)).collect(), ..Moments::default() }
+}
+
+fn ran(container: &ContainerInspectResponse) -> Option<Ran> {
+    let state = container.state.as_ref()?;
+    let job = job_of(container)?;
+    let started = moment(state.started_at.as_deref()?)?;
+    let ended = has_ended(container).then(|| moment(state.finished_at.as_deref()?)).flatten();
+    let name = container.name.as_deref().unwrap_or_default().trim_start_matches('/');
+    let name = label::short_name(name).to_owned();
+    Some(Ran { container: name, job: Some(job), started, ended })
+}
+
+/// What never was is told as the year 1.
+fn moment(text: &str) -> Option<Time> {
+    let moment = text.parse::<jiff::Timestamp>().ok()?.as_millisecond();
+    (moment > 0).then(|| Time::from_millis(moment))
 }
 
 /// Whether it was never started.

@@ -10,6 +10,7 @@
 pub mod deploy;
 mod examine;
 mod heard;
+mod moments;
 mod observation;
 mod outside;
 mod patience;
@@ -34,6 +35,7 @@ use kube::{
 pub use self::{
     examine::examine,
     heard::Heard,
+    moments::moments,
     observation::{Seen, observation},
     patience::Patience,
     pod::{pod, secret},
@@ -42,8 +44,8 @@ pub use self::{
 };
 use self::{refusal::Refusal, watch::Watch};
 use super::{
-    Changed, Executor, ExecutorError, ExecutorKind, Isolation, News, Observation, Placement, Unable, UntrustedCode,
-    label,
+    Changed, Executor, ExecutorError, ExecutorKind, Isolation, News, Observation, Placement, Sight, Unable,
+    UntrustedCode, label,
 };
 use crate::model::{AttemptId, Resources};
 
@@ -268,7 +270,7 @@ impl Namespace {
 
     /// Asks for the pod's end. What ended by itself needs no time to end.
     async fn delete_pod(&self, pod: &Pod) -> Result<(), ExecutorError> {
-        let has_ended = matches!(self.watch.observe(pod), Observation::Ended { .. });
+        let has_ended = matches!(self.watch.look(pod).observation, Observation::Ended { .. });
         let grace = if has_ended { 0 } else { REMOVE_GRACE_SECONDS };
         let params = DeleteParams { grace_period_seconds: Some(grace), ..DeleteParams::default() };
         gone_is_fine(self.call(self.pods.delete(&pod.name_any(), &params)).await)
@@ -288,13 +290,13 @@ impl Namespace {
         }
     }
 
-    async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
+    async fn look(&self, attempt: AttemptId) -> Result<Sight, ExecutorError> {
         let name = label::object_name(attempt);
         if let Some(pod) = self.watch.newest(&name).await {
-            return Ok(self.watch.observe(&pod));
+            return Ok(self.watch.look(&pod));
         }
         // The watch may not have heard of a pod that was made a moment ago, so its silence is no proof.
-        Ok(self.get(&name).await?.map_or(Observation::Absent, |pod| self.watch.observe(&pod)))
+        Ok(self.get(&name).await?.map_or_else(Sight::absent, |pod| self.watch.look(&pod)))
     }
 
     async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {
@@ -354,16 +356,16 @@ impl Executor for Kubernetes {
         namespace.create_secret(&secret).await
     }
 
-    async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
+    async fn look(&self, attempt: AttemptId) -> Result<Sight, ExecutorError> {
         if let Some(strict) = &self.strict
             && !self.usual.knows(attempt).await
         {
-            let seen = strict.observe(attempt).await?;
-            if seen != Observation::Absent {
+            let seen = strict.look(attempt).await?;
+            if seen.observation != Observation::Absent {
                 return Ok(seen);
             }
         }
-        self.usual.observe(attempt).await
+        self.usual.look(attempt).await
     }
 
     async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {

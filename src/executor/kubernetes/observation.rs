@@ -76,6 +76,12 @@ pub(super) fn job_of(pod: &Pod, container: &str) -> Option<JobId> {
     named(pod).find(|(one, _)| one.name == container).map(|(_, job)| job)
 }
 
+/// The image as the placement named it: the status may show another name of it.
+pub(super) fn image_of(pod: &Pod, container: &str) -> String {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    containers.filter(|one| one.name == container).find_map(|one| one.image.clone()).unwrap_or_default()
+}
+
 /// How a container ended, if it did.
 pub(super) fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
     status.state.as_ref()?.terminated.as_ref()

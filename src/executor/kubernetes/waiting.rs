@@ -8,7 +8,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod};
 
 use super::{
-    observation::{Seen, condition, job_of, jobs, status_of_agent, statuses, terminated, time, words},
+    observation::{Seen, condition, image_of, job_of, jobs, status_of_agent, statuses, terminated, time, words},
     pod::{AGENT, INSTALL},
 };
 use crate::{
@@ -185,12 +185,6 @@ fn container_words(status: &ContainerStatus, message: &str) -> String {
 
 fn of_agent(pod: &Pod, message: &str) -> String {
     words(&format!("image {}: {message}", image_of(pod, INSTALL)))
-}
-
-/// The image as the placement named it: the status may show another name of it.
-fn image_of(pod: &Pod, container: &str) -> String {
-    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    containers.filter(|one| one.name == container).find_map(|one| one.image.clone()).unwrap_or_default()
 }
 
 fn all_names(pod: &Pod) -> impl Iterator<Item = &str> {

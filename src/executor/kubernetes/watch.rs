@@ -30,11 +30,12 @@ use super::{
     attempt_of,
     heard::Heard,
     label,
+    moments::moments,
     observation::{Seen, all_statuses, observation},
     patience::Patience,
 };
 use crate::{
-    executor::{News, Observation},
+    executor::{News, Sight},
     model::Clock,
 };
 
@@ -103,11 +104,12 @@ impl Watch {
         self.is_current().await.then(|| self.pods.state())
     }
 
-    /// What became of the attempt whose pod this is, by all that was heard of it.
-    pub(super) fn observe(&self, pod: &Pod) -> Observation {
+    /// What became of the attempt whose pod this is, by all that was heard of it, and when.
+    pub(super) fn look(&self, pod: &Pod) -> Sight {
         let heard = self.shared.heard().get(&pod.name_any()).cloned().unwrap_or_default();
         let now = self.shared.clock.now();
-        observation(&Seen { pod, heard: &heard, patience: &self.shared.patience, now })
+        let seen = Seen { pod, heard: &heard, patience: &self.shared.patience, now };
+        Sight { observation: observation(&seen), moments: moments(&seen) }
     }
 
     async fn is_current(&self) -> bool {

@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     process::Stdio,
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use secrecy::ExposeSecret;
@@ -21,7 +21,7 @@ use super::{
     super::{ContainerEnd, ExecutorError, Observation, Placement},
     away, refused, system,
 };
-use crate::model::{AttemptId, JobId};
+use crate::model::{AttemptId, JobId, Moments, Ran, Time};
 
 /// The variable that names the attempt a process belongs to.
 pub(super) const MARK: &str = "CONTAINEROPS_ATTEMPT";
@@ -154,6 +154,17 @@ impl Attempt {
         })
     }
 
+    /// An agent takes its lock when it begins; how it exited is noted when it ends.
+    pub(super) fn moments(&self) -> io::Result<Moments> {
+        let ran = |container: PlacedContainer| {
+            let started = changed(&self.file(&container.name, "lock"))?;
+            let ended = changed(&self.file(&container.name, "exit"));
+            Some(Ran { job: Some(container.job), container: container.name, started, ended })
+        };
+        let placed = self.placed()?.map_or_else(Vec::new, |placed| placed.containers);
+        Ok(Moments { containers: placed.into_iter().filter_map(ran).collect(), ..Moments::default() })
+    }
+
     fn ends(&self, containers: Vec<&PlacedContainer>) -> Vec<ContainerEnd> {
         let end = |container: &PlacedContainer| {
             let end_record = read_some(&self.file(&container.name, "end"));
@@ -252,6 +263,12 @@ fn write_token(path: &Path, token: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
     file.write_all(token.as_bytes())?;
     fs::rename(half, path)
+}
+
+/// When a file was written last.
+fn changed(path: &Path) -> Option<Time> {
+    let changed = fs::metadata(path).ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(Time::from_millis(i64::try_from(changed.as_millis()).ok()?))
 }
 
 /// A small file's text; none if there is none or it is empty. Jobs may write there, so no more than a bound is read.

@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Answer, Problem, approval::StageApproval, job::Job, schema::At};
+use super::{Answer, Problem, approval::StageApproval, job::Job, phases::Times, schema::At};
 use crate::{
     engine::{self, closing::WAITS},
     model::{
@@ -194,6 +194,7 @@ struct Attempt {
     #[schema(required = true)]
     ended: Option<At>,
     jobs: Vec<AttemptJob>,
+    times: Times,
 }
 
 /// A job of an attempt.
@@ -363,6 +364,7 @@ impl Attempt {
             started: row.started.map(At),
             ended: row.ended.map(At),
             jobs: jobs.iter().map(job).collect(),
+            times: Times::of(row, jobs),
         }
     }
 }

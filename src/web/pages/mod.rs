@@ -32,6 +32,7 @@ mod start;
 mod statistics;
 mod summary;
 mod tested;
+mod timeline;
 mod tokens;
 mod trigger;
 mod vetting;
@@ -121,9 +122,15 @@ impl Place {
             }
             (Self::Run(_, RunPlace::Approve | RunPlace::Reject), false) => Some(Right::Approve),
             (Self::Runs | Self::Statistics | Self::Badge, true)
-            | (Self::Run(_, RunPlace::Page) | Self::Job(..) | Self::Artifact(..), true) => Some(Right::See),
+            | (Self::Run(_, RunPlace::Page | RunPlace::Timeline) | Self::Job(..) | Self::Artifact(..), true) => {
+                Some(Right::See)
+            }
             (
-                Self::Statistics | Self::Badge | Self::Run(_, RunPlace::Page) | Self::Job(..) | Self::Artifact(..),
+                Self::Statistics
+                | Self::Badge
+                | Self::Run(_, RunPlace::Page | RunPlace::Timeline)
+                | Self::Job(..)
+                | Self::Artifact(..),
                 false,
             )
             | (Self::Run(_, RunPlace::Cancel | RunPlace::Rerun | RunPlace::Approve | RunPlace::Reject), true) => None,
@@ -149,6 +156,7 @@ async fn place(visitor: Visitor, State(web): State<Web>, request: Request) -> Re
         (Place::Badge, _) => Err(Failure::Missing),
         (Place::Runs, false) => start::press(&web, &of, body).await,
         (Place::Run(number, RunPlace::Page), _) => run::page(&web, &of, &route, *number).await,
+        (Place::Run(number, RunPlace::Timeline), _) => timeline::page(&web, &route, *number).await,
         (Place::Run(number, RunPlace::Cancel), _) => {
             let run = find_run(&mut web.engine.store.read().await?, &route, *number).await?.1;
             let acting = of.does(&web, "cancel", run.words());

@@ -41,6 +41,8 @@ pub enum Place {
 pub enum RunPlace {
     /// Its page.
     Page,
+    /// What its time went into.
+    Timeline,
     /// `POST`: stop it.
     Cancel,
     /// `POST`: once more.
@@ -105,6 +107,7 @@ fn place(parts: &[&str]) -> Result<Place, NoRoute> {
     let run = number(run).ok_or(NoRoute)?;
     match rest {
         [] => Ok(Place::Run(run, RunPlace::Page)),
+        ["timeline"] => Ok(Place::Run(run, RunPlace::Timeline)),
         ["cancel"] => Ok(Place::Run(run, RunPlace::Cancel)),
         ["rerun"] => Ok(Place::Run(run, RunPlace::Rerun)),
         ["approve"] => Ok(Place::Run(run, RunPlace::Approve)),
@@ -149,6 +152,7 @@ impl fmt::Display for Route {
             Place::Statistics => f.write_str("/statistics"),
             Place::Badge => f.write_str("/badge.svg"),
             Place::Run(run, RunPlace::Page) => write!(f, "/runs/{run}"),
+            Place::Run(run, RunPlace::Timeline) => write!(f, "/runs/{run}/timeline"),
             Place::Run(run, RunPlace::Cancel) => write!(f, "/runs/{run}/cancel"),
             Place::Run(run, RunPlace::Rerun) => write!(f, "/runs/{run}/rerun"),
             Place::Run(run, RunPlace::Approve) => write!(f, "/runs/{run}/approve"),

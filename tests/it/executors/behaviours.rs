@@ -1,6 +1,9 @@
 //! What every executor does, or refuses.
 
-use containerops::model::{ActionState, Conclusion};
+use containerops::{
+    engine::timeline::RunTimeline,
+    model::{ActionState, Clock, Conclusion, Phase, PhaseKind},
+};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -63,6 +66,20 @@ stages:
         ");
     }
     server.until_no_attempt_is_left().await;
+    its_time_adds_up(&server, &story).await;
+}
+
+/// Also when nothing is left of an attempt, it is known when each of its containers began, and its phases are all of its
+/// time.
+async fn its_time_adds_up<P: Place>(server: &Server<P>, story: &Story) {
+    let mut tx = server.app().engine.store.read().await.expect("the database");
+    let times = RunTimeline::read(&mut tx, &story.run, Clock::System.now()).await.expect("the database");
+    let [attempt] = times.attempts.as_slice() else { panic!("one attempt: {times:?}") };
+    assert_eq!(attempt.row.moments.containers.iter().filter(|ran| ran.job.is_some()).count(), 3, "{attempt:?}");
+    let took = attempt.row.ended.zip(attempt.row.queued).map(|(ended, queued)| ended.since(queued));
+    let phases = &attempt.times.phases;
+    assert_eq!(Some(phases.iter().map(Phase::span).sum()), took, "{phases:?}");
+    assert!(phases.iter().any(|phase| phase.kind == PhaseKind::Run), "{phases:?}");
 }
 
 pub(super) async fn every_byte_of_a_log_arrives<P: Place>(server: Server<P>) {

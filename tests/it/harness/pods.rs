@@ -10,9 +10,9 @@ use containerops::{
     agent::protocol::EndRecord,
     executor::{
         Changed, ContainerEnd, Executor, ExecutorError, ExecutorKind, Hopeless, News, Observation, Outside, Placement,
-        Unable,
+        Sight, Unable,
     },
-    model::{AttemptId, Infrastructure, JobId},
+    model::{AttemptId, Infrastructure, JobId, Moments},
 };
 
 /// The modelled executor. Its clones are one.
@@ -53,6 +53,7 @@ struct State {
 struct Pod {
     placement: Placement,
     observation: Observation,
+    moments: Moments,
 }
 
 impl Pods {
@@ -174,6 +175,15 @@ impl Pods {
         self.observe_as(action, |_| Observation::Running);
     }
 
+    /// An action's newest pod tells of its moments.
+    pub(crate) fn tells(&self, action: &str, moments: impl FnOnce(&Placement) -> Moments) {
+        let mut state = self.state();
+        let newest = state.pods.values_mut().rev().find(|pod| pod.placement.action == action);
+        let pod = newest.unwrap_or_else(|| panic!("there is no pod of {action}"));
+        pod.moments = moments(&pod.placement);
+        self.news.tell(pod.placement.attempt);
+    }
+
     fn observe_as(&self, action: &str, observation: impl FnOnce(&Placement) -> Observation) {
         let mut state = self.state();
         let newest = state.pods.values_mut().rev().find(|pod| pod.placement.action == action);
@@ -217,7 +227,8 @@ impl Executor for Pods {
         }
         if !state.pods.contains_key(&placement.attempt) {
             *state.placed.entry(placement.attempt).or_default() += 1;
-            let pod = Pod { placement: placement.clone(), observation: Observation::Running };
+            let pod =
+                Pod { placement: placement.clone(), observation: Observation::Running, moments: Moments::default() };
             state.pods.insert(placement.attempt, pod);
         }
         match fault {
@@ -226,11 +237,12 @@ impl Executor for Pods {
         }
     }
 
-    async fn observe(&self, attempt: AttemptId) -> Result<Observation, ExecutorError> {
+    async fn look(&self, attempt: AttemptId) -> Result<Sight, ExecutorError> {
         if self.state().is_away {
             return Err(ExecutorError::Away { kind: self.kind, message: "no route to host".to_owned() });
         }
-        Ok(self.state().pods.get(&attempt).map_or(Observation::Absent, |pod| pod.observation.clone()))
+        let seen = |pod: &Pod| Sight { observation: pod.observation.clone(), moments: pod.moments.clone() };
+        Ok(self.state().pods.get(&attempt).map_or_else(Sight::absent, seen))
     }
 
     async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {

@@ -10,7 +10,10 @@ mod stages;
 use askama::Template;
 use axum::response::Response;
 
-use super::{Chrome, Failure, JobPlace, Place, Route, find_run, render};
+use super::{
+    Chrome, Failure, JobPlace, Place, Route, find_run, render,
+    timeline::{Extent, TimelineView},
+};
 use crate::{
     model::{JobPath, Time},
     store::RunRow,
@@ -29,6 +32,7 @@ struct RunPage {
     head: Head,
     diagnostics: Vec<DiagnosticView>,
     stages: Vec<StageView>,
+    timeline: TimelineView,
 }
 
 /// Where the views are made: the run's rows, its route, and the present.
@@ -47,6 +51,7 @@ pub(super) async fn page(web: &Web, of: &Granted, route: &Route, number: u64) ->
     let now = web.engine.clock.now();
     let head = Head::read(web, of, route, &mut tx, (&repository, &run), now).await?;
     let rows = Gathered::read(web, of, &mut tx, run.id).await?;
+    let timeline = TimelineView::read(&mut tx, route, &run, now, Extent::Some).await?;
     drop(tx);
     let making = Making { of, route, run: &run, rows, now };
     let title = format!("{}: {} #{} of {}", head.mark.word, run.flow, run.number, repository.name);
@@ -55,6 +60,7 @@ pub(super) async fn page(web: &Web, of: &Granted, route: &Route, number: u64) ->
         head,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
         stages: run.plan.iter().flat_map(|plan| making.stages(plan)).collect(),
+        timeline,
     })
 }
 
