@@ -78,7 +78,7 @@ pub use report::{NewReport, ReportRow};
 pub use repository::RepositoryRow;
 pub use run::{NewRun, Pin, Pins, RunFilter, RunRow, RunSummary};
 pub use secret::{GivenRow, SecretRow};
-pub use shown::{ShownOutputRow, StartedRow};
+pub use shown::{ShownOutputRow, StartedRow, WrittenRow};
 pub use starter::{StarterOf, StarterRow};
 pub use sweep::{HeadRow, SweepRow};
 pub use telling::{Acknowledgement, Doubt};

@@ -11,6 +11,7 @@ mod search;
 mod secret;
 mod start;
 mod tested;
+mod value;
 
 use axum::{
     Json,
@@ -277,7 +278,9 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
         for row in rows.iter().filter(|row| row.stage == at as i64) {
             actions.push(action(tx, run, &route, row).await?);
         }
-        let mut value = json!({"name": stage.name, "kind": stage.kind, "actions": actions});
+        let needs: Vec<&str> =
+            stage.needs.iter().filter_map(|need| Some(run.plan.as_ref()?.stages.get(*need)?.name.as_str())).collect();
+        let mut value = json!({"name": stage.name, "kind": stage.kind, "sequencing": stage.sequencing, "needs": needs, "actions": actions});
         if let Some(asks) = &stage.approval {
             value["approval"] = approval::value(asks, approvals.iter().find(|row| row.stage == at as i64));
         }
@@ -297,7 +300,7 @@ async fn whole(tx: &mut Tx, run: &RunRow) -> Result<Value, Problem> {
         "plan_digest": run.digest, "diagnostics": run.diagnostics.0,
         "url": route.to_string(), "created": time(run.created), "started": run.started.map(time),
         "ended": run.ended.map(time), "stages": stages, "reports": reports,
-        "receivers": receivers, "untrusted": untrusted,
+        "receivers": receivers, "untrusted": untrusted, "images": value::images(run), "links": value::links(tx, run).await?,
     }))
 }
 
@@ -397,6 +400,7 @@ fn job_value(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, outp
     };
     json!({
         "id": job.id, "name": planned.map(|job| &job.name), "image": planned.map(|job| &job.image),
+        "pinned": planned.and_then(|job| run.pins.get(&job.image)).map(|pin| &pin.image),
         "status": job.state.0, "words": job.state.verdict().map(ToString::to_string), "outputs": outputs,
         "started": job.started.map(time), "ended": job.ended.map(time),
         "service": job.is_service(), "ready": job.ready.map(time),

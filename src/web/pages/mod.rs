@@ -105,8 +105,11 @@ impl Place {
                 Some(Right::Run)
             }
             (Self::Run(_, RunPlace::Approve | RunPlace::Reject), false) => Some(Right::Approve),
-            (Self::Runs | Self::Run(_, RunPlace::Page) | Self::Job(..) | Self::Artifact(..), true) => Some(Right::See),
-            (Self::Run(_, RunPlace::Page) | Self::Job(..) | Self::Artifact(..), false)
+            (
+                Self::Runs | Self::Run(_, RunPlace::Page | RunPlace::Picture) | Self::Job(..) | Self::Artifact(..),
+                true,
+            ) => Some(Right::See),
+            (Self::Run(_, RunPlace::Page | RunPlace::Picture) | Self::Job(..) | Self::Artifact(..), false)
             | (Self::Run(_, RunPlace::Cancel | RunPlace::Rerun | RunPlace::Approve | RunPlace::Reject), true) => None,
         }
     }
@@ -121,7 +124,8 @@ async fn place(visitor: Visitor, State(web): State<Web>, request: Request) -> Re
     match (&route.place, reads) {
         (Place::Runs, true) => runs::of_repository(&web, &of, &route, &parts.uri).await,
         (Place::Runs, false) => start::press(&web, &of, body).await,
-        (Place::Run(number, RunPlace::Page), _) => run::page(&web, &of, &route, *number).await,
+        (Place::Run(number, RunPlace::Page), _) => run::page(&web, &of, &route, *number, &parts.uri).await,
+        (Place::Run(number, RunPlace::Picture), _) => run::picture(&web, &of, &route, *number, &parts.headers).await,
         (Place::Run(number, RunPlace::Cancel), _) => {
             let run = find_run(&mut web.engine.store.read().await?, &route, *number).await?.1;
             let acting = of.does(&web, "cancel", run.words());

@@ -36,6 +36,8 @@ pub enum Place {
 pub enum RunPlace {
     /// Its page.
     Page,
+    /// Its picture.
+    Picture,
     /// `POST`: stop it.
     Cancel,
     /// `POST`: once more.
@@ -81,6 +83,7 @@ fn place(parts: &[&str]) -> Result<Place, NoRoute> {
     let run = number(run).ok_or(NoRoute)?;
     match rest {
         [] => Ok(Place::Run(run, RunPlace::Page)),
+        ["picture.svg"] => Ok(Place::Run(run, RunPlace::Picture)),
         ["cancel"] => Ok(Place::Run(run, RunPlace::Cancel)),
         ["rerun"] => Ok(Place::Run(run, RunPlace::Rerun)),
         ["approve"] => Ok(Place::Run(run, RunPlace::Approve)),
@@ -117,6 +120,7 @@ impl fmt::Display for Route {
         match &self.place {
             Place::Runs => Ok(()),
             Place::Run(run, RunPlace::Page) => write!(f, "/runs/{run}"),
+            Place::Run(run, RunPlace::Picture) => write!(f, "/runs/{run}/picture.svg"),
             Place::Run(run, RunPlace::Cancel) => write!(f, "/runs/{run}/cancel"),
             Place::Run(run, RunPlace::Rerun) => write!(f, "/runs/{run}/rerun"),
             Place::Run(run, RunPlace::Approve) => write!(f, "/runs/{run}/approve"),
