@@ -1,69 +1,24 @@
 // What people do with the pages, done by Chromium on a real service: the demo watched live to its end, a log of a million
 // lines opened, searched and jumped in, a run repeated and cancelled, no script, dark, 320 pixels, keys, and axe on every page.
 //
-//   node walk.mjs PATH-OF-CONTAINEROPS [PATH-OF-CHROMIUM]
+//   node walk.mjs PATH-OF-CONTAINEROPS PATH-OF-CHROMIUM [FOLDER-OF-PAGES]
+//
+// The folder has more pages for axe: those that the tests came to, with CONTAINEROPS_TEST_PAGES.
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
-import { chromium } from "playwright-core";
+import lighthouse from "lighthouse";
+import { freePort, start, until } from "./service.mjs";
 
-const [program, executablePath = "/usr/bin/chromium"] = process.argv.slice(2);
-const folder = mkdtempSync(join(tmpdir(), "containerops-browser-"));
-const flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"];
-const PATIENCE = 60_000;
+const [program, executablePath, gallery] = process.argv.slice(2);
 /// Rules of the Web Content Accessibility Guidelines 2.2, A and AA.
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
-
-const port = await new Promise((resolve) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const { port } = server.address();
-    server.close(() => resolve(port));
-  });
-});
-const base = `http://127.0.0.1:${port}`;
-const data = join(folder, "data");
-const service = spawn(program, ["demo"], {
-  cwd: folder,
-  env: { ...process.env, CONTAINEROPS_DATA: data, CONTAINEROPS_LISTEN: `127.0.0.1:${port}`, CONTAINEROPS_EXECUTOR: "process" },
-  stdio: ["ignore", "ignore", "inherit"],
-});
-const browser = await chromium.launch({ executablePath, args: flags });
-const trouble = [];
-
-async function tab(options = {}) {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
-  page.setDefaultTimeout(PATIENCE);
-  page.on("pageerror", (error) => trouble.push(`${page.url()}: ${error}`));
-  page.on("console", (message) => message.type() === "error" && trouble.push(`${page.url()}: ${message.text()}`));
-  return page;
-}
-
-async function until(what, holds) {
-  const end = Date.now() + PATIENCE;
-  while (!(await holds().catch(() => false))) {
-    assert(Date.now() < end, `in ${PATIENCE / 1000} s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
-const api = async (path) => (await fetch(`${base}/api/v1${path}`)).json();
-const git = (...words) =>
-  execFileSync("git", ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", ...words], { cwd: join(folder, "tree"), stdio: "pipe" });
-
-function push(flow) {
-  writeFileSync(join(folder, "tree", ".containerops.yml"), flow);
-  git("add", "--all");
-  git("commit", "--quiet", "--message=A flow for the browser");
-  git("push", "--quiet", "origin", "HEAD:main");
-}
-
-async function ended(number) {
-  await until(`run ${number} ends`, async () => (await api("/runs")).runs.some((run) => run.number === number && run.ended));
-}
+const inspected = await freePort();
+const service = await start(program, executablePath, [`--remote-debugging-port=${inspected}`]);
+const { api, base, browser, tab, trouble } = service;
+const push = (flow) => service.push({ ".containerops.yml": flow });
+const ended = service.ended;
 
 const LOG = `title: Many lines
 stages:
@@ -85,18 +40,50 @@ stages:
 `;
 const JOB = "/git/demo/hello/runs/2/test/test/test";
 
+/// What axe has against pages, and which are wider than their window.
+async function faults(context, paths) {
+  const found = new Set();
+  const page = await context.newPage();
+  for (const path of paths) {
+    await page.goto(base + path);
+    for (const width of [1280, 320]) {
+      await page.setViewportSize({ width, height: 800 });
+      for (const colorScheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
+        for (const { id, nodes } of violations) for (const { html } of nodes.slice(0, 3)) found.add(`${id}: ${html.slice(0, 200)} (${path}, ${colorScheme}, ${width} px)`);
+      }
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (wide > 0) found.add(`${path} is ${wide} px too wide at ${width} px`);
+    }
+  }
+  await page.close();
+  return [...found].sort();
+}
+
+/// Pages that have between them every element, with its class, that any of a folder has; the fullest first.
+function differing(folder) {
+  const tags = (name) => new Set(readFileSync(join(folder, name), "utf8").match(/<[a-z][a-z0-9]*(?: [^>]*?class="[^"]*")?/g));
+  const pages = readdirSync(folder).map((name) => ({ name, tags: [...tags(name)].map((tag) => tag.replace(/ .*class=/, " ")) }));
+  const seen = new Set();
+  const chosen = [];
+  for (const { name, tags } of pages.sort((a, b) => b.tags.length - a.tags.length || a.name.localeCompare(b.name))) {
+    if (tags.some((tag) => !seen.has(tag))) chosen.push(name);
+    tags.forEach((tag) => seen.add(tag));
+  }
+  return chosen;
+}
+
 const steps = {
   async "the demo's run is watched live to its end"() {
-    await until("the service answers", async () => (await fetch(`${base}/readyz`)).ok);
+    await service.clone();
     const page = await tab();
-    await until("the demo has pushed", async () => (await api("/runs")).runs.length > 0);
     await page.goto(`${base}/git/demo/hello/runs/1`);
     await page.locator(".heading .mark.success").waitFor();
     assert.match(await page.title(), /success/);
     await page.close();
   },
   async "a log of a million lines opens at its error"() {
-    execFileSync("git", ["clone", "--quiet", join(data, "git/demo/hello.git"), join(folder, "tree")], { stdio: "pipe" });
     push(LOG);
     await ended(2);
     const page = await tab();
@@ -156,24 +143,27 @@ const steps = {
   },
   async "axe finds nothing on any page, light and dark, wide and narrow"() {
     const paths = ["/", "/git/demo/hello", "/git/demo/hello/runs/1", "/git/demo/hello/runs/2", `${JOB}?from=999950`, `${JOB}?q=needle&line=1000000&from=999990`, "/deliveries", "/nothing-here"];
+    assert.deepEqual(await faults(await browser.newContext(), paths), []);
+  },
+  async "nor on a page of any other kind"() {
     const context = await browser.newContext();
-    const found = new Set();
-    for (const colorScheme of ["light", "dark"]) {
-      for (const width of [1280, 320]) {
-        const page = await context.newPage();
-        await page.emulateMedia({ colorScheme });
-        await page.setViewportSize({ width, height: 800 });
-        for (const path of paths) {
-          await page.goto(base + path);
-          const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
-          for (const { id, nodes } of violations) for (const { html } of nodes.slice(0, 3)) found.add(`${path}, ${colorScheme}, ${width} px: ${id}: ${html}`);
-          const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-          if (wide > 0) found.add(`${path} is ${wide} px too wide at ${width} px`);
-        }
-        await page.close();
+    const pages = gallery ? differing(gallery) : [];
+    await context.route(`${base}/gallery/*`, (route) => route.fulfill({ contentType: "text/html", body: readFileSync(join(gallery, route.request().url().split("/").pop())) }));
+    await context.route("**/script.js", (route) => route.abort());
+    console.log(`    ${pages.length} pages that the tests came to`);
+    assert.deepEqual(await faults(context, pages.map((page) => `/gallery/${page}`)), []);
+  },
+  async "Lighthouse gives the run's page and the log's at least 95"() {
+    for (const path of ["/git/demo/hello/runs/2", JOB]) {
+      // a busy machine is no fault of the page
+      let scores;
+      for (let round = 0; round < 3 && !(scores && scores.every(([, score]) => score >= 95)); round += 1) {
+        const { lhr } = await lighthouse(base + path, { port: inspected, logLevel: "silent", onlyCategories: ["performance", "accessibility", "best-practices"] });
+        scores = Object.values(lhr.categories).map(({ title, score }) => [title, Math.round(score * 100)]);
       }
+      console.log(`    ${path}: ${scores.map((score) => score.join(" ")).join(", ")}`);
+      assert(scores.every(([, score]) => score >= 95), path);
     }
-    assert.deepEqual([...found], []);
   },
   async "no page had an error of its own"() {
     const unexpected = trouble.filter((line) => !/nothing-here.*404/.test(line));
@@ -192,9 +182,6 @@ try {
   failed = true;
   console.error(error);
 } finally {
-  await browser.close();
-  service.kill("SIGTERM");
-  await new Promise((resolve) => (service.exitCode === null ? service.once("exit", resolve) : resolve()));
-  rmSync(folder, { recursive: true, force: true });
+  await service.end();
 }
 process.exit(failed ? 1 : 0);

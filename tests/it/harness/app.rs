@@ -9,6 +9,7 @@
 //! ```
 
 mod assembled;
+mod gallery;
 mod look;
 mod sweep;
 

@@ -11,7 +11,7 @@ use containerops::{
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::{Identity, Neighbour, OLD_SECRET};
+use super::{Identity, Neighbour, OLD_SECRET, gallery};
 use crate::harness::{github::ModelGithub, pods::Pods};
 
 /// The service, and the task that listens for it.
@@ -60,7 +60,7 @@ impl Assembled {
         let forges: BTreeMap<ForgeKind, _> = others.chain([(ForgeKind::Github, forge)]).collect();
         let app = App::of_parts(&settings, Arc::new(pods.clone()), forges, limits, clock.clone());
         let app = app.await.expect("the service can be assembled");
-        let router = app.router().into_make_service_with_connect_info::<SocketAddr>();
+        let router = gallery::hung(app.router()).into_make_service_with_connect_info::<SocketAddr>();
         let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
         Self { app, url, server }
     }
