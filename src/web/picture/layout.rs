@@ -11,9 +11,9 @@ use super::{
 use crate::model::{Sequencing, StageKind};
 
 /// A node's size.
-pub const NODE: (i32, i32) = (168, 40);
+pub const NODE: (i32, i32) = (180, 40);
 /// The size of a stage that does nothing.
-pub const PILL: (i32, i32) = (92, 28);
+pub const PILL: (i32, i32) = (104, 28);
 /// Between two nodes, one below the other.
 const GAP: i32 = 14;
 /// Around the nodes of a stage.
@@ -35,10 +35,10 @@ const LANES: usize = 8;
 /// How far values go below the line of what waits for what.
 const ASIDE: i32 = 10;
 /// Letters that fit into a node, and into the line below its name.
-const NAME_ROOM: f32 = 17.0;
-const SUB_ROOM: f32 = 22.0;
-const PILL_ROOM: f32 = 7.5;
-const STAGE_ROOM: f32 = 22.0;
+const NAME_ROOM: f32 = 15.5;
+const SUB_ROOM: f32 = 20.0;
+const PILL_ROOM: f32 = 7.0;
+const STAGE_ROOM: f32 = 18.0;
 
 /// A picture's parts, each with its place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
