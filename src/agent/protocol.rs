@@ -466,6 +466,7 @@ const fn is_zero(number: &u64) -> bool {
 
 /// A part of a log that was over its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct LeftOut {
     /// The line of the log that says so, from 1: what is left out was in its place.
     pub line: u64,

@@ -9,17 +9,20 @@ use super::Question;
 /// The group that a run belongs to, and how the runs of that group stand to each other. A group is its repository's:
 /// the same name in another repository is another group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Concurrency {
     /// At most 200 characters.
     pub group: String,
     /// What happens when there is no room.
     pub policy: Policy,
     /// How many runs of the group may be under way at once; `None`: any number.
+    #[cfg_attr(feature = "server", schema(value_type = Option<u32>, minimum = 1))]
     pub limit: Option<NonZeroU32>,
 }
 
 /// What happens to the runs of a group for which there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
     /// The newest run: older ones are cancelled.

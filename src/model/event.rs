@@ -8,6 +8,7 @@ use super::{ForgeKind, RepositoryName, Sha, Trust, Visibility};
 
 /// A repository as its forge describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Repository {
     /// Its forge.
     pub forge: ForgeKind,
@@ -28,6 +29,7 @@ pub struct Repository {
 
 /// Something that may start runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Event {
     /// Where it happened.
     pub repository: Repository,
@@ -51,6 +53,7 @@ pub struct Event {
 
 /// The kinds of [`Event`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventKind {
     /// Commits arrived on a branch.
@@ -104,6 +107,7 @@ pub enum EventKind {
 
 /// A pull request (GitLab: merge request) at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct PullRequest {
     /// Its number.
     pub number: u64,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a repository's webhook is, as its forge says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum HookState {
     /// It brings us all that we need, as far as the forge tells.
@@ -24,6 +25,7 @@ pub enum HookState {
 
 /// What is wrong with a webhook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct HookFault {
     /// What kind of fault.
     pub kind: HookFaultKind,
@@ -33,6 +35,7 @@ pub struct HookFault {
 
 /// Kinds of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HookFaultKind {
     /// It is switched off, by a person or by the forge.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What took a job away, or kept it from starting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Infrastructure {
     /// The image exists, or may, but could not be fetched.

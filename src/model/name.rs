@@ -22,6 +22,7 @@ impl NameError {
 
 /// Which kind of forge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ForgeKind {
     /// github.com or GitHub Enterprise.

@@ -61,6 +61,7 @@ pub struct StagePlan {
 
 /// The kinds of stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum StageKind {
     /// The original's beginning of a flow; does nothing.
@@ -75,6 +76,7 @@ pub enum StageKind {
 
 /// How the actions of a stage run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Sequencing {
     /// One after another; the first failure ends the stage.
@@ -475,6 +477,7 @@ impl Plan {
 
 /// One thing that is wrong with a flow file, or odd about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Diagnostic {
     /// Whether the flow can run all the same.
     pub severity: Severity,
@@ -494,6 +497,7 @@ pub struct Diagnostic {
 
 /// How bad a [`Diagnostic`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The flow runs.

@@ -6,6 +6,7 @@ use super::{Annotation, Conclusion, Severity};
 
 /// How bad a remark on a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Worth knowing.
@@ -47,6 +48,7 @@ impl From<Severity> for Level {
 
 /// A remark that stands in a job's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Remark))]
 pub struct Problem {
     /// What it says of which line. Its path is empty if the job named no file.
     #[serde(flatten)]

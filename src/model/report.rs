@@ -32,6 +32,7 @@ impl fmt::Display for Context {
 
 /// How something ended, in the words that forges know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Conclusion {
     /// Good.
@@ -85,6 +86,7 @@ impl fmt::Display for Conclusion {
 
 /// How far something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(tag = "progress", content = "conclusion", rename_all = "snake_case")]
 pub enum Progress {
     /// Not started.
@@ -162,6 +164,7 @@ impl Report {
 
 /// A report in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Headline {
     /// How far it is.
     pub progress: Progress,
@@ -171,6 +174,7 @@ pub struct Headline {
 
 /// A remark on lines of a file of the commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Annotation {
     /// The file's path in the repository.
     pub path: String,

@@ -8,6 +8,7 @@ use super::{ActionId, IdError, NameError, Repository, RunId, Sha};
 
 /// What of a run is to run again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// All of it.
@@ -24,6 +25,7 @@ pub enum What {
 
 /// Which flow file is to be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FlowChoice {
     /// The plan as it was.
@@ -45,6 +47,7 @@ pub struct Wish {
 
 /// What a re-run repeats. Which run, its row says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Repeats {
     /// What of it.
     pub what: What,
@@ -56,6 +59,7 @@ pub struct Repeats {
 
 /// Where the newest flow file was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct FlowSource {
     /// The branch.
     pub branch: String,

@@ -207,6 +207,7 @@ impl fmt::Display for SecretScope {
 
 /// Which of the jobs that want it a secret is for. What is empty limits nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct SecretLimits {
     /// The names of events, as `CO_EVENT` has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -27,6 +27,7 @@ impl Schedule {
 
 /// What can be given to a flow that is started by hand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ManualInput {
     /// As `@NAME@` and conditions have it.
     pub name: String,

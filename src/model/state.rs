@@ -6,6 +6,7 @@ use super::{Conclusion, Verdict};
 
 /// A delivery's way through intake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum DeliveryState {
     /// Committed, not looked at yet, or to be looked at again.
@@ -33,17 +34,19 @@ pub enum DeliveryState {
 }
 
 /// The [`DeliveryState`]s by name, for lists of one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub enum DeliveryPhase {
-    /// [`DeliveryState::Pending`].
+    /// To be looked at, or to be looked at again: [`DeliveryState::Pending`].
     Pending,
-    /// [`DeliveryState::Started`].
+    /// It started runs: [`DeliveryState::Started`].
     Started,
-    /// [`DeliveryState::Obeyed`].
+    /// It told us to do something, and that was done: [`DeliveryState::Obeyed`].
     Obeyed,
-    /// [`DeliveryState::Nothing`].
+    /// It started nothing: [`DeliveryState::Nothing`].
     Nothing,
-    /// [`DeliveryState::Unreadable`].
+    /// We cannot read it: [`DeliveryState::Unreadable`].
     Unreadable,
 }
 
@@ -65,6 +68,7 @@ impl DeliveryPhase {
 
 /// A run, from its making to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(tag = "state", content = "conclusion", rename_all = "snake_case")]
 pub enum RunState {
     /// Nothing has started.
@@ -77,6 +81,7 @@ pub enum RunState {
 
 /// An action of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(tag = "state", content = "conclusion", rename_all = "snake_case")]
 pub enum ActionState {
     /// Something before it has not ended.
@@ -105,6 +110,7 @@ pub enum AttemptState {
 
 /// One job of one attempt: one container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(tag = "state", content = "verdict", rename_all = "snake_case")]
 pub enum JobState {
     /// Its turn has not come.

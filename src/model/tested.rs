@@ -23,6 +23,7 @@ pub struct Tests {
 
 /// How a test ended that did not end well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// What it expected was not so.

@@ -12,6 +12,7 @@ use super::{Event, Sha, Vouched};
 
 /// Whether the code of an event may be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Trust {
     /// It comes from people with write access.
@@ -22,6 +23,7 @@ pub enum Trust {
 
 /// Why code is not trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UntrustedReason {
     /// The head repository is not the base repository.

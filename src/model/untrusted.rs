@@ -8,6 +8,7 @@ use super::{ForgeKind, RepositoryName, Role, Sha, Trust, UntrustedReason};
 
 /// Whether untrusted code is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum RunUntrusted {
     /// It is not.
@@ -23,6 +24,7 @@ pub enum RunUntrusted {
 
 /// Whose flow file untrusted code is run by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum FlowFrom {
     /// The base branch's: whoever opens a pull request does not choose what it does.

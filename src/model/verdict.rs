@@ -11,6 +11,7 @@ pub const RUN_TIME_LIMIT: &str = "the run's time limit";
 
 /// How a job ended, and the words for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
     /// Exit code 0 by the agent's own record, and no result that says otherwise.
@@ -50,6 +51,7 @@ pub enum Verdict {
     /// It ran longer than it may.
     TimedOut {
         /// The limit.
+        #[cfg_attr(feature = "server", schema(value_type = Object))]
         after: Duration,
     },
     /// Someone cancelled it, or a sibling's failure did.

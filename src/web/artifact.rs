@@ -33,9 +33,10 @@ pub(super) struct Asked {
 }
 
 /// How an artifact comes as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Form {
+    /// All files, with their paths and permissions.
     Tar,
 }
 

@@ -40,6 +40,6 @@ pub(super) async fn visible(web: &Web, visitor: &Visitor, asked: &AuditQuery) ->
             Some(visitor.at(web, &route, Right::Maintain).await?.repository.id)
         }
     };
-    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE + 1);
     Ok(web.engine.store.read().await?.audit(&AuditFilter { repository, before: asked.before, limit }).await?)
 }

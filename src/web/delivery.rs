@@ -30,7 +30,7 @@ const PIECE: i64 = 1 << 20;
 /// The longest name of a wish for a replay.
 const WISH: usize = 64;
 
-/// `?state=nothing&forge=github&repository=acme/shop&before=…&limit=…`; a form sends what is not chosen as empty.
+/// `?state=nothing&forge=github&repository=acme/shop&before=…`; a form sends what is not chosen as empty.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct ListQuery {
     #[serde(default)]
@@ -40,7 +40,6 @@ pub(super) struct ListQuery {
     #[serde(default)]
     pub(super) repository: String,
     pub(super) before: Option<DeliveryId>,
-    pub(super) limit: Option<i64>,
 }
 
 impl ListQuery {

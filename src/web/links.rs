@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     flow::data,
@@ -15,9 +16,10 @@ use crate::{
 pub(super) const VALUE_READ: i64 = 1000;
 
 /// A value that goes to a job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Link {
     /// The job that it comes from, as `stage.action.job`; none: it is of the event that started the run.
+    #[schema(required = true, example = "build.build.build")]
     pub(super) from: Option<String>,
     /// What it is called there: an output, or an artifact, or a path in the event.
     pub(super) name: String,
@@ -31,6 +33,7 @@ pub(super) struct Link {
     /// Whether the job runs without it.
     pub(super) optional: bool,
     /// What it is, as far as it is known; cut after 1000 characters. Secrets in it are hidden.
+    #[schema(required = true)]
     pub(super) value: Option<String>,
     /// Whether it is longer.
     pub(super) cut: bool,
@@ -40,8 +43,9 @@ pub(super) struct Link {
 }
 
 /// How a job gets a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = LinkKind)]
 pub(super) enum Kind {
     /// As a variable, by `subscriptions`.
     Variable,

@@ -10,6 +10,7 @@ mod delivery;
 mod hooks;
 mod links;
 pub mod log;
+mod mistake;
 pub mod pages;
 pub mod picture;
 mod rule;
@@ -88,7 +89,7 @@ fn peoples(web: &Web) -> Router<Web> {
     let dress = middleware::from_fn_with_state(web.clone(), pages::dress);
     Router::new()
         .route("/hooks/{forge}", post(hooks::take).layer(DefaultBodyLimit::max(hooks::BODY_MAX)))
-        .nest("/api/v1", api::routes().router().layer(dress.clone()))
+        .nest("/api/v1", api::router().layer(dress.clone()))
         .merge(probes().router())
         .merge(pages::routes().router().layer(dress))
 }

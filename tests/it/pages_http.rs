@@ -3,6 +3,7 @@
 mod api;
 mod deliveries;
 mod logs;
+mod openapi;
 mod queue;
 mod run;
 mod schema;

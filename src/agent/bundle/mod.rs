@@ -44,6 +44,7 @@ pub struct Part {
 
 /// One thing in a bundle, for lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Entry {
     /// Its path in the bundle.
     pub path: String,
@@ -54,6 +55,7 @@ pub struct Entry {
 
 /// The kinds of [`Entry`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum EntryKind {
     /// A file.

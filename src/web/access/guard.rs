@@ -19,6 +19,7 @@ use crate::{
     web::{
         Web,
         api::Problem,
+        mistake::Mistake,
         pages::{Failure, Place, Route},
     },
 };
@@ -104,6 +105,29 @@ impl FromRequestParts<Web> for Visitor {
     }
 }
 
+/// Whoever has said who they are; or anybody, where the server asks nobody. A program that has not is told so, whatever
+/// it asks for.
+pub(in crate::web) struct Known(pub(in crate::web) Visitor);
+
+impl Guard for Known {
+    const NEED: Need = Need::Known;
+}
+
+impl FromRequestParts<Web> for Known {
+    type Rejection = Refused;
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refused> {
+        known(parts, web, Right::Maintain).await.map(Self)
+    }
+}
+
+/// Whoever asks; programs may look at what is public, and for nothing else, without saying who they are. It is said
+/// before anything is looked for, so that it says nothing of what there is.
+async fn known(parts: &mut Parts, web: &Web, right: Right) -> Result<Visitor, Refused> {
+    let visitor = Visitor::from_request_parts(parts, web).await?;
+    let is_nobody = matches!(visitor.who, Who::Nobody) && is_api(parts);
+    if is_nobody && right != Right::See { Err(Refused(Failure::NoToken, true)) } else { Ok(visitor) }
+}
+
 /// Somebody who has signed in, and no program.
 pub(in crate::web) struct SignedIn {
     pub(in crate::web) visitor: Visitor,
@@ -118,7 +142,7 @@ impl Guard for SignedIn {
 impl FromRequestParts<Web> for SignedIn {
     type Rejection = Refused;
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refused> {
-        let visitor = Visitor::from_request_parts(parts, web).await?;
+        let visitor = known(parts, web, Right::Maintain).await?;
         match visitor.who.clone() {
             Who::Person { id, login } => Ok(Self { visitor, id, login }),
             Who::Nobody | Who::Anyone | Who::Token { .. } => Err(Refused::new(parts)(Failure::Missing)),
@@ -145,13 +169,13 @@ impl<W: Wanted> Guard for OfRepository<W> {
 impl<W: Wanted> FromRequestParts<Web> for OfRepository<W> {
     type Rejection = Refused;
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refused> {
-        let visitor = Visitor::from_request_parts(parts, web).await?;
+        let visitor = known(parts, web, W::RIGHT).await?;
         repository(web, &visitor, parts, W::RIGHT).await.map_err(Refused::new(parts))
     }
 }
 
 async fn repository<W>(web: &Web, visitor: &Visitor, parts: &Parts, right: Right) -> Result<OfRepository<W>, Failure> {
-    let named = Query::<NamedRepository>::try_from_uri(&parts.uri).map_err(|_| Failure::Query)?.0;
+    let named = Query::<NamedRepository>::try_from_uri(&parts.uri).map_err(Mistake::in_query)?.0;
     let route = Route { forge: named.forge, repository: named.repository, place: Place::Runs };
     Ok(OfRepository { granted: visitor.at(web, &route, right).await?, wanted: PhantomData })
 }
@@ -170,7 +194,7 @@ impl<W: Wanted> Guard for OfRun<W> {
 impl<W: Wanted> FromRequestParts<Web> for OfRun<W> {
     type Rejection = Refused;
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refused> {
-        let visitor = Visitor::from_request_parts(parts, web).await?;
+        let visitor = known(parts, web, W::RIGHT).await?;
         let id = id(parts, web).await;
         run(web, &visitor, id, W::RIGHT).await.map_err(Refused::new(parts))
     }
@@ -198,7 +222,7 @@ impl<W: Wanted> Guard for OfJob<W> {
 impl<W: Wanted> FromRequestParts<Web> for OfJob<W> {
     type Rejection = Refused;
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refused> {
-        let visitor = Visitor::from_request_parts(parts, web).await?;
+        let visitor = known(parts, web, W::RIGHT).await?;
         let id = id(parts, web).await;
         job(web, &visitor, id, W::RIGHT).await.map_err(Refused::new(parts))
     }
@@ -235,7 +259,7 @@ impl<W: Wanted> Guard for OfDelivery<W> {
 impl<W: Wanted> FromRequestParts<Web> for OfDelivery<W> {
     type Rejection = Refused;
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refused> {
-        let visitor = Visitor::from_request_parts(parts, web).await?;
+        let visitor = known(parts, web, Right::Maintain).await?;
         let id = id(parts, web).await;
         delivery(web, visitor, id, W::RIGHT).await.map_err(Refused::new(parts))
     }

@@ -20,9 +20,11 @@ use crate::{
 };
 
 pub(super) use cookie::{SESSION_LIFE, cookie, cookie_value, no_cookie, session_cookie, sign_in_cookie};
-pub(super) use guard::{Anybody, Approve, Maintain, OfDelivery, OfJob, OfRepository, OfRun, RunIt, See, SignedIn};
-pub(super) use routes::Routes;
+pub(super) use guard::{
+    Anybody, Approve, Known, Maintain, OfDelivery, OfJob, OfRepository, OfRun, RunIt, See, SignedIn,
+};
 pub use routes::{Need, RouteNeed};
+pub(super) use routes::{Operation, Routes};
 pub(super) use visitor::{Acting, FACE, Face, Granted, Visitor, Who};
 
 /// Who may do what on this server.

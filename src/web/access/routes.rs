@@ -7,6 +7,10 @@ use axum::{
     response::IntoResponse,
     routing::{MethodFilter, on},
 };
+use utoipa::{
+    __dev::{SchemaReferences, Tags},
+    openapi::{HttpMethod, RefOr, Schema, path},
+};
 
 use super::guard::Guard;
 use crate::{model::Right, web::Web};
@@ -18,6 +22,8 @@ pub enum Need {
     Nothing,
     /// It shows what its visitor may see, and nothing else.
     Visitor,
+    /// The same, for whoever has said who they are.
+    Known,
     /// Somebody who has signed in.
     SignedIn,
     /// A right in the repository that its query names.
@@ -55,11 +61,27 @@ macro_rules! guarded {
 }
 guarded! { () (A) (A B) (A B C) (A B C D) (A B C D E) }
 
+/// What `utoipa::path` makes beside a handler of the API.
+pub(in crate::web) trait Described: utoipa::Path + SchemaReferences + Tags<'static> {}
+
+impl<D: utoipa::Path + SchemaReferences + Tags<'static>> Described for D {}
+
+/// A route of the API, as its description has it.
+pub(in crate::web) struct Operation {
+    pub(in crate::web) need: Need,
+    pub(in crate::web) method: HttpMethod,
+    pub(in crate::web) path: String,
+    pub(in crate::web) told: path::Operation,
+    /// The types that it names.
+    pub(in crate::web) schemas: Vec<(String, RefOr<Schema>)>,
+}
+
 /// Routes that say what they need.
 #[derive(Default)]
 pub(in crate::web) struct Routes {
     router: Router<Web>,
     needs: Vec<RouteNeed>,
+    operations: Vec<Operation>,
 }
 
 impl Routes {
@@ -88,6 +110,28 @@ impl Routes {
         self.on(Method::DELETE, MethodFilter::DELETE, path, handler)
     }
 
+    /// What programs ask: its method and its path are those of its description, so that none is without one.
+    pub(in crate::web) fn operation<T: Guarded + 'static, D: Described>(
+        mut self,
+        handler: impl Handler<T, Web>,
+        _: D,
+    ) -> Self {
+        let path = D::path();
+        let mut schemas = Vec::new();
+        D::schemas(&mut schemas);
+        for method in D::methods() {
+            let (path, mut told, schemas) = (path.clone(), D::operation(), schemas.clone());
+            told.tags = Some(D::tags().into_iter().map(ToOwned::to_owned).collect());
+            self.operations.push(Operation { need: T::NEED, method, path, told, schemas });
+        }
+        match D::methods().first() {
+            Some(HttpMethod::Post) => self.post(&path, handler),
+            Some(HttpMethod::Put) => self.put(&path, handler),
+            Some(HttpMethod::Delete) => self.delete(&path, handler),
+            _ => self.get(&path, handler),
+        }
+    }
+
     fn on<T: Guarded + 'static>(
         mut self,
         method: Method,
@@ -106,6 +150,7 @@ impl Routes {
             RouteNeed { path: format!("{path}{rest}"), ..route }
         };
         self.needs.extend(inner.needs.into_iter().map(below));
+        self.operations.extend(inner.operations);
         Self { router: self.router.nest(path, inner.router), ..self }
     }
 
@@ -137,5 +182,10 @@ impl Routes {
     /// What they need.
     pub(in crate::web) fn needs(self) -> Vec<RouteNeed> {
         self.needs
+    }
+
+    /// How those of the API are described.
+    pub(in crate::web) fn operations(self) -> Vec<Operation> {
+        self.operations
     }
 }

@@ -1,51 +1,75 @@
-//! `POST /api/v1/starts`: flows are started by hand. The answer is 202 with the delivery that tells what comes of it.
+//! `POST /starts`: flows are started by hand. The answer is 202 with the delivery that tells what comes of it.
 
 use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Problem, find_repository};
+use super::{
+    Problem,
+    asked::{Sent, idempotency_key},
+    repository::find,
+};
 use crate::{
-    model::{ForgeKind, RepositoryName, Right, Wanted},
-    web::{Web, access::Visitor, delivery, pages::Failure, start},
+    model::{DeliveryId, ForgeKind, RepositoryName, Right, Wanted},
+    web::{Web, access::Known, delivery, start},
 };
 
-#[derive(Deserialize)]
+/// What is to start.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = StartRequest)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+#[schema(example = json!({"repository": "acme/shop", "branch": "main", "flow": "deploy", "inputs": {"TARGET": "staging"}}))]
+pub(super) struct NewStart {
+    /// The repository's forge; needed if several have one of this name.
     forge: Option<ForgeKind>,
     repository: RepositoryName,
+    /// The branch whose newest commit is built; without it, the default branch's.
+    #[schema(min_length = 1, max_length = 1024)]
     branch: Option<String>,
+    /// The flow; without it, all that can be started by hand.
+    #[schema(min_length = 1, max_length = 1024)]
     flow: Option<String>,
+    /// What it asks for; what is left out has its default. At most 50, of 10,000 bytes.
     #[serde(default)]
     inputs: BTreeMap<String, String>,
 }
 
-type Started = (StatusCode, [(header::HeaderName, String); 1], Json<Value>);
+/// The delivery tells what comes of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StartAccepted)]
+pub(super) struct Started {
+    delivery: DeliveryId,
+    /// Where it is.
+    #[schema(example = "/api/v1/deliveries/01pn6v3kq4h2c")]
+    url: String,
+}
 
+/// Starts flows by hand.
+///
 /// With `Idempotency-Key` a request may be repeated, and is one start.
+#[utoipa::path(post, path = "/starts", tag = "runs", operation_id = "startFlows",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The request's name: 1 to 64 letters, digits and `-_.:`", example = "deploy-2026-03-01")),
+    request_body(content = NewStart),
+    responses((status = 202, description = "It is on its way", body = Started, headers(("Location" = String, description = "The delivery that tells what comes of it")))))]
 pub(super) async fn start(
-    visitor: Visitor,
+    Known(visitor): Known,
     State(web): State<Web>,
     headers: HeaderMap,
-    body: Bytes,
-) -> Result<Started, Problem> {
-    let asked: Asked = serde_json::from_slice(&body).map_err(|error| {
-        let form = r#"`{"repository": "owner/name", "forge": …, "branch": …, "flow": …, "inputs": {"name": "text"}}`"#;
-        Failure::Words(format!("{form} is expected, with `repository` at least: {error}"))
-    })?;
-    let key = headers.get("idempotency-key").map(|key| key.to_str().map_err(|_| Failure::Query)).transpose()?;
-    let wish = delivery::wish(key, web.engine.clock.now())?;
-    let of = find_repository(&web, &visitor, (asked.forge, &asked.repository), Right::Run).await?;
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let form = r#"`{"repository": "owner/name", "forge": …, "branch": …, "flow": …, "inputs": {"name": "text"}}`, with `repository` at least,"#;
+    let asked: NewStart = sent.json(form)?;
+    let wish = delivery::wish(idempotency_key(&headers)?, web.engine.clock.now())?;
+    let of = find(&web, &visitor, (asked.forge, &asked.repository), Right::Run).await?;
     let wanted = Wanted { branch: asked.branch, flow: asked.flow, inputs: asked.inputs, by: of.by() };
     let id = start::start(&web, &of, &wanted, &wish).await?;
     let url = format!("/api/v1/deliveries/{id}");
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, url.clone())], Json(json!({"delivery": id, "url": url}))))
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, url.clone())], Json(Started { delivery: id, url })).into_response())
 }

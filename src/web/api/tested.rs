@@ -1,81 +1,180 @@
-//! What the tests of a job came to: `GET /jobs/{id}/tests?from=…&limit=…`, and in short with every job.
+//! What the tests of a job came to: `GET /jobs/{id}/tests`, and in short with every job.
 
-use axum::{
-    Json,
-    extract::{Query, State},
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Problem,
+    asked::{Asked, Cursor, Limit, List, Page},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
-
-use super::{Answer, PAGE, Problem};
 use crate::{
-    model::{FailedTest, JobId},
+    model::{FailedTest, JobId, Outcome},
     store::{TestsRow, Tx},
     web::{
         Web,
         access::{OfJob, See},
-        pages::Failure,
     },
 };
 
 /// So many failed tests are named with their job.
 const NAMED: i64 = 20;
 
-/// `?from=100&limit=100`
-#[derive(Debug, Deserialize)]
+/// Which of the failed ones.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct TestsQuery {
-    from: Option<i64>,
-    limit: Option<i64>,
+    /// How many are left out.
+    #[param(value_type = Option<u32>, minimum = 0)]
+    from: Option<u32>,
+    /// The `next` of an earlier answer: what follows it.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<u32>>,
+    /// At most as many.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 100)]
+    limit: Limit,
 }
 
-/// Counts, and the failed tests with all that is kept of what they say.
+/// What the tests of a job came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct JobTests {
+    /// `null`: the job has no reports.
+    #[schema(required = true)]
+    tests: Option<Counts>,
+    failed: Vec<WholeTest>,
+    /// The `cursor` of what follows; `null`: nothing does.
+    #[schema(required = true)]
+    next: Option<String>,
+}
+
+/// How many tests there were, and how they ended.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TestCounts)]
+struct Counts {
+    /// Reports.
+    files: u64,
+    tests: u64,
+    failures: u64,
+    errors: u64,
+    skipped: u64,
+    flaky: u64,
+    seconds: f64,
+    #[schema(example = "2 of 30 tests failed")]
+    words: String,
+    /// What is odd about the reports.
+    notes: Vec<String>,
+}
+
+/// The same, with the first of those that failed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TestsInShort {
+    #[serde(flatten)]
+    counts: Counts,
+    failed: Vec<Test>,
+}
+
+/// A test that failed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FailedTest)]
+struct Test {
+    /// What it was written in; empty: nothing.
+    suite: String,
+    /// Its class, module or package; empty if it has none.
+    class: String,
+    name: String,
+    state: Outcome,
+    seconds: f64,
+    /// What it says, in short.
+    message: String,
+    /// The file that it is in, or failed in; `null` if nobody says.
+    #[schema(required = true)]
+    file: Option<String>,
+    /// The line there, from 1; `null` if nobody says.
+    #[schema(required = true)]
+    line: Option<u64>,
+}
+
+/// A test that failed, with all that it says.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FailedTestDetails)]
+struct WholeTest {
+    #[serde(flatten)]
+    test: Test,
+    details: String,
+}
+
+impl List for JobTests {
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+}
+
+/// What the tests of a job came to, and those that failed.
+#[utoipa::path(get, path = "/jobs/{id}/tests", tag = "jobs", operation_id = "listTests", params(("id" = JobId, Path, description = "The job's id"), TestsQuery), responses((status = 200, description = "Counts, and a page of failed tests", body = JobTests)))]
 pub(super) async fn list(
     OfJob { job, .. }: OfJob<See>,
     State(web): State<Web>,
-    query: Result<Query<TestsQuery>, axum::extract::rejection::QueryRejection>,
-) -> Answer {
-    let Query(query) = query.map_err(|_| Failure::Query)?;
-    let (from, limit) = (query.from.unwrap_or(0).max(0), query.limit.unwrap_or(PAGE).clamp(1, PAGE));
+    Asked(query): Asked<TestsQuery>,
+) -> Result<Page<JobTests>, Problem> {
+    let from = i64::from(query.cursor.map(|cursor| cursor.0).or(query.from).unwrap_or(0));
+    let limit = query.limit.0;
     let mut tx = web.engine.store.read().await?;
     let row = tx.tests(job.id).await?;
     let mut failed = tx.failed_tests(job.id, from, limit + 1).await?;
     let has_more = failed.len() as i64 > limit;
     failed.truncate(usize::try_from(limit).unwrap_or_default());
-    let whole = |test: &FailedTest| {
-        let mut value = named(test);
-        value["details"] = json!(test.details);
-        value
-    };
-    Ok(Json(json!({
-        "tests": row.as_ref().map(counts), "failed": failed.iter().map(whole).collect::<Vec<_>>(),
-        "next": has_more.then_some(from + limit),
-    })))
+    Ok(Page(JobTests {
+        tests: row.as_ref().map(Counts::of),
+        failed: failed.iter().map(WholeTest::of).collect(),
+        next: has_more.then(|| Cursor(from + limit).to_string()),
+    }))
 }
 
-/// `null`: the job has no reports.
-pub(super) async fn value(tx: &mut Tx, job: JobId) -> Result<Value, Problem> {
-    let Some(row) = tx.tests(job).await? else { return Ok(Value::Null) };
-    let mut value = counts(&row);
+/// `None`: the job has no reports.
+pub(super) async fn in_short(tx: &mut Tx, job: JobId) -> Result<Option<TestsInShort>, Problem> {
+    let Some(row) = tx.tests(job).await? else { return Ok(None) };
     let failed = if row.tests.failed() > 0 { tx.failed_tests(job, 0, NAMED).await? } else { Vec::new() };
-    value["failed"] = failed.iter().map(named).collect();
-    Ok(value)
+    Ok(Some(TestsInShort { counts: Counts::of(&row), failed: failed.iter().map(Test::of).collect() }))
 }
 
-fn counts(row: &TestsRow) -> Value {
-    let tests = &row.tests;
-    json!({
-        "files": row.files, "tests": tests.tests, "failures": tests.failures, "errors": tests.errors,
-        "skipped": tests.skipped, "flaky": tests.flaky, "seconds": seconds(tests.millis),
-        "words": tests.to_string(), "notes": row.notes,
-    })
+impl Counts {
+    fn of(row: &TestsRow) -> Self {
+        let tests = &row.tests;
+        Self {
+            files: row.files,
+            tests: tests.tests,
+            failures: tests.failures,
+            errors: tests.errors,
+            skipped: tests.skipped,
+            flaky: tests.flaky,
+            seconds: seconds(tests.millis),
+            words: tests.to_string(),
+            notes: row.notes.clone(),
+        }
+    }
 }
 
-fn named(test: &FailedTest) -> Value {
-    json!({
-        "suite": test.suite, "class": test.class, "name": test.name, "state": test.outcome.as_str(),
-        "seconds": seconds(test.millis), "message": test.message,
-        "file": Some(&test.file).filter(|file| !file.is_empty()), "line": Some(test.line).filter(|line| *line > 0),
-    })
+impl Test {
+    fn of(test: &FailedTest) -> Self {
+        Self {
+            suite: test.suite.clone(),
+            class: test.class.clone(),
+            name: test.name.clone(),
+            state: test.outcome,
+            seconds: seconds(test.millis),
+            message: test.message.clone(),
+            file: Some(test.file.clone()).filter(|file| !file.is_empty()),
+            line: Some(test.line).filter(|line| *line > 0),
+        }
+    }
+}
+
+impl WholeTest {
+    fn of(test: &FailedTest) -> Self {
+        Self { test: Test::of(test), details: test.details.clone() }
+    }
 }
 
 fn seconds(millis: u64) -> f64 {

@@ -1,6 +1,7 @@
 //! Which values of a run went where, and which images it ran.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Problem;
 use crate::{
@@ -9,9 +10,10 @@ use crate::{
 };
 
 /// An image of a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Image {
     /// As the flow file names it.
+    #[schema(example = "rust:1.95")]
     name: String,
     /// By its digest, as it ran: `name@sha256:…`.
     pinned: String,

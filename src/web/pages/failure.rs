@@ -17,7 +17,7 @@ use crate::{
     },
     model::ForgeKind,
     store::StoreError,
-    web::Web,
+    web::{Web, mistake::Mistake},
 };
 
 /// Why a request was not answered as it hoped.
@@ -38,6 +38,18 @@ pub enum Failure {
     /// What a request asks for is not said as it should be.
     #[error("{0}")]
     Words(String),
+    /// The same, and where each mistake is.
+    #[error("{}", crate::web::mistake::in_words(.0))]
+    Mistakes(Vec<Mistake>),
+    /// What is sent is of another kind than what is taken.
+    #[error("send JSON, and say so: `Content-Type: application/json`; it was `{0}`")]
+    Media(String),
+    /// More is sent than is taken.
+    #[error("the body is larger than is taken here")]
+    TooLarge,
+    /// Nobody has said who they are.
+    #[error("show a token (`Authorization: Bearer TOKEN`), or sign in: nobody may do this without")]
+    NoToken,
     /// A run is not repeated in that way.
     #[error("{0}")]
     Refused(#[from] Refusal),
@@ -147,6 +159,12 @@ impl From<Unwilling> for Failure {
     }
 }
 
+impl From<Mistake> for Failure {
+    fn from(mistake: Mistake) -> Self {
+        Self::Mistakes(vec![mistake])
+    }
+}
+
 impl From<NoRoute> for Failure {
     fn from(_: NoRoute) -> Self {
         Self::Missing
@@ -159,9 +177,11 @@ impl Failure {
         match self {
             Self::Missing | Self::NotStarted => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Query | Self::Words(_) | Self::SignIn(_) => StatusCode::BAD_REQUEST,
+            Self::Query | Self::Words(_) | Self::Mistakes(_) | Self::SignIn(_) => StatusCode::BAD_REQUEST,
+            Self::Media(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unknown(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Token => StatusCode::UNAUTHORIZED,
+            Self::Token | Self::NoToken => StatusCode::UNAUTHORIZED,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Refused(_) => StatusCode::CONFLICT,
             Self::CrossSite | Self::Forbidden(_) => StatusCode::FORBIDDEN,

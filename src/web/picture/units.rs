@@ -8,7 +8,7 @@ const CELLS: usize = 6;
 /// A stage has no more nodes.
 const OF_STAGE: usize = 12;
 /// And all of them together have no more, unless there are more stages than that.
-const OF_ALL: usize = 80;
+const OF_ALL: usize = 60;
 /// States, those first that people look for.
 const RANKS: [&str; 10] =
     ["failure", "timed_out", "error", "cancelled", "running", "queued", "waiting", "warning", "skipped", "success"];

@@ -18,6 +18,8 @@ enum Answer {
     Hidden,
     /// In a sentence, why not.
     Refused,
+    /// Whatever it asks for, a program has to say who it is.
+    Unknown,
 }
 
 /// Somebody, and what they may do by their forge's word.
@@ -31,6 +33,10 @@ struct Somebody {
 }
 
 impl Somebody {
+    const fn is_nobody(&self) -> bool {
+        matches!(self.shows, Shows::Nothing)
+    }
+
     const fn is_person(&self) -> bool {
         matches!(self.shows, Shows::Session(_))
     }
@@ -137,7 +143,7 @@ impl Ids {
             Need::Job(_) => self.job.to_string(),
             Need::Delivery(_) => self.delivery.to_string(),
             Need::Repository(_) => return format!("{path}?forge=github&repository={}", self.repository),
-            Need::Nothing | Need::Visitor | Need::SignedIn => "0000000000000".to_owned(),
+            Need::Nothing | Need::Visitor | Need::Known | Need::SignedIn => "0000000000000".to_owned(),
         };
         let name = if matches!(need, Need::Job(_)) { "bin" } else { "nothing" };
         path.replace("{id}", &id).replace("{forge}", "github").replace("{name}", name).replace("{digest}", "x")
@@ -215,7 +221,21 @@ async fn check(t: &Tester, somebody: &Somebody, (method, path): (&Method, &str),
                 "{case}: {body}"
             );
         }
+        Answer::Unknown => {
+            let other = t.asked(&somebody.shows, method.clone(), nowhere).await;
+            assert_eq!((status, other.status().as_u16()), (401, 401), "{case}");
+            assert_eq!(body, other.text().await.expect("text"), "{case}: it says nothing of what there is");
+        }
         Answer::Let => {}
+    }
+}
+
+/// Whether a program must say who it is, whatever it asks for.
+fn needs_somebody(need: Need) -> bool {
+    match need {
+        Need::Nothing | Need::Visitor => false,
+        Need::Repository(right) | Need::Run(right) | Need::Job(right) => right != Right::See,
+        Need::Known | Need::SignedIn | Need::Delivery(_) => true,
     }
 }
 
@@ -230,20 +250,27 @@ async fn all_of_it(private: bool) {
         for route in containerops::web::needs() {
             let expected = match route.need {
                 Need::Nothing => Some(Answer::Let),
-                Need::Visitor => of_visitor(&somebody, &route.path),
+                need if somebody.is_nobody() && route.path.starts_with("/api/") && needs_somebody(need) => {
+                    Some(Answer::Unknown)
+                }
+                Need::Visitor | Need::Known => of_visitor(&somebody, &route.path),
                 Need::SignedIn => Some(if somebody.is_person() { Answer::Let } else { Answer::Hidden }),
                 Need::Repository(right) | Need::Run(right) | Need::Job(right) => Some(somebody.expects(right, private)),
                 // who has not signed in need not know what was delivered
                 Need::Delivery(_) => Some(match somebody.expects(Right::Maintain, private) {
                     Answer::Refused if matches!(somebody.shows, Shows::Nothing) => Answer::Hidden,
-                    other @ (Answer::Let | Answer::Hidden | Answer::Refused) => other,
+                    other @ (Answer::Let | Answer::Hidden | Answer::Refused | Answer::Unknown) => other,
                 }),
             };
             let Some(expected) = expected else { continue };
             let path = there.fill(&route.path, route.need);
             let other = match route.need {
-                Need::Visitor | Need::SignedIn if route.path.starts_with("/api/") => "/api/v1/nothing".to_owned(),
-                Need::Visitor | Need::SignedIn => "/nothing".to_owned(),
+                // with a parameter that names nothing
+                Need::Known if somebody.is_nobody() => format!("{path}?forge=github&repository=acme/nothing"),
+                Need::Visitor | Need::Known | Need::SignedIn if route.path.starts_with("/api/") => {
+                    "/api/v1/nothing".to_owned()
+                }
+                Need::Visitor | Need::Known | Need::SignedIn => "/nothing".to_owned(),
                 Need::Nothing | Need::Repository(_) | Need::Run(_) | Need::Job(_) | Need::Delivery(_) => {
                     nowhere.fill(&route.path, route.need)
                 }
@@ -253,7 +280,9 @@ async fn all_of_it(private: bool) {
         }
         for (method, path, right) in pages() {
             let other = path.replace("widget", "nothing");
-            check(&t, &somebody, (&method, &path), &other, somebody.expects(right, private)).await;
+            let is_unknown = somebody.is_nobody() && path.starts_with("/api/");
+            let expected = if is_unknown { Answer::Unknown } else { somebody.expects(right, private) };
+            check(&t, &somebody, (&method, &path), &other, expected).await;
             cases += 1;
         }
         // an owner's secrets are for repositories of others, too
@@ -261,7 +290,8 @@ async fn all_of_it(private: bool) {
             let path = if method == Method::GET { "/api/v1/secrets" } else { "/api/v1/secrets/nothing" };
             let (path, other) =
                 (format!("{path}?forge=github&owner=acme"), format!("{path}?forge=github&owner=nobody"));
-            check(&t, &somebody, (&method, &path), &other, somebody.expects_of_server()).await;
+            let expected = if somebody.is_nobody() { Answer::Unknown } else { somebody.expects_of_server() };
+            check(&t, &somebody, (&method, &path), &other, expected).await;
             cases += 1;
         }
     }

@@ -82,7 +82,7 @@ async fn maintainers_see_and_set_what_becomes_of_untrusted_code() {
         .programmed(&robot, Method::POST, "/policy?forge=github&repository=acme/widget", &json!({"rule": "maybe"}))
         .await;
     assert!(
-        status == 400 && value["title"].as_str().is_some_and(|title| title.contains("none of never, approval")),
+        status == 400 && value["detail"].as_str().is_some_and(|words| words.contains("none of never, approval")),
         "{value}"
     );
     let (_, value) =
@@ -143,7 +143,9 @@ async fn whatever_is_changed_is_written_down() {
         let id = match route.need {
             Need::Run(_) => run.id.to_string(),
             Need::Delivery(_) => run.delivery_id.expect("a delivery").to_string(),
-            Need::Repository(_) | Need::Nothing | Need::Visitor | Need::SignedIn | Need::Job(_) => String::new(),
+            Need::Repository(_) | Need::Nothing | Need::Visitor | Need::Known | Need::SignedIn | Need::Job(_) => {
+                String::new()
+            }
         };
         let of_repository = matches!(route.need, Need::Repository(_)) || route.path.contains("/secrets");
         let query = if of_repository { POLICY.trim_start_matches("/policy") } else { "" };

@@ -59,7 +59,7 @@ async fn a_token_that_is_removed_or_guessed_is_worth_nothing() {
     let refused = t.asked(&token, Method::GET, "/api/v1/runs").await;
     let words: Value = refused.json().await.expect("JSON");
     assert_eq!(
-        (words["status"].as_u64(), words["title"].as_str()),
+        (words["status"].as_u64(), words["detail"].as_str()),
         (Some(401), Some("this token is not known here, or has expired"))
     );
     for guess in 0..25 {

@@ -75,7 +75,7 @@ async fn a_program_gets_the_lines_a_page_at_a_time() {
     assert_eq!((rest["lines"][0]["number"].as_u64(), &rest["next"]), (Some(6), &serde_json::Value::Null));
     let (status, problem) = t.api(reqwest::Method::GET, &format!("/jobs/{job}/log/search?q=(&regex=true")).await;
     assert_eq!(
-        (status, problem["title"].as_str()),
-        (StatusCode::BAD_REQUEST, Some("not a regular expression: unclosed group"))
+        (status, problem["detail"].as_str()),
+        (StatusCode::BAD_REQUEST, Some("`q` in the query: not a regular expression: unclosed group"))
     );
 }

@@ -51,7 +51,7 @@ async fn every_page_forbids_what_is_not_ours() {
         assert!(!policy.contains("unsafe"), "{path}: {policy}");
         assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(header("referrer-policy"), "same-origin", "{path}");
-        assert_eq!(header("cache-control"), "no-cache", "{path}");
+        assert!(header("cache-control").contains("no-cache"), "{path}");
         let page = answer.text().await.expect("text");
         assert!(!page.contains(" style=") && !page.contains("<style") && !page.contains(" onload="), "{path}");
     }

@@ -153,7 +153,7 @@ async fn the_first_answer_counts_and_the_same_again_is_no_error() {
     assert_eq!(t.calls("approve", &json!({})).await.0, StatusCode::OK);
     let (status, answer) = t.calls("reject", &json!({"stage": "approve"})).await;
     assert_eq!(status, StatusCode::CONFLICT);
-    assert_eq!(answer["title"], "stage `approve` was approved by a call of the API already");
+    assert_eq!(answer["detail"], "stage `approve` was approved by a call of the API already");
     assert_eq!(t.calls("approve", &json!({"who": "ada"})).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(t.calls("approve", &json!({"note": "x".repeat(501)})).await.0, StatusCode::BAD_REQUEST);
     t.read_writes();

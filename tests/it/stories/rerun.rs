@@ -194,7 +194,7 @@ async fn what_cannot_be_repeated_in_part_is_refused_with_words() {
     let refused = async |number, body: Value| {
         let (status, problem) = t.asks(number, &body).await;
         assert_eq!(status, StatusCode::CONFLICT, "{problem}");
-        problem["title"].as_str().expect("words").to_owned() + "\n"
+        problem["detail"].as_str().expect("words").to_owned() + "\n"
     };
     let (failed, unit) = (json!({"what": "failed"}), json!({"what": {"action": "check.unit"}}));
     let mut told = refused(1, failed.clone()).await;
@@ -220,7 +220,7 @@ async fn what_cannot_be_repeated_in_part_is_refused_with_words() {
     ");
     let (status, problem) = t.asks(1, &json!({"what": "all"})).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert_snapshot!(problem["title"].as_str().expect("words"), @r#"`{"what": "everything" | "failed" | {"action": "stage.action"} | {"stage": "name"}, "flow": "same" | "newest"}` is expected: unknown variant `all`, expected one of `everything`, `failed`, `action`, `stage`, `nothing` at line 1 column 13"#);
+    assert_snapshot!(problem["detail"].as_str().expect("words"), @r#"`{"what": "everything" | "failed" | {"action": "stage.action"} | {"stage": "name"}, "flow": "same" | "newest"}` is expected: unknown variant `all`, expected one of `everything`, `failed`, `action`, `stage`, `nothing` at line 1 column 13"#);
     t.read_writes();
 }
 

@@ -48,7 +48,7 @@ pub(super) struct Room(usize);
 impl Room {
     /// On the page of so many jobs.
     pub(super) fn of(jobs: usize) -> Self {
-        Self(80_000_usize.saturating_sub(250 * jobs).max(8_000))
+        Self(80_000_usize.saturating_sub(260 * jobs).max(5_000))
     }
 
     /// Whether there is room for this.

@@ -1,0 +1,470 @@
+//! `GET /runs/{id}`: a run with its stages, its actions and the jobs of each action's newest attempt.
+
+use std::collections::BTreeMap;
+
+use axum::{Json, extract::State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    Answer, Problem,
+    approval::StageApproval,
+    job::Job,
+    schema::At,
+    value::{self, Image},
+};
+use crate::{
+    engine::{self, closing::WAITS},
+    model::{
+        ActionId, ActionState, Concurrency, DeliveryId, Diagnostic, Event, FlowFrom, ForgeKind, Headline, JobId,
+        JobState, Late, PlanDigest, Repeats, RepositoryName, RunId, RunState, Sequencing, Sha, StageKind, Waiting, Way,
+    },
+    store::{ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RunRow, Tx, Vetting, VettingRow},
+    web::{
+        Web,
+        access::{OfRun, See},
+        links::Link,
+        pages::{Place, Route, RunPlace},
+    },
+};
+
+/// A run: one execution of a flow for one event at one commit.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Run {
+    id: RunId,
+    forge: ForgeKind,
+    repository: RepositoryName,
+    /// Counts from 1 in each repository.
+    #[schema(minimum = 1)]
+    number: i64,
+    /// The flow's name.
+    #[schema(example = "ci")]
+    flow: String,
+    /// The flow file's path.
+    #[schema(example = ".containerops.yml")]
+    path: String,
+    sha: Sha,
+    event: Event,
+    status: RunState,
+    /// Why it waits, or was skipped; empty if there is nothing to say.
+    reason: String,
+    /// What it waits for now.
+    #[schema(required = true)]
+    waiting: Option<WaitsFor>,
+    /// Which runs it may be under way beside; `null`: all.
+    #[schema(required = true)]
+    concurrency: Option<Concurrency>,
+    /// The number of the newer run that took its place.
+    #[schema(required = true)]
+    superseded_by: Option<i64>,
+    #[schema(required = true)]
+    cancelled_by: Option<String>,
+    /// The run that it repeats.
+    #[schema(required = true)]
+    rerun_of: Option<RunId>,
+    /// What of that.
+    #[schema(required = true)]
+    repeats: Option<Repeats>,
+    /// What started it.
+    #[schema(required = true)]
+    delivery: Option<DeliveryId>,
+    /// The delivery whose replay started it.
+    #[schema(required = true)]
+    replay_of: Option<DeliveryId>,
+    /// `null`, unless its delivery was lost and found.
+    #[schema(required = true)]
+    recovered: Option<Recovered>,
+    plan_digest: PlanDigest,
+    /// What is wrong with the flow file, or odd about it.
+    diagnostics: Vec<Diagnostic>,
+    /// Its page.
+    #[schema(example = "/github/acme/shop/runs/7")]
+    url: String,
+    created: At,
+    /// When its first job started.
+    #[schema(required = true)]
+    started: Option<At>,
+    /// When nothing would start any more.
+    #[schema(required = true)]
+    ended: Option<At>,
+    stages: Vec<Stage>,
+    /// What the forge is told.
+    reports: Vec<Report>,
+    /// Who else is told.
+    receivers: Vec<Receiver>,
+    /// How a run of untrusted code stands.
+    #[schema(required = true)]
+    untrusted: Option<Untrusted>,
+    /// What its registries said of its images.
+    images: Vec<Image>,
+    /// The values that go from job to job.
+    links: Vec<Link>,
+}
+
+/// How late a lost delivery was found.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Recovered {
+    late_seconds: u64,
+    #[schema(example = "recovered, 4 min late")]
+    words: String,
+}
+
+/// Why a run has not started, or does not go on. What else there is depends on `for`.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct WaitsFor {
+    /// `queue`, `source`, `approval` or `executor`.
+    r#for: &'static str,
+    /// In words.
+    reason: String,
+    /// Of a queue: its group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+    /// Of a queue: how many may be under way at once; `null`: it says nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>)]
+    limit: Option<Option<u32>>,
+    /// Of a queue: from 1, among those that wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<usize>,
+    /// Of a queue: how many wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    length: Option<usize>,
+    /// Of a queue: the numbers of the runs before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ahead: Option<Vec<i64>>,
+    /// Of an approval: the stage that asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<String>,
+    /// Of an approval: who may answer, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    /// Of an approval: what is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    /// Of an approval: until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<At>,
+}
+
+/// A stage of a run.
+#[derive(Debug, Serialize, ToSchema)]
+struct Stage {
+    #[schema(example = "test")]
+    name: String,
+    kind: StageKind,
+    /// How its actions run.
+    sequencing: Sequencing,
+    /// The names of the stages that it waits for.
+    needs: Vec<String>,
+    actions: Vec<Action>,
+    /// What a stage asks that waits for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<StageApproval>,
+}
+
+/// An action of a run: one pod, however often it is attempted.
+#[derive(Debug, Serialize, ToSchema)]
+struct Action {
+    id: ActionId,
+    #[schema(required = true, example = "unit")]
+    name: Option<String>,
+    status: ActionState,
+    /// Why it waits, or how it ended.
+    reason: String,
+    /// The number of the newest attempt.
+    #[schema(required = true)]
+    attempt: Option<i64>,
+    #[schema(required = true)]
+    started: Option<At>,
+    #[schema(required = true)]
+    ended: Option<At>,
+    /// The action of an earlier run whose end, outputs and logs stand here.
+    #[schema(required = true)]
+    carried_from: Option<ActionId>,
+    /// Those of the newest attempt.
+    jobs: Vec<Job>,
+    /// All of them, in order.
+    attempts: Vec<Attempt>,
+    /// The action of the flow file that it is one of, and the values that make it that.
+    #[schema(required = true)]
+    matrix: Option<Matrix>,
+}
+
+/// Which of the actions that a matrix makes.
+#[derive(Debug, Serialize, ToSchema)]
+struct Matrix {
+    name: String,
+    values: BTreeMap<String, String>,
+}
+
+/// An attempt at an action.
+#[derive(Debug, Serialize, ToSchema)]
+struct Attempt {
+    /// From 1.
+    #[schema(minimum = 1)]
+    number: i64,
+    created: At,
+    #[schema(required = true)]
+    started: Option<At>,
+    #[schema(required = true)]
+    ended: Option<At>,
+    jobs: Vec<AttemptJob>,
+}
+
+/// A job of an attempt.
+#[derive(Debug, Serialize, ToSchema)]
+struct AttemptJob {
+    id: JobId,
+    status: JobState,
+    /// How it ended.
+    #[schema(required = true)]
+    words: Option<String>,
+}
+
+/// What the forge is told in one context.
+#[derive(Debug, Serialize, ToSchema)]
+struct Report {
+    #[schema(example = "containerops/ci/push")]
+    context: String,
+    wanted: Headline,
+    /// Whether it has taken the newest.
+    acknowledged: bool,
+    #[schema(required = true)]
+    told: Option<At>,
+    /// What is in the way; empty: nothing.
+    trouble: String,
+}
+
+/// What a receiver is told, and whether it was. A webhook's URL may be a secret of its own, and is left out.
+#[derive(Debug, Serialize, ToSchema)]
+struct Receiver {
+    /// `mail` or `webhook`.
+    r#type: String,
+    #[schema(required = true)]
+    address: Option<String>,
+    news: String,
+    status: String,
+    tries: i64,
+    trouble: String,
+    #[schema(required = true)]
+    ended: Option<At>,
+}
+
+/// How a run of untrusted code stands, and what an approval of it names.
+#[derive(Debug, Serialize, ToSchema)]
+struct Untrusted {
+    /// `waits`, `approved`, `rejected` or `admitted`.
+    standing: &'static str,
+    flow_file: FlowFrom,
+    flow_sha256: String,
+    /// The secrets that its jobs ask for, and get only by name.
+    secrets: Vec<String>,
+    answered_by: String,
+    note: String,
+    #[schema(required = true)]
+    expires: Option<At>,
+    #[schema(required = true)]
+    answered: Option<At>,
+}
+
+/// One run, with its stages, actions and jobs.
+#[utoipa::path(get, path = "/runs/{id}", tag = "runs", operation_id = "getRun", params(("id" = RunId, Path, description = "The run's id")), responses((status = 200, description = "The run", body = Run)))]
+pub(super) async fn show(OfRun { run, .. }: OfRun<See>, State(web): State<Web>) -> Answer<Run> {
+    let mut tx = web.engine.store.read().await?;
+    Ok(Json(Run::of(&mut tx, &run).await?))
+}
+
+/// The run's page.
+pub(super) async fn route_of(tx: &mut Tx, run: &RunRow) -> Result<Route, Problem> {
+    let repository = tx.repository(run.repository_id).await?;
+    let place = Place::Run(run.number.cast_unsigned(), RunPlace::Page);
+    Ok(Route { forge: repository.forge, repository: repository.name, place })
+}
+
+impl Run {
+    pub(super) async fn of(tx: &mut Tx, run: &RunRow) -> Result<Self, Problem> {
+        let route = route_of(tx, run).await?;
+        Ok(Self {
+            id: run.id,
+            number: run.number,
+            flow: run.flow.clone(),
+            path: run.path.clone(),
+            sha: run.sha.clone(),
+            event: run.event.0.clone(),
+            status: run.state.0.clone(),
+            reason: run.reason.clone(),
+            waiting: engine::waiting(tx, run).await?.map(WaitsFor::of),
+            concurrency: run.plan.as_ref().and_then(|plan| plan.concurrency.clone()),
+            superseded_by: run.superseded_by,
+            cancelled_by: run.cancelled_by.clone(),
+            rerun_of: run.rerun_of,
+            repeats: run.repeats.as_deref().cloned(),
+            delivery: run.delivery_id,
+            replay_of: tx.replay_of(run).await?,
+            recovered: tx.late(run.delivery_id).await?.map(Recovered::of),
+            plan_digest: run.digest.clone(),
+            diagnostics: run.diagnostics.0.clone(),
+            url: route.to_string(),
+            created: At(run.created),
+            started: run.started.map(At),
+            ended: run.ended.map(At),
+            stages: stages(tx, run, &route).await?,
+            reports: reports(tx, run).await?,
+            receivers: tx.notices(run.id).await?.iter().map(Receiver::of).collect(),
+            untrusted: tx.vetting(run.id).await?.as_ref().map(Untrusted::of),
+            images: value::images(run),
+            links: value::links(tx, run).await?,
+            forge: route.forge,
+            repository: route.repository,
+        })
+    }
+}
+
+async fn stages(tx: &mut Tx, run: &RunRow, route: &Route) -> Result<Vec<Stage>, Problem> {
+    let (rows, approvals) = (tx.actions(run.id).await?, tx.approvals(run.id).await?);
+    let mut stages = Vec::new();
+    for (at, stage) in run.plan.iter().flat_map(|plan| &plan.stages).enumerate() {
+        let mut actions = Vec::new();
+        for row in rows.iter().filter(|row| row.stage == at as i64) {
+            actions.push(Action::of(tx, run, route, row).await?);
+        }
+        let row = approvals.iter().find(|row| row.stage == at as i64);
+        let approval = stage.approval.as_ref().map(|asks| StageApproval::of(asks, row));
+        let needs = stage.needs.iter().filter_map(|need| Some(run.plan.as_ref()?.stages.get(*need)?.name.clone()));
+        stages.push(Stage {
+            name: stage.name.clone(),
+            kind: stage.kind,
+            sequencing: stage.sequencing,
+            needs: needs.collect(),
+            actions,
+            approval,
+        });
+    }
+    Ok(stages)
+}
+
+impl Action {
+    async fn of(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Result<Self, Problem> {
+        let mut attempts = Vec::new();
+        let (mut attempt, mut newest) = (None, Vec::new());
+        for one in tx.attempts(row.origin()).await? {
+            newest = tx.jobs(one.id).await?;
+            attempts.push(Attempt::of(&one, &newest));
+            attempt = Some(one.number);
+        }
+        let mut jobs = Vec::with_capacity(newest.len());
+        for job in &newest {
+            jobs.push(Job::of(tx, run, route, row, job).await?);
+        }
+        let plan = run.plan.as_ref().and_then(|plan| plan.action(row.stage as usize, row.place as usize));
+        let matrix =
+            plan.and_then(|plan| Some(Matrix { name: plan.matrix_name()?.to_owned(), values: plan.matrix.clone() }));
+        Ok(Self {
+            id: row.id,
+            name: plan.map(|plan| plan.name.clone()),
+            status: row.state.0.clone(),
+            reason: row.reason.clone(),
+            attempt,
+            started: row.started.map(At),
+            ended: row.ended.map(At),
+            carried_from: row.carried_from,
+            jobs,
+            attempts,
+            matrix,
+        })
+    }
+}
+
+impl Attempt {
+    fn of(row: &AttemptRow, jobs: &[JobRow]) -> Self {
+        let job = |job: &JobRow| AttemptJob {
+            id: job.id,
+            status: job.state.0.clone(),
+            words: job.state.verdict().map(ToString::to_string),
+        };
+        Self {
+            number: row.number,
+            created: At(row.created),
+            started: row.started.map(At),
+            ended: row.ended.map(At),
+            jobs: jobs.iter().map(job).collect(),
+        }
+    }
+}
+
+impl Recovered {
+    pub(super) fn of(late: Late) -> Self {
+        Self { late_seconds: late.0.as_secs(), words: late.to_string() }
+    }
+}
+
+impl WaitsFor {
+    fn of(waiting: Waiting) -> Self {
+        let (r#for, reason) = (waiting.label(), waiting.to_string());
+        match waiting {
+            Waiting::Queue(place) => Self {
+                r#for,
+                reason,
+                group: Some(place.group),
+                limit: Some(place.limit.map(u32::from)),
+                position: Some(place.position),
+                length: Some(place.length),
+                ahead: Some(place.ahead),
+                ..Self::default()
+            },
+            Waiting::Approval(question) => Self {
+                r#for,
+                reason,
+                stage: Some(question.stage),
+                by: Some(question.by),
+                note: Some(question.note),
+                expires: Some(At(question.expires)),
+                ..Self::default()
+            },
+            Waiting::Source { .. } | Waiting::Executor { .. } => Self { r#for, reason, ..Self::default() },
+        }
+    }
+}
+
+impl Receiver {
+    fn of(row: &NoticeRow) -> Self {
+        Self {
+            r#type: row.way.clone(),
+            address: (row.way == Way::Mail.as_str()).then(|| row.address.clone()),
+            news: row.news.clone(),
+            status: row.phase.clone(),
+            tries: row.tries,
+            trouble: row.trouble.clone(),
+            ended: row.ended.map(At),
+        }
+    }
+}
+
+impl Untrusted {
+    fn of(row: &VettingRow) -> Self {
+        Self {
+            standing: row.standing().as_str(),
+            flow_file: row.flow_from(),
+            flow_sha256: row.flow_digest.clone(),
+            secrets: row.secrets.0.iter().cloned().collect(),
+            answered_by: row.answered_by.clone(),
+            note: row.note.clone(),
+            expires: (row.standing() == Vetting::Waits).then(|| At(row.asked.after(WAITS))),
+            answered: row.answered.map(At),
+        }
+    }
+}
+
+/// What the forge is told of a run, and whether it has taken it.
+async fn reports(tx: &mut Tx, run: &RunRow) -> Result<Vec<Report>, Problem> {
+    let rows = tx.reports(run.repository_id, &run.sha).await?;
+    let of_run = rows.iter().filter(|row| row.generation == run.id);
+    let one = |row: &ReportRow| Report {
+        context: row.context.0.clone(),
+        wanted: row.wanted.headline(),
+        acknowledged: row.is_acknowledged(),
+        told: row.told_at.map(At),
+        trouble: row.trouble.clone(),
+    };
+    Ok(of_run.map(one).collect())
+}
