@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{
@@ -143,8 +144,10 @@ impl Reading<'_> {
             // a part of what was cut cannot be found
             _ if !is_whole => None,
             _ => data::value_in(&output.key, &row.value, within).ok().flatten().map(|value| match value {
-                serde_json::Value::String(text) => text,
-                other => other.to_string(),
+                Value::String(text) => text,
+                other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                    other.to_string()
+                }
             }),
         };
         Link { value, cut: !is_whole, ..link }

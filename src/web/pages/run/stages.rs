@@ -10,8 +10,8 @@ use super::{
 use crate::{
     engine::{title::carried_words, worst},
     model::{
-        ActionPlan, ActionState, Answer, CacheHit, Conclusion, JobPath, Plan, Right, Sequencing, Size, Span, StageKind,
-        StagePlan,
+        ActionPlan, ActionState, Answer, CacheHit, Conclusion, JobPath, Plan, Right, RunState, Sequencing, Size, Span,
+        StageKind, StagePlan,
     },
     store::{ActionRow, ApprovalRow, CacheUseRow, JobRow},
 };
@@ -179,6 +179,10 @@ impl Making<'_> {
     fn stage_state(&self, stage: &StagePlan, states: &[&ActionState], approval: Option<&ApprovalRow>) -> Mark {
         match stage.kind {
             StageKind::Pause => self.pause_mark(approval),
+            // it has nothing to do, and has done it when the run starts
+            StageKind::Start if stage.actions.is_empty() && self.run.state.0 != RunState::Queued => {
+                Mark { label: "success", word: "started".to_owned() }
+            }
             StageKind::Start | StageKind::Normal | StageKind::End if stage.actions.is_empty() => {
                 Mark::from(&self.run.state.0)
             }
