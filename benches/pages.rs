@@ -1,4 +1,4 @@
-//! How long people wait for a page of a log of a gigabyte, and for what they look for in it.
+//! How long people wait for a page of a log of a gigabyte, and for what they look for in it; and for a run of many jobs.
 //!
 //! A job of the process executor prints 990 MB of ordinary lines, almost as much as a log may have. Once its log is whole,
 //! pages of it are asked for over HTTP, in turn, and what the server needs for them is read from the system.
@@ -17,6 +17,9 @@ use figure::{
 const PART: usize = 1_000_000;
 const PARTS: usize = 990;
 const ROUNDS: usize = 9;
+/// The run of many jobs.
+const STAGES: usize = 10;
+const ACTIONS: usize = 30;
 /// In one line of the log alone.
 const NEEDLE: &str = "case_needle";
 const JOB: &str = "/git/figures/one/runs/1/main/main/main";
@@ -56,6 +59,7 @@ async fn main() {
         }
         figures.push(Figure { name: name.to_owned(), target, unit: "ms", values });
     }
+    figures.extend(run_of_many(&server, &mut repository, &client).await);
     let above = |bytes: u64| vec![bytes.saturating_sub(idle) as f64 / 1e6];
     figures.push(Figure {
         name: "the server's memory after all that, above what it was".to_owned(),
@@ -77,6 +81,29 @@ async fn ask(client: &reqwest::Client, url: &str, first: bool) -> f64 {
     assert!(answer.status().is_success(), "{url}: {}", answer.status());
     while answer.chunk().await.expect("a body").is_some() && !first {}
     begun.elapsed().as_secs_f64() * 1e3
+}
+
+/// The page of a run of 300 jobs that have ended: how long it takes, and how long it is.
+async fn run_of_many(server: &Server, repository: &mut Repository, client: &reqwest::Client) -> [Figure; 3] {
+    repository.push_of_many(STAGES, ACTIONS).await;
+    let url = format!("http://{}/git/figures/one/runs/2", server.address());
+    let (mut times, mut tables) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        times.push(ask(client, &url, false).await);
+        tables.push(ask(client, &format!("{url}?view=table"), false).await);
+    }
+    let page = client.get(&url).send().await.expect("an answer").text().await.expect("a page");
+    let (name, target, unit) = (|what: &str| format!("a run of {} jobs, {what}", STAGES * ACTIONS), "< 30 ms", "ms");
+    [
+        Figure { name: name("its page"), target, unit, values: times },
+        Figure { name: name("its table"), target, unit, values: tables },
+        Figure {
+            name: name("its page's length"),
+            target: "< 100 KB",
+            unit: "KB",
+            values: vec![page.len() as f64 / 1e3],
+        },
+    ]
 }
 
 async fn whole(server: &Server, job: &containerops::store::JobRow) {

@@ -44,28 +44,19 @@ async function fetched(url, seen) {
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
-let shown = "";
+// what the server said last, before anything here changed it
+let served = $("main")?.cloneNode(true);
 
 async function refresh() {
   const main = $("main[data-live]");
   if (!main) return;
   try {
-    const writing = document.activeElement?.matches("input, select");
-    if (!document.hidden && !writing && !getSelection()?.toString()) {
+    if (!document.hidden && !getSelection()?.toString()) {
       const page = await fetched(location.href, main.dataset.live);
-      const fresh = page && $("main", page);
-      if (fresh && fresh.innerHTML === shown) main.dataset.live = fresh.dataset.live ?? "";
-      else if (fresh) {
-        shown = fresh.innerHTML;
-        const place = focusPlace();
-        const opened = $$("details", main).map((part) => part.open);
-        const named = $$("main details[id][open]").map((part) => part.id);
-        main.replaceWith(document.adoptNode(fresh));
-        // what somebody has opened stays open: by its name, or as long as there is as much to open
-        const parts = $$("details", fresh);
-        if (parts.length === opened.length) parts.forEach((part, at) => { part.open = opened[at]; });
-        for (const id of named) document.getElementById(id)?.setAttribute("open", "");
-        if (place) $$("main a, main button")[place]?.focus({ preventScroll: true });
+      if (page) {
+        const fresh = $("main", page);
+        merge(main, served, fresh);
+        served = fresh;
         adopt(page);
         tick();
       }
@@ -74,10 +65,26 @@ async function refresh() {
   setTimeout(refresh, 2000);
 }
 
-// whoever walks by keyboard stays where they are
-function focusPlace() {
-  const at = $$("main a, main button").indexOf(document.activeElement);
-  return at < 0 ? null : at;
+// Changes what has changed and nothing else: whatever is the same keeps its place, its focus, and what somebody has opened,
+// scrolled or written there.
+function merge(live, was, is) {
+  if (was.isEqualNode(is)) return;
+  const shown = [...live.childNodes];
+  const [old, now] = [[...was.childNodes], [...is.childNodes]];
+  if (live.nodeType !== Node.ELEMENT_NODE || was.nodeName !== is.nodeName || was.id !== is.id || shown.length !== old.length) {
+    live.replaceWith(document.importNode(is, true));
+    return;
+  }
+  for (const { name } of [...was.attributes]) if (!is.hasAttribute(name)) live.removeAttribute(name);
+  for (const { name, value } of is.attributes) if (was.getAttribute(name) !== value) live.setAttribute(name, value);
+  const least = Math.min(old.length, now.length);
+  let [begin, end] = [0, 0];
+  while (begin < least && old[begin].isEqualNode(now[begin])) begin += 1;
+  while (end < least - begin && old.at(-1 - end).isEqualNode(now.at(-1 - end))) end += 1;
+  const after = shown[old.length - end] ?? null;
+  for (let at = begin; at < least - end; at += 1) merge(shown[at], old[at], now[at]);
+  for (const gone of shown.slice(Math.max(begin, least - end), old.length - end)) gone.remove();
+  for (const one of now.slice(Math.max(begin, least - end), now.length - end)) live.insertBefore(document.importNode(one, true), after);
 }
 
 function adopt(page) {

@@ -3,8 +3,8 @@
 use std::{path::Path, process::Command, time::Duration};
 
 use containerops::{
-    model::{ActionState, JobId, Time},
-    store::{AttemptRow, JobRow, RunFilter, Store},
+    model::{ActionState, AttemptId, AttemptState, Conclusion, JobId, JobState, RunId, RunState, Time, Verdict},
+    store::{AttemptRow, JobRow, NewJob, RunFilter, Store, Tx},
 };
 
 use super::{Server, program};
@@ -63,6 +63,35 @@ impl Repository {
         tokio::time::timeout(RUN, ended).await.expect("the run ends")
     }
 
+    /// Pushes a flow of many jobs that waits for a person, and ends all of it well, as its pods would have.
+    pub(crate) async fn push_of_many(&mut self, stages: usize, actions: usize) {
+        std::fs::write(self.tree.path().join(".containerops.yml"), flow_of_many(stages, actions)).expect("a file");
+        git(self.tree.path(), &["add", "--all"]);
+        let user = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"];
+        git(self.tree.path(), &[&user[..], &["commit", "--quiet", "--message=Many"]].concat());
+        git(self.tree.path(), &["push", "--quiet", &self.bare, "HEAD:refs/heads/main"]);
+        self.runs += 1;
+        let asked = async {
+            while self.asked().await.is_none() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(RUN, asked).await.expect("the run waits");
+        let run = self.asked().await.expect("the run waits");
+        let mut tx = self.store.write().await.expect("a transaction");
+        end_well(&mut tx, run).await;
+        tx.commit().await.expect("it is kept");
+    }
+
+    /// The newest run, if it waits for a person.
+    async fn asked(&self) -> Option<RunId> {
+        let mut tx = self.store.read().await.expect("a view");
+        let runs = tx.runs(&RunFilter { limit: 1, ..RunFilter::default() }).await.expect("runs");
+        let run = runs.into_iter().find(|run| run.number == self.runs)?;
+        let approvals = tx.approvals(run.id).await.expect("approvals");
+        (!approvals.is_empty()).then_some(run.id)
+    }
+
     async fn ended(&self) -> Option<Ended> {
         let mut tx = self.store.read().await.expect("a view");
         let runs = tx.runs(&RunFilter { limit: 1, ..RunFilter::default() }).await.expect("runs");
@@ -98,4 +127,37 @@ fn git(tree: &Path, words: &[&str]) {
 fn succeed(command: &mut Command) {
     let status = command.status().expect("the program is there");
     assert!(status.success(), "{command:?}: {status}");
+}
+
+fn flow_of_many(stages: usize, actions: usize) -> String {
+    let mut flow = "stages:\n  - {name: go, type: pause}\n".to_owned();
+    for stage in 0..stages {
+        flow += &format!("  - name: stage-{stage}\n    sequencing: parallel\n    actions:\n");
+        for action in 0..actions {
+            flow += &format!("      - {{name: integration-{action}, image: \"rust:1.95\", run: make}}\n");
+        }
+    }
+    flow
+}
+
+async fn end_well(tx: &mut Tx, run: RunId) {
+    let now = Time::from_millis(1_772_366_400_000);
+    let later = now.after(Duration::from_secs(61));
+    for action in tx.actions(run).await.expect("actions") {
+        let (attempt, job) = (AttemptId::mint(now), JobId::mint(now));
+        let new = [NewJob { id: job, token_hash: job.to_string(), service_after: None }];
+        tx.insert_attempt(action.id, attempt, "none", &new, now).await.expect("an attempt");
+        for state in [JobState::Running, JobState::Ended(Verdict::Success { warning: None })] {
+            let at = if state == JobState::Running { now } else { later };
+            tx.set_job_state(job, &state, at).await.expect("a job");
+        }
+        tx.set_attempt_state(attempt, &AttemptState::Removed, later).await.expect("an attempt");
+        let ended = ActionState::Ended(Conclusion::Success);
+        for (state, at) in [(ActionState::Queued, now), (ActionState::Running, now), (ended, later)] {
+            tx.set_action_state(action.id, &state, "", at).await.expect("an action");
+        }
+    }
+    for state in [RunState::Running, RunState::Ended(Conclusion::Success)] {
+        tx.set_run_state(run, &state, "", later).await.expect("a run");
+    }
 }

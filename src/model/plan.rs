@@ -76,6 +76,7 @@ pub enum StageKind {
 
 /// How the actions of a stage run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Sequencing {
     /// One after another; the first failure ends the stage.

@@ -82,7 +82,7 @@ pub use report::{NewReport, ReportRow};
 pub use repository::{ListedRepository, RepositoryRow};
 pub use run::{NewRun, Pin, Pins, RunRow};
 pub use secret::{GivenRow, SecretRow};
-pub use shown::{ShownOutputRow, StartedRow};
+pub use shown::{ShownOutputRow, StartedRow, WrittenRow};
 pub use starter::{StarterOf, StarterRow};
 pub use statistics::{BadgeAsked, BadgeRow, EndedJob, JobFigures, RunFigure, RunsAsked};
 pub use sweep::{HeadRow, SweepRow};

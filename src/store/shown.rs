@@ -20,6 +20,23 @@ pub struct ShownOutputRow {
     pub length: i64,
 }
 
+/// What a job at these places of a run's plan has written, as later jobs get it.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct WrittenRow {
+    /// Its stage's place.
+    pub stage: i64,
+    /// Its action's place there.
+    pub action: i64,
+    /// Its own place there.
+    pub job: i64,
+    /// The output's key.
+    pub name: String,
+    /// No more of its value than was asked for.
+    pub value: String,
+    /// How many characters the whole value has.
+    pub length: i64,
+}
+
 /// A run that a job has started.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct StartedRow {
@@ -52,6 +69,25 @@ impl Tx {
              FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
              JOIN jobs j ON j.attempt_id = t.id JOIN outputs o ON o.job_id = j.id \
              WHERE a.run_id = $1 ORDER BY o.job_id, o.name LIMIT $3",
+            run,
+            characters,
+            OUTPUTS,
+        )
+    }
+
+    /// The same, by the jobs' places in the plan; what a later attempt wrote comes later.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn written_of_run(&mut self, run: RunId, characters: i64) -> Result<Vec<WrittenRow>> {
+        rows!(
+            self,
+            WrittenRow,
+            "SELECT a.stage, a.place AS action, j.place AS job, o.name, SUBSTR(o.value, 1, $2) AS value, \
+             CAST(LENGTH(o.value) AS BIGINT) AS length \
+             FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
+             JOIN jobs j ON j.attempt_id = t.id JOIN outputs o ON o.job_id = j.id \
+             WHERE a.run_id = $1 ORDER BY t.number, a.stage, a.place LIMIT $3",
             run,
             characters,
             OUTPUTS,

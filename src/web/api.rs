@@ -26,6 +26,7 @@ mod start;
 mod statistics;
 mod steer;
 mod tested;
+mod value;
 
 use axum::{Json, Router, middleware};
 

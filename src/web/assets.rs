@@ -28,7 +28,13 @@ struct Assets {
 fn assets() -> &'static Assets {
     static ASSETS: OnceLock<Assets> = OnceLock::new();
     ASSETS.get_or_init(|| {
-        let style = format!("{}\n{}\n{}", include_str!("../../static/app.css"), marks_css(), palette::css());
+        let style = [
+            include_str!("../../static/app.css"),
+            include_str!("../../static/picture.css"),
+            &marks_css(),
+            &palette::css(),
+        ]
+        .join("\n");
         let script = include_str!("../../static/app.js").to_owned();
         let mut hash = Sha256::new();
         hash.update(&style);

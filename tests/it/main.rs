@@ -34,6 +34,7 @@ mod mirror;
 mod observation;
 mod pages;
 mod pages_http;
+mod picture;
 mod pod;
 mod prism;
 mod problems;

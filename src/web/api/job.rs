@@ -29,6 +29,9 @@ pub(super) struct Job {
     /// As the flow file names it.
     #[schema(required = true, example = "rust:1")]
     image: Option<String>,
+    /// By its digest, as it ran; `null`: not asked for yet, or nobody knew.
+    #[schema(required = true)]
+    pinned: Option<String>,
     status: JobState,
     /// How it ended; `null` until then.
     #[schema(required = true, example = "exit code 3")]
@@ -163,6 +166,7 @@ impl Job {
             id: job.id,
             name: planned.map(|job| job.name.clone()),
             image: planned.map(|job| job.image.clone()),
+            pinned: planned.and_then(|job| run.pins.get(&job.image)).map(|pin| pin.image.clone()),
             status: job.state.0.clone(),
             words: job.state.verdict().map(ToString::to_string),
             outputs: tx.outputs(job.id).await?.into_iter().map(|output| (output.name, output.value)).collect(),

@@ -6,17 +6,25 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Answer, Problem, approval::StageApproval, job::Job, phases::Times, schema::At};
+use super::{
+    Answer, Problem,
+    approval::StageApproval,
+    job::Job,
+    phases::Times,
+    schema::At,
+    value::{self, Image},
+};
 use crate::{
     engine::{self, closing::WAITS},
     model::{
         ActionId, ActionState, Concurrency, DeliveryId, Diagnostic, Event, FlowFrom, ForgeKind, Headline, JobId,
-        JobState, Late, PlanDigest, Repeats, RepositoryName, RunId, RunState, Sha, StageKind, Waiting, Way,
+        JobState, Late, PlanDigest, Repeats, RepositoryName, RunId, RunState, Sequencing, Sha, StageKind, Waiting, Way,
     },
     store::{ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RunRow, Tx, Vetting, VettingRow},
     web::{
         Web,
         access::{OfRun, See},
+        links::Link,
         pages::{Place, Route, RunPlace},
     },
 };
@@ -88,6 +96,10 @@ pub(super) struct Run {
     /// How a run of untrusted code stands.
     #[schema(required = true)]
     untrusted: Option<Untrusted>,
+    /// What its registries said of its images.
+    images: Vec<Image>,
+    /// The values that go from job to job.
+    links: Vec<Link>,
 }
 
 /// How late a lost delivery was found.
@@ -141,6 +153,10 @@ struct Stage {
     #[schema(example = "test")]
     name: String,
     kind: StageKind,
+    /// How its actions run.
+    sequencing: Sequencing,
+    /// The names of the stages that it waits for.
+    needs: Vec<String>,
     actions: Vec<Action>,
     /// What a stage asks that waits for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -298,6 +314,8 @@ impl Run {
             reports: reports(tx, run).await?,
             receivers: tx.notices(run.id).await?.iter().map(Receiver::of).collect(),
             untrusted: tx.vetting(run.id).await?.as_ref().map(Untrusted::of),
+            images: value::images(run),
+            links: value::links(tx, run).await?,
             forge: route.forge,
             repository: route.repository,
         })
@@ -314,7 +332,15 @@ async fn stages(tx: &mut Tx, run: &RunRow, route: &Route) -> Result<Vec<Stage>, 
         }
         let row = approvals.iter().find(|row| row.stage == at as i64);
         let approval = stage.approval.as_ref().map(|asks| StageApproval::of(asks, row));
-        stages.push(Stage { name: stage.name.clone(), kind: stage.kind, actions, approval });
+        let needs = stage.needs.iter().filter_map(|need| Some(run.plan.as_ref()?.stages.get(*need)?.name.clone()));
+        stages.push(Stage {
+            name: stage.name.clone(),
+            kind: stage.kind,
+            sequencing: stage.sequencing,
+            needs: needs.collect(),
+            actions,
+            approval,
+        });
     }
     Ok(stages)
 }

@@ -122,13 +122,16 @@ impl Place {
             }
             (Self::Run(_, RunPlace::Approve | RunPlace::Reject), false) => Some(Right::Approve),
             (Self::Runs | Self::Statistics | Self::Badge, true)
-            | (Self::Run(_, RunPlace::Page | RunPlace::Timeline) | Self::Job(..) | Self::Artifact(..), true) => {
-                Some(Right::See)
-            }
+            | (
+                Self::Run(_, RunPlace::Page | RunPlace::Picture | RunPlace::Timeline)
+                | Self::Job(..)
+                | Self::Artifact(..),
+                true,
+            ) => Some(Right::See),
             (
                 Self::Statistics
                 | Self::Badge
-                | Self::Run(_, RunPlace::Page | RunPlace::Timeline)
+                | Self::Run(_, RunPlace::Page | RunPlace::Picture | RunPlace::Timeline)
                 | Self::Job(..)
                 | Self::Artifact(..),
                 false,
@@ -155,7 +158,8 @@ async fn place(visitor: Visitor, State(web): State<Web>, request: Request) -> Re
         (Place::Statistics, _) => statistics::page(&web, &of, &route, &parts.uri).await,
         (Place::Badge, _) => Err(Failure::Missing),
         (Place::Runs, false) => start::press(&web, &of, body).await,
-        (Place::Run(number, RunPlace::Page), _) => run::page(&web, &of, &route, *number).await,
+        (Place::Run(number, RunPlace::Page), _) => run::page(&web, &of, &route, *number, &parts.uri).await,
+        (Place::Run(number, RunPlace::Picture), _) => run::picture(&web, &of, &route, *number, &parts.headers).await,
         (Place::Run(number, RunPlace::Timeline), _) => timeline::page(&web, &route, *number).await,
         (Place::Run(number, RunPlace::Cancel), _) => {
             let run = find_run(&mut web.engine.store.read().await?, &route, *number).await?.1;

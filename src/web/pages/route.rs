@@ -43,6 +43,8 @@ pub enum RunPlace {
     Page,
     /// What its time went into.
     Timeline,
+    /// Its picture.
+    Picture,
     /// `POST`: stop it.
     Cancel,
     /// `POST`: once more.
@@ -108,6 +110,7 @@ fn place(parts: &[&str]) -> Result<Place, NoRoute> {
     match rest {
         [] => Ok(Place::Run(run, RunPlace::Page)),
         ["timeline"] => Ok(Place::Run(run, RunPlace::Timeline)),
+        ["picture.svg"] => Ok(Place::Run(run, RunPlace::Picture)),
         ["cancel"] => Ok(Place::Run(run, RunPlace::Cancel)),
         ["rerun"] => Ok(Place::Run(run, RunPlace::Rerun)),
         ["approve"] => Ok(Place::Run(run, RunPlace::Approve)),
@@ -153,6 +156,7 @@ impl fmt::Display for Route {
             Place::Badge => f.write_str("/badge.svg"),
             Place::Run(run, RunPlace::Page) => write!(f, "/runs/{run}"),
             Place::Run(run, RunPlace::Timeline) => write!(f, "/runs/{run}/timeline"),
+            Place::Run(run, RunPlace::Picture) => write!(f, "/runs/{run}/picture.svg"),
             Place::Run(run, RunPlace::Cancel) => write!(f, "/runs/{run}/cancel"),
             Place::Run(run, RunPlace::Rerun) => write!(f, "/runs/{run}/rerun"),
             Place::Run(run, RunPlace::Approve) => write!(f, "/runs/{run}/approve"),

@@ -1,10 +1,13 @@
-//! The page of a run, small and large.
+//! The page of a run, small and large: its picture, its table, and what goes from job to job.
 
 use std::fmt::Write as _;
 
+use insta::assert_snapshot;
+use reqwest::{Method, StatusCode, header};
+
 use containerops::{
     model::{ActionId, ActionState, AttemptId, AttemptState, Conclusion, JobId, JobState, RunState, Time, Verdict},
-    store::{NewJob, RunRow, Tail, Tx},
+    store::{NewJob, Pin, Pins, RunRow, Tail, Tx},
 };
 
 use super::{RUN, SMALL, holds};
@@ -70,6 +73,9 @@ async fn a_run_of_three_hundred_jobs_is_a_small_page() {
     let red = |at: usize| if at % 100 == 7 { Verdict::Exit { code: 2 } } else { Verdict::Success { warning: None } };
     let t = ended(&flow(10, 30), red).await;
     let page = t.page(RUN).await;
+    let table = t.page(&format!("{RUN}?view=table")).await;
+    assert!(table.len() < 100_000, "{} bytes", table.len());
+    assert_eq!(table.matches("<tr><td>").count(), 300);
     assert!(page.len() < 100_000, "{} bytes", page.len());
     assert_eq!(page.matches("name=\"action\" value=").count(), 300, "each can be run again");
     holds(&page, &["id=\"a9-29\"", "line 29 of what it said", "<b class=\"mk failure\">exit code 2</b>", "1 min 1 s"]);
@@ -77,7 +83,7 @@ async fn a_run_of_three_hundred_jobs_is_a_small_page() {
     let t = ended(&flow(10, 30), |_| Verdict::Exit { code: 2 }).await;
     let page = t.page(RUN).await;
     assert!(page.len() < 100_000, "{} bytes", page.len());
-    assert!(page.matches("<pre class=\"tail\"").count() > 5, "the first of them say why");
+    assert!(page.matches("<pre class=\"tail\"").count() > 3, "the first of them say why");
     assert_eq!(page.matches("failure\">exit code 2</b>").count(), 300);
 }
 
@@ -91,7 +97,7 @@ async fn the_last_lines_have_no_marks_of_folds() {
     t.claims("test").await.says(said).await.exits(2).await;
     let page = t.page(RUN).await;
     let tail = page.split_once("<pre class=\"tail\"").expect("a tail").1.split_once("</pre>").expect("an end").0;
-    insta::assert_snapshot!(tail, @r#"
+    assert_snapshot!(tail, @r#"
      tabindex="0" aria-label="Last lines of test">▸ Fetch
     fetched
     Building
@@ -102,4 +108,139 @@ async fn the_last_lines_have_no_marks_of_folds() {
     Header
     it broke
     "#);
+}
+
+const LINKED: &str = r#"
+stages:
+  - {name: build, image: "cc:1", run: make, outputs: [VERSION, CO_JSON_CONTENT]}
+  - name: check
+    sequencing: parallel
+    actions:
+      - {name: unit, matrix: {rust: ["1.95", beta]}, image: "cc:1", run: make test}
+      - {name: lint, image: "cc:1", run: make lint, subscriptions: [{"build.build.build[VERSION]": RELEASE}]}
+  - {name: go, type: pause}
+  - name: ship
+    needs: [check, go]
+    image: "tar:1"
+    run: tar
+    inputs: [{from: "build.build.build[CO_JSON_CONTENT].release.name", to: name}]
+"#;
+
+impl Tester {
+    async fn linked() -> Self {
+        let t = Self::start().await;
+        t.push("main", LINKED).await;
+        let said = [("VERSION", "1.2.3"), ("CO_JSON_CONTENT", r#"{"release": {"name": "<b>spring</b>"}}"#)];
+        t.claims("build").await.writes(&said).await.exits(0).await;
+        t
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_a_picture_with_lines_for_what_waits_and_for_what_goes_where() {
+    let t = Tester::linked().await;
+    let page = t.page(RUN).await;
+    let picture = page.split_once("<svg xmlns").expect("a picture").1.split_once("</svg>").expect("an end").0;
+    holds(
+        picture,
+        &[
+            "aria-label=\"ci #1: running\"",
+            "<a class=\"success\" href=\"1/build/build/build\"",
+            "<a class=\"name\" href=\"#stage-2\"",
+            "<a class=\"waiting pause\" href=\"#stage-3\"",
+            ">unit (beta)</text>",
+            "<title>VERSION → RELEASE</title>",
+            "<title>CO_JSON_CONTENT.release.name → name</title>",
+        ],
+    );
+    assert!(!page.contains("style=\""), "the style sheet has all colours");
+    holds(
+        &page,
+        &[
+            "<code>VERSION</code>",
+            "<code>RELEASE</code> <q>1.2.3</q>",
+            "<code>CO_DATA name</code> <q>&#60;b&#62;spring&#60;/b&#62;</q>",
+            "Images: 2, 0 pinned by digest",
+        ],
+    );
+    t.read_writes();
+}
+
+#[tokio::test]
+async fn the_picture_by_itself_brings_its_colours_and_is_not_sent_twice() {
+    let t = Tester::linked().await;
+    let path = format!("{RUN}/picture.svg");
+    let answer = t.get(&path).await;
+    assert_eq!(
+        (answer.status(), &answer.headers()[header::CONTENT_TYPE]),
+        (StatusCode::OK, &"image/svg+xml".parse().expect("a value"))
+    );
+    let policy = answer.headers()[header::CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
+    let tag = answer.headers()[header::ETAG].clone();
+    let svg = answer.text().await.expect("text");
+    holds(
+        &svg,
+        &[
+            "<style>",
+            "prefers-color-scheme",
+            &format!("href=\"{RUN}/build/build/build\""),
+            &format!("href=\"{RUN}#stage-2\""),
+        ],
+    );
+    let again = t.ask(Method::GET, &path).header(header::IF_NONE_MATCH, &tag).send().await.expect("an answer");
+    assert_eq!((again.status(), &again.headers()[header::ETAG]), (StatusCode::NOT_MODIFIED, &tag));
+    let missing = t.get("/github/acme/widget/runs/9/picture.svg").await;
+    assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+    let posted = t.ask(Method::POST, &path).send().await.expect("an answer");
+    assert_eq!(posted.status(), StatusCode::METHOD_NOT_ALLOWED);
+    t.read_writes();
+}
+
+#[tokio::test]
+async fn a_run_is_a_table_for_those_who_prefer_it() {
+    let t = Tester::linked().await;
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let pin = Pin { image: format!("docker.io/library/cc@{digest}"), entrypoint: Vec::new() };
+    let run = t.newest_run().await.id;
+    let mut tx = t.app().engine.store.write().await.expect("the database");
+    tx.set_pins(run, &Pins::from([("cc:1".to_owned(), pin)])).await.expect("a row");
+    tx.commit().await.expect("it is kept");
+    let page = t.page(&format!("{RUN}?view=table")).await;
+    assert!(!page.contains("<svg xmlns"), "it is no picture");
+    let table = page.split_once("<tbody>").expect("a table").1.split_once("</tbody>").expect("an end").0;
+    let rows: Vec<String> = table.split("<tr>").skip(1).map(text).collect();
+    assert_snapshot!(rows.join("\n"), @r"
+    build |build |build |success |2026-03-01 12:00 UTC |5 s |1 |cc:1sha256:abababababab
+    check |unit (1.95) |unit |waiting | | |1 |cc:1sha256:abababababab
+    check |unit (beta) |unit |waiting | | |1 |cc:1sha256:abababababab
+    check |lint |lint |waiting | | |1 |cc:1sha256:abababababab
+    go | | |waiting | | | |
+    ship |ship |ship |waiting | | | |tar:1
+    ");
+    holds(
+        &page,
+        &["aria-current=\"page\">Table</a>", "href=\"1/build/build/build\"", "Images: 2, 1 pinned by digest", &digest],
+    );
+    assert_eq!(t.get(&format!("{RUN}?view=nothing")).await.status(), StatusCode::BAD_REQUEST);
+    let api: serde_json::Value = serde_json::from_str(&t.page(&format!("/api/v1/runs/{run}")).await).expect("JSON");
+    let links: Vec<_> = api["links"].as_array().expect("links").iter().map(ToString::to_string).collect();
+    assert_snapshot!(links.join("\n"), @r#"
+    {"as":"RELEASE","cut":false,"from":"build.build.build","kind":"variable","name":"VERSION","optional":false,"to":"check.lint.lint","value":"1.2.3"}
+    {"as":"name","cut":false,"from":"build.build.build","kind":"input","name":"CO_JSON_CONTENT.release.name","optional":false,"to":"ship.ship.ship","value":"<b>spring</b>"}
+    "#);
+    assert_eq!(api["images"][0]["pinned"], format!("docker.io/library/cc@{digest}"));
+    assert_snapshot!(api["stages"][3]["needs"], @r#"["check","go"]"#);
+    t.read_writes();
+}
+
+/// The text of a row, with a bar between its cells.
+fn text(row: &str) -> String {
+    let mut out = String::new();
+    for part in row.split('<').skip(1) {
+        let (tag, text) = part.split_once('>').expect("a tag");
+        out += if tag == "td" && !out.is_empty() { " |" } else { "" };
+        out += text.trim();
+    }
+    out
 }

@@ -2,17 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Failure, trigger};
+use super::{
+    super::{Failure, trigger},
+    job::OUTPUT_SHOWN,
+};
 use crate::{
-    model::{ActionId, AttemptId, FailedTest, JobId, RunId},
+    model::{ActionId, AttemptId, FailedTest, JobId},
     store::{
-        ActionRow, ApprovalRow, ArtifactRow, AttemptRow, CacheUseRow, JobRow, ShownOutputRow, TestsRead, TestsRow, Tx,
+        ActionRow, ApprovalRow, ArtifactRow, AttemptRow, CacheUseRow, JobRow, RunRow, ShownOutputRow, TestsRead,
+        TestsRow, Tx, WrittenRow,
     },
-    web::{Web, access::Granted, pages::trigger::LinkView},
+    web::{
+        Web,
+        access::Granted,
+        links::{self, VALUE_READ},
+        pages::trigger::LinkView,
+    },
 };
 
-/// So many characters of an output are read: a longer one is in the API.
-pub(super) const OUTPUT_READ: i64 = 1000;
 /// So many failed tests of a job are shown; the API has more.
 const TESTS: TestsRead = TestsRead { of_job: 50, of_run: 200, said: 4000 };
 
@@ -29,10 +36,13 @@ pub(super) struct Gathered {
     tests: BTreeMap<JobId, TestsRow>,
     failed_tests: BTreeMap<JobId, Vec<FailedTest>>,
     started: BTreeMap<JobId, LinkView>,
+    /// What later jobs get of all that.
+    pub(super) written: Vec<WrittenRow>,
 }
 
 impl Gathered {
-    pub(super) async fn read(web: &Web, of: &Granted, tx: &mut Tx, run: RunId) -> Result<Self, Failure> {
+    pub(super) async fn read(web: &Web, of: &Granted, tx: &mut Tx, row: &RunRow) -> Result<Self, Failure> {
+        let run = row.id;
         let actions = tx.actions(run).await?.into_iter();
         let place = |column: i64| usize::try_from(column).unwrap_or(usize::MAX);
         let tests = tx.tests_of_run(run).await?;
@@ -43,11 +53,15 @@ impl Gathered {
             carried: tx.carried_over(run).await?,
             attempts: by(tx.attempts_of_run(run).await?, |row| row.action_id),
             jobs: by(tx.jobs_of_run(run).await?, |row| row.attempt_id),
-            outputs: by(tx.outputs_of_run(run, OUTPUT_READ).await?, |row| row.job_id),
+            outputs: by(tx.outputs_of_run(run, OUTPUT_SHOWN).await?, |row| row.job_id),
             artifacts: by(tx.artifacts_of_run(run).await?, |row| row.job_id),
             caches: by(tx.cache_uses_of_run(run).await?, |row| row.job_id),
             failed_tests: if some_failed { tx.failed_tests_of_run(run, TESTS).await? } else { BTreeMap::new() },
             tests,
+            written: match &row.plan.0 {
+                Some(plan) if links::any(plan) => tx.written_of_run(run, VALUE_READ).await?,
+                Some(_) | None => Vec::new(),
+            },
             started: trigger::all_started(web, of, tx, run).await?,
         })
     }

@@ -1,7 +1,7 @@
 //! One job on its run's page: a failed one with its last lines and tests, one that went well with a line. Pure.
 
 use super::{
-    super::{Mark, Took, tested::TestsView, trigger::LinkView},
+    super::{Mark, Moment, Took, tested::TestsView, trigger::LinkView},
     Making,
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A longer output is cut on the page.
-const OUTPUT_SHOWN: usize = 300;
+pub(super) const OUTPUT_SHOWN: i64 = 300;
 /// How many of a failed job's last lines the run shows: they say why, or the log does.
 const TAIL_SHOWN: usize = 12;
 
@@ -23,6 +23,7 @@ pub(super) struct JobView {
     pub(super) image: String,
     pub(super) mark: Mark,
     pub(super) url: Option<String>,
+    pub(super) began: Option<Moment>,
     pub(super) took: Option<Took>,
     pub(super) outputs: Vec<(String, String)>,
     pub(super) tests: Option<TestsView>,
@@ -47,7 +48,7 @@ pub(super) struct Room(usize);
 impl Room {
     /// On the page of so many jobs.
     pub(super) fn of(jobs: usize) -> Self {
-        Self(80_000_usize.saturating_sub(250 * jobs).max(8_000))
+        Self(80_000_usize.saturating_sub(260 * jobs).max(5_000))
     }
 
     /// Whether there is room for this.
@@ -70,6 +71,7 @@ impl JobView {
             service: None,
             image: plan.shown(),
             mark: Mark::from(&row.state.0),
+            began: row.started.map(Moment),
             took: Took::of(row.started, row.ended, making.now),
             outputs: outputs(making, row, room),
             tests,
@@ -87,9 +89,9 @@ impl JobView {
             ActionState::Waiting | ActionState::Queued | ActionState::Running => Mark::from(&action.state.0),
         };
         let (outputs, artifacts, tail) = (Vec::new(), Vec::new(), Vec::new());
-        let (url, took, started, tests) = (None, None, None, None);
+        let (url, began, took, started, tests) = (None, None, None, None, None);
         let (name, image) = (job.name.clone(), job.shown());
-        Self { name, service: None, image, mark, url, took, outputs, tests, artifacts, started, tail }
+        Self { name, service: None, image, mark, url, began, took, outputs, tests, artifacts, started, tail }
     }
 
     /// Whether there is more to say of it than fits in a line.
@@ -102,9 +104,8 @@ impl JobView {
 
 fn outputs(making: &Making<'_>, row: &JobRow, room: &mut Room) -> Vec<(String, String)> {
     let shown = making.rows.outputs(row).iter().map(|output| {
-        let cut = output.value.chars().take(OUTPUT_SHOWN).collect::<String>();
-        let more = if usize::try_from(output.length).unwrap_or(usize::MAX) > OUTPUT_SHOWN { "…" } else { "" };
-        (output.name.clone(), format!("{cut}{more}"))
+        let more = if output.length > OUTPUT_SHOWN { "…" } else { "" };
+        (output.name.clone(), format!("{}{more}", output.value))
     });
     shown.filter(|(name, value)| room.takes(name.len() + value.len() + 40)).collect()
 }

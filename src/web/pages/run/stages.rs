@@ -10,8 +10,8 @@ use super::{
 use crate::{
     engine::{title::carried_words, worst},
     model::{
-        ActionPlan, ActionState, Answer, CacheHit, Conclusion, JobPath, Plan, Right, Sequencing, Size, Span, StageKind,
-        StagePlan,
+        ActionPlan, ActionState, Answer, CacheHit, Conclusion, JobPath, Plan, Right, RunState, Sequencing, Size, Span,
+        StageKind, StagePlan,
     },
     store::{ActionRow, ApprovalRow, CacheUseRow, JobRow},
 };
@@ -55,6 +55,8 @@ pub(super) struct MatrixView {
 }
 
 pub(super) struct ActionView {
+    /// Its place in the plan's stage.
+    pub(super) place: usize,
     /// Its place on the page: `a` and its places in the plan.
     pub(super) anchor: String,
     pub(super) name: String,
@@ -64,7 +66,10 @@ pub(super) struct ActionView {
     pub(super) allow_failure: bool,
     pub(super) took: Option<Took>,
     pub(super) jobs: Vec<JobView>,
+    /// Those of several.
     pub(super) attempts: Vec<AttemptView>,
+    /// How many there were.
+    pub(super) tries: usize,
     pub(super) carried: Option<CarriedView>,
     /// What it found of its caches.
     pub(super) caches: Vec<String>,
@@ -174,6 +179,10 @@ impl Making<'_> {
     fn stage_state(&self, stage: &StagePlan, states: &[&ActionState], approval: Option<&ApprovalRow>) -> Mark {
         match stage.kind {
             StageKind::Pause => self.pause_mark(approval),
+            // it has nothing to do, and has done it when the run starts
+            StageKind::Start if stage.actions.is_empty() && self.run.state.0 != RunState::Queued => {
+                Mark { label: "success", word: "started".to_owned() }
+            }
             StageKind::Start | StageKind::Normal | StageKind::End if stage.actions.is_empty() => {
                 Mark::from(&self.run.state.0)
             }
@@ -204,7 +213,9 @@ impl Making<'_> {
         let took = row.ended.zip(row.started).map(|(ended, started)| ended.since(started));
         let said_below = jobs.iter().any(|job| job.mark.word == row.reason);
         ActionView {
+            place,
             anchor: format!("a{at}-{place}"),
+            tries: self.rows.attempts(row).len(),
             name: plan.shown(),
             title: plan.title.clone(),
             mark: Mark::from(&row.state.0),
