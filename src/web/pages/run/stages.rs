@@ -183,6 +183,9 @@ impl Making<'_> {
             StageKind::Start if stage.actions.is_empty() && self.run.state.0 != RunState::Queued => {
                 Mark { label: "success", word: "started".to_owned() }
             }
+            StageKind::End if stage.actions.is_empty() && self.run.state.conclusion().is_none() => {
+                Mark::from(&ActionState::Waiting)
+            }
             StageKind::Start | StageKind::Normal | StageKind::End if stage.actions.is_empty() => {
                 Mark::from(&self.run.state.0)
             }
