@@ -77,7 +77,8 @@ pub fn now_words(timeline: &Timeline, reason: &str, now: Time) -> Option<String>
         (PhaseKind::Run, _) => format!("running for {span}"),
         (PhaseKind::Keep, _) => format!("storing results for {span}"),
     };
-    let adds = last.kind < PhaseKind::Keep && !reason.is_empty() && !reason.starts_with("pulling image");
+    let is_said = last.kind == PhaseKind::Pull && reason.starts_with("pulling image");
+    let adds = last.kind < PhaseKind::Keep && !reason.is_empty() && !is_said;
     Some(if adds { format!("{said}: {reason}") } else { said })
 }
 

@@ -153,6 +153,8 @@ fn what_goes_on_says_for_how_long_and_what_it_waits_for() {
         now_words(&timeline(facts, &[], at(41_000)), reason, at(41_000)).expect("it goes on")
     };
     assert_snapshot!(now(&Facts { placed: None, ..open }, "exceeded quota: mine"), @"not placed for 41 s: exceeded quota: mine");
+    let pulls = "pulling image rust:1 (12 of 500 MB)";
+    assert_snapshot!(now(&Facts { placed: None, ..open }, pulls), @"not placed for 41 s: pulling image rust:1 (12 of 500 MB)");
     let room = "0/3 nodes are available: 3 Insufficient cpu.";
     assert_snapshot!(now(&open, room), @"waiting for a node for 40 s: 0/3 nodes are available: 3 Insufficient cpu.");
     let scheduled = Moments { made: Some(at(1000)), scheduled: Some(at(2000)), ..Moments::default() };
