@@ -34,8 +34,12 @@ function tick() {
 
 /* ---- pages that change ---- */
 
-async function fetched(url) {
-  const response = await fetch(url, { headers: { accept: "text/html" } });
+async function fetched(url, seen) {
+  const headers = { accept: "text/html" };
+  if (seen) headers["containerops-seen"] = seen;
+  const response = await fetch(url, { headers });
+  // nothing has changed since
+  if (response.status === 204) return null;
   if (!response.ok) throw new Error(response.status);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
@@ -48,12 +52,17 @@ async function refresh() {
   try {
     const writing = document.activeElement?.matches("input, select");
     if (!document.hidden && !writing && !getSelection()?.toString()) {
-      const page = await fetched(location.href);
-      const fresh = $("main", page);
-      if (fresh.innerHTML !== shown) {
+      const page = await fetched(location.href, main.dataset.live);
+      const fresh = page && $("main", page);
+      if (fresh && fresh.innerHTML === shown) main.dataset.live = fresh.dataset.live ?? "";
+      else if (fresh) {
         shown = fresh.innerHTML;
         const place = focusPlace();
+        const opened = $$("details", main).map((part) => part.open);
         main.replaceWith(document.adoptNode(fresh));
+        // what somebody has opened stays open, as long as there is as much to open
+        const parts = $$("details", fresh);
+        if (parts.length === opened.length) parts.forEach((part, at) => { part.open = opened[at]; });
         if (place) $$("main a, main button")[place]?.focus({ preventScroll: true });
         adopt(page);
         tick();
@@ -133,7 +142,7 @@ function address(range) {
 }
 
 function chosenLines(range) {
-  const bar = $(".dock .chosen");
+  const bar = $(".dock .picked");
   if (!bar) return;
   bar.hidden = false;
   $(".which", bar).textContent = range[0] === range[1] ? `Line ${range[0]}` : `Lines ${range[0]} to ${range[1]}`;
@@ -428,7 +437,7 @@ const KEYS = [
   ["k", "The one before", () => step(-1)],
   ["g", "To the beginning", () => (log && $(".pager a.earlier") ? location.assign(`${log.dataset.log}${log.dataset.query}from=1`) : scrollTo(0, 0))],
   ["G", "To the end", () => $(".tools .to-end")?.click()],
-  ["y", "Copy the link to the lines", () => $(".dock .chosen:not([hidden]) .copy-link")?.click()],
+  ["y", "Copy the link to the lines", () => $(".dock .picked:not([hidden]) .copy-link")?.click()],
   ["w", "Wrap lines", () => $(".tools .wrap")?.click()],
   ["?", "What keys do", () => help()],
 ];

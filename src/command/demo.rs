@@ -183,7 +183,7 @@ async fn states(store: &Store) -> Result<Vec<(String, Context, String)>> {
     let name: RepositoryName = NAME.parse()?;
     let mut tx = store.read().await?;
     let Some(repository) = tx.repository_named(ForgeKind::Git, &name).await? else { return Ok(Vec::new()) };
-    let filter = RunFilter { repository: Some(repository.id), before: None, limit: 5 };
+    let filter = RunFilter { repository: Some(repository.id), limit: 5, ..RunFilter::default() };
     let mut all = Vec::new();
     for run in tx.runs(&filter).await?.into_iter().rev() {
         for row in tx.reports(repository.id, &run.sha).await? {
@@ -201,7 +201,7 @@ async fn announce_ends(store: &Store, url: &str, announced: i64) -> Result<i64> 
     let name: RepositoryName = NAME.parse()?;
     let mut tx = store.read().await?;
     let Some(repository) = tx.repository_named(ForgeKind::Git, &name).await? else { return Ok(announced) };
-    let filter = RunFilter { repository: Some(repository.id), before: None, limit: 5 };
+    let filter = RunFilter { repository: Some(repository.id), limit: 5, ..RunFilter::default() };
     let mut newest = announced;
     for run in tx.runs(&filter).await?.into_iter().rev().filter(|run| run.number > announced) {
         let Some(conclusion) = run.state.conclusion() else { break };

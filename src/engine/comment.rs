@@ -287,7 +287,7 @@ async fn spoken_of(tx: &mut Tx, comment: &Comment) -> Result<Vec<RunRow>> {
         Thread::PullRequest(number) => *number,
     };
     let is_its = |kind: &EventKind| matches!(kind, EventKind::PullRequest(pull) if pull.number == number);
-    let filter = RunFilter { repository: Some(known.id), before: None, limit: LOOKED_AT };
+    let filter = RunFilter { repository: Some(known.id), limit: LOOKED_AT, ..RunFilter::default() };
     let Some(newest) = tx.runs(&filter).await?.into_iter().find(|run| is_its(&run.event.kind)) else {
         return Ok(Vec::new());
     };

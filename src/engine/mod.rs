@@ -78,6 +78,7 @@ pub mod shelf;
 pub mod source;
 pub mod start;
 mod tail;
+mod tally;
 pub mod tell;
 pub mod tested;
 pub mod title;

@@ -7,7 +7,7 @@ use super::{
     Engine, EngineError, Move, Result, Seat, Seen, Stop, Tells, advance, notice,
     outcome::{cause_of, conclusion_of, conclusions, failure_before, given_up, reason_of},
     retry::again,
-    service, tell,
+    service, tally, tell,
     turn::find,
     turns::waiting,
     vetting::is_held_back,
@@ -123,8 +123,10 @@ impl Engine {
             let tail = super::tail::of(tx, job).await?;
             tx.keep_tail(job.id, &tail).await?;
         }
+        let place = Place::of(tx, job.attempt_id).await?;
+        tally::count(tx, &place, job, &verdict, now).await?;
         tx.set_job_state(job.id, &JobState::Ended(verdict), now).await?;
-        self.settle_attempt(tx, job.attempt_id, now).await
+        self.settle_attempt(tx, &place, now).await
     }
 
     /// Ends every job of an attempt that has not ended, by the same evidence for each.
@@ -146,16 +148,16 @@ impl Engine {
     }
 
     /// What follows from the ends of an attempt's jobs.
-    async fn settle_attempt(&self, tx: &mut Tx, id: AttemptId, now: Time) -> Result<()> {
-        let place = Place::of(tx, id).await?;
+    async fn settle_attempt(&self, tx: &mut Tx, place: &Place, now: Time) -> Result<()> {
+        let id = place.attempt.id;
         let jobs = tx.jobs(id).await?;
-        let ends = skip_what_cannot_run(tx, &place, jobs, now).await?;
+        let ends = skip_what_cannot_run(tx, place, jobs, now).await?;
         tx.ring(Change::Attempt(id));
         let Some(ends) = ends else {
             return self.settle(tx, place.run.id, now).await;
         };
         tx.set_attempt_state(id, &AttemptState::Ended, now).await?;
-        self.end_or_retry(tx, &place, &ends, now).await?;
+        self.end_or_retry(tx, place, &ends, now).await?;
         self.settle(tx, place.run.id, now).await
     }
 

@@ -24,8 +24,11 @@ fn mint(now: Time) -> i64 {
     static COUNTER: OnceLock<AtomicU64> = OnceLock::new();
     let counter = COUNTER.get_or_init(|| AtomicU64::new(getrandom::u64().unwrap_or_default()));
     let count = counter.fetch_add(1, Ordering::Relaxed) & ((1 << COUNTER_BITS) - 1);
-    let ms = now.as_millis().saturating_sub(EPOCH_MS).max(0);
-    (ms << COUNTER_BITS) | count.cast_signed()
+    first_at(now) | count.cast_signed()
+}
+
+fn first_at(time: Time) -> i64 {
+    time.as_millis().saturating_sub(EPOCH_MS).max(0) << COUNTER_BITS
 }
 
 fn write(id: i64) -> String {
@@ -61,6 +64,10 @@ macro_rules! ids {
         impl $name {
             /// A new id, later than every id made before `now`.
             pub fn mint(now: Time) -> Self { Self(mint(now)) }
+            /// Every id made before `time` is smaller, and none made later is.
+            pub fn first_at(time: Time) -> Self { Self(first_at(time)) }
+            /// When it was made.
+            pub const fn made(self) -> Time { Time::from_millis((self.0 >> COUNTER_BITS) + EPOCH_MS) }
             /// As the database keeps it.
             pub const fn from_i64(id: i64) -> Self { Self(id) }
             /// For the database.

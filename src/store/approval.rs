@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Change, Json, Result, Tx, execute, meant, row, rows, run::column};
-use crate::model::{Answer, RunId, Time};
+use crate::model::{Answer, PAUSED, RunId, Time};
 
 /// A stage that waits, or has waited, for a person.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -105,7 +105,14 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn run_pauses(&mut self, run: RunId, now: Time) -> Result<()> {
-        execute!(self, "UPDATE runs SET paused_since = $2 WHERE id = $1 AND paused_since IS NULL", run, now)?;
+        execute!(
+            self,
+            "UPDATE runs SET paused_since = $2, label = $3 WHERE id = $1 AND paused_since IS NULL AND phase <> 'ended'",
+            run,
+            now,
+            PAUSED,
+        )?;
+        self.ring(Change::Run(run));
         Ok(())
     }
 
@@ -115,7 +122,14 @@ impl Tx {
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn run_goes_on(&mut self, run: RunId, paused: Duration) -> Result<()> {
         let paused = super::report::millis(paused);
-        execute!(self, "UPDATE runs SET paused_since = NULL, paused = $2 WHERE id = $1", run, paused)?;
+        execute!(
+            self,
+            "UPDATE runs SET paused_since = NULL, paused = $2, label = CASE WHEN phase = 'ended' THEN label ELSE phase END \
+             WHERE id = $1",
+            run,
+            paused,
+        )?;
+        self.ring(Change::Run(run));
         Ok(())
     }
 

@@ -1,7 +1,13 @@
 //! Hints that something changed. Whoever waits asks the database first and again after each ring; a ring that is
 //! missed costs a timer's patience, never an event.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use tokio::sync::broadcast;
 
@@ -39,6 +45,8 @@ pub struct Bell {
     all: broadcast::Sender<Change>,
     /// For those who wait for one attempt: a thousand agents do, and each must not be woken for all others.
     attempts: Arc<[broadcast::Sender<Change>]>,
+    /// Counts the changes of runs, from a number that no earlier process had.
+    runs: Arc<AtomicU64>,
 }
 
 /// Hears every change since it was made.
@@ -48,16 +56,27 @@ pub struct Listener(broadcast::Receiver<Change>);
 impl Bell {
     pub(super) fn new() -> Self {
         let attempts = std::iter::repeat_with(|| broadcast::Sender::new(BACKLOG_OF_ATTEMPT)).take(BELLS).collect();
-        Self { all: broadcast::Sender::new(BACKLOG), attempts }
+        let start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        let runs = Arc::new(AtomicU64::new(u64::try_from(start).unwrap_or_default()));
+        Self { all: broadcast::Sender::new(BACKLOG), attempts, runs }
     }
 
     /// Tells all listeners.
     pub fn ring(&self, change: Change) {
+        if matches!(change, Change::Run(_)) {
+            self.runs.fetch_add(1, Ordering::Relaxed);
+        }
         // nobody may be listening, and that is fine
         let _ = self.all.send(change);
         if let Change::Attempt(attempt) = change {
             let _ = self.of(attempt).send(change);
         }
+    }
+
+    /// Another number than before if any run has changed since. Whoever asks first and looks at the database then
+    /// misses no change.
+    pub fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
     }
 
     /// Listens from now on. Listen first, then look at the database, then wait: so nothing falls between.

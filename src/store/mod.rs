@@ -21,6 +21,7 @@ mod examine;
 mod hook;
 mod inbox;
 mod job;
+mod listed;
 mod log;
 mod notice;
 mod people;
@@ -36,6 +37,7 @@ mod rerun;
 mod run;
 mod secret;
 mod starter;
+mod statistics;
 mod sweep;
 mod telling;
 mod tested;
@@ -65,6 +67,7 @@ pub use examine::examine;
 pub use hook::{Came, HookRow};
 pub use inbox::{Inbox, NewDelivery, Taken};
 pub use job::{JobRow, NewJob, OutputRow, Tail};
+pub use listed::{RunFilter, RunSummary};
 pub use log::{Check, ChunkRow, NewChunk};
 pub use notice::{NewNotice, NoticeRow};
 pub use people::{NewToken, PersonRow, TokenRow};
@@ -74,10 +77,11 @@ pub use recovery::{Lost, NewRecovery, RecoveryRow};
 pub use replay::Replay;
 pub use reply::ReplyRow;
 pub use report::{NewReport, ReportRow};
-pub use repository::RepositoryRow;
-pub use run::{NewRun, Pin, Pins, RunFilter, RunRow, RunSummary};
+pub use repository::{ListedRepository, RepositoryRow};
+pub use run::{NewRun, Pin, Pins, RunRow};
 pub use secret::{GivenRow, SecretRow};
 pub use starter::{StarterOf, StarterRow};
+pub use statistics::{BadgeAsked, BadgeRow, EndedJob, JobFigures, RunFigure, RunsAsked};
 pub use sweep::{HeadRow, SweepRow};
 pub use telling::{Acknowledgement, Doubt};
 pub use tested::TestsRow;
@@ -357,6 +361,7 @@ async fn open_sqlite(path: &Path, flushes: SqliteSynchronous) -> Result<Db> {
     let for_writer =
         options.clone().pragma("cache_size", SQLITE_WRITER_CACHE).pragma("wal_autocheckpoint", SQLITE_CHECKPOINT);
     let writer = one().connect_with(for_writer).await?;
+    listed::fill_in(&writer).await?;
     let readers =
         SqlitePoolOptions::new().max_connections(SQLITE_READERS).connect_with(options.read_only(true)).await?;
     Ok(Db::Sqlite { writer, readers })

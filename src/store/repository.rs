@@ -1,7 +1,7 @@
 //! Repositories that have had an event.
 
 use super::{Json, Result, Tx, execute, meant, row, rows};
-use crate::model::{ForgeKind, Repository, RepositoryId, RepositoryName, Time, Visibility};
+use crate::model::{ForgeKind, Repository, RepositoryId, RepositoryName, RunId, Time, Visibility};
 
 /// A repository that has had an event.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -16,7 +16,36 @@ pub struct RepositoryRow {
     pub facts: Json<Repository>,
 }
 
+/// A repository, and its newest run.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct ListedRepository {
+    /// The repository.
+    #[sqlx(flatten)]
+    pub row: RepositoryRow,
+    /// Its newest run.
+    pub newest: Option<RunId>,
+}
+
 impl Tx {
+    /// Repositories, those first whose runs are newest; of one forge, and there of one owner or of a group below it.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn repositories(&mut self, of: Option<(ForgeKind, &RepositoryName)>) -> Result<Vec<ListedRepository>> {
+        // `/` comes just before `0`
+        let mut found = rows!(
+            self,
+            ListedRepository,
+            "SELECT id, forge, name, facts, (SELECT MAX(r.id) FROM runs r WHERE r.repository_id = p.id) AS newest \
+             FROM repositories p WHERE $1 IS NULL OR forge = $1 AND name > $2 AND name < $3 ORDER BY forge, name",
+            of.map(|(forge, _)| forge),
+            of.map(|(_, owner)| format!("{owner}/")),
+            of.map(|(_, owner)| format!("{owner}0")),
+        )?;
+        found.sort_by_key(|listed| std::cmp::Reverse(listed.newest));
+        Ok(found)
+    }
+
     /// The repository's row, made or brought up to date.
     ///
     /// # Errors

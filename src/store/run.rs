@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{Change, Json, Result, Tx, execute, meant, report::millis, row, rows};
 use crate::model::{
-    DeliveryId, Diagnostic, Event, ForgeKind, Grants, Plan, PlanDigest, Repeats, RepositoryId, RepositoryName, RunId,
-    RunState, Sha, Time, Wants, What,
+    DeliveryId, Diagnostic, Event, Grants, Listed, Plan, PlanDigest, Repeats, RepositoryId, RunId, RunState, Sha, Time,
+    Wants, What,
 };
 
 /// Images of a run as its registries had them: the flow's name for an image, and what it stands for.
@@ -85,46 +85,6 @@ pub struct RunRow {
     pub paused: i64,
 }
 
-/// A run with its repository, without plan and diagnostics: for lists.
-#[derive(Debug, Clone, sqlx::FromRow)]
-pub struct RunSummary {
-    /// Ours.
-    pub id: RunId,
-    /// The repository's forge.
-    pub forge: ForgeKind,
-    /// The repository's name.
-    pub name: RepositoryName,
-    /// Counts from 1 in each repository.
-    pub number: i64,
-    /// The flow's name.
-    pub flow: String,
-    /// What happened.
-    pub event: Json<Event>,
-    /// The commit.
-    pub sha: Sha,
-    /// How far it is.
-    pub state: Json<RunState>,
-    /// Why it waits, or was skipped.
-    pub reason: String,
-    /// When it was made.
-    pub created: Time,
-    /// When its first job started.
-    pub started: Option<Time>,
-    /// When nothing would start any more.
-    pub ended: Option<Time>,
-}
-
-/// Which runs a list shows.
-#[derive(Debug, Clone, Default)]
-pub struct RunFilter {
-    /// Those of one repository.
-    pub repository: Option<RepositoryId>,
-    /// Those made before this one.
-    pub before: Option<RunId>,
-    /// At most so many.
-    pub limit: i64,
-}
-
 /// A run to be made.
 #[derive(Debug)]
 pub struct NewRun<'a> {
@@ -192,14 +152,16 @@ impl Tx {
             execute!(self, "UPDATE repositories SET last_number = last_number + 1 WHERE id = $1", new.repository)?;
         meant("a run's number", 1, met)?;
         let ended = new.state.conclusion().map(|_| new.now);
+        let listed = Listed::from(new.event);
         let concurrency = new.plan.and_then(|plan| plan.concurrency.as_ref());
         execute!(
             self,
             "INSERT INTO runs (id, repository_id, number, delivery_id, rerun_of, flow, path, event, sha, plan, digest, \
              diagnostics, phase, state, reason, pins, source, source_note, source_due, created, ended, queue, \
-             concurrency, time_limit, repeats, line, wants, grants) \
+             concurrency, time_limit, repeats, line, wants, grants, label, kind, branch, tag, pull, actor, author) \
              VALUES ($1, $2, (SELECT last_number FROM repositories WHERE id = $2), $3, $4, $5, $6, $7, $8, $9, $10, \
-             $11, $12, $13, $14, $15, $16, $17, $18, $18, $19, $20, $21, $22, $23, $24, $25, $26)",
+             $11, $12, $13, $14, $15, $16, $17, $18, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, \
+             $32, $33)",
             id,
             new.repository,
             new.delivery,
@@ -226,6 +188,13 @@ impl Tx {
             new.event.line(),
             (!new.wants.is_empty()).then_some(Json(new.wants)),
             (!new.grants.is_empty()).then_some(Json(new.grants)),
+            new.state.label(),
+            listed.kind,
+            listed.branch,
+            listed.tag,
+            listed.pull,
+            listed.actor,
+            listed.author,
         )?;
         if new.state.conclusion().is_none() {
             self.insert_actions(id, new.plan, new.now).await?;
@@ -251,23 +220,6 @@ impl Tx {
         row!(self, RunRow, "SELECT * FROM runs WHERE repository_id = $1 AND number = $2", repository, number)
     }
 
-    /// Runs, newest first.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunSummary>> {
-        rows!(
-            self,
-            RunSummary,
-            "SELECT r.id, p.forge, p.name, r.number, r.flow, r.event, r.sha, r.state, r.reason, r.created, r.started, \
-             r.ended FROM runs r JOIN repositories p ON p.id = r.repository_id \
-             WHERE ($1 IS NULL OR r.repository_id = $1) AND r.id < $2 ORDER BY r.id DESC LIMIT $3",
-            filter.repository,
-            filter.before.map_or(i64::MAX, RunId::as_i64),
-            filter.limit,
-        )
-    }
-
     /// The newest run of each flow and kind of context at one commit.
     ///
     /// # Errors
@@ -282,20 +234,6 @@ impl Tx {
         )?;
         let mut seen = std::collections::BTreeSet::new();
         Ok(runs.into_iter().filter(|run| seen.insert((run.flow.clone(), run.event.context_suffix()))).collect())
-    }
-
-    /// The runs that a delivery started, in the order of their making.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn runs_of_delivery(&mut self, delivery: DeliveryId) -> Result<Vec<RunSummary>> {
-        rows!(
-            self,
-            RunSummary,
-            "SELECT r.id, p.forge, p.name, r.number, r.flow, r.event, r.sha, r.state, r.reason, r.created, r.started, \
-             r.ended FROM runs r JOIN repositories p ON p.id = r.repository_id WHERE r.delivery_id = $1 ORDER BY r.id",
-            delivery,
-        )
     }
 
     /// Every run that has not ended.
@@ -384,14 +322,15 @@ impl Tx {
         let ended = state.conclusion().map(|_| now);
         let met = execute!(
             self,
-            "UPDATE runs SET phase = $2, state = $3, reason = $4, started = COALESCE(started, $5), ended = $6 \
-             WHERE id = $1 AND phase <> 'ended'",
+            "UPDATE runs SET phase = $2, state = $3, reason = $4, started = COALESCE(started, $5), ended = $6, label = $7, \
+             waited = COALESCE(waited, $5 - created), took = $6 - started - paused WHERE id = $1 AND phase <> 'ended'",
             run,
             state.phase(),
             Json(state),
             reason,
             started,
             ended,
+            state.label(),
         )?;
         self.ring(Change::Run(run));
         meant("a run moves", 1, met)

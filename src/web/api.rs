@@ -7,15 +7,17 @@ mod artifact;
 mod audit;
 mod delivery;
 mod policy;
+mod runs;
 mod search;
 mod secret;
 mod start;
+mod statistics;
 mod tested;
 
 use axum::{
     Json,
     body::Bytes,
-    extract::{Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -25,30 +27,18 @@ use serde_json::{Map, Value, json};
 use super::{
     Web,
     access::{Granted, OfJob, OfRun, Routes, RunIt, See, Visitor, Who},
-    pages::{Failure, JobPlace, Moment, Place, Route, RunPlace, log_text, visible},
+    pages::{Failure, JobPlace, Moment, Place, Route, RunPlace, log_text},
 };
 use crate::{
     engine::{self, EngineError, closing::WAITS, rerun::Begun, whole::Whole},
-    model::{
-        FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, Right, RunId, Time, Waiting, Way, What, Wish,
-    },
+    model::{FlowChoice, ForgeKind, JobId, JobPath, Late, RepositoryName, Right, Time, Waiting, Way, What, Wish},
     store::{
-        ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RepositoryRow, RunFilter, RunRow, RunSummary, Tx, Vetting,
-        VettingRow,
+        ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RepositoryRow, RunRow, RunSummary, Tx, Vetting, VettingRow,
     },
 };
 
 /// Items in one answer, unless fewer are asked for.
 const PAGE: i64 = 100;
-
-/// `?forge=github&repository=acme/shop&before=…&limit=…`
-#[derive(Debug, Deserialize)]
-struct RunsQuery {
-    forge: Option<ForgeKind>,
-    repository: Option<RepositoryName>,
-    before: Option<RunId>,
-    limit: Option<i64>,
-}
 
 /// A failure, as RFC 9457 has it.
 pub(super) struct Problem(Failure);
@@ -74,7 +64,8 @@ pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/me", me)
         .get("/audit", audit::list)
-        .get("/runs", runs)
+        .get("/runs", runs::list)
+        .get("/statistics", statistics::show)
         .get("/runs/{id}", run)
         .post("/runs/{id}/cancel", cancel)
         .post("/runs/{id}/rerun", rerun)
@@ -105,27 +96,6 @@ async fn me(visitor: Visitor, State(web): State<Web>) -> Answer {
     Ok(Json(
         json!({"login": visitor.login().map(ToString::to_string), "scopes": scopes, "admin": visitor.is_admin(&web)}),
     ))
-}
-
-async fn runs(
-    visitor: Visitor,
-    State(web): State<Web>,
-    query: Result<Query<RunsQuery>, axum::extract::rejection::QueryRejection>,
-) -> Answer {
-    let Query(query) = query.map_err(|_| Failure::Query)?;
-    let repository = match (query.forge, &query.repository) {
-        (Some(forge), Some(name)) => {
-            let route = Route { forge, repository: name.clone(), place: Place::Runs };
-            Some(visitor.at(&web, &route, Right::See).await?.repository.id)
-        }
-        (None, None) => None,
-        // a name alone may be on several forges
-        (Some(_), None) | (None, Some(_)) => return Err(Failure::Query.into()),
-    };
-    let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE);
-    let filter = RunFilter { repository, before: query.before, limit };
-    let (rows, _) = visible(&web, &visitor, filter).await?;
-    Ok(Json(json!({"runs": rows.iter().map(summary).collect::<Vec<_>>()})))
 }
 
 async fn run(OfRun { run, .. }: OfRun<See>, State(web): State<Web>) -> Answer {

@@ -6,7 +6,10 @@ mod api;
 mod artifact;
 mod assets;
 mod audit;
+mod badge;
+mod chart;
 mod delivery;
+mod filter;
 mod hooks;
 pub mod log;
 pub mod pages;
@@ -14,6 +17,7 @@ mod rule;
 mod schema;
 mod secrets;
 mod start;
+mod statistics;
 mod tokens;
 mod upload;
 

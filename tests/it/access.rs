@@ -1,5 +1,6 @@
 //! Who may see and change what: people who sign in with their forges, programs with tokens, and everybody else.
 
+mod lists;
 mod live;
 mod matrix;
 mod people;

@@ -90,10 +90,10 @@ proptest! {
     #[test]
     fn a_route_is_what_its_text_says(
         forge in prop_oneof![Just(ForgeKind::Github), Just(ForgeKind::Gitlab), Just(ForgeKind::Git)],
-        name in "(runs|[a-z0-9]{1,4})(/(runs|[0-9]|[a-zA-Z0-9][a-z._-]{0,4})){0,4}",
+        name in "(runs|[a-z0-9]{1,4})(/(runs|statistics|badge[.]svg|[0-9]|[a-zA-Z0-9][a-z._-]{0,4})){0,4}",
         run in any::<u64>(),
         names in proptest::array::uniform3("(runs|[0-9]|.{1,6})"),
-        which in 0..6,
+        which in 0..8,
     ) {
         let [stage, action, job] = names;
         let path = JobPath { stage, action, job };
@@ -103,6 +103,9 @@ proptest! {
             2 => Place::Run(run, RunPlace::Rerun),
             3 => Place::Job(run, path, JobPlace::Page),
             4 => Place::Job(run, path, JobPlace::Raw),
+            // a name of one part is a whole one on a plain Git server alone
+            5 if forge == ForgeKind::Git || name.contains('/') => Place::Statistics,
+            6 if forge == ForgeKind::Git || name.contains('/') => Place::Badge,
             _ => Place::Job(run, path, JobPlace::Stream),
         };
         let route = Route { forge, repository: name.parse().expect("a name"), place };

@@ -3,6 +3,7 @@
 mod api;
 mod deliveries;
 mod lines;
+mod lists;
 mod logs;
 mod queue;
 mod schema;

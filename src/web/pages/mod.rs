@@ -3,9 +3,11 @@
 
 mod artifact;
 mod audit;
+mod badge;
 mod delivery;
 mod dry_run;
 mod failure;
+mod filters;
 mod hook;
 mod job;
 mod live;
@@ -14,6 +16,7 @@ mod pause;
 mod queue;
 mod raw;
 mod receivers;
+mod repositories;
 mod rerun;
 mod room;
 mod route;
@@ -24,17 +27,21 @@ mod runs;
 mod search;
 mod secret;
 mod sign_in;
+mod spark;
 mod start;
+mod statistics;
+mod summary;
 mod tested;
 mod tokens;
 mod trigger;
 mod vetting;
 mod view;
+mod visible;
 
 use askama::Template;
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{Html, IntoResponse, Redirect, Response},
 };
@@ -46,8 +53,8 @@ pub use route::{JobPlace, NoRoute, Place, Route, RunPlace};
 pub(in crate::web) use vetting::{Looked, vet};
 
 pub(super) use room::Rooms;
-pub(super) use runs::visible;
 pub(super) use search::{SEARCHES, look_through};
+pub(super) use visible::visible;
 
 use super::{
     Web,
@@ -73,6 +80,9 @@ pub struct Chrome {
     script: String,
     unisolated: bool,
     live: bool,
+    /// What [`Bell::runs`](crate::store::Bell::runs) said before the page was made: its script asks no more than whether
+    /// that has changed. Empty: the script fetches the page to find out.
+    seen: String,
     face: Face,
 }
 
@@ -80,6 +90,7 @@ pub struct Chrome {
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/", runs::all)
+        .get("/repositories", repositories::page)
         .get("/deliveries", delivery::list)
         .get("/deliveries/{id}", delivery::one)
         .post("/deliveries/{id}/replay", delivery::replay)
@@ -108,8 +119,12 @@ impl Place {
                 Some(Right::Run)
             }
             (Self::Run(_, RunPlace::Approve | RunPlace::Reject), false) => Some(Right::Approve),
-            (Self::Runs | Self::Run(_, RunPlace::Page) | Self::Job(..) | Self::Artifact(..), true) => Some(Right::See),
-            (Self::Run(_, RunPlace::Page) | Self::Job(..) | Self::Artifact(..), false)
+            (Self::Runs | Self::Statistics | Self::Badge, true)
+            | (Self::Run(_, RunPlace::Page) | Self::Job(..) | Self::Artifact(..), true) => Some(Right::See),
+            (
+                Self::Statistics | Self::Badge | Self::Run(_, RunPlace::Page) | Self::Job(..) | Self::Artifact(..),
+                false,
+            )
             | (Self::Run(_, RunPlace::Cancel | RunPlace::Rerun | RunPlace::Approve | RunPlace::Reject), true) => None,
         }
     }
@@ -120,9 +135,17 @@ async fn place(visitor: Visitor, State(web): State<Web>, request: Request) -> Re
     let route: Route = parts.uri.path().parse()?;
     let reads = matches!(parts.method, Method::GET | Method::HEAD);
     let right = route.place.needs(reads).ok_or(Failure::Method)?;
-    let of = visitor.at(&web, &route, right).await?;
+    if route.place == Place::Badge {
+        return badge::picture(&web, &visitor, &route, &parts).await;
+    }
+    let of = match visitor.at(&web, &route, right).await {
+        Err(Failure::Missing) if reads => return repositories::instead(&web, &visitor, &route, &parts.uri).await,
+        of => of?,
+    };
     match (&route.place, reads) {
-        (Place::Runs, true) => runs::of_repository(&web, &of, &route, &parts.uri).await,
+        (Place::Runs, true) => runs::of_repository(&web, &of, &route, &parts).await,
+        (Place::Statistics, _) => statistics::page(&web, &of, &route, &parts.uri).await,
+        (Place::Badge, _) => Err(Failure::Missing),
         (Place::Runs, false) => start::press(&web, &of, body).await,
         (Place::Run(number, RunPlace::Page), _) => run::page(&web, &of, &route, *number).await,
         (Place::Run(number, RunPlace::Cancel), _) => {
@@ -184,6 +207,22 @@ pub(super) fn same_site(headers: &HeaderMap, public_url: &str) -> Result<(), Fai
     if foreign { Err(Failure::CrossSite) } else { Ok(()) }
 }
 
+/// Named by a page's script that only wants to know whether something has changed.
+const SEEN: HeaderName = HeaderName::from_static("containerops-seen");
+
+/// The number of what was seen, for a page that shows runs; `None`: its script has seen all of it, and is to be told so,
+/// which costs us next to nothing however many watch.
+fn news(web: &Web, headers: &HeaderMap) -> Option<String> {
+    let seen = web.engine.store.bell().runs().to_string();
+    let known = headers.get(SEEN).is_some_and(|value| value.as_bytes() == seen.as_bytes());
+    (!known).then_some(seen)
+}
+
+/// What a script is told that has seen all.
+fn nothing_new() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}
+
 fn render(template: &impl Template) -> Result<Response, Failure> {
     Ok(Html(template.render()?).into_response())
 }
@@ -224,6 +263,7 @@ impl Chrome {
             script: assets::path("app.js"),
             unisolated: web.engine.executor.kind() == ExecutorKind::Process,
             live: false,
+            seen: String::new(),
             face: FACE.try_with(Face::clone).unwrap_or_default(),
         }
     }
@@ -232,5 +272,10 @@ impl Chrome {
     const fn live(mut self, ended: bool) -> Self {
         self.live = !ended;
         self
+    }
+
+    /// The script fetches it when any run has changed.
+    fn live_since(self, seen: &str) -> Self {
+        Self { live: true, seen: seen.to_owned(), ..self }
     }
 }

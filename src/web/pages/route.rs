@@ -2,6 +2,7 @@
 //!
 //! A repository's name may have any number of parts, and on GitLab even parts that read `runs/5`. So the first
 //! `runs` that is followed by a number ends the name, and where a name itself has such a part, we write it as `%72uns`.
+//! In the same way a last `badge.svg` or `statistics` behind a whole name is none of it.
 
 use std::{fmt, str::FromStr};
 
@@ -23,6 +24,10 @@ pub struct Route {
 pub enum Place {
     /// The repository's runs.
     Runs,
+    /// How they went.
+    Statistics,
+    /// A picture of how it stands.
+    Badge,
     /// One run, or what can be done with it.
     Run(u64, RunPlace),
     /// A job of a run.
@@ -69,10 +74,29 @@ impl FromStr for Route {
         let forge = parts.next().and_then(|forge| forge.parse().ok()).ok_or(NoRoute)?;
         let parts: Vec<&str> = parts.collect();
         let split = parts.windows(2).skip(1).position(|pair| pair[0] == "runs" && number(pair[1]).is_some());
-        let (name, rest) = parts.split_at(split.map_or(parts.len(), |at| at + 1));
+        let (mut name, rest) = parts.split_at(split.map_or(parts.len(), |at| at + 1));
+        let mut place = place(rest)?;
+        if let (None, Some((last, before))) = (split, name.split_last())
+            && let Some(below) = below(forge, before.len(), last)
+        {
+            (name, place) = (before, below);
+        }
         let name = name.iter().map(|part| decode(part)).collect::<Option<Vec<_>>>().ok_or(NoRoute)?;
         let repository = name.join("/").parse().map_err(|_| NoRoute)?;
-        Ok(Self { forge, repository, place: place(rest)? })
+        Ok(Self { forge, repository, place })
+    }
+}
+
+/// What a path's last part leads to, behind a name of so many parts; `None`: it is of the name.
+fn below(forge: ForgeKind, parts: usize, last: &str) -> Option<Place> {
+    let least = match forge {
+        ForgeKind::Git => 1,
+        ForgeKind::Github | ForgeKind::Gitlab | ForgeKind::Gitea => 2,
+    };
+    match last {
+        "statistics" if parts >= least => Some(Place::Statistics),
+        "badge.svg" if parts >= least => Some(Place::Badge),
+        _ => None,
     }
 }
 
@@ -112,10 +136,18 @@ impl fmt::Display for Route {
         let parts: Vec<&str> = self.repository.as_str().split('/').collect();
         for (at, part) in parts.iter().enumerate() {
             let misread = *part == "runs" && parts.get(at + 1).is_some_and(|next| number(next).is_some());
-            write!(f, "/{}", if misread { "%72uns" } else { part })?;
+            let below = at + 1 == parts.len() && below(self.forge, at, part).is_some();
+            match (misread, below) {
+                (true, _) => f.write_str("/%72uns")?,
+                // its first letter's code
+                (false, true) => write!(f, "/%{:02X}{}", part.as_bytes()[0], &part[1..])?,
+                (false, false) => write!(f, "/{part}")?,
+            }
         }
         match &self.place {
             Place::Runs => Ok(()),
+            Place::Statistics => f.write_str("/statistics"),
+            Place::Badge => f.write_str("/badge.svg"),
             Place::Run(run, RunPlace::Page) => write!(f, "/runs/{run}"),
             Place::Run(run, RunPlace::Cancel) => write!(f, "/runs/{run}/cancel"),
             Place::Run(run, RunPlace::Rerun) => write!(f, "/runs/{run}/rerun"),
@@ -172,4 +204,32 @@ fn decode(text: &str) -> Option<String> {
         }
     }
     String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_behind_a_name_is_none_of_it_and_a_name_that_reads_so_is_written_otherwise() {
+        for (path, repository, place) in [
+            ("/github/acme/shop/statistics", "acme/shop", Place::Statistics),
+            ("/github/acme/shop/badge.svg", "acme/shop", Place::Badge),
+            ("/github/acme/statistics", "acme/statistics", Place::Runs),
+            ("/github/acme/statistics/statistics", "acme/statistics", Place::Statistics),
+            ("/gitlab/a/b/c/badge.svg", "a/b/c", Place::Badge),
+            ("/gitlab/a/b/%73tatistics", "a/b/statistics", Place::Runs),
+            ("/gitlab/a/b/%62adge.svg/statistics", "a/b/badge.svg", Place::Statistics),
+            ("/git/tool/statistics", "tool", Place::Statistics),
+            ("/git/statistics", "statistics", Place::Runs),
+            ("/gitlab/a/%72uns/5/%73tatistics", "a/runs/5/statistics", Place::Runs),
+            ("/github/acme/statistics/runs/5", "acme/statistics", Place::Run(5, RunPlace::Page)),
+        ] {
+            let route: Route = path.parse().expect(path);
+            assert_eq!((route.repository.as_str(), &route.place), (repository, &place), "{path}");
+            let again: Route = route.to_string().parse().expect(path);
+            assert_eq!(again, route, "{path} is written {route}");
+        }
+        assert!("/github/acme/shop/badge.svg/x".parse::<Route>().is_ok_and(|route| route.place == Place::Runs));
+    }
 }

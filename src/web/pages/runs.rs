@@ -1,37 +1,37 @@
 //! Lists of runs.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
-use axum::{extract::State, http::Uri, response::Response};
-use serde::Deserialize;
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri, request::Parts},
+    response::{IntoResponse as _, Redirect, Response},
+};
 
 use super::{
     Chrome, Failure, Mark, Moment, Place, Route, RunPlace, Took,
+    filters::FilterView,
     hook::{HookView, hook},
-    query,
+    news, nothing_new, query,
     queue::{QueueView, queues},
     render,
     rule::RuleView,
     secret::{self, SecretView, secrets},
     start::{StartView, forms},
+    summary::SummaryView,
+    visible,
 };
 use crate::{
-    model::{Event, EventKind, ForgeKind, Repository, Right, RunId, Time},
-    store::{RunFilter, RunSummary},
+    model::{Event, EventKind, ForgeKind, Repository, RepositoryName, Right, Time},
+    store::{RepositoryRow, RunSummary, Tx},
     web::{
         Web,
         access::{Granted, Visitor},
+        filter::{Filter, RunsQuery, address},
     },
 };
 
 /// Runs on one page.
 const PAGE: i64 = 50;
-
-#[derive(Debug, Deserialize)]
-struct ListQuery {
-    before: Option<RunId>,
-}
 
 #[derive(Template)]
 #[template(path = "runs.html")]
@@ -42,17 +42,28 @@ struct RunsPage {
     starts: Vec<StartView>,
     /// The page's own address.
     here: String,
+    filter: FilterView,
     runs: Vec<RunLine>,
-    older: Option<String>,
-    older_page: bool,
+    turns: Turns,
     /// Whether deliveries have something for who looks.
     keeps: bool,
+}
+
+/// Where the list goes on.
+struct Turns {
+    newest: Option<String>,
+    newer: Option<String>,
+    older: Option<String>,
 }
 
 struct RepositoryView {
     name: String,
     forge: ForgeKind,
+    /// Whose it is: the name, and the address of all of theirs.
+    owner: Option<(String, String)>,
     web_url: Option<String>,
+    /// Of its newest runs, and its badge.
+    summary: Option<SummaryView>,
     hook: Option<HookView>,
     secrets: Vec<SecretView>,
     /// What becomes of untrusted code, for those who maintain it.
@@ -78,122 +89,172 @@ pub(super) struct RunLine {
     pub(super) took: Option<Took>,
 }
 
-/// `GET /`.
-pub(super) async fn all(visitor: Visitor, State(web): State<Web>, uri: Uri) -> Result<Response, Failure> {
-    list(&web, &visitor, None, &uri).await
+/// `GET /`. A repository that is looked for has a page of its own.
+pub(super) async fn all(
+    visitor: Visitor,
+    State(web): State<Web>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let filter = Filter::try_from(query::<RunsQuery>(&uri)?)?;
+    if let Some(name) = &filter.repository {
+        let found = named(&web, &visitor, filter.forge, name).await?;
+        if let [one] = found.as_slice() {
+            let route = Route { forge: one.forge, repository: one.name.clone(), place: Place::Runs };
+            return Ok(Redirect::to(&filter.within().address(&route.to_string())).into_response());
+        }
+        let view = FilterView::of_several(&filter, &found);
+        return list_of_none(&web, &visitor, view);
+    }
+    match news(&web, &headers) {
+        Some(seen) => list(&web, &visitor, None, (&uri, filter, seen)).await,
+        None => Ok(nothing_new()),
+    }
 }
 
 /// `GET /{forge}/{repository}`.
-pub(super) async fn of_repository(web: &Web, of: &Granted, route: &Route, uri: &Uri) -> Result<Response, Failure> {
-    list(web, &of.visitor, Some((of, route)), uri).await
+pub(super) async fn of_repository(
+    web: &Web,
+    of: &Granted,
+    route: &Route,
+    request: &Parts,
+) -> Result<Response, Failure> {
+    let filter = Filter::try_from(query::<RunsQuery>(&request.uri)?)?.within();
+    match news(web, &request.headers) {
+        Some(seen) => list(web, &of.visitor, Some((of, route)), (&request.uri, filter, seen)).await,
+        None => Ok(nothing_new()),
+    }
 }
 
-/// How many runs are looked through for those that somebody may see.
-const LOOKED_AT: usize = 2000;
-/// How many are read at once.
-const STEP: i64 = 100;
-
-/// The runs that a visitor may see, newest first. Where so many were looked through that it must be enough, the last of
-/// those. A filter's repository is one that they may see.
-pub(in crate::web) async fn visible(
+/// The repositories of this name that somebody may see.
+async fn named(
     web: &Web,
     visitor: &Visitor,
-    filter: RunFilter,
-) -> Result<(Vec<RunSummary>, Option<RunId>), Failure> {
-    if filter.repository.is_some() || visitor.is_admin(web) {
-        return Ok((web.engine.store.read().await?.runs(&filter).await?, None));
-    }
-    let most = usize::try_from(filter.limit).unwrap_or_default();
-    let (mut seen, mut sees, mut looked, mut before) = (Vec::new(), BTreeMap::new(), 0, filter.before);
-    while seen.len() < most {
-        let rows = web.engine.store.read().await?.runs(&RunFilter { before, limit: STEP, ..filter }).await?;
-        let end = (rows.len() as i64) < STEP;
-        looked += rows.len();
-        for row in rows {
-            before = Some(row.id);
-            let of = (row.forge, row.name.to_string());
-            let may = match sees.get(&of) {
-                Some(may) => *may,
-                None => *sees.entry(of).or_insert(seen_by(web, visitor, &row).await?),
-            };
-            if may && seen.len() < most {
-                seen.push(row);
-            }
-        }
-        if end {
-            return Ok((seen, None));
-        }
-        if looked >= LOOKED_AT {
-            return Ok((seen, before));
+    forge: Option<ForgeKind>,
+    name: &RepositoryName,
+) -> Result<Vec<RepositoryRow>, Failure> {
+    let found = web.engine.store.read().await?.repositories_named(name).await?;
+    let mut seen = Vec::new();
+    for row in found.into_iter().filter(|row| forge.is_none_or(|forge| row.forge == forge)) {
+        if visitor.may(web, &row, Right::See).await {
+            seen.push(row);
         }
     }
-    Ok((seen, None))
+    Ok(seen)
 }
 
-async fn seen_by(web: &Web, visitor: &Visitor, run: &RunSummary) -> Result<bool, Failure> {
-    let found = web.engine.store.read().await?.repository_named(run.forge, &run.name).await?;
-    match found {
-        Some(found) => Ok(visitor.may(web, &found, Right::See).await),
-        None => Ok(false),
-    }
+/// The page of a repository that is none, or several.
+fn list_of_none(web: &Web, visitor: &Visitor, filter: FilterView) -> Result<Response, Failure> {
+    render(&RunsPage {
+        chrome: Chrome::new(web, "Runs".to_owned(), &Mark::none()),
+        repository: None,
+        queues: Vec::new(),
+        starts: Vec::new(),
+        here: "/".to_owned(),
+        filter,
+        runs: Vec::new(),
+        turns: Turns { newest: None, newer: None, older: None },
+        keeps: visitor.face(web).keeps,
+    })
 }
 
-async fn list(web: &Web, visitor: &Visitor, of: Option<(&Granted, &Route)>, uri: &Uri) -> Result<Response, Failure> {
-    let ListQuery { before } = query(uri)?;
-    let (route, repository) = (of.map(|(_, route)| route), of.map(|(granted, _)| granted.repository.clone()));
-    let may_run = of.is_some_and(|(granted, _)| granted.may(Right::Run));
-    let filter = RunFilter { repository: repository.as_ref().map(|row| row.id), before, limit: PAGE + 1 };
-    let (mut rows, looked) = visible(web, visitor, filter).await?;
-    let mut tx = web.engine.store.read().await?;
+async fn list(
+    web: &Web,
+    visitor: &Visitor,
+    of: Option<(&Granted, &Route)>,
+    (uri, filter, seen): (&Uri, Filter, String),
+) -> Result<Response, Failure> {
+    let id = of.map(|(granted, _)| granted.repository.id);
+    let (mut rows, further) = visible(web, visitor, &filter.rows(id, PAGE + 1)).await?;
     let more = rows.len() as i64 > PAGE;
-    rows.truncate(PAGE as usize);
-    let last = if more { rows.last().map(|last| last.id) } else { looked };
-    let older = last.map(|last| format!("{}?before={last}", uri.path()));
-    let queues = match (route, &repository) {
-        (Some(route), Some(row)) if before.is_none() => queues(&mut tx, route, row.id).await?,
-        (Some(_) | None, _) => Vec::new(),
-    };
-    let starts = match &repository {
-        Some(row) if before.is_none() && may_run => forms(&mut tx, row).await?,
-        Some(_) | None => Vec::new(),
-    };
+    match filter.after {
+        // the one too many is the newest
+        Some(_) if more => drop(rows.remove(0)),
+        Some(_) | None => rows.truncate(PAGE as usize),
+    }
+    if rows.is_empty() && filter.after.is_some() {
+        return Ok(Redirect::to(&filter.address(uri.path())).into_response());
+    }
+    let turns = turns(&filter, uri.path(), &rows, more, further);
     let now = web.engine.clock.now();
     let runs: Vec<RunLine> = rows.iter().map(|row| RunLine::new(row, now)).collect();
     let newest = runs.first().map_or_else(Mark::none, |run| run.mark.clone());
-    let title = repository.as_ref().map_or_else(|| "Runs".to_owned(), |row| row.name.to_string());
-    let chrome = Chrome::new(web, title, &newest).live(before.is_some());
-    let keeps = visitor.face(web).keeps;
-    let kept = of.map(|(granted, _)| granted).filter(|granted| before.is_none() && granted.may(Right::Maintain));
-    let keeps_secrets = kept.is_some();
-    let (hook, secrets) = match kept {
-        Some(Granted { repository, .. }) => (hook(&mut tx, repository).await?, secrets(&mut tx, repository).await?),
-        None => (None, Vec::new()),
+    let mut tx = web.engine.store.read().await?;
+    let view = FilterView::new(&mut tx, &filter, of.map(|(granted, _)| &granted.repository), uri.path()).await?;
+    let title = of.map_or_else(|| "Runs".to_owned(), |(granted, _)| granted.repository.name.to_string());
+    let title = if view.words.is_empty() { title } else { format!("{title}: {}", view.words) };
+    let chrome = Chrome::new(web, title, &newest);
+    let chrome = if filter.is_newest() { chrome.live_since(&seen) } else { chrome };
+    let (queues, starts) = match of.filter(|_| filter.is_everything()) {
+        Some((granted, route)) => around(&mut tx, granted, route).await?,
+        None => (Vec::new(), Vec::new()),
     };
-    drop(tx);
-    let rule = match kept.filter(|granted| granted.repository.forge != ForgeKind::Git) {
-        Some(Granted { repository, .. }) => Some(RuleView::new(repository, &web.engine.rule(repository).await?)),
+    let repository = match of {
+        Some((granted, route)) => Some(repository(web, &mut tx, granted, route, &filter).await?),
         None => None,
     };
-    let repository = repository.map(|row| RepositoryView {
-        rule,
+    let (here, keeps) = (uri.path().to_owned(), visitor.face(web).keeps);
+    render(&RunsPage { chrome, repository, queues, starts, here, filter: view, runs, turns, keeps })
+}
+
+fn turns(filter: &Filter, path: &str, rows: &[RunSummary], more: bool, further: Option<crate::model::RunId>) -> Turns {
+    let at = |name: &'static str, id: crate::model::RunId| {
+        let fields = filter.fields().into_iter().chain([(name, id.to_string())]).collect();
+        address(path, fields)
+    };
+    let (first, last) = (rows.first().map(|row| row.id), rows.last().map(|row| row.id));
+    let backwards = filter.after.is_none();
+    let older = if backwards && !more { further } else { last };
+    let newer = if backwards { filter.before.and(first) } else { first.filter(|_| more) };
+    Turns {
+        newest: (!filter.is_newest()).then(|| filter.address(path)),
+        newer: newer.map(|id| at("after", id)),
+        older: older.map(|id| at("before", id)),
+    }
+}
+
+/// What stands above a repository's newest runs.
+async fn around(tx: &mut Tx, of: &Granted, route: &Route) -> Result<(Vec<QueueView>, Vec<StartView>), Failure> {
+    let queues = queues(tx, route, of.repository.id).await?;
+    let starts = if of.may(Right::Run) { forms(tx, &of.repository).await? } else { Vec::new() };
+    Ok((queues, starts))
+}
+
+async fn repository(
+    web: &Web,
+    tx: &mut Tx,
+    of: &Granted,
+    route: &Route,
+    filter: &Filter,
+) -> Result<RepositoryView, Failure> {
+    let row = &of.repository;
+    let kept = filter.is_everything() && of.may(Right::Maintain);
+    let (hook, secrets) = if kept { (hook(tx, row).await?, secrets(tx, row).await?) } else { (None, Vec::new()) };
+    let rule = match kept && row.forge != ForgeKind::Git {
+        true => Some(RuleView::new(row, &web.engine.rule(row).await?)),
+        false => None,
+    };
+    let summary = match filter.is_newest() {
+        true => Some(SummaryView::new(tx, row, route, &web.engine.settings.public_url).await?),
+        false => None,
+    };
+    Ok(RepositoryView {
         name: row.name.to_string(),
         forge: row.forge,
+        owner: owner(row),
         web_url: web_link(&row.facts, ""),
+        summary,
         hook,
         secrets,
-        secrets_url: if keeps_secrets { secret::address(row.forge, &row.name) } else { String::new() },
-    });
-    render(&RunsPage {
-        chrome,
-        repository,
-        queues,
-        starts,
-        here: uri.path().to_owned(),
-        runs,
-        older,
-        older_page: before.is_some(),
-        keeps,
+        rule,
+        secrets_url: if kept { secret::address(row.forge, &row.name) } else { String::new() },
     })
+}
+
+fn owner(row: &RepositoryRow) -> Option<(String, String)> {
+    let (owner, _) = row.name.as_str().rsplit_once('/')?;
+    let route = Route { forge: row.forge, repository: owner.parse().ok()?, place: Place::Runs };
+    Some((owner.to_owned(), route.to_string()))
 }
 
 impl RunLine {

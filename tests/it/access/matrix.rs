@@ -147,11 +147,12 @@ impl Ids {
 /// The pages below a repository, with what each needs.
 fn pages() -> Vec<(Method, String, Right)> {
     let log = format!("{RUN}/test/test/test");
-    let mut all: Vec<_> = ["/github/acme/widget".to_owned(), RUN.to_owned(), log.clone()]
-        .into_iter()
-        .chain([format!("{log}/log.txt"), format!("{log}/log/stream"), format!("{log}/artifacts/bin")])
-        .map(|path| (Method::GET, path, Right::See))
-        .collect();
+    let mut all: Vec<_> =
+        ["/github/acme/widget".to_owned(), "/github/acme/widget/statistics".to_owned(), RUN.to_owned(), log.clone()]
+            .into_iter()
+            .chain([format!("{log}/log.txt"), format!("{log}/log/stream"), format!("{log}/artifacts/bin")])
+            .map(|path| (Method::GET, path, Right::See))
+            .collect();
     all.push((Method::POST, "/github/acme/widget".to_owned(), Right::Run));
     for (what, right) in
         [("approve", Right::Approve), ("reject", Right::Approve), ("rerun", Right::Run), ("cancel", Right::Run)]
@@ -183,7 +184,7 @@ fn of_visitor(somebody: &Somebody, path: &str) -> Option<Answer> {
         "/secrets" | "/api/v1/secrets" | "/api/v1/secrets/{name}" => Some(Answer::Let),
         // its end is another story, and the rest of the paths stand in `pages`
         "/sign-out" | "/{*rest}" => None,
-        "/" | "/api/v1/me" | "/api/v1/runs" | "/api/v1/starts" | "/sign-in" => Some(Answer::Let),
+        "/" | "/repositories" | "/api/v1/me" | "/api/v1/runs" | "/api/v1/starts" | "/sign-in" => Some(Answer::Let),
         other if other.starts_with("/sign-in/") => Some(Answer::Let),
         other => panic!("{other} shows something to somebody: say what"),
     }

@@ -118,7 +118,7 @@ environments: {LEVEL: \"@level@\"}
     let started = start(&server, &["acme/shop", "--input", "level=debug"]).await;
     assert_eq!(code(&started), Some(0), "{}{}", out(&started), err(&started));
     assert_eq!(out(&started), format!("ci #2: {}/git/acme/shop/runs/2\n", server.url()));
-    let newest = RunFilter { repository: None, before: None, limit: 1 };
+    let newest = RunFilter { limit: 1, ..RunFilter::default() };
     let run = server.found(async |tx| tx.runs(&newest).await.ok()?.first().map(|run| run.id)).await.expect("a run");
     let story = server.end(run).await;
     assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Success));

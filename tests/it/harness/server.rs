@@ -313,7 +313,7 @@ impl<P: Place> Server<P> {
         let name = REPOSITORY.parse().expect("a name");
         let run = self.found(async |tx| {
             let known = tx.repository_named(ForgeKind::Git, &name).await.expect("the database answers")?;
-            let filter = RunFilter { repository: Some(known.id), before: None, limit: 10 };
+            let filter = RunFilter { repository: Some(known.id), limit: 10, ..RunFilter::default() };
             let runs = tx.runs(&filter).await.expect("the database answers");
             runs.into_iter().find(|run| run.sha == *sha).map(|run| run.id)
         });
