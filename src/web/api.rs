@@ -2,6 +2,7 @@
 //!
 //! Who may ask: as with the pages, [`access`](super::access) says so. Programs show a token.
 
+mod across;
 mod approval;
 mod artifact;
 mod audit;
@@ -74,6 +75,7 @@ pub(super) fn routes() -> Routes {
         .get("/jobs/{id}", job)
         .get("/jobs/{id}/log", job_log)
         .get("/jobs/{id}/log/search", search::log)
+        .get("/logs/search", across::search)
         .post("/starts", start::start)
         .get("/policy", policy::show)
         .post("/policy", policy::set)
