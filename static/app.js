@@ -151,7 +151,7 @@ function address(range) {
 }
 
 function chosenLines(range) {
-  const bar = $(".dock .chosen");
+  const bar = $(".dock .picked");
   if (!bar) return;
   bar.hidden = false;
   $(".which", bar).textContent = range[0] === range[1] ? `Line ${range[0]}` : `Lines ${range[0]} to ${range[1]}`;
@@ -446,7 +446,7 @@ const KEYS = [
   ["k", "The one before", () => step(-1)],
   ["g", "To the beginning", () => (log && $(".pager a.earlier") ? location.assign(`${log.dataset.log}${log.dataset.query}from=1`) : scrollTo(0, 0))],
   ["G", "To the end", () => $(".tools .to-end")?.click()],
-  ["y", "Copy the link to the lines", () => $(".dock .chosen:not([hidden]) .copy-link")?.click()],
+  ["y", "Copy the link to the lines", () => $(".dock .picked:not([hidden]) .copy-link")?.click()],
   ["w", "Wrap lines", () => $(".tools .wrap")?.click()],
   ["?", "What keys do", () => help()],
 ];

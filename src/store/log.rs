@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Change, JobRow, Json, Result, Tx, execute, meant, row, rows};
 use crate::{
     agent::protocol::Held,
-    model::{Fold, JobId},
+    model::{Fold, JobId, JobState, RunId, Time},
 };
 
 /// A part of a log. Its text is one zstd frame: in the row, or in the log's blob at `place`.
@@ -63,6 +63,29 @@ pub struct Check {
     /// The line that people look for in a failed job's log, from 1; of a log that was not searched for one, `None`, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<u64>,
+}
+
+/// A job that has written something, and where it is in its run.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct LoggedRow {
+    /// The job.
+    pub id: JobId,
+    /// Its stage's place in the plan.
+    pub stage: i64,
+    /// Its action's place in the stage.
+    pub action: i64,
+    /// Its place in the action.
+    pub place: i64,
+    /// Which attempt.
+    pub attempt: i64,
+    /// How many bytes.
+    pub length: i64,
+    /// How far the job is.
+    pub state: Json<JobState>,
+    /// When it started.
+    pub started: Option<Time>,
+    /// When it ended.
+    pub ended: Option<Time>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -210,6 +233,21 @@ impl Tx {
         )?;
         self.ring(Change::Log(job.id));
         Ok(true)
+    }
+
+    /// The jobs of a run that have written something, in the plan's order; not those of an older run that it has taken over.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn logs_of_run(&mut self, run: RunId) -> Result<Vec<LoggedRow>> {
+        rows!(
+            self,
+            LoggedRow,
+            "SELECT j.id, a.stage, a.place AS action, j.place, t.number AS attempt, j.log_length AS length, j.state, j.started, \
+             j.ended FROM actions a JOIN attempts t ON t.action_id = a.id JOIN jobs j ON j.attempt_id = t.id \
+             WHERE a.run_id = $1 AND j.log_length > 0 ORDER BY a.stage, a.place, t.number DESC, j.place",
+            run,
+        )
     }
 
     /// Keeps what belongs together in a log.

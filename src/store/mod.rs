@@ -70,7 +70,7 @@ pub use hook::{Came, HookRow};
 pub use inbox::{Inbox, NewDelivery, Taken};
 pub use job::{JobRow, NewJob, OutputRow, Tail};
 pub use listed::{RunFilter, RunSummary};
-pub use log::{Check, ChunkRow, NewChunk};
+pub use log::{Check, ChunkRow, LoggedRow, NewChunk};
 pub use notice::{NewNotice, NoticeRow};
 pub use people::{NewToken, PersonRow, TokenRow};
 pub use podless::PodlessRow;

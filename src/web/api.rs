@@ -3,6 +3,7 @@
 //!
 //! Who may ask: as with the pages, [`access`](super::access) says so. Programs show a token.
 
+mod across;
 mod approval;
 mod artifact;
 mod asked;
@@ -60,6 +61,7 @@ fn operations() -> Routes {
         .operation(job::show, job::__path_show)
         .operation(job::log, job::__path_log)
         .operation(search::log, search::__path_log)
+        .operation(across::search, across::__path_search)
         .operation(tested::list, tested::__path_list)
         .operation(artifact::list, artifact::__path_list)
         .operation(artifact::one, artifact::__path_one)

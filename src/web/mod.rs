@@ -1,6 +1,7 @@
 //! What people, forges and agents see of us over HTTP.
 
 pub mod access;
+mod across;
 pub mod agent;
 mod api;
 mod artifact;

@@ -93,7 +93,7 @@ proptest! {
         name in "(runs|[a-z0-9]{1,4})(/(runs|statistics|badge[.]svg|[0-9]|[a-zA-Z0-9][a-z._-]{0,4})){0,4}",
         run in any::<u64>(),
         names in proptest::array::uniform3("(runs|[0-9]|.{1,6})"),
-        which in 0..8,
+        which in 0..9,
     ) {
         let [stage, action, job] = names;
         let path = JobPath { stage, action, job };
@@ -105,6 +105,7 @@ proptest! {
             4 => Place::Job(run, path, JobPlace::Raw),
             // a name of one part is a whole one on a plain Git server alone
             5 if forge == ForgeKind::Git || name.contains('/') => Place::Statistics,
+            7 if forge == ForgeKind::Git || name.contains('/') => Place::Search,
             6 if forge == ForgeKind::Git || name.contains('/') => Place::Badge,
             _ => Place::Job(run, path, JobPlace::Stream),
         };

@@ -129,7 +129,7 @@ impl Watcher {
                     }
                     room.wait(LOOK).await;
                     self.quiet += 1;
-                    if self.quiet % QUIET == 0 {
+                    if self.quiet.is_multiple_of(QUIET) {
                         return Some((said(), Some(self)));
                     }
                 }

@@ -1,6 +1,7 @@
 //! The pages: rendered here, complete without a script, with no inline script or style in them. What a repository,
 //! a forge or a job says is text for us, wherever it stands.
 
+mod across;
 mod artifact;
 mod audit;
 mod badge;
@@ -55,7 +56,7 @@ pub(in crate::web) use vetting::{Looked, vet};
 
 pub(super) use mark::css as marks_css;
 pub(super) use room::Rooms;
-pub(super) use search::{SEARCHES, look_through};
+pub(super) use search::{PATIENCE, SEARCHES, look_through};
 pub(super) use visible::visible;
 
 use super::{
@@ -121,7 +122,7 @@ impl Place {
                 Some(Right::Run)
             }
             (Self::Run(_, RunPlace::Approve | RunPlace::Reject), false) => Some(Right::Approve),
-            (Self::Runs | Self::Statistics | Self::Badge, true)
+            (Self::Runs | Self::Statistics | Self::Search | Self::Badge, true)
             | (
                 Self::Run(_, RunPlace::Page | RunPlace::Picture | RunPlace::Timeline)
                 | Self::Job(..)
@@ -130,6 +131,7 @@ impl Place {
             ) => Some(Right::See),
             (
                 Self::Statistics
+                | Self::Search
                 | Self::Badge
                 | Self::Run(_, RunPlace::Page | RunPlace::Picture | RunPlace::Timeline)
                 | Self::Job(..)
@@ -156,6 +158,7 @@ async fn place(visitor: Visitor, State(web): State<Web>, request: Request) -> Re
     match (&route.place, reads) {
         (Place::Runs, true) => runs::of_repository(&web, &of, &route, &parts).await,
         (Place::Statistics, _) => statistics::page(&web, &of, &route, &parts.uri).await,
+        (Place::Search, _) => across::page(&web, &of, &route, &parts.uri).await,
         (Place::Badge, _) => Err(Failure::Missing),
         (Place::Runs, false) => start::press(&web, &of, body).await,
         (Place::Run(number, RunPlace::Page), _) => run::page(&web, &of, &route, *number, &parts.uri).await,

@@ -73,8 +73,9 @@ pub(super) async fn page(
 pub(super) async fn instead(web: &Web, visitor: &Visitor, route: &Route, uri: &Uri) -> Result<Response, Failure> {
     match route.place {
         Place::Runs => list(web, visitor, Some((route.forge, &route.repository)), uri, "").await,
-        Place::Statistics => {
-            let name = format!("{}/statistics", route.repository).parse().map_err(|_| Failure::Missing)?;
+        Place::Statistics | Place::Search => {
+            let last = if route.place == Place::Search { "search" } else { "statistics" };
+            let name = format!("{}/{last}", route.repository).parse().map_err(|_| Failure::Missing)?;
             let whole = Route { forge: route.forge, repository: name, place: Place::Runs };
             visitor.at(web, &whole, Right::See).await?;
             Ok(Redirect::to(&whole.to_string()).into_response())

@@ -2,7 +2,7 @@
 //!
 //! A repository's name may have any number of parts, and on GitLab even parts that read `runs/5`. So the first
 //! `runs` that is followed by a number ends the name, and where a name itself has such a part, we write it as `%72uns`.
-//! In the same way a last `badge.svg` or `statistics` behind a whole name is none of it.
+//! In the same way a last `badge.svg`, `search` or `statistics` behind a whole name is none of it.
 
 use std::{fmt, str::FromStr};
 
@@ -26,6 +26,8 @@ pub enum Place {
     Runs,
     /// How they went.
     Statistics,
+    /// What is looked for in all of its logs.
+    Search,
     /// A picture of how it stands.
     Badge,
     /// One run, or what can be done with it.
@@ -99,6 +101,7 @@ fn below(forge: ForgeKind, parts: usize, last: &str) -> Option<Place> {
     };
     match last {
         "statistics" if parts >= least => Some(Place::Statistics),
+        "search" if parts >= least => Some(Place::Search),
         "badge.svg" if parts >= least => Some(Place::Badge),
         _ => None,
     }
@@ -153,6 +156,7 @@ impl fmt::Display for Route {
         match &self.place {
             Place::Runs => Ok(()),
             Place::Statistics => f.write_str("/statistics"),
+            Place::Search => f.write_str("/search"),
             Place::Badge => f.write_str("/badge.svg"),
             Place::Run(run, RunPlace::Page) => write!(f, "/runs/{run}"),
             Place::Run(run, RunPlace::Timeline) => write!(f, "/runs/{run}/timeline"),

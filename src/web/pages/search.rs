@@ -15,7 +15,7 @@ use crate::{
 /// How many logs are looked through at once.
 pub(in crate::web) const SEARCHES: usize = 4;
 /// How long one search may take; what it has found by then is shown.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(in crate::web) const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a page waits for the line that people look for in a log that nobody has looked through yet.
 const GLANCE: Duration = Duration::from_millis(300);
 
@@ -44,10 +44,7 @@ pub(super) struct Finding {
 impl Asked {
     /// `q=…&`, for links that go on looking; empty without a text.
     pub(super) fn query(&self) -> String {
-        match (self.text.is_empty(), self.is_regex) {
-            (true, _) => String::new(),
-            (false, is_regex) => format!("q={}&{}", encode(&self.text), if is_regex { "regex=1&" } else { "" }),
-        }
+        encode_query(&self.text, self.is_regex)
     }
 
     /// Looks through a log, as seen from the line that is shown.
@@ -63,6 +60,14 @@ impl Asked {
         let Scanned { found: hits, is_whole } = look_through(web, job, look).await?;
         let words = words(&hits, is_whole);
         Ok(Finding { asked: self, pattern: Some(pattern), words, hits })
+    }
+}
+
+/// What is looked for, as an address has it.
+pub(super) fn encode_query(text: &str, is_regex: bool) -> String {
+    match (text.is_empty(), is_regex) {
+        (true, _) => String::new(),
+        (false, is_regex) => format!("q={}&{}", encode(text), if is_regex { "regex=1&" } else { "" }),
     }
 }
 

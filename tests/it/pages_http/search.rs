@@ -1,6 +1,7 @@
 //! Text that is looked for in a log, as a browser that runs no script does it.
 
 use reqwest::{StatusCode, header};
+use serde_json::{Value, json};
 
 use super::{JOB, SMALL, holds};
 use crate::harness::app::Tester;
@@ -15,6 +16,10 @@ async fn failed() -> Tester {
 }
 
 impl Tester {
+    async fn found(&self, path: &str) -> Value {
+        self.get(path).await.json().await.expect("JSON")
+    }
+
     async fn led_to(&self, path: &str) -> String {
         let answer = self.get(path).await;
         assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{path}");
@@ -78,4 +83,69 @@ async fn a_program_gets_the_lines_a_page_at_a_time() {
         (status, problem["detail"].as_str()),
         (StatusCode::BAD_REQUEST, Some("`q` in the query: not a regular expression: unclosed group"))
     );
+}
+
+#[tokio::test]
+async fn all_logs_of_a_repository_are_looked_through_the_newest_runs_first() {
+    let t = Tester::start().await;
+    for log in ["before\nthe needle\nafter\n", "nothing\n", "a <Needle>\nneedle two\nneedle three\nneedle four\n"] {
+        t.push("main", SMALL).await;
+        t.claims("test").await.says(log).await.exits(1).await;
+    }
+    let (here, api) = ("/github/acme/widget/search", "/api/v1/logs/search?forge=github&repository=acme/widget");
+    holds(&t.page(here).await, &["Finds text in what jobs of this repository have written"]);
+    let page = t.page(&format!("{here}?q=needle")).await;
+    holds(
+        &page,
+        &["2 logs with it. 3 logs of 3 runs", "a &lt;<mark>Needle</mark>&gt;", "ci #3", "4 lines", "line=2#L2\""],
+    );
+    assert!(page.find("ci #3") < page.find("ci #1") && !page.contains("ci #2"), "{page}");
+    holds(&page, &["href=\"/github/acme/widget/runs/1/test/test/test?attempt=1&#38;q=needle&#38;line=2#L2\""]);
+    for (query, runs) in [
+        ("q=needle", &[3, 1][..]),
+        ("q=Needle", &[3]),
+        ("q=needle%20t", &[3]),
+        ("q=%5Ethe%20n&regex=1", &[1]),
+        ("q=needle&branch=main&state=failure&days=3&flow=ci", &[3, 1]),
+        ("q=needle&branch=other", &[]),
+        ("q=needle&state=success", &[]),
+    ] {
+        let found = t.found(&format!("{api}&{query}")).await;
+        let numbers: Vec<i64> =
+            found["logs"].as_array().expect("logs").iter().filter_map(|log| log["run"].as_i64()).collect();
+        assert_eq!(numbers, runs, "{query}: {found}");
+    }
+    let all = t.found(&format!("{api}&q=needle")).await;
+    let newest = &all["logs"][0];
+    assert_eq!((&newest["count"], newest["lines"].as_array().map(Vec::len)), (&json!(4), Some(3)), "{all}");
+    let line = &all["logs"][1]["lines"][0];
+    assert_eq!(
+        (&line["number"], &line["before"], &line["after"]),
+        (&json!(2), &json!("before"), &json!("after")),
+        "{line}"
+    );
+    assert_eq!((&all["next"], &all["searched"]["runs"]), (&json!(null), &json!(3)));
+    // whoever goes on behind a job, or before a run, is not told again what comes before
+    for (name, value) in [("past", &newest["job_id"]), ("before", &newest["run_id"])] {
+        let older = t
+            .found(&format!("{api}&q=needle&{name}={}", value.as_str().map_or(value.to_string(), str::to_owned)))
+            .await;
+        assert_eq!(
+            (older["logs"].as_array().map(Vec::len), &older["logs"][0]["run"]),
+            (Some(1), &json!(1)),
+            "{name}: {older}"
+        );
+    }
+    for (query, words) in [
+        ("q=%28&regex=1", "not a regular expression"),
+        ("q=x&state=green", "no state"),
+        ("q=x&days=0", "`days`"),
+        ("q=", "nothing to look for"),
+    ] {
+        let answer = t.get(&format!("{api}&{query}")).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{query}");
+        let text = answer.text().await.expect("text");
+        assert!(text.contains(words), "{query}: {text}");
+    }
+    holds(&t.page(&format!("{here}?q=%28&regex=1")).await, &["Nothing was looked for: not a regular expression"]);
 }
