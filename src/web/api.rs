@@ -12,6 +12,7 @@ mod describe;
 mod dress;
 mod dry_run;
 mod job;
+mod lines;
 mod me;
 mod policy;
 mod problem;
@@ -24,8 +25,9 @@ mod secret;
 mod start;
 mod steer;
 mod tested;
+mod token;
 
-use axum::{Json, Router, middleware};
+use axum::{Json, Router, middleware, routing::any};
 
 use super::{Web, access::Routes, pages::Failure};
 
@@ -44,6 +46,12 @@ pub(super) fn routes() -> Routes {
         .refusing(Some(|| Problem::from(Failure::Missing)), || Problem::from(Failure::Method))
 }
 
+/// Programs that have lost their way are answered as programs.
+pub(super) fn elsewhere() -> Router<Web> {
+    let missing = || any(async || Problem::from(Failure::Missing));
+    Router::new().route("/api", missing()).route("/api/{*rest}", missing())
+}
+
 /// All that is described.
 fn operations() -> Routes {
     Routes::new()
@@ -56,11 +64,15 @@ fn operations() -> Routes {
         .operation(approval::reject, approval::__path_reject)
         .operation(job::show, job::__path_show)
         .operation(job::log, job::__path_log)
+        .operation(lines::show, lines::__path_show)
         .operation(search::log, search::__path_log)
         .operation(tested::list, tested::__path_list)
         .operation(artifact::list, artifact::__path_list)
         .operation(artifact::one, artifact::__path_one)
         .operation(start::start, start::__path_start)
+        .operation(repository::list, repository::__path_list)
+        .operation(repository::show, repository::__path_show)
+        .operation(repository::run, repository::__path_run)
         .operation(policy::show, policy::__path_show)
         .operation(policy::set, policy::__path_set)
         .operation(secret::list, secret::__path_list)
@@ -71,5 +83,8 @@ fn operations() -> Routes {
         .operation(delivery::body, delivery::__path_body)
         .operation(delivery::replay, delivery::__path_replay)
         .operation(dry_run::dry_run, dry_run::__path_dry_run)
+        .operation(token::list, token::__path_list)
+        .operation(token::make, token::__path_make)
+        .operation(token::remove, token::__path_remove)
         .operation(audit::list, audit::__path_list)
 }

@@ -21,7 +21,7 @@ use super::{
     rows::Rows,
 };
 use crate::{
-    engine::{Engine, EngineError, log::Frame, whole::Whole},
+    engine::{Engine, EngineError, hash, log::Frame, whole::Whole},
     model::{JobId, JobPath, JobState, Right, Time},
     store::{Change, JobRow, Listener},
     web::{
@@ -85,8 +85,14 @@ pub fn log_text(engine: &Engine, job: &JobRow, headers: &HeaderMap) -> Result<Re
     let break_line = if job.log_open > 0 { "\n" } else { "" };
     let notice = whole.notice().map_or_else(String::new, |notice| format!("{break_line}{notice}\n"));
     let length = stored + notice.len() as u64;
-    let header = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
-    let (status, bytes) = match range::parse(header, length) {
+    let tag = tag(job, &notice);
+    if range::names(header_text(headers, header::IF_NONE_MATCH), &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    // a range of another text would be no range of this
+    let same = header_text(headers, header::IF_RANGE).is_none_or(|wanted| wanted.trim() == tag);
+    let wanted = header_text(headers, header::RANGE).filter(|_| same);
+    let (status, bytes) = match range::parse(wanted, length) {
         Wanted::Whole => (StatusCode::OK, 0..length),
         Wanted::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
         Wanted::Nothing => {
@@ -99,6 +105,7 @@ pub fn log_text(engine: &Engine, job: &JobRow, headers: &HeaderMap) -> Result<Re
         (header::ACCEPT_RANGES, "bytes".to_owned()),
         (header::CONTENT_LENGTH, (bytes.end - bytes.start).to_string()),
         (SEAL, whole.to_string()),
+        (header::ETAG, tag),
     ];
     let part = format!("bytes {}-{}/{length}", bytes.start, bytes.end.saturating_sub(1));
     let of_notice = |at: u64| usize::try_from(at.saturating_sub(stored)).unwrap_or(usize::MAX).min(notice.len());
@@ -110,6 +117,17 @@ pub fn log_text(engine: &Engine, job: &JobRow, headers: &HeaderMap) -> Result<Re
         response.headers_mut().insert(header::CONTENT_RANGE, part.parse().map_err(|_| Failure::Missing)?);
     }
     Ok(response)
+}
+
+fn header_text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Names a log's text: it grows at its end, and stars may come in the place of secrets.
+fn tag(job: &JobRow, notice: &str) -> String {
+    let (length, hidden, blob) = (job.log_length, job.log_hidden, job.log_blob.as_deref().unwrap_or(""));
+    let digest = hash(&format!("{} {length} {hidden} {blob} {notice}", job.id));
+    format!("\"{}\"", digest.get(..32).unwrap_or(&digest))
 }
 
 /// These bytes of a log, a part at a time.

@@ -42,6 +42,7 @@ pub use mark::{Mark, Moment, Took, elapsed};
 pub use route::{JobPlace, NoRoute, Place, Route, RunPlace};
 pub(in crate::web) use vetting::{Looked, vet};
 
+pub(super) use job::known_fault;
 pub(super) use runs::visible;
 pub(super) use search::{SEARCHES, look_through};
 

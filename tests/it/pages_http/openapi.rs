@@ -86,7 +86,10 @@ async fn every_route_is_described_with_all_that_a_client_needs() {
             assert_eq!(schema, "#/components/schemas/Problem", "{which:?} {status}");
         }
         let is_public = operation["security"].as_array().is_some_and(|ways| ways.contains(&json!({})));
-        let may_all = matches!(routes[which], Need::Visitor | Need::Run(Right::See) | Need::Job(Right::See));
+        let may_all = matches!(
+            routes[which],
+            Need::Visitor | Need::Repository(Right::See) | Need::Run(Right::See) | Need::Job(Right::See)
+        );
         assert_eq!(is_public, may_all, "{which:?}");
         assert!(!is_public || method == "GET", "{which:?}: nobody changes anything without saying who they are");
     }
