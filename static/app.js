@@ -289,7 +289,7 @@ function pressed(event) {
 
 // through a list by its links, through a log by its lines
 function step(by) {
-  const places = log ? $$("a.n", log) : $$(".runs .title, .jobs li > a");
+  const places = log ? $$("a.n", log) : $$(".runs .title, .lines li > a, .jobs li > a");
   if (!places.length) return;
   const here = log ? $(".here:last-of-type .n, .here .n", log) : document.activeElement;
   const at = places.indexOf(here);

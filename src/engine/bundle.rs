@@ -3,11 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{
-    Engine, EngineError, Result,
-    settle::Place,
-    turn::{Denied, find},
-};
+use super::{Engine, EngineError, Result, settle::Place, turn::Denied};
 use crate::{
     agent::mask::Masks,
     agent::protocol::{
@@ -153,7 +149,7 @@ impl Engine {
         wanted: &Download,
         job: JobId,
     ) -> Result<Result<protocol::Download, String>> {
-        let Some(places) = find(place.flow()?, &wanted.from) else { return Ok(Err(missing(wanted, "left no"))) };
+        let Some(places) = place.flow()?.find(&wanted.from) else { return Ok(Err(missing(wanted, "left no"))) };
         let Some(artifact) = tx.artifact_of(place.run.id, places, &wanted.name).await? else {
             return Ok(Err(missing(wanted, "left no")));
         };

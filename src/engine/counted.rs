@@ -6,11 +6,11 @@ use std::{collections::HashSet, fmt::Write as _};
 use super::tell::{Chapter, Story, cell, job_url};
 use crate::{
     model::{Annotation, FailedTest, JobId, Level, Span, Tests},
-    store::{JobRow, TestsRow},
+    store::{JobRow, TestsRead, TestsRow},
 };
 
 /// So many failed tests of each job are read to be told.
-pub(super) const READ: i64 = 100;
+pub(super) const READ: TestsRead = TestsRead { of_job: 100, of_run: 1000, said: 500 };
 /// So many are listed of an action, or of a run; the run's page has more.
 const LISTED: usize = 20;
 /// So much is listed that is odd about reports.

@@ -2,7 +2,7 @@
 //! `##[group]`, GitLab's `section_start:`, Travis' `travis_fold:`), and what the agent says in several lines. Pure, and
 //! made for hostile input: within fixed bounds, and never wrong about what is no mark.
 
-use std::sync::OnceLock;
+use std::{borrow::Cow, sync::OnceLock};
 
 use aho_corasick::AhoCorasick;
 
@@ -50,6 +50,21 @@ pub fn marks(line: &[u8]) -> Vec<Mark> {
     let parts = line.split(|&b| b == b'\r').map(|part| part.strip_prefix(b"\x1b[0K").unwrap_or(part));
     let title = plain(line, TITLE_MAX);
     parts.filter_map(|part| mark(std::str::from_utf8(part).ok()?, &title)).collect()
+}
+
+/// A line as people read it where nothing folds: the begin of a part is its title, and of an end nothing is left.
+pub fn shown(line: &str) -> Option<Cow<'_, str>> {
+    let marks = marks(line.as_bytes());
+    let title = marks.iter().rev().find_map(|mark| match mark {
+        Mark::Begin { title, .. } => Some(title),
+        Mark::End { .. } => None,
+    });
+    match title {
+        Some(title) => Some(Cow::Owned(format!("\u{25b8} {title}"))),
+        // Travis times what it runs by marks of their own
+        None if !marks.is_empty() || line.trim_start().starts_with("travis_time:") => None,
+        None => Some(Cow::Borrowed(line)),
+    }
 }
 
 fn mark(part: &str, title: &str) -> Option<Mark> {

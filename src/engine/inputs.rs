@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Result, settle::Place, turn::find};
+use super::{Result, settle::Place};
 use crate::{
     flow::{
         self,
@@ -119,7 +119,7 @@ async fn value_of(
 }
 
 async fn written(tx: &mut Tx, place: &Place, output: &Output) -> Result<Option<String>> {
-    let Some(places) = find(place.flow()?, &output.job) else { return Ok(None) };
+    let Some(places) = place.flow()?.find(&output.job) else { return Ok(None) };
     Ok(tx.output_of(place.run.id, places, output).await?)
 }
 

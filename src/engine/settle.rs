@@ -8,7 +8,6 @@ use super::{
     outcome::{cause_of, conclusion_of, conclusions, failure_before, given_up, reason_of},
     retry::again,
     service, tell,
-    turn::find,
     turns::waiting,
     vetting::is_held_back,
 };
@@ -376,7 +375,7 @@ async fn asked_outputs(tx: &mut Tx, run: RunId, plan: &Plan) -> Result<BTreeMap<
 async fn outputs_of(tx: &mut Tx, run: RunId, plan: &Plan, asked: &[Output]) -> Result<BTreeMap<String, String>> {
     let mut outputs = BTreeMap::new();
     for output in asked {
-        let Some(places) = find(plan, &output.job) else { continue };
+        let Some(places) = plan.find(&output.job) else { continue };
         if let Some(value) = tx.output_of(run, places, output).await? {
             outputs.insert(flow::output_name(output), value);
         }

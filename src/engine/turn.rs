@@ -19,8 +19,8 @@ use crate::{
     blob::{Blob, Digest},
     flow::{self, data::MAX_DATA_BYTES},
     model::{
-        ActionState, Artifact, AttemptId, AttemptState, EventKind, JobPath, JobPlan, JobState, Program, RunState,
-        Subscription, Time, Verdict,
+        ActionState, Artifact, AttemptId, AttemptState, EventKind, JobPlan, JobState, Program, RunState, Subscription,
+        Time, Verdict,
     },
     store::{Change, JobRow, RunRow, Tx},
 };
@@ -198,7 +198,7 @@ impl Engine {
         place: &Place,
         subscription: &Subscription,
     ) -> Result<Option<String>> {
-        let Some(places) = find(place.flow()?, &subscription.from.job) else { return Ok(None) };
+        let Some(places) = place.flow()?.find(&subscription.from.job) else { return Ok(None) };
         Ok(tx.output_of(place.run.id, places, &subscription.from).await?)
     }
 
@@ -450,12 +450,4 @@ fn uploads(plan: &JobPlan) -> Vec<Upload> {
         Upload { name, paths, on }
     };
     plan.artifacts.iter().map(upload).collect()
-}
-
-/// Where a job stands in a plan.
-pub(super) fn find(plan: &crate::model::Plan, path: &JobPath) -> Option<(usize, usize, usize)> {
-    let stage = plan.stages.iter().position(|stage| stage.name == path.stage)?;
-    let action = plan.stages[stage].actions.iter().position(|action| action.name == path.action)?;
-    let job = plan.stages[stage].actions[action].jobs.iter().position(|job| job.name == path.job)?;
-    Some((stage, action, job))
 }

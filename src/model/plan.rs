@@ -460,6 +460,14 @@ impl Plan {
         self.action(stage, action)?.member(job)
     }
 
+    /// Where a job stands: its stage's place, its action's there, and its own.
+    pub fn find(&self, path: &JobPath) -> Option<(usize, usize, usize)> {
+        let stage = self.stages.iter().position(|stage| stage.name == path.stage)?;
+        let action = self.stages[stage].actions.iter().position(|action| action.name == path.action)?;
+        let job = self.stages[stage].actions[action].jobs.iter().position(|job| job.name == path.job)?;
+        Some((stage, action, job))
+    }
+
     /// The action at these places.
     pub fn action(&self, stage: usize, action: usize) -> Option<&ActionPlan> {
         self.stages.get(stage)?.actions.get(action)

@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 use super::{Change, Json, Result, Tx, execute, meant, row, rows, run::column};
 use crate::model::{FailedTest, JobId, Outcome, RunId, Tests};
 
-/// So many failed tests of a run are read at once.
-const OF_RUN: i64 = 1000;
-
 /// What a job's tests came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestsRow {
@@ -21,6 +18,17 @@ pub struct TestsRow {
     pub tests: Tests,
     /// What is odd about the files.
     pub notes: Vec<String>,
+}
+
+/// How much of failed tests is read at once.
+#[derive(Debug, Clone, Copy)]
+pub struct TestsRead {
+    /// So many of each job.
+    pub of_job: i64,
+    /// So many together.
+    pub of_run: i64,
+    /// So many characters of what each says at length.
+    pub said: i64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -168,23 +176,27 @@ impl Tx {
         Ok(rows.into_iter().map(|row| (row.job_id, TestsRow::from(row))).collect())
     }
 
-    /// The first failed tests of each of a run's jobs, without what they say at length, and no more than anybody reads: it is
-    /// read at every change of a run.
+    /// The first failed tests of each of a run's jobs, and no more than anybody reads: it is read at every change of a run.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn failed_tests_of_run(&mut self, run: RunId, most: i64) -> Result<BTreeMap<JobId, Vec<FailedTest>>> {
+    pub async fn failed_tests_of_run(
+        &mut self,
+        run: RunId,
+        read: TestsRead,
+    ) -> Result<BTreeMap<JobId, Vec<FailedTest>>> {
         let rows = rows!(
             self,
             FailedRow,
             "SELECT f.job_id, f.suite, f.class, f.name, f.outcome, f.millis, f.file, f.line, \
-             SUBSTR(f.message, 1, 1000) AS message, SUBSTR(f.details, 1, 500) AS details \
+             SUBSTR(f.message, 1, 1000) AS message, SUBSTR(f.details, 1, $4) AS details \
              FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
              JOIN jobs j ON j.attempt_id = t.id JOIN failed_tests f ON f.job_id = j.id \
              WHERE a.run_id = $1 AND f.number < $2 ORDER BY f.job_id, f.number LIMIT $3",
             run,
-            most,
-            OF_RUN,
+            read.of_job,
+            read.of_run,
+            read.said,
         )?;
         let mut all: BTreeMap<JobId, Vec<FailedTest>> = BTreeMap::new();
         for row in rows {

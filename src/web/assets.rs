@@ -10,7 +10,7 @@ use axum::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{access::Anybody, log::palette};
+use super::{access::Anybody, log::palette, pages::marks_css};
 
 /// One file.
 struct Asset {
@@ -28,7 +28,7 @@ struct Assets {
 fn assets() -> &'static Assets {
     static ASSETS: OnceLock<Assets> = OnceLock::new();
     ASSETS.get_or_init(|| {
-        let style = format!("{}\n{}", include_str!("../../static/app.css"), palette::css());
+        let style = format!("{}\n{}\n{}", include_str!("../../static/app.css"), marks_css(), palette::css());
         let script = include_str!("../../static/app.js").to_owned();
         let mut hash = Sha256::new();
         hash.update(&style);

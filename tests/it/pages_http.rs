@@ -5,6 +5,7 @@ mod deliveries;
 mod logs;
 mod openapi;
 mod queue;
+mod run;
 mod schema;
 mod search;
 mod trust;
@@ -92,7 +93,7 @@ async fn a_failed_job_shows_its_last_lines_and_its_log_opens_at_the_first_error(
     let log = format!("{before}error: it broke\n{after}");
     t.claims("test").await.says(&log).await.exits(2).await;
     let run = t.page(RUN).await;
-    holds(&run, &["<span class=\"word\">exit code 2</span>", "fine 3999\nfine 4000\n</pre>"]);
+    holds(&run, &["<b class=\"mk failure\">exit code 2</b>", "fine 3999\nfine 4000\n</pre>"]);
     assert!(!run.contains("fine 3900"), "the last lines alone");
     let page = t.page(JOB).await;
     holds(&page, &["First error: line 2001", "data-open=\"2001\"", "id=\"L2001\"", "error: it broke"]);

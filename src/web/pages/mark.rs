@@ -19,23 +19,7 @@ pub struct Mark {
 impl Mark {
     /// The icon's shape, in a box of 16 by 16.
     pub fn shape(&self) -> &'static str {
-        match self.label {
-            "success" | "started" => "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm3.7 5.2-4.4 4.6-3-2.8 1-1.1 1.9 1.8 3.4-3.6Z",
-            "failure" | "unreadable" => {
-                "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1ZM6 4.9l2 2 2-2L11.1 6l-2 2 2 2-1.1 1.1-2-2-2 2L4.9 10l2-2-2-2Z"
-            }
-            "warning" => "M8 1 .6 14.5h14.8ZM7.2 6h1.6v4.4H7.2Zm0 5.4h1.6V13H7.2Z",
-            "running" => "M8 1a7 7 0 1 1-7 7h2a5 5 0 1 0 5-5Z",
-            "timed_out" => "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1ZM7.2 4h1.6v3.6l2.6 1.7-.8 1.3-3.4-2.2Z",
-            "cancelled" => "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1ZM4 7.1h8v1.8H4Z",
-            "skipped" | "nothing" => {
-                "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm0 1.8a5.2 5.2 0 1 1 0 10.4A5.2 5.2 0 0 1 8 2.8ZM5 7.2h6v1.6H5Z"
-            }
-            "error" => "M5 1h6l4 4v6l-4 4H5l-4-4V5Zm2.2 3v5h1.6V4Zm0 6.4V12h1.6v-1.6Z",
-            _ => {
-                "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm0 1.8a5.2 5.2 0 1 1 0 10.4A5.2 5.2 0 0 1 8 2.8Zm0 3a2.2 2.2 0 1 0 0 4.4 2.2 2.2 0 0 0 0-4.4Z"
-            }
-        }
+        shape(self.label)
     }
 
     /// The colour of a page's icon, which knows no style sheet.
@@ -63,6 +47,55 @@ impl Mark {
     pub fn none() -> Self {
         Self { label: "none", word: String::new() }
     }
+}
+
+/// All states that have a shape of their own; whatever else there is looks like one that waits.
+const SHAPES: [&str; 13] = [
+    "success",
+    "started",
+    "failure",
+    "unreadable",
+    "warning",
+    "running",
+    "timed_out",
+    "cancelled",
+    "skipped",
+    "nothing",
+    "error",
+    "waiting",
+    "queued",
+];
+
+fn shape(label: &str) -> &'static str {
+    match label {
+        "success" | "started" => "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm3.7 5.2-4.4 4.6-3-2.8 1-1.1 1.9 1.8 3.4-3.6Z",
+        "failure" | "unreadable" => {
+            "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1ZM6 4.9l2 2 2-2L11.1 6l-2 2 2 2-1.1 1.1-2-2-2 2L4.9 10l2-2-2-2Z"
+        }
+        "warning" => "M8 1 .6 14.5h14.8ZM7.2 6h1.6v4.4H7.2Zm0 5.4h1.6V13H7.2Z",
+        "running" => "M8 1a7 7 0 1 1-7 7h2a5 5 0 1 0 5-5Z",
+        "timed_out" => "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1ZM7.2 4h1.6v3.6l2.6 1.7-.8 1.3-3.4-2.2Z",
+        "cancelled" => "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1ZM4 7.1h8v1.8H4Z",
+        "skipped" | "nothing" => {
+            "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm0 1.8a5.2 5.2 0 1 1 0 10.4A5.2 5.2 0 0 1 8 2.8ZM5 7.2h6v1.6H5Z"
+        }
+        "error" => "M5 1h6l4 4v6l-4 4H5l-4-4V5Zm2.2 3v5h1.6V4Zm0 6.4V12h1.6v-1.6Z",
+        _ => {
+            "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm0 1.8a5.2 5.2 0 1 1 0 10.4A5.2 5.2 0 0 1 8 2.8Zm0 3a2.2 2.2 0 1 0 0 4.4 2.2 2.2 0 0 0 0-4.4Z"
+        }
+    }
+}
+
+/// The shapes for marks that are drawn by the style sheet: a page of many has no room for each of them.
+pub(in crate::web) fn css() -> String {
+    let one = |label: &&str| {
+        let svg = "%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath fill-rule='evenodd' d='";
+        format!(
+            ":is(.mk, .lines b).{label}::before {{ mask-image: url(\"data:image/svg+xml,{svg}{}'/%3E%3C/svg%3E\"); }}\n",
+            shape(label)
+        )
+    };
+    SHAPES.iter().map(one).collect()
 }
 
 impl From<&RunState> for Mark {

@@ -43,6 +43,7 @@ pub use route::{JobPlace, NoRoute, Place, Route, RunPlace};
 pub(in crate::web) use vetting::{Looked, vet};
 
 pub(super) use job::known_fault;
+pub(super) use mark::css as marks_css;
 pub(super) use runs::visible;
 pub(super) use search::{SEARCHES, look_through};
 
@@ -128,7 +129,7 @@ async fn place(visitor: Visitor, State(web): State<Web>, request: Request) -> Re
             acting.came_to(acting.engine.cancel(run.id, &of.by()).await).await?;
             Ok(Redirect::to(&run_url(&route, *number)).into_response())
         }
-        (Place::Run(number, RunPlace::Rerun), _) => rerun::press(&web, &of, &route, *number, &parts.uri).await,
+        (Place::Run(number, RunPlace::Rerun), _) => rerun::press(&web, &of, &route, *number, (&parts.uri, body)).await,
         (Place::Run(number, RunPlace::Approve), _) => {
             pause::answer(&web, &of, &route, *number, Answer::Approved, body).await
         }

@@ -1,13 +1,10 @@
 //! What the tests of a job came to, on its run's page. All of it is text that somebody's tests have written.
 
-use super::Failure;
 use crate::{
-    model::{FailedTest, JobId, Span},
-    store::Tx,
+    model::{FailedTest, Span},
+    store::TestsRow,
 };
 
-/// So many failed tests of a job are shown; the API has more.
-const SHOWN: i64 = 50;
 /// So much of what each says, in characters.
 const SAID: usize = 4000;
 
@@ -33,24 +30,39 @@ pub(super) struct FailedView {
 }
 
 impl TestsView {
-    /// `None`: the job has no reports.
-    pub(super) async fn read(tx: &mut Tx, job: JobId) -> Result<Option<Self>, Failure> {
-        let Some(row) = tx.tests(job).await? else { return Ok(None) };
-        let has_failed = row.tests.failed() > 0;
-        let failed = if has_failed { tx.failed_tests(job, 0, SHOWN).await? } else { Vec::new() };
-        Ok(Some(Self {
-            label: if has_failed { "failure" } else { "success" },
+    /// Of the first failed tests as many are shown as there is room for.
+    pub(super) fn new(row: &TestsRow, failed: &[FailedTest], mut takes: impl FnMut(usize) -> bool) -> Self {
+        let views = failed.iter().map(|test| FailedView::new(test.clone()));
+        let failed: Vec<_> = views.take_while(|view| takes(view.length())).collect();
+        Self {
+            label: if row.tests.failed() > 0 { "failure" } else { "success" },
             words: if row.files > 0 { row.tests.to_string() } else { String::new() },
             took: (row.tests.millis > 0).then(|| Span(row.tests.took())),
-            notes: row.notes,
+            notes: row.notes.clone(),
             more: row.tests.failed().saturating_sub(failed.len() as u64),
-            url: format!("/api/v1/jobs/{job}/tests?from={SHOWN}"),
-            failed: failed.into_iter().map(FailedView::new).collect(),
-        }))
+            url: format!("/api/v1/jobs/{}/tests?from={}", row.job_id, failed.len()),
+            failed,
+        }
+    }
+
+    /// Whether a line says all of it.
+    pub(super) fn is_line(&self) -> bool {
+        self.failed.is_empty() && self.more == 0 && self.notes.is_empty()
+    }
+
+    /// That line.
+    pub(super) fn line(&self) -> String {
+        let took = self.took.map_or_else(String::new, |took| format!(" in {took}"));
+        if self.words.is_empty() { String::new() } else { format!("{}{took}", self.words) }
     }
 }
 
 impl FailedView {
+    /// About so many characters of HTML.
+    fn length(&self) -> usize {
+        200 + 2 * self.title.len() + self.place.len() + self.first.len() + self.suite.len() + self.said.len()
+    }
+
     fn new(test: FailedTest) -> Self {
         let at = if test.line == 0 { test.file.clone() } else { format!("{}:{}", test.file, test.line) };
         let both = match (test.message.as_str(), test.details.as_str()) {

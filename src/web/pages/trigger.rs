@@ -1,37 +1,55 @@
 //! Runs that jobs start: a link there, and a link back.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Failure, JobPlace, Place, Route, run_url};
 use crate::{
     model::{JobId, JobPath, Right, RunId},
-    store::{RepositoryRow, RunRow, Tx},
+    store::{RepositoryRow, RunRow, StartedRow, Tx},
     web::{Web, access::Granted},
 };
 
 /// A link to a run, or to the job that started one.
+#[derive(Clone)]
 pub(super) struct LinkView {
     pub(super) words: String,
     pub(super) url: String,
 }
 
-/// The run that a job has started.
-pub(super) async fn started(web: &Web, of: &Granted, tx: &mut Tx, job: JobId) -> Result<Option<LinkView>, Failure> {
-    let Some(delivery) = tx.trigger(job).await? else { return Ok(None) };
-    let Some(run) = tx.runs_of_delivery(delivery).await?.into_iter().next() else { return Ok(None) };
-    if !is_seen(web, of, tx.repository_named(run.forge, &run.name).await?).await {
-        return Ok(None);
+/// The runs that jobs of a run have started, as far as whoever looks may see them.
+pub(super) async fn all_started(
+    web: &Web,
+    of: &Granted,
+    tx: &mut Tx,
+    run: RunId,
+) -> Result<BTreeMap<JobId, LinkView>, Failure> {
+    let rows = tx.started_of_run(run).await?;
+    let repositories = if rows.is_empty() { Vec::new() } else { tx.started_repositories(run).await? };
+    let mut seen = BTreeSet::new();
+    for repository in repositories {
+        let id = repository.id;
+        if is_seen(web, of, repository).await {
+            seen.insert(id);
+        }
     }
-    let route = Route { forge: run.forge, repository: run.name.clone(), place: Place::Runs };
-    let url = run_url(&route, run.number.cast_unsigned());
-    Ok(Some(LinkView { words: format!("{} #{}: {}", run.flow, run.number, run.state.label()), url }))
+    let mut links = BTreeMap::new();
+    for row in rows.into_iter().filter(|row| seen.contains(&row.repository_id)) {
+        links.entry(row.job_id).or_insert_with(|| LinkView::to(row));
+    }
+    Ok(links)
+}
+
+impl LinkView {
+    fn to(row: StartedRow) -> Self {
+        let words = format!("{} #{}: {}", row.flow, row.number, row.state.label());
+        let route = Route { forge: row.forge, repository: row.name, place: Place::Runs };
+        Self { words, url: run_url(&route, row.number.cast_unsigned()) }
+    }
 }
 
 /// Whether whoever looks at a repository may see this one as well.
-async fn is_seen(web: &Web, of: &Granted, other: Option<RepositoryRow>) -> bool {
-    match other {
-        Some(other) if other.id == of.repository.id => true,
-        Some(other) => of.visitor.may(web, &other, Right::See).await,
-        None => false,
-    }
+async fn is_seen(web: &Web, of: &Granted, other: RepositoryRow) -> bool {
+    other.id == of.repository.id || of.visitor.may(web, &other, Right::See).await
 }
 
 /// The job that has started a run.
@@ -40,7 +58,7 @@ pub(super) async fn starter(web: &Web, of: &Granted, tx: &mut Tx, run: &RunRow) 
     let Some(by) = tx.triggered_by(delivery).await? else { return Ok(None) };
     let Some((from, path)) = job_at(tx, by.run_id, (by.stage, by.action, by.job)).await? else { return Ok(None) };
     let repository = tx.repository(from.repository_id).await?;
-    if !is_seen(web, of, Some(repository.clone())).await {
+    if !is_seen(web, of, repository.clone()).await {
         return Ok(None);
     }
     let words = format!("{path} of {} #{}", from.flow, from.number);

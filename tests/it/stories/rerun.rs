@@ -263,14 +263,21 @@ async fn the_runs_page_has_a_button_for_each_and_says_what_it_repeats() {
     for button in ["rerun?what=failed", "rerun?what=everything", "rerun?what=failed&#38;flow=newest"] {
         assert!(first.contains(&format!("formaction=\"/github/acme/widget/runs/1/{button}\"")), "{button}\n{first}");
     }
-    let unit = "rerun?what=action&#38;action=check.unit";
-    assert!(first.contains(&format!("action=\"/github/acme/widget/runs/1/{unit}\"")), "{first}");
+    for button in ["name=\"action\" value=\"check.unit\"", "name=\"stage\" value=\"check\""] {
+        assert!(first.contains(&format!("{button}>")), "{button}\n{first}");
+    }
     let pressed = t.http.post(format!("{}/github/acme/widget/runs/1/rerun?what=failed", t.url())).send().await;
     assert_eq!(pressed.expect("an answer").url().path(), "/github/acme/widget/runs/2", "it leads to the new run");
     let second = page(2).await;
     assert!(second.contains("<a href=\"/github/acme/widget/runs/1\">the failed actions of run #1</a>"), "{second}");
     assert!(second.contains("<a href=\"/github/acme/widget/runs/1\">carried over from run #1</a>"), "{second}");
-    assert!(!second.contains("what=action"), "while it runs no part of it can run again");
+    assert!(!second.contains("name=\"action\""), "while it runs no part of it can run again");
+    for (run, form, words) in [(2, "action=check.unit", "action check.unit of"), (3, "stage=check", "stage check of")] {
+        t.cancel("ada").await;
+        let url = format!("{}/github/acme/widget/runs/{run}/rerun", t.url());
+        let page = t.http.post(url).body(form).send().await.expect("an answer").text().await.expect("text");
+        assert!(page.contains(&format!("{words} run #{run}")), "{words} is not in\n{page}");
+    }
     t.settle().await;
     t.read_writes();
 }

@@ -1,0 +1,123 @@
+//! What the page of a run shows of all its jobs, each in one statement: however many jobs there are, a page asks no
+//! more often. Of what was carried over it shows what is where it ran.
+
+use super::{ArtifactRow, CacheUseRow, Json, RepositoryRow, Result, Tx, rows};
+use crate::model::{ForgeKind, JobId, RepositoryId, RepositoryName, RunId, RunState};
+
+/// So many outputs of a run are read at once.
+const OUTPUTS: i64 = 3000;
+
+/// The begin of an output's value.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct ShownOutputRow {
+    /// Who wrote it.
+    pub job_id: JobId,
+    /// Its key.
+    pub name: String,
+    /// No more of its value than was asked for.
+    pub value: String,
+    /// How many characters the whole value has.
+    pub length: i64,
+}
+
+/// A run that a job has started.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct StartedRow {
+    /// Who has started it.
+    pub job_id: JobId,
+    /// Whose it is.
+    pub repository_id: RepositoryId,
+    /// The repository's forge.
+    pub forge: ForgeKind,
+    /// The repository's name.
+    pub name: RepositoryName,
+    /// Counts from 1 in each repository.
+    pub number: i64,
+    /// The flow's name.
+    pub flow: String,
+    /// How far it is.
+    pub state: Json<RunState>,
+}
+
+impl Tx {
+    /// The outputs of all of a run's jobs, by name, of each value no more than so many characters.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn outputs_of_run(&mut self, run: RunId, characters: i64) -> Result<Vec<ShownOutputRow>> {
+        rows!(
+            self,
+            ShownOutputRow,
+            "SELECT o.job_id, o.name, SUBSTR(o.value, 1, $2) AS value, CAST(LENGTH(o.value) AS BIGINT) AS length \
+             FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
+             JOIN jobs j ON j.attempt_id = t.id JOIN outputs o ON o.job_id = j.id \
+             WHERE a.run_id = $1 ORDER BY o.job_id, o.name LIMIT $3",
+            run,
+            characters,
+            OUTPUTS,
+        )
+    }
+
+    /// What all of a run's jobs have left, by name.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn artifacts_of_run(&mut self, run: RunId) -> Result<Vec<ArtifactRow>> {
+        rows!(
+            self,
+            ArtifactRow,
+            "SELECT f.* FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
+             JOIN jobs j ON j.attempt_id = t.id JOIN artifacts f ON f.job_id = j.id \
+             WHERE a.run_id = $1 ORDER BY f.job_id, f.name",
+            run,
+        )
+    }
+
+    /// What all of a run's jobs have found of caches, by name.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn cache_uses_of_run(&mut self, run: RunId) -> Result<Vec<CacheUseRow>> {
+        rows!(
+            self,
+            CacheUseRow,
+            "SELECT u.* FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
+             JOIN jobs j ON j.attempt_id = t.id JOIN cache_uses u ON u.job_id = j.id \
+             WHERE a.run_id = $1 ORDER BY u.job_id, u.name",
+            run,
+        )
+    }
+
+    /// The runs that a run's jobs have started; of several of one job the first is its own.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn started_of_run(&mut self, run: RunId) -> Result<Vec<StartedRow>> {
+        rows!(
+            self,
+            StartedRow,
+            "SELECT g.job_id, r.repository_id, p.forge, p.name, r.number, r.flow, r.state \
+             FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
+             JOIN jobs j ON j.attempt_id = t.id JOIN triggers g ON g.job_id = j.id \
+             JOIN runs r ON r.delivery_id = g.delivery_id JOIN repositories p ON p.id = r.repository_id \
+             WHERE a.run_id = $1 ORDER BY g.job_id, r.id",
+            run,
+        )
+    }
+
+    /// The repositories of the runs that a run's jobs have started.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn started_repositories(&mut self, run: RunId) -> Result<Vec<RepositoryRow>> {
+        rows!(
+            self,
+            RepositoryRow,
+            "SELECT * FROM repositories WHERE id IN (SELECT r.repository_id \
+             FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
+             JOIN jobs j ON j.attempt_id = t.id JOIN triggers g ON g.job_id = j.id \
+             JOIN runs r ON r.delivery_id = g.delivery_id WHERE a.run_id = $1)",
+            run,
+        )
+    }
+}
