@@ -29,8 +29,8 @@ const LIMIT_DEFAULT: u64 = 100;
 #[into_params(parameter_in = Query)]
 pub(super) struct LinesQuery {
     /// The first one, from 1.
-    #[param(minimum = 1)]
-    line: Option<u32>,
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 4294967295)]
+    line: Option<Limit<0xffff_ffff>>,
     /// The `next` of an earlier answer: what follows it.
     #[param(value_type = Option<String>, pattern = "^[1-9][0-9]{0,8}$", example = "101")]
     cursor: Option<Cursor<LineNumber>>,
@@ -105,7 +105,8 @@ pub(super) async fn show(
     State(web): State<Web>,
     Asked(asked): Asked<LinesQuery>,
 ) -> Result<Page<LogLines>, Problem> {
-    let first = asked.cursor.map(|cursor| cursor.0.0).or(asked.line.map(u64::from)).unwrap_or(1).max(1);
+    let first =
+        asked.cursor.map(|cursor| cursor.0.0).or(asked.line.map(|line| line.0.unsigned_abs())).unwrap_or(1).max(1);
     let behind = first + asked.limit.map_or(LIMIT_DEFAULT, |limit| limit.0.unsigned_abs());
     let window = Window::read(&web.engine, job.id, first..behind).await?;
     let folds = web.engine.store.read().await?.folds(job.id).await?;

@@ -65,7 +65,7 @@ texts! {
     Sha: "A commit.", "^([0-9a-f]{40}|[0-9a-f]{64})$", "3f786850e387550fdab836ed7e6dc881de23001b";
     PlanDigest: "The SHA-256 of a plan; empty without one.", "^([0-9a-f]{64})?$", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     SecretName: "A secret's name.", "^[A-Za-z_][A-Za-z0-9_-]{0,99}$", "DEPLOY_TOKEN";
-    ActionPath: "An action, by its stage and its name.", r"^[^.]+\..+$", "test.unit";
+    ActionPath: "An action, by its stage and its name.", r"^[^.]+\.[\s\S]+$", "test.unit";
 }
 
 impl PartialSchema for Scopes {
