@@ -147,7 +147,7 @@ impl FromStr for ActionPath {
     type Err = NameError;
     fn from_str(text: &str) -> Result<Self, NameError> {
         match text.split_once('.') {
-            Some((stage, action)) if text.len() <= 200 && !stage.is_empty() && !action.is_empty() => {
+            Some((stage, action)) if text.chars().count() <= 255 && !stage.is_empty() && !action.is_empty() => {
                 Ok(Self { stage: stage.to_owned(), action: action.to_owned() })
             }
             Some(_) | None => Err(NameError::new("action", "`stage.action`", text)),

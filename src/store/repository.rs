@@ -94,6 +94,15 @@ impl Tx {
         rows!(self, RepositoryRow, "SELECT * FROM repositories WHERE name = $1 ORDER BY forge", name)
     }
 
+    /// Repositories in the order in which they became known, behind one.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn repositories_after(&mut self, after: Option<RepositoryId>, limit: i64) -> Result<Vec<RepositoryRow>> {
+        let after = after.unwrap_or(RepositoryId::from_i64(-1));
+        rows!(self, RepositoryRow, "SELECT * FROM repositories WHERE id > $1 ORDER BY id LIMIT $2", after, limit)
+    }
+
     /// The forges on which a repository of this owner is known, or of a group below it.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod describe;
 mod dress;
 mod dry_run;
 mod job;
+mod lines;
 mod me;
 mod phases;
 mod policy;
@@ -27,9 +28,10 @@ mod start;
 mod statistics;
 mod steer;
 mod tested;
+mod token;
 mod value;
 
-use axum::{Json, Router, middleware};
+use axum::{Json, Router, middleware, routing::any};
 
 use super::{Web, access::Routes, pages::Failure};
 
@@ -48,6 +50,12 @@ pub(super) fn routes() -> Routes {
         .refusing(Some(|| Problem::from(Failure::Missing)), || Problem::from(Failure::Method))
 }
 
+/// Programs that have lost their way are answered as programs.
+pub(super) fn elsewhere() -> Router<Web> {
+    let missing = || any(async || Problem::from(Failure::Missing));
+    Router::new().route("/api", missing()).route("/api/{*rest}", missing())
+}
+
 /// All that is described.
 fn operations() -> Routes {
     Routes::new()
@@ -60,6 +68,7 @@ fn operations() -> Routes {
         .operation(approval::reject, approval::__path_reject)
         .operation(job::show, job::__path_show)
         .operation(job::log, job::__path_log)
+        .operation(lines::show, lines::__path_show)
         .operation(search::log, search::__path_log)
         .operation(across::search, across::__path_search)
         .operation(tested::list, tested::__path_list)
@@ -67,6 +76,9 @@ fn operations() -> Routes {
         .operation(artifact::one, artifact::__path_one)
         .operation(start::start, start::__path_start)
         .operation(statistics::show, statistics::__path_show)
+        .operation(repository::list, repository::__path_list)
+        .operation(repository::show, repository::__path_show)
+        .operation(repository::run, repository::__path_run)
         .operation(policy::show, policy::__path_show)
         .operation(policy::set, policy::__path_set)
         .operation(secret::list, secret::__path_list)
@@ -77,5 +89,8 @@ fn operations() -> Routes {
         .operation(delivery::body, delivery::__path_body)
         .operation(delivery::replay, delivery::__path_replay)
         .operation(dry_run::dry_run, dry_run::__path_dry_run)
+        .operation(token::list, token::__path_list)
+        .operation(token::make, token::__path_make)
+        .operation(token::remove, token::__path_remove)
         .operation(audit::list, audit::__path_list)
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{
     Web,
     access::{Maintain, OfDelivery, Visitor},
+    mistake::Mistake,
     pages::Failure,
 };
 use crate::{
@@ -191,7 +192,12 @@ pub(super) fn wish(name: Option<&str>, now: Time) -> Result<String, Failure> {
     let Some(name) = name else { return Ok(new_wish(now)) };
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
     let good = (1..=WISH).contains(&name.len()) && name.chars().all(is_name);
-    if good { Ok(name.to_owned()) } else { Err(Failure::Query) }
+    if good { Ok(name.to_owned()) } else { Err(no_name().into()) }
+}
+
+/// What a request's name is not.
+pub(super) fn no_name() -> Mistake {
+    Mistake::of_header("Idempotency-Key", "1 to 64 letters, digits and `-_.:` are expected")
 }
 
 /// Replays a delivery. The replay, and whether this request made it (201) or an earlier one of the same wish (200).

@@ -97,7 +97,8 @@ fn peoples(web: &Web) -> Router<Web> {
     Router::new()
         .route("/hooks/{forge}", post(hooks::take).layer(DefaultBodyLimit::max(hooks::BODY_MAX)))
         .nest("/api/v1", api::router().layer(dress.clone()))
-        .merge(probes().router())
+        .merge(api::elsewhere().layer(dress.clone()))
+        .merge(probes().router().layer(dress.clone()))
         .merge(pages::routes().router().layer(dress))
 }
 

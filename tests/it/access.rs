@@ -6,6 +6,7 @@ mod matrix;
 mod people;
 mod rules;
 mod secrets;
+mod security;
 mod sign_in;
 mod tokens;
 

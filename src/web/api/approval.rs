@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{Answer as Answered, asked::Sent, schema::At};
 use crate::{
     engine::pause::Reply,
-    model::{Answer, Approval, Approver, Proof, RunId, Via},
+    model::{Answer, Approval, Approver, Proof, RunId, Sha, Via},
     store::ApprovalRow,
     web::{
         Web,
@@ -31,7 +31,7 @@ pub(super) struct Said {
     /// What is said with it.
     note: Option<String>,
     /// Of untrusted code: the commit that was looked at.
-    sha: Option<String>,
+    sha: Option<Sha>,
     /// Of untrusted code: the SHA-256 of its flow file, if that is to be the same.
     flow: Option<String>,
     /// Of untrusted code: the secrets that it may have.
@@ -49,7 +49,7 @@ pub(super) struct Reaction {
     stage: Option<String>,
     /// Of untrusted code: the commit.
     #[serde(skip_serializing_if = "Option::is_none")]
-    sha: Option<String>,
+    sha: Option<Sha>,
     answer: Answer,
 }
 
@@ -104,7 +104,7 @@ async fn answer(
         r#"`{"stage": "…", "name": "…", "note": "…"}` or `{"sha": "…", "flow": "…", "secrets": ["…"], "note": "…"}`"#;
     let Said { stage, name, note, sha, flow, secrets } = sent.json_if_any(form)?;
     if let Some(sha) = sha {
-        let looked = Looked { sha: sha.clone(), flow, secrets, note: note.unwrap_or_default() };
+        let looked = Looked { sha: sha.to_string(), flow, secrets, note: note.unwrap_or_default() };
         vet(&web, &granted, &run, answer, looked).await?;
         return Ok(Json(Reaction { id: run.id, stage: None, sha: Some(sha), answer }));
     }

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Problem,
-    asked::{Asked, Cursor, Limit, List, Page, part},
+    asked::{Asked, Count, Cursor, Limit, List, Page, part},
     schema::At,
 };
 use crate::{
@@ -51,8 +51,8 @@ pub(super) struct ArtifactQuery {
     #[param(inline)]
     form: Option<Form>,
     /// The `next` of an earlier answer: the files that follow it.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<usize>>,
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,9}$", example = "999")]
+    cursor: Option<Cursor<Count>>,
     /// At most as many files.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 1000)]
@@ -154,9 +154,9 @@ pub(super) async fn one(
     let all = web.engine.entries_of(&row).await?;
     let (mut entries, mut next) = (None, None);
     if let Some(all) = all {
-        let from = asked.cursor.map_or(0, |cursor| cursor.0.saturating_add(1));
-        let rest = all.into_iter().enumerate().skip(from).collect();
-        let (page, more) = part(rest, None, asked.limit, |(at, _)| *at);
+        let all = (0..).map(Count).zip(all).collect();
+        let after = asked.cursor.map(|cursor| cursor.0);
+        let (page, more) = part(all, after.as_ref(), asked.limit, |(at, _)| *at);
         (entries, next) = (Some(page.into_iter().map(|(_, entry)| entry).collect()), more);
     }
     Ok(Page(WholeArtifact { artifact: Artifact::of(&row), entries, next }).into_response())

@@ -8,11 +8,10 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use super::Problem;
-use crate::web::{mistake::Mistake, pages::Failure};
+use crate::web::{delivery::no_name, mistake::Mistake, pages::Failure};
 
 /// Items in one answer, unless fewer are asked for.
 pub(super) const PAGE: i64 = 100;
@@ -61,6 +60,10 @@ fn cut_off(rejection: &BytesRejection) -> Failure {
 impl Sent {
     /// Read as this; `form` says of what form it should have been.
     pub(super) fn json<T: DeserializeOwned>(&self, form: &str) -> Result<T, Failure> {
+        // a list would be read as the fields in their order
+        if self.0.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Mistake::of_body(String::new(), format!("{form} is expected")).into());
+        }
         let mut reader = serde_json::Deserializer::from_slice(&self.0);
         let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let (name, error) = (error.path().to_string(), error.into_inner());
@@ -77,15 +80,13 @@ impl Sent {
 
     /// The same where no word of it may be said again.
     pub(super) fn secret_json<T: DeserializeOwned>(&self, form: &str) -> Result<T, Failure> {
-        let wrong = |_| Mistake::of_body(String::new(), form.to_owned());
-        Ok(serde_json::from_slice(&self.0).map_err(wrong)?)
+        self.json(form).map_err(|_| Mistake::of_body(String::new(), format!("{form} is expected")).into())
     }
 }
 
 /// The name by which a request may be repeated.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
-    let wrong = |_| Mistake::of_header("Idempotency-Key", "letters, digits and `-_.:` are expected");
-    Ok(headers.get("idempotency-key").map(|key| key.to_str().map_err(wrong)).transpose()?)
+    Ok(headers.get("idempotency-key").map(|key| key.to_str().map_err(|_| no_name())).transpose()?)
 }
 
 /// How many items of a list are asked for, of so many at the most.
@@ -113,16 +114,32 @@ pub(super) struct Cursor<K>(pub(super) K);
 
 impl<K: fmt::Display> fmt::Display for Cursor<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(self.0.to_string()))
+        self.0.fmt(f)
     }
 }
 
 impl<'de, K: FromStr> Deserialize<'de> for Cursor<K> {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(reader)?;
-        let key = BASE64_URL_SAFE_NO_PAD.decode(&text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        let key = key.and_then(|key| key.parse().ok()).map(Self);
-        key.ok_or_else(|| serde::de::Error::custom("what an earlier answer has as `next` is expected"))
+        let key = String::deserialize(reader)?.parse().ok();
+        key.map(Self).ok_or_else(|| serde::de::Error::custom("what an earlier answer has as `next` is expected"))
+    }
+}
+
+/// A place in a list that does not change, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Count(pub(super) u32);
+
+impl FromStr for Count {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let is_number = text.len() <= 9 && text.bytes().all(|b| b.is_ascii_digit());
+        text.parse().ok().filter(|_| is_number).map(Self).ok_or(())
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

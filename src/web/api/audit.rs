@@ -32,7 +32,7 @@ pub(super) struct LinesQuery {
     /// Those before this line.
     before: Option<AuditId>,
     /// The `next` of an earlier answer: what follows it.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<AuditId>)]
     cursor: Option<Cursor<AuditId>>,
     /// At most as many.
     #[serde(default)]

@@ -47,7 +47,7 @@ pub(super) struct DeliveriesQuery {
     /// Those before this one.
     before: Option<DeliveryId>,
     /// The `next` of an earlier answer: what follows it.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<DeliveryId>)]
     cursor: Option<Cursor<DeliveryId>>,
     /// At most as many.
     #[serde(default)]
@@ -177,7 +177,7 @@ pub(super) async fn body(OfDelivery { id, .. }: OfDelivery<See>, State(web): Sta
 /// With `Idempotency-Key` a request may be repeated, and is one replay.
 #[utoipa::path(post, path = "/deliveries/{id}/replay", tag = "deliveries", operation_id = "replayDelivery",
     params(("id" = DeliveryId, Path, description = "The delivery's id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The request's name: 1 to 64 letters, digits and `-_.:`", example = "again-1")),
+        ("Idempotency-Key" = Option<String>, Header, pattern = "^[A-Za-z0-9._:-]{1,64}$", description = "The request's name: 1 to 64 letters, digits and `-_.:`", example = "again-1")),
     responses(
         (status = 200, description = "The replay that an earlier request of this name has made", body = WholeDelivery, headers(("Location" = String, description = "Where it is"))),
         (status = 201, description = "The replay", body = WholeDelivery, headers(("Location" = String, description = "Where it is"))),

@@ -13,14 +13,17 @@ use utoipa::{
         Components, Content, Deprecated, HeaderBuilder, HttpMethod, Info, License, OpenApi, OpenApiBuilder, PathItem,
         PathsBuilder, Ref, RefOr, Response, Schema, SecurityRequirement, ServerBuilder,
         path::{Operation as Told, ParameterIn},
-        schema::{SchemaType, Type},
+        schema::{AdditionalProperties, SchemaType, Type},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::TagBuilder,
     },
 };
 
 use super::{operations, problem};
-use crate::web::access::{Anybody, Need, Operation};
+use crate::{
+    model::What,
+    web::access::{Anybody, Need, Operation},
+};
 
 /// What is what.
 const ABOUT: &str = "\
@@ -56,6 +59,9 @@ fn describe() -> OpenApi {
         paths = paths.path(path, PathItem::new(method, told(operation)));
     }
     components.schemas.extend(schemas);
+    if let Some(RefOr::T(Schema::OneOf(what))) = components.schemas.get_mut(&*What::name()) {
+        what.items.iter_mut().for_each(one_field);
+    }
     components.security_schemes.extend(ways());
     let mut info = Info::new("ContainerOps", env!("CARGO_PKG_VERSION"));
     info.description = Some(ABOUT.to_owned());
@@ -144,6 +150,15 @@ fn bare(schema: &mut RefOr<Schema>) {
     }
 }
 
+/// One of several kinds has its own field and no other.
+fn one_field(schema: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::Object(object)) = schema
+        && !object.properties.is_empty()
+    {
+        object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+    }
+}
+
 fn is_null(schema: &RefOr<Schema>) -> bool {
     matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null))
 }
@@ -180,7 +195,7 @@ fn refusals(need: Need, told: &Told) -> Vec<(&'static str, &'static str)> {
         all.push(("429", "Too many wrong tokens came from your address; wait a minute"));
         all.push(("503", "The forge is away, or others are asking for this just now"));
     }
-    if has_query || parameters().next().is_some() || need == Need::Known {
+    if has_query || parameters().next().is_some() || matches!(need, Need::Known | Need::SignedIn) {
         all.push(("404", "There is no such thing, or you may not see it"));
     }
     if told.request_body.is_some() {

@@ -11,6 +11,7 @@ use axum::{
 use sha2::{Digest as _, Sha256};
 
 use super::asked::Next;
+use crate::web::log::range::names;
 
 /// No answer of JSON is longer: lists come in pages, and what has no end is no JSON.
 const LONGEST: usize = 64 << 20;
@@ -40,7 +41,7 @@ pub(super) async fn dress(request: Request, rest: Rest) -> Response {
 /// `<…?cursor=…>; rel="next"`: the same request, from there.
 fn link(uri: &Uri, next: &str) -> String {
     let asked = url::form_urlencoded::parse(uri.query().unwrap_or("").as_bytes());
-    let kept = asked.filter(|(name, _)| !matches!(&**name, "cursor" | "before" | "from"));
+    let kept = asked.filter(|(name, _)| !matches!(&**name, "cursor" | "before" | "from" | "line"));
     let query =
         url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("cursor", next).finish();
     format!("<{}?{query}>; rel=\"next\"", uri.path())
@@ -57,7 +58,8 @@ async fn tagged(response: Response, known: Option<&HeaderValue>) -> Response {
         }
         body = Body::from(bytes);
     }
-    let has = parts.headers.get(header::ETAG).zip(known).is_some_and(|(tag, known)| matches(known, tag));
+    let tag = parts.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok());
+    let has = tag.is_some_and(|tag| names(known.and_then(|known| known.to_str().ok()), tag));
     if has {
         parts.status = StatusCode::NOT_MODIFIED;
         parts.headers.remove(header::CONTENT_LENGTH);
@@ -69,11 +71,4 @@ async fn tagged(response: Response, known: Option<&HeaderValue>) -> Response {
 
 fn is_json(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"))
-}
-
-/// Whether `If-None-Match` names the tag, however weakly.
-fn matches(known: &HeaderValue, tag: &HeaderValue) -> bool {
-    let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let (Ok(known), Ok(tag)) = (known.to_str(), tag.to_str()) else { return false };
-    known.trim() == "*" || known.split(',').any(|known| bare(known) == bare(tag))
 }

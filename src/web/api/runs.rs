@@ -49,7 +49,7 @@ pub(super) struct RunsQuery {
     /// Those that were made before this run.
     before: Option<RunId>,
     /// The `next` of an earlier answer: what follows it.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<RunId>)]
     cursor: Option<Cursor<RunId>>,
     /// At most as many.
     #[serde(default)]

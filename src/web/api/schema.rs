@@ -10,8 +10,8 @@ use utoipa::{
 
 use crate::{
     model::{
-        ActionId, ActionPath, AuditId, DeliveryId, JobId, PlanDigest, RepositoryName, RunId, Scopes, SecretName, Sha,
-        Time, TokenId,
+        ActionId, ActionPath, AuditId, DeliveryId, JobId, PlanDigest, RepositoryId, RepositoryName, RunId, Scopes,
+        SecretName, Sha, Time, TokenId,
     },
     web::pages::Moment,
 };
@@ -44,7 +44,8 @@ macro_rules! texts {
     ($($type:ident: $what:literal, $pattern:literal, $example:literal;)*) => {$(
         impl PartialSchema for $type {
             fn schema() -> RefOr<Schema> {
-                let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some($pattern));
+                // nothing that has a form is longer
+                let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some($pattern)).max_length(Some(255));
                 text.description(Some($what)).examples([$example]).into()
             }
         }
@@ -53,17 +54,18 @@ macro_rules! texts {
 }
 
 texts! {
-    RunId: "A run's id: ids of one kind sort by when they were made.", "^[0-9a-hjkmnp-tv-z]{13}$", "01pn6v3kq4h2c";
-    JobId: "A job's id.", "^[0-9a-hjkmnp-tv-z]{13}$", "01pn6v3kq4h2c";
-    ActionId: "An action's id.", "^[0-9a-hjkmnp-tv-z]{13}$", "01pn6v3kq4h2c";
-    DeliveryId: "A delivery's id.", "^[0-9a-hjkmnp-tv-z]{13}$", "01pn6v3kq4h2c";
-    TokenId: "A token's id; the token itself is shown once, when it is made.", "^[0-9a-hjkmnp-tv-z]{13}$", "01pn6v3kq4h2c";
-    AuditId: "The id of a line of the audit log.", "^[0-9a-hjkmnp-tv-z]{13}$", "01pn6v3kq4h2c";
-    RepositoryName: "A repository's name on its forge.", "^[A-Za-z0-9._][A-Za-z0-9._-]*(/[A-Za-z0-9._][A-Za-z0-9._-]*){0,20}$", "acme/shop";
+    RunId: "A run's id: ids of one kind sort by when they were made.", "^[0-7][0-9a-hjkmnp-tv-z]{12}$", "01pn6v3kq4h2c";
+    JobId: "A job's id.", "^[0-7][0-9a-hjkmnp-tv-z]{12}$", "01pn6v3kq4h2c";
+    ActionId: "An action's id.", "^[0-7][0-9a-hjkmnp-tv-z]{12}$", "01pn6v3kq4h2c";
+    DeliveryId: "A delivery's id.", "^[0-7][0-9a-hjkmnp-tv-z]{12}$", "01pn6v3kq4h2c";
+    RepositoryId: "A repository's id here.", "^[0-7][0-9a-hjkmnp-tv-z]{12}$", "01pn6v3kq4h2c";
+    TokenId: "A token's id; the token itself is shown once, when it is made.", "^[0-7][0-9a-hjkmnp-tv-z]{12}$", "01pn6v3kq4h2c";
+    AuditId: "The id of a line of the audit log.", "^[0-7][0-9a-hjkmnp-tv-z]{12}$", "01pn6v3kq4h2c";
+    RepositoryName: "A repository's name on its forge.", "^([A-Za-z0-9_][A-Za-z0-9._-]*|\\.[A-Za-z0-9_-][A-Za-z0-9._-]*|\\.\\.[A-Za-z0-9._-]+)(/([A-Za-z0-9_][A-Za-z0-9._-]*|\\.[A-Za-z0-9_-][A-Za-z0-9._-]*|\\.\\.[A-Za-z0-9._-]+)){0,20}$", "acme/shop";
     Sha: "A commit.", "^([0-9a-f]{40}|[0-9a-f]{64})$", "3f786850e387550fdab836ed7e6dc881de23001b";
     PlanDigest: "The SHA-256 of a plan; empty without one.", "^([0-9a-f]{64})?$", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     SecretName: "A secret's name.", "^[A-Za-z_][A-Za-z0-9_-]{0,99}$", "DEPLOY_TOKEN";
-    ActionPath: "An action, by its stage and its name.", r"^[^.]+\..+$", "test.unit";
+    ActionPath: "An action, by its stage and its name.", r"^[^.]+\.[\s\S]+$", "test.unit";
 }
 
 impl PartialSchema for Scopes {

@@ -162,8 +162,7 @@ pub(super) async fn set(
     let keeper = keeper(&web, visitor, whose).await?;
     let name: SecretName = name.parse().map_err(|error| Failure::Words(format!("{error}")))?;
     // what the reader says of it might show what was to be a secret
-    let form =
-        r#"`{"value": "…", "events": […], "branches": […], "images": […]}` is expected, of which `value` is needed"#;
+    let form = r#"`{"value": "…", "events": […], "branches": […], "images": […]}`, with `value` at least,"#;
     let NewSecret { value: secret, events, branches, images } = sent.secret_json(form)?;
     let (secret, limits) = (SecretString::from(secret), SecretLimits { events, branches, images });
     let acting = keeper.does(&web, "set a secret", &name);

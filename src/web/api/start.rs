@@ -55,7 +55,7 @@ pub(super) struct Started {
 ///
 /// With `Idempotency-Key` a request may be repeated, and is one start.
 #[utoipa::path(post, path = "/starts", tag = "runs", operation_id = "startFlows",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The request's name: 1 to 64 letters, digits and `-_.:`", example = "deploy-2026-03-01")),
+    params(("Idempotency-Key" = Option<String>, Header, pattern = "^[A-Za-z0-9._:-]{1,64}$", description = "The request's name: 1 to 64 letters, digits and `-_.:`", example = "deploy-2026-03-01")),
     request_body(content = NewStart),
     responses((status = 202, description = "It is on its way", body = Started, headers(("Location" = String, description = "The delivery that tells what comes of it")))))]
 pub(super) async fn start(

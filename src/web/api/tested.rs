@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Problem,
-    asked::{Asked, Cursor, Limit, List, Page},
+    asked::{Asked, Count, Cursor, Limit, List, Page},
 };
 use crate::{
     model::{FailedTest, JobId, Outcome},
@@ -26,11 +26,11 @@ const NAMED: i64 = 20;
 #[into_params(parameter_in = Query)]
 pub(super) struct TestsQuery {
     /// How many are left out.
-    #[param(value_type = Option<u32>, minimum = 0)]
-    from: Option<u32>,
+    #[param(value_type = Option<u32>, minimum = 0, maximum = 999999999)]
+    from: Option<Cursor<Count>>,
     /// The `next` of an earlier answer: what follows it.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<u32>>,
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,9}$", example = "100")]
+    cursor: Option<Cursor<Count>>,
     /// At most as many.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 100)]
@@ -118,7 +118,7 @@ pub(super) async fn list(
     State(web): State<Web>,
     Asked(query): Asked<TestsQuery>,
 ) -> Result<Page<JobTests>, Problem> {
-    let from = i64::from(query.cursor.map(|cursor| cursor.0).or(query.from).unwrap_or(0));
+    let from = i64::from(query.cursor.or(query.from).map_or(0, |cursor| cursor.0.0));
     let limit = query.limit.0;
     let mut tx = web.engine.store.read().await?;
     let row = tx.tests(job.id).await?;

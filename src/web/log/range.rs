@@ -35,3 +35,9 @@ fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
+
+/// Whether `If-None-Match` names this tag, however weakly.
+pub fn names(header: Option<&str>, tag: &str) -> bool {
+    let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    header.is_some_and(|known| known.trim() == "*" || known.split(',').any(|known| bare(known) == bare(tag)))
+}

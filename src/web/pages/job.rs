@@ -175,7 +175,7 @@ pub(super) async fn page(web: &Web, route: &Route, run: u64, path: &JobPath, uri
 }
 
 /// The line of a failed job's log that people look for. It is known of a sealed log; of others, it is looked for.
-async fn known_fault(web: &Web, job: &JobRow) -> Result<Option<u64>, Failure> {
+pub(in crate::web) async fn known_fault(web: &Web, job: &JobRow) -> Result<Option<u64>, Failure> {
     let failed = job.state.verdict().is_some_and(|verdict| !verdict.conclusion().lets_go_on());
     match &job.log_check {
         _ if !failed => Ok(None),

@@ -54,6 +54,7 @@ pub use raw::log_text;
 pub use route::{JobPlace, NoRoute, Place, Route, RunPlace};
 pub(in crate::web) use vetting::{Looked, vet};
 
+pub(super) use job::known_fault;
 pub(super) use mark::css as marks_css;
 pub(super) use room::Rooms;
 pub(super) use search::{PATIENCE, SEARCHES, look_through};

@@ -1,7 +1,5 @@
 //! Somebody's tokens: the list, and the form that makes one.
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::{
     body::Bytes,
@@ -11,18 +9,10 @@ use axum::{
 
 use super::{Chrome, Failure, Mark, Moment, render};
 use crate::{
-    engine::hash,
     model::{Scope, Scopes, TokenId},
-    store::{NewToken, TokenRow},
-    web::{Web, access::SignedIn, new_token},
+    store::TokenRow,
+    web::{Web, access::SignedIn, tokens},
 };
-
-/// The longest name.
-const NAME: usize = 64;
-/// The longest life, in days.
-const DAYS: u64 = 365;
-/// Nobody needs more.
-const MOST: usize = 100;
 
 #[derive(Template)]
 #[template(path = "tokens.html")]
@@ -58,38 +48,17 @@ pub(super) async fn make(who: SignedIn, State(web): State<Web>, body: Bytes) -> 
     let fields = || url::form_urlencoded::parse(&body);
     let field = |wanted: &str| fields().find(|(name, _)| name == wanted).map(|(_, value)| value.trim().to_owned());
     let name = field("name").unwrap_or_default();
-    if name.is_empty() || name.chars().count() > NAME || name.chars().any(char::is_control) {
-        return Err(Failure::Words(format!("a token has a name of 1 to {NAME} characters")));
-    }
     let chosen = fields().filter(|(name, _)| name == "scope").map(|(_, scope)| scope.parse::<Scope>());
     let scopes = Scopes::new(chosen.collect::<Result<Vec<_>, _>>().map_err(Failure::Words)?);
-    let days = field("days").and_then(|days| days.parse::<u64>().ok()).filter(|days| (1..=DAYS).contains(days));
-    let days = days.ok_or_else(|| Failure::Words(format!("a token lives for 1 to {DAYS} days")))?;
-    let secret = new_token().ok_or(Failure::Busy)?;
-    let now = web.engine.clock.now();
-    let expires = now.after(Duration::from_secs(days * 24 * 3600));
-    let acting = who.visitor.does(&web, "make a token", format!("`{name}` for `{scopes}`, {days} days"));
-    let mut tx = acting.engine.store.write().await?;
-    if tx.tokens(Some(who.id)).await?.len() >= MOST {
-        return Err(Failure::Conflict(format!("you have {MOST} tokens: remove some first")));
-    }
-    let new = NewToken { hash: &hash(&secret), name: &name, person: Some(who.id), scopes: &scopes, expires, now };
-    let id = tx.insert_token(&new).await?;
-    acting.engine.note(&mut tx, &format!("made as {id}")).await?;
-    tx.commit().await?;
+    let days = field("days").and_then(|days| days.parse::<u64>().ok());
+    let (_, secret) = tokens::make(&web, &who, &name, &scopes, days).await?;
     show(&web, &who, Some(secret)).await
 }
 
 /// `POST /tokens/{id}/remove`.
 pub(super) async fn remove(who: SignedIn, State(web): State<Web>, Path(id): Path<String>) -> Result<Response, Failure> {
     let id: TokenId = id.parse().map_err(|_| Failure::Missing)?;
-    let acting = who.visitor.does(&web, "remove a token", id.to_string());
-    let mut tx = acting.engine.store.write().await?;
-    if !tx.remove_token(id, Some(who.id)).await? {
-        return Err(Failure::Missing);
-    }
-    acting.engine.note(&mut tx, "done").await?;
-    tx.commit().await?;
+    tokens::remove(&web, &who, id).await?;
     Ok(Redirect::to("/tokens").into_response())
 }
 

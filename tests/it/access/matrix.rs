@@ -109,7 +109,7 @@ async fn everybody(t: &Tester) -> Vec<Somebody> {
 }
 
 /// What is there, and what is not, for the places in a path.
-struct Ids {
+pub(super) struct Ids {
     run: RunId,
     job: JobId,
     delivery: DeliveryId,
@@ -117,7 +117,7 @@ struct Ids {
 }
 
 impl Ids {
-    async fn there(t: &Tester) -> Self {
+    pub(super) async fn there(t: &Tester) -> Self {
         let run = t.newest_run().await;
         let mut tx = t.app().engine.store.read().await.expect("the database is there");
         let action = tx.actions(run.id).await.expect("actions").remove(0).id;
@@ -137,12 +137,14 @@ impl Ids {
     }
 
     /// A route's path with its places filled in.
-    fn fill(&self, path: &str, need: Need) -> String {
+    pub(super) fn fill(&self, path: &str, need: Need) -> String {
         let id = match need {
             Need::Run(_) => self.run.to_string(),
             Need::Job(_) => self.job.to_string(),
             Need::Delivery(_) => self.delivery.to_string(),
-            Need::Repository(_) => return format!("{path}?forge=github&repository={}", self.repository),
+            Need::Repository(_) => {
+                return format!("{}?forge=github&repository={}", path.replace("{number}", "1"), self.repository);
+            }
             Need::Nothing | Need::Visitor | Need::Known | Need::SignedIn => "0000000000000".to_owned(),
         };
         let name = if matches!(need, Need::Job(_)) { "bin" } else { "nothing" };
@@ -151,7 +153,7 @@ impl Ids {
 }
 
 /// The pages below a repository, with what each needs.
-fn pages() -> Vec<(Method, String, Right)> {
+pub(super) fn pages() -> Vec<(Method, String, Right)> {
     let log = format!("{RUN}/test/test/test");
     let mut all: Vec<_> =
         ["/github/acme/widget".to_owned(), "/github/acme/widget/statistics".to_owned(), RUN.to_owned(), log.clone()]
@@ -190,7 +192,13 @@ fn of_visitor(somebody: &Somebody, path: &str) -> Option<Answer> {
         "/secrets" | "/api/v1/secrets" | "/api/v1/secrets/{name}" => Some(Answer::Let),
         // its end is another story, and the rest of the paths stand in `pages`
         "/sign-out" | "/{*rest}" => None,
-        "/" | "/repositories" | "/api/v1/me" | "/api/v1/runs" | "/api/v1/starts" | "/sign-in" => Some(Answer::Let),
+        "/"
+        | "/repositories"
+        | "/api/v1/me"
+        | "/api/v1/runs"
+        | "/api/v1/repositories"
+        | "/api/v1/starts"
+        | "/sign-in" => Some(Answer::Let),
         other if other.starts_with("/sign-in/") => Some(Answer::Let),
         other => panic!("{other} shows something to somebody: say what"),
     }
@@ -267,7 +275,9 @@ async fn all_of_it(private: bool) {
             let path = there.fill(&route.path, route.need);
             let other = match route.need {
                 // with a parameter that names nothing
-                Need::Known if somebody.is_nobody() => format!("{path}?forge=github&repository=acme/nothing"),
+                Need::Known | Need::SignedIn if expected == Answer::Unknown => {
+                    format!("{path}?forge=github&repository=acme/nothing")
+                }
                 Need::Visitor | Need::Known | Need::SignedIn if route.path.starts_with("/api/") => {
                     "/api/v1/nothing".to_owned()
                 }
