@@ -13,7 +13,7 @@ const MOST_INPUTS: usize = 50;
 /// Longer inputs no flow takes.
 const MOST_BYTES: usize = 10_000;
 /// No forge takes a longer branch.
-const MOST_NAME_BYTES: usize = 1024;
+const MOST_NAME: usize = 1024;
 
 /// A flow that can be started by hand.
 #[derive(Debug)]
@@ -37,8 +37,8 @@ pub(super) async fn start(web: &Web, of: &Granted, wanted: &Wanted, wish: &str) 
     of.allows(Right::Run)?;
     check(&wanted.inputs)?;
     for name in [&wanted.branch, &wanted.flow].into_iter().flatten() {
-        if name.is_empty() || name.len() > MOST_NAME_BYTES || name.chars().any(char::is_control) {
-            return Err(Failure::Words(format!("a branch or a flow is named with 1 to {MOST_NAME_BYTES} bytes")));
+        if name.is_empty() || name.chars().count() > MOST_NAME || name.chars().any(char::is_control) {
+            return Err(Failure::Words(format!("a branch or a flow is named with 1 to {MOST_NAME} characters")));
         }
     }
     let flow = wanted.flow.as_deref().unwrap_or("all flows");

@@ -29,8 +29,8 @@ const LIMIT_DEFAULT: u64 = 100;
 #[into_params(parameter_in = Query)]
 pub(super) struct LinesQuery {
     /// The first one, from 1.
-    #[param(value_type = Option<i64>, minimum = 1, maximum = 4294967295)]
-    line: Option<Limit<0xffff_ffff>>,
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 2147483647)]
+    line: Option<Limit<0x7fff_ffff>>,
     /// The `next` of an earlier answer: what follows it.
     #[param(value_type = Option<String>, pattern = "^[1-9][0-9]{0,8}$", example = "101")]
     cursor: Option<Cursor<LineNumber>>,

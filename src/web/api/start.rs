@@ -31,10 +31,10 @@ pub(super) struct NewStart {
     forge: Option<ForgeKind>,
     repository: RepositoryName,
     /// The branch whose newest commit is built; without it, the default branch's.
-    #[schema(min_length = 1, max_length = 1024)]
+    #[schema(min_length = 1, max_length = 1024, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     branch: Option<String>,
     /// The flow; without it, all that can be started by hand.
-    #[schema(min_length = 1, max_length = 1024)]
+    #[schema(min_length = 1, max_length = 1024, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     flow: Option<String>,
     /// What it asks for; what is left out has its default. At most 50, of 10,000 bytes.
     #[serde(default)]
