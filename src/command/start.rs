@@ -130,7 +130,7 @@ impl Server {
         let value: Value =
             answer.json().await.with_context(|| format!("{} answered {status}, and no JSON", self.url))?;
         if !status.is_success() {
-            bail!("{}: {}", status, value["title"].as_str().unwrap_or("refused"));
+            bail!("{}: {}", status, value["detail"].as_str().or(value["title"].as_str()).unwrap_or("refused"));
         }
         Ok(value)
     }

@@ -36,6 +36,7 @@ pub(super) struct Said {
     flow: Option<String>,
     /// Of untrusted code: the secrets that it may have.
     #[serde(default)]
+    #[schema(value_type = Vec<String>)]
     secrets: BTreeSet<String>,
 }
 
