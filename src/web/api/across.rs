@@ -38,7 +38,7 @@ pub(super) struct AcrossQuery {
     #[param(max_length = 300)]
     flow: Option<String>,
     /// In runs of one state.
-    #[param(value_type = Option<StateFilter>)]
+    #[param(inline, value_type = Option<StateFilter>)]
     state: Option<String>,
     /// In runs of so many days, today among them.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 36500)]

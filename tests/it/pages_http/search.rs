@@ -105,7 +105,7 @@ async fn all_logs_of_a_repository_are_looked_through_the_newest_runs_first() {
         ("q=needle", &[3, 1][..]),
         ("q=Needle", &[3]),
         ("q=needle%20t", &[3]),
-        ("q=%5Ethe%20n&regex=1", &[1]),
+        ("q=%5Ethe%20n&regex=true", &[1]),
         ("q=needle&branch=main&state=failure&days=3&flow=ci", &[3, 1]),
         ("q=needle&branch=other", &[]),
         ("q=needle&state=success", &[]),
@@ -137,7 +137,7 @@ async fn all_logs_of_a_repository_are_looked_through_the_newest_runs_first() {
         );
     }
     for (query, words) in [
-        ("q=%28&regex=1", "not a regular expression"),
+        ("q=%28&regex=true", "not a regular expression"),
         ("q=x&state=green", "no state"),
         ("q=x&days=0", "`days`"),
         ("q=", "nothing to look for"),
