@@ -50,8 +50,9 @@ async fn what_a_log_says_of_lines_stands_beside_them() {
 
     let path = format!("/github/{WIDGET}/runs/1/test/test/test");
     let page = t.http.get(format!("{}{path}", t.url())).send().await.expect("a page").text().await.expect("text");
-    let link =
-        format!(r##"<li class="error"><a href="{path}?line=2#L2"><b>error</b> <code>src/lib.rs:3:13</code></a>"##);
+    let link = format!(
+        r##"<li class="error"><a href="{path}?attempt=1&#38;line=2#L2"><b>error</b> <code>src/lib.rs:3:13</code></a>"##
+    );
     assert!(page.contains(&link) && page.contains("done &#60;b&#62;"), "{page}");
     let runs: Value =
         t.http.get(format!("{}/api/v1/runs", t.url())).send().await.expect("runs").json().await.expect("JSON");
