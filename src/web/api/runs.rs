@@ -35,7 +35,8 @@ pub(super) struct RunsQuery {
     /// Those of this tag.
     tag: Option<String>,
     /// Those of the pull request with this number.
-    pull: Option<u32>,
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 2147483647)]
+    pull: Option<Limit<0x7fff_ffff>>,
     /// Those that somebody started, and of pull requests that they opened, whatever the case of the name.
     author: Option<String>,
     /// Those of this kind of event.
@@ -140,7 +141,7 @@ pub(super) async fn list(
     let filter = Filter {
         branch: query.branch,
         tag: query.tag,
-        pull: query.pull,
+        pull: query.pull.and_then(|pull| u32::try_from(pull.0).ok()),
         author: query.author,
         event: query.event.map(EventName::as_str),
         flow: query.flow,
