@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How many parts are unpacked by one thread before it takes others.
-const BATCH: i64 = 32;
+const BATCH: i64 = 8;
 /// A line is looked at up to so many bytes, where it goes from one part to the next.
 const LINE_MAX: usize = 64 << 10;
 

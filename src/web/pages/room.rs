@@ -4,10 +4,10 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -24,6 +24,12 @@ const LOOK: Duration = Duration::from_secs(5);
 /// So many events are kept for those who are not quite as quick, and so many bytes of them.
 const KEPT: usize = 256;
 const KEPT_BYTES: usize = 1 << 20;
+
+/// A room speaks no more often: what a job writes fast comes in lots, for each of which every watcher is woken once. A
+/// line that comes alone is told at once.
+const PAUSE: Duration = Duration::from_millis(100);
+/// No lot is larger by more than one part of the log.
+const LOT: usize = 256 << 10;
 
 /// How a stream's lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
@@ -251,11 +257,20 @@ impl Room {
 async fn keep(room: Weak<watch::Sender<Tail>>, mut reader: Reader, mut at: u64) {
     // it listens before it looks, so that no change falls between
     let mut listener = reader.engine.store.bell().listen();
+    let mut lot = Lot { bytes: BytesMut::new(), to: at, said: None };
     loop {
         let news = reader.next(&mut at).await;
         let Some(room) = room.upgrade() else { return };
+        if let Some(News::Step(bytes)) = &news {
+            lot.bytes.extend_from_slice(bytes);
+            lot.to = at;
+            if lot.bytes.len() < LOT {
+                continue;
+            }
+        }
+        lot.say(&room);
         match news {
-            Some(News::Step(bytes)) => room.send_modify(|tail| tail.push(bytes, at)),
+            Some(News::Step(_)) => {}
             Some(News::End(bytes)) => {
                 room.send_modify(|tail| {
                     tail.push(bytes, at);
@@ -264,18 +279,11 @@ async fn keep(room: Weak<watch::Sender<Tail>>, mut reader: Reader, mut at: u64) 
                 return;
             }
             Some(News::Nothing) => {
-                let words =
-                    reader.seen.as_ref().map(Whole::of).filter(Whole::is_withheld).map(|whole| whole.to_string());
-                room.send_if_modified(|tail| match words {
-                    Some(words) if words != tail.seal.1 => {
-                        tail.seal = (tail.seal.0 + 1, words);
-                        true
-                    }
-                    Some(_) | None => false,
-                });
+                tell(&room, &reader);
                 drop(room);
                 let job = reader.job;
                 listener.wait(LOOK, |change| change == Change::Log(job)).await;
+                lot.rest().await;
             }
             None => {
                 room.send_modify(|tail| tail.is_broken = true);
@@ -283,6 +291,43 @@ async fn keep(room: Weak<watch::Sender<Tail>>, mut reader: Reader, mut at: u64) 
             }
         }
     }
+}
+
+/// Events that are said together.
+struct Lot {
+    bytes: BytesMut,
+    /// Where what comes after them begins.
+    to: u64,
+    /// When some were said last.
+    said: Option<Instant>,
+}
+
+impl Lot {
+    fn say(&mut self, room: &watch::Sender<Tail>) {
+        if !self.bytes.is_empty() {
+            let bytes = self.bytes.split().freeze();
+            room.send_modify(|tail| tail.push(bytes, self.to));
+            self.said = Some(Instant::now());
+        }
+    }
+
+    /// Waits until a room may speak again.
+    async fn rest(&self) {
+        let left = self.said.map_or(Duration::ZERO, |said| PAUSE.saturating_sub(said.elapsed()));
+        tokio::time::sleep(left).await;
+    }
+}
+
+/// Says what is known of the whole log, if no line tells it and it is news.
+fn tell(room: &watch::Sender<Tail>, reader: &Reader) {
+    let words = reader.seen.as_ref().map(Whole::of).filter(Whole::is_withheld).map(|whole| whole.to_string());
+    room.send_if_modified(|tail| match words {
+        Some(words) if words != tail.seal.1 => {
+            tail.seal = (tail.seal.0 + 1, words);
+            true
+        }
+        Some(_) | None => false,
+    });
 }
 
 fn event(name: Option<&str>, (field, content): (&str, &str), offset: u64) -> Bytes {
