@@ -10,6 +10,7 @@ use futures::future::join_all;
 use super::{
     Engine, EngineError, Result,
     pin::{Unpinned, merged},
+    remains::news_of,
     settle::{Place, places},
 };
 use crate::{
@@ -30,8 +31,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// together.
 const REST: Duration = Duration::from_secs(10);
 const REST_SPREAD_MS: u64 = 8192;
-/// How long the next attempt waits until nothing is left of the one before: longer than a pod has to end.
-const GONE_WITHIN: Duration = Duration::from_secs(30);
 /// An executor that is away is asked again ever more seldom, by how long it has been asked: within these bounds.
 const AWAY_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 /// Added to the jobs' own limits: for pulling, scheduling and unpacking.
@@ -126,17 +125,6 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
-    /// Removes what is left of ended attempts. How many there were.
-    ///
-    /// # Errors
-    /// If the database is away.
-    pub async fn sweep(&self) -> Result<usize> {
-        let ended = self.store.read().await?.ended_attempts().await?;
-        let removed = ended.iter().map(|attempt| self.remove(attempt.id));
-        let done = join_all(removed).await;
-        Ok(done.into_iter().filter(Result::is_ok).count())
-    }
-
     /// Stops the runs and ends the questions that are over their time, which passes without anybody's doing, and lines up the queues.
     ///
     /// # Errors
@@ -187,35 +175,6 @@ impl Engine {
             }
         }
         tx.ring(Change::Executor);
-        Ok(tx.commit().await?)
-    }
-
-    async fn remove(&self, id: AttemptId) -> Result<()> {
-        let news = self.last_moments(id).await?;
-        if let Err(error) = self.executor.remove(id).await {
-            tracing::warn!(attempt.id = %id, %error, "attempt not removed yet");
-            return Err(EngineError::Broken(error.to_string()));
-        }
-        let mut tx = self.store.write().await?;
-        if let Some(moments) = news {
-            tx.keep_moments(id, &moments).await?;
-        }
-        tx.set_attempt_state(id, &AttemptState::Removed, self.now()).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// What is new of an attempt's moments before nothing is left that tells of them. They are no reason to keep it: an
-    /// executor that says nothing now is not asked again.
-    async fn last_moments(&self, id: AttemptId) -> Result<Option<Moments>> {
-        let Some(attempt) = self.store.read().await?.attempt(id).await? else { return Ok(None) };
-        Ok(self.executor.look(id).await.ok().and_then(|sight| news_of(&attempt, &sight.moments)))
-    }
-
-    /// Keeps what is new of an attempt's moments.
-    pub(super) async fn keep_moments(&self, attempt: &AttemptRow, told: &Moments) -> Result<()> {
-        let Some(moments) = news_of(attempt, told) else { return Ok(()) };
-        let mut tx = self.store.write().await?;
-        tx.keep_moments(attempt.id, &moments).await?;
         Ok(tx.commit().await?)
     }
 
@@ -297,23 +256,6 @@ impl Engine {
             Some(_) => Ok(()),
             None => self.step_podless(action, attempt.id).await,
         }
-    }
-
-    /// Whether nothing is left of an attempt, so that the next one does not run beside it. A node that does not answer
-    /// cannot confirm that; so after [`GONE_WITHIN`] the next one begins all the same, and the agent of the one before
-    /// is told to leave when it can be reached again.
-    async fn is_gone(&self, earlier: &AttemptRow) -> bool {
-        let patience_is_over = earlier.ended.is_none_or(|ended| self.now().since(ended) > GONE_WITHIN);
-        if patience_is_over {
-            return true;
-        }
-        let removed = match earlier.state.0 {
-            AttemptState::Removed => true,
-            AttemptState::Starting | AttemptState::Running | AttemptState::Ended => {
-                self.remove(earlier.id).await.is_ok()
-            }
-        };
-        removed && matches!(self.executor.observe(earlier.id).await, Ok(Observation::Absent))
     }
 
     /// Makes the next attempt, unless someone wants none.
@@ -495,12 +437,6 @@ pub(super) fn plan_of<'a>(action: &ActionRow, run: &'a RunRow) -> Result<&'a cra
     let (stage, place) = places(action);
     let found = run.plan.0.as_ref().and_then(|plan| plan.action(stage, place));
     found.ok_or_else(|| EngineError::Broken(format!("action {} is not in its run's plan", action.id)))
-}
-
-/// All that is known of an attempt's moments, if some of it was told only now.
-fn news_of(attempt: &AttemptRow, told: &Moments) -> Option<Moments> {
-    let mut known = attempt.moments.0.clone();
-    known.learn(told).then_some(known)
 }
 
 fn rest_of(id: ActionId) -> Duration {

@@ -64,6 +64,7 @@ mod pin;
 pub mod problem;
 pub mod queue;
 pub mod recover;
+mod remains;
 mod remarks;
 mod replay;
 pub mod rerun;

@@ -47,8 +47,8 @@ fn free_port() -> u16 {
 
 #[tokio::test]
 async fn without_a_check_it_is_ready_when_it_has_started() {
-    let (server, _) = until_ready(serving("echo up; exec sleep 600", Check::Started)).await;
-    assert_eq!(server.text(), "up\nstopped: all jobs of its action have ended\n");
+    let (server, _) = until_ready(serving("exec sleep 600", Check::Started)).await;
+    assert_eq!(server.text(), "stopped: all jobs of its action have ended\n");
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ async fn of_a_log_over_its_limit_head_and_tail_are_exact_and_the_job_hears_nothi
     assert!(page.contains("First error: line "), "it opens at the error in the tail");
     assert!(page.contains("complete but for its middle, "), "{page}");
     let around = get(&server, &format!("long/long/long?line={}", left_out.line)).await;
-    assert!(around.contains(&format!("<li id=\"L{}\" class=\"agent\">", left_out.line)));
+    assert!(around.contains(&format!("<li id=\"L{}\" class=\"agent here\">", left_out.line)));
 }
 
 #[tokio::test]

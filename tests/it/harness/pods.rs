@@ -184,6 +184,11 @@ impl Pods {
         self.news.tell(pod.placement.attempt);
     }
 
+    /// How many pods there are.
+    pub(crate) fn left(&self) -> usize {
+        self.state().pods.len()
+    }
+
     fn observe_as(&self, action: &str, observation: impl FnOnce(&Placement) -> Observation) {
         let mut state = self.state();
         let newest = state.pods.values_mut().rev().find(|pod| pod.placement.action == action);

@@ -68,6 +68,24 @@ async fn times(t: &Tester) -> Value {
 }
 
 #[tokio::test]
+async fn a_pod_stays_until_its_containers_are_told_of_or_for_three_seconds() {
+    for is_told in [true, false] {
+        let t = Tester::start().await;
+        t.push("main", "stages: [{name: build, image: \"rust:1\", run: cargo build}]\n").await;
+        tells(&t, "build.build", false);
+        t.claims("build").await.exits(0).await;
+        assert_eq!(t.pods.left(), 1, "its node has not told yet that it ran");
+        if is_told {
+            tells(&t, "build.build", true);
+            t.drain().await;
+        } else {
+            t.passes(Duration::from_secs(3)).await;
+        }
+        assert_eq!(t.pods.left(), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_run_says_where_its_time_goes_and_where_it_went() {
     let t = Tester::start().await;
     t.push("main", FLOW).await;

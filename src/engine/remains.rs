@@ -1,0 +1,99 @@
+//! What is left of ended attempts: it is removed, once it has told what only it can tell.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::{Engine, EngineError, Result};
+use crate::{
+    executor::{Observation, Sight},
+    model::{AttemptState, Moments},
+    store::{AttemptRow, JobRow},
+};
+
+/// How long the next attempt waits until nothing is left of the one before: longer than a pod has to end.
+const GONE_WITHIN: Duration = Duration::from_secs(30);
+/// How long an executor may take to tell when a container ran that an agent has already spoken from: a kubelet writes
+/// a pod's state after what happened, and on a busy node late.
+const TOLD_WITHIN: Duration = Duration::from_secs(3);
+
+impl Engine {
+    /// Removes what is left of ended attempts. How many were removed.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn sweep(&self) -> Result<usize> {
+        let ended = self.store.read().await?.ended_attempts().await?;
+        let done = join_all(ended.iter().map(|attempt| self.remove_told(attempt))).await;
+        Ok(done.into_iter().filter(|removed| matches!(removed, Ok(true))).count())
+    }
+
+    /// Whether nothing is left of an attempt, so that the next one does not run beside it. A node that does not answer
+    /// cannot confirm that; so after [`GONE_WITHIN`] the next one begins all the same, and the agent of the one before
+    /// is told to leave when it can be reached again.
+    pub(super) async fn is_gone(&self, earlier: &AttemptRow) -> bool {
+        let patience_is_over = earlier.ended.is_none_or(|ended| self.now().since(ended) > GONE_WITHIN);
+        if patience_is_over {
+            return true;
+        }
+        let removed = match earlier.state.0 {
+            AttemptState::Removed => true,
+            AttemptState::Starting | AttemptState::Running | AttemptState::Ended => {
+                let sight = self.executor.look(earlier.id).await.ok();
+                self.remove(earlier, sight.as_ref()).await.is_ok()
+            }
+        };
+        removed && matches!(self.executor.observe(earlier.id).await, Ok(Observation::Absent))
+    }
+
+    /// Keeps what is new of an attempt's moments.
+    pub(super) async fn keep_moments(&self, attempt: &AttemptRow, told: &Moments) -> Result<()> {
+        let Some(moments) = news_of(attempt, told) else { return Ok(()) };
+        let mut tx = self.store.write().await?;
+        tx.keep_moments(attempt.id, &moments).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Removes an attempt unless its executor may soon tell more of its moments. Whether it did.
+    async fn remove_told(&self, attempt: &AttemptRow) -> Result<bool> {
+        let sight = self.executor.look(attempt.id).await.ok();
+        if let Some(sight) = &sight
+            && attempt.ended.is_some_and(|ended| self.now().since(ended) < TOLD_WITHIN)
+            && is_behind(attempt, sight, &self.store.read().await?.jobs(attempt.id).await?)
+        {
+            return Ok(false);
+        }
+        self.remove(attempt, sight.as_ref()).await?;
+        Ok(true)
+    }
+
+    /// Removes an attempt, and keeps what was seen of it last.
+    async fn remove(&self, attempt: &AttemptRow, sight: Option<&Sight>) -> Result<()> {
+        if let Err(error) = self.executor.remove(attempt.id).await {
+            tracing::warn!(attempt.id = %attempt.id, %error, "attempt not removed yet");
+            return Err(EngineError::Broken(error.to_string()));
+        }
+        let mut tx = self.store.write().await?;
+        if let Some(moments) = sight.and_then(|sight| news_of(attempt, &sight.moments)) {
+            tx.keep_moments(attempt.id, &moments).await?;
+        }
+        tx.set_attempt_state(attempt.id, &AttemptState::Removed, self.now()).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// Whether an executor that still has an attempt, and tells of moments at all, has not told yet of a container whose
+/// agent was told to start.
+fn is_behind(attempt: &AttemptRow, sight: &Sight, jobs: &[JobRow]) -> bool {
+    let tells = sight.moments.made.is_some() && sight.observation != Observation::Absent;
+    let is_told =
+        |job: &JobRow| [&attempt.moments.0, &sight.moments].iter().any(|known| known.container(job.id).is_some());
+    let has_spoken = |job: &&JobRow| job.heard.is_some() && job.started.is_some();
+    tells && !jobs.iter().filter(has_spoken).all(is_told)
+}
+
+/// All that is known of an attempt's moments, if some of it was told only now.
+pub(super) fn news_of(attempt: &AttemptRow, told: &Moments) -> Option<Moments> {
+    let mut known = attempt.moments.0.clone();
+    known.learn(told).then_some(known)
+}
