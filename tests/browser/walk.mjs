@@ -162,7 +162,6 @@ const steps = {
     await page.getByText("count 30", { exact: true }).waitFor();
     await page.evaluate(() => { window.sameDocument = true; });
     await service.restart();
-    await page.getByText("over", { exact: true }).waitFor();
     await page.locator(".seal.complete").waitFor();
     const lines = await page.locator(".log > li:visible .t").allTextContents();
     const counted = lines.filter((line) => line.startsWith("count "));

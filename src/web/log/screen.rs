@@ -183,7 +183,7 @@ impl Screen {
         self.cursor.row = (self.cursor.row + count).min(self.rows.len().saturating_sub(1));
     }
 
-    fn to_column(&mut self, column: usize) {
+    fn set_column(&mut self, column: usize) {
         self.cursor.column = column.min(WIDTH_MAX);
     }
 }
@@ -237,7 +237,7 @@ impl Perform for Screen {
             b'm' => self.style.select(params),
             b'A' => self.up(count),
             b'B' => self.down(count),
-            b'C' => self.to_column(self.cursor.column + count),
+            b'C' => self.set_column(self.cursor.column + count),
             b'D' => self.cursor.column = self.cursor.column.saturating_sub(count),
             b'E' => {
                 self.down(count);
@@ -247,7 +247,7 @@ impl Perform for Screen {
                 self.up(count);
                 self.cursor.column = 0;
             }
-            b'G' => self.to_column(count - 1),
+            b'G' => self.set_column(count - 1),
             b'J' if first == 0 => self.erase_below(),
             b'K' => self.erase(first),
             b'P' => self.delete(count),

@@ -45,6 +45,8 @@ struct RunPage {
     /// As SVG; empty in a table, and of very many stages.
     picture: String,
     stages: Vec<StageView>,
+    /// There are very many: they share one form.
+    many: bool,
     timeline: TimelineView,
     /// Empty but in a table.
     rows: Vec<RowView>,
@@ -88,11 +90,7 @@ pub(super) async fn page(web: &Web, of: &Granted, route: &Route, number: u64, ur
     drop(tx);
     let making = Making { of, route, run: &run, rows, now };
     let title = format!("{}: {} #{} of {}", head.mark.word, run.flow, run.number, repository.name);
-    let mut stages: Vec<_> = run.plan.iter().flat_map(|plan| making.stages(plan)).collect();
-    if stages.len() > DRAWN {
-        // where there is but one action, it can be run again itself
-        stages.iter_mut().for_each(|stage| stage.again &= !stage.is_one());
-    }
+    let stages: Vec<_> = run.plan.iter().flat_map(|plan| making.stages(plan)).collect();
     let links = run.plan.as_ref().map(|plan| links::all(plan, &making.rows.written)).unwrap_or_default();
     render(&RunPage {
         picture: match &run.plan.0 {
@@ -106,6 +104,7 @@ pub(super) async fn page(web: &Web, of: &Granted, route: &Route, number: u64, ur
         chrome: Chrome::new(web, title, &head.mark).live(head.ended),
         head,
         diagnostics: run.diagnostics.iter().map(DiagnosticView::from).collect(),
+        many: stages.len() > DRAWN,
         stages,
         timeline,
     })

@@ -135,7 +135,7 @@ impl TimelineView {
         let drawn = extent == Extent::All || rows <= DRAWN;
         let whole = times.to.since(times.from);
         let summary = Summary::of(&times.phases);
-        let making = Making { route, run, times: &times, now };
+        let making = Making { route, run, times: &times, now, extent };
         let kinds = making.kinds();
         let ticks = ticks(whole);
         let place = Place::Run(run.number.cast_unsigned(), RunPlace::Timeline);
@@ -179,6 +179,7 @@ struct Making<'a> {
     run: &'a RunRow,
     times: &'a RunTimeline,
     now: Time,
+    extent: Extent,
 }
 
 impl Making<'_> {
@@ -305,6 +306,10 @@ impl Making<'_> {
         let path = JobPath { stage, action: plan.name.clone(), job: plan.member(place)?.name.clone() };
         let place = Place::Job(self.run.number.cast_unsigned(), path, JobPlace::Page);
         let url = Route { place, ..self.route.clone() }.to_string();
+        // on a page of many they are seen from there
+        let run = format!("{}/", run_url(self.route, self.run.number.cast_unsigned()));
+        let url =
+            if self.extent == Extent::All { url.strip_prefix(&run).map_or(url.clone(), str::to_owned) } else { url };
         Some(if one.row.number == 1 { url } else { format!("{url}?attempt={}", one.row.number) })
     }
 
