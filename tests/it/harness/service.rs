@@ -10,6 +10,7 @@ use containerops::command::git::{Authority, HookSettings, init};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
 
 use super::repository::Worktree;
@@ -22,6 +23,8 @@ pub(crate) struct Service {
     address: SocketAddr,
     settings: Vec<(String, String)>,
     child: Child,
+    /// What it writes to its log since it serves.
+    log: UnboundedReceiver<String>,
 }
 
 impl Service {
@@ -48,8 +51,13 @@ impl Service {
         while let Some(line) = log.next_line().await.expect("text") {
             if line.contains("serving") {
                 // whoever reads no more must not end it by that
-                tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-                return Self { data, address, settings, child };
+                let (said, heard) = unbounded_channel();
+                tokio::spawn(async move {
+                    while let Ok(Some(line)) = log.next_line().await {
+                        let _ = said.send(line);
+                    }
+                });
+                return Self { data, address, settings, child, log: heard };
             }
         }
         panic!("it ended before it served");
@@ -65,6 +73,15 @@ impl Service {
     pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
         let answer = reqwest::get(format!("http://{}{path}", self.address)).await.expect("an answer");
         answer.error_for_status().expect("it is there")
+    }
+
+    pub(crate) async fn status(&self, path: &str) -> reqwest::StatusCode {
+        reqwest::get(format!("http://{}{path}", self.address)).await.expect("an answer").status()
+    }
+
+    /// The next line of its log.
+    pub(crate) async fn logs(&mut self) -> String {
+        self.log.recv().await.expect("it lives")
     }
 
     /// A text, if it is there yet.
