@@ -32,6 +32,9 @@ async fn a_run_of_many_jobs_asks_the_database_no_more_often_than_a_run_of_few() 
     for of in [flow(1, 2), flow(10, 30)] {
         let t = ended(&of, success).await;
         let run = t.newest_run().await.id;
+        // what loops would still do to it is done
+        t.damage("DELETE FROM reports").await;
+        t.damage(r#"UPDATE attempts SET phase = 'removed', state = '{"state":"removed"}'"#).await;
         let data = tempfile::tempdir().expect("a folder");
         for file in std::fs::read_dir(t.data()).expect("a folder").filter_map(Result::ok) {
             if file.path().is_file() {
@@ -57,7 +60,7 @@ async fn a_run_of_many_jobs_asks_the_database_no_more_often_than_a_run_of_few() 
         all.push(counts);
     }
     for ((few, path), (many, _)) in all[0].iter().zip(&all[1]) {
-        assert!(*many <= few + 100, "{path}: {few} statements of two jobs, {many} of three hundred");
+        assert!(*many <= few + 20, "{path}: {few} statements of two jobs, {many} of three hundred");
         assert!(*many <= 100, "{path}: {many} statements");
     }
 }

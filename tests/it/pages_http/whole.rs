@@ -38,7 +38,7 @@ impl Tester {
     }
 
     /// Does to the database what no code of ours does.
-    async fn damage(&self, statement: &str) {
+    pub(super) async fn damage(&self, statement: &str) {
         let url = format!("sqlite:{}", self.data().join("containerops.db").display());
         let mut connection = sqlx::SqliteConnection::connect(&url).await.expect("the database is there");
         sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.expect("a statement");
