@@ -15,7 +15,7 @@ use crate::{
 const GONE_WITHIN: Duration = Duration::from_secs(30);
 /// How long an executor may take to tell when a container ran that an agent has already spoken from: a kubelet writes
 /// a pod's state after what happened, and on a busy node late.
-const TOLD_WITHIN: Duration = Duration::from_secs(3);
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Removes what is left of ended attempts. How many were removed.
@@ -67,16 +67,17 @@ impl Engine {
         Ok(true)
     }
 
-    /// Removes an attempt, and keeps what was seen of it last.
+    /// Keeps what was seen of an attempt last, and removes it.
     async fn remove(&self, attempt: &AttemptRow, sight: Option<&Sight>) -> Result<()> {
+        if let Some(sight) = sight {
+            // first: when it is gone, nobody tells of it any more
+            self.keep_moments(attempt, &sight.moments).await?;
+        }
         if let Err(error) = self.executor.remove(attempt.id).await {
             tracing::warn!(attempt.id = %attempt.id, %error, "attempt not removed yet");
             return Err(EngineError::Broken(error.to_string()));
         }
         let mut tx = self.store.write().await?;
-        if let Some(moments) = sight.and_then(|sight| news_of(attempt, &sight.moments)) {
-            tx.keep_moments(attempt.id, &moments).await?;
-        }
         tx.set_attempt_state(attempt.id, &AttemptState::Removed, self.now()).await?;
         Ok(tx.commit().await?)
     }

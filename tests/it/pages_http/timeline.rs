@@ -68,7 +68,7 @@ async fn times(t: &Tester) -> Value {
 }
 
 #[tokio::test]
-async fn a_pod_stays_until_its_containers_are_told_of_or_for_three_seconds() {
+async fn a_pod_stays_until_its_containers_are_told_of_or_for_ten_seconds() {
     for is_told in [true, false] {
         let t = Tester::start().await;
         t.github.writes_are_another_story();
@@ -80,7 +80,7 @@ async fn a_pod_stays_until_its_containers_are_told_of_or_for_three_seconds() {
             tells(&t, "build.build", true);
             t.drain().await;
         } else {
-            t.passes(Duration::from_secs(3)).await;
+            t.passes(Duration::from_secs(10)).await;
         }
         assert_eq!(t.pods.left(), 0);
         t.read_writes();
