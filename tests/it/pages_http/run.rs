@@ -92,7 +92,7 @@ async fn a_run_of_very_many_stages_is_a_small_page() {
     let success = |_: usize| Verdict::Success { warning: None };
     for (stages, actions) in [(256, 1), (100, 3)] {
         let t = ended(&flow(stages, actions), success).await;
-        // the timeline of three hundred attempts is measured elsewhere
+        // that of three jobs in each of a hundred stages is longer
         let timeline = (actions == 1).then(|| format!("{RUN}/timeline"));
         for path in [RUN.to_owned(), format!("{RUN}?view=table")].into_iter().chain(timeline) {
             let page = t.page(&path).await;

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use containerops::model::{Moments, Pull, Ran};
+use containerops::model::{Infrastructure, Moments, Pull, Ran};
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -140,6 +140,33 @@ async fn what_a_pod_has_told_outlives_it_and_the_server() {
     t.restart().await;
     assert!(t.pods.placed().is_empty());
     holds(&t.page(RUN).await, &["&#60;b&#62;node-7", "<li>rust:1 in 20 s"]);
+}
+
+#[tokio::test]
+async fn an_action_that_waits_for_its_next_attempt_has_a_row_that_says_since_when() {
+    let t = Tester::start().await;
+    t.github.writes_are_another_story();
+    t.push("main", "stages: [{name: build, image: \"rust:1\", run: cargo build}]\n").await;
+    let _silent = t.claims("build").await;
+    t.pods.hold();
+    t.pods.dies("build.build", Infrastructure::NodeLost, "node-1 is gone");
+    t.settle().await;
+    t.later(Duration::from_secs(20)).await;
+    let queued = async || {
+        let id = t.newest_run().await.id;
+        let told: Value = t.get(&format!("/api/v1/runs/{id}")).await.json().await.expect("JSON");
+        told["stages"][0]["actions"][0]["queued"].is_string()
+    };
+    assert!(queued().await, "the pod before it is not gone");
+    let page = t.page(TIMELINE).await;
+    let waits = table(&page).lines().filter(|line| line.contains("build")).count();
+    assert_eq!(waits, 2, "the attempt that is lost, and the one that is waited for: {}", table(&page));
+    holds(&page, &["waits for an attempt for 2", "node-1 is gone"]);
+    t.pods.release();
+    t.settle().await;
+    let _second = t.claims("build").await;
+    assert!(!queued().await);
+    assert!(!t.page(TIMELINE).await.contains("waits for an attempt"));
 }
 
 #[tokio::test]

@@ -281,7 +281,14 @@ async fn whose_code_it_is_is_the_forges_to_say() {
     t.deliver(t.github.pull_request(WIDGET, number, "synchronize")).await;
     t.settle().await;
     let waits = "waits for approval: the code changes the flow file, and eve may not write to the repository";
-    assert_eq!(t.newest_run().await.reason, waits);
+    let run = t.newest_run().await;
+    assert_eq!(run.reason, waits);
+    // programs are told what it changes, too
+    let api = t.http.get(format!("{}/api/v1/runs/{}", t.url(), run.id)).send().await.expect("an answer");
+    let told: serde_json::Value = api.json().await.expect("JSON");
+    let diff = told["untrusted"]["flow_diff"].as_str().expect("a diff");
+    assert!(diff.starts_with("--- a/.containerops.yml\n+++ b/.containerops.yml\n@@ -1 +1 @@\n-"), "{diff}");
+    assert!(diff.contains(&format!("\n+{EVIL}\n")), "{diff}");
     for sha in [&trusted, &second, &idea] {
         t.checks(sha);
     }
