@@ -19,7 +19,7 @@ use futures::FutureExt as _;
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    blob::Blobs,
+    blob::{BlobError, Blobs, Keys, S3},
     engine::{self, Engine, Key, Parts, Tells, Vault, kubectl::Deploys},
     executor::{
         Executor, UntrustedCode,
@@ -97,9 +97,10 @@ impl App {
         make_dir(&settings.data)?;
         make_dir(&limits.scratch)?;
         let store = Store::open(&settings.database_url).await.context("opening the database")?;
+        let blobs = blobs(settings).await.context("opening the place for logs and snapshots")?;
         let notifier = Notifier::new(store.clone(), clock.clone(), notices(settings, &limits))?;
         let engine = Engine::new(Parts {
-            blobs: Blobs::open(&settings.blob_url).context("opening the place for logs and snapshots")?,
+            blobs,
             mirrors: Mirrors::new(settings.data.join("mirrors")),
             registry: Registry::new(settings.insecure_registries.clone(), crate::reach::public_only),
             deploys: deploys(settings).await?,
@@ -216,6 +217,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         artifact_limit: settings.artifact_limit,
         artifact_keep: settings.artifact_keep,
         cache_limit: settings.cache_limit,
+        retention: settings.retention.clone(),
         contact_timeout: settings.contact_timeout,
         triggers: settings.trigger_repositories.clone(),
         untrusted: settings.untrusted.rules.clone(),
@@ -224,6 +226,22 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         patience: engine::Patience::default(),
         given: Given::default(),
     }
+}
+
+/// The place for blobs. One that is away for a moment comes back; one that will not have us is the operator's to mend.
+///
+/// # Errors
+/// If there is no such place, or it refuses.
+pub async fn blobs(settings: &Settings) -> Result<Blobs, BlobError> {
+    let settings::S3Choice { endpoint, region, path_style, keys } = &settings.s3;
+    let keys = keys.clone().map(|(id, secret)| Keys { id, secret });
+    let s3 = S3 { endpoint: endpoint.clone(), region: region.clone(), path_style: *path_style, keys };
+    let blobs = Blobs::open_with(&settings.blob_url, &s3)?;
+    match blobs.look().await {
+        Err(BlobError::Away(error)) => tracing::warn!(%error, "the place for logs and snapshots is away: going on"),
+        looked => looked?,
+    }
+    Ok(blobs)
 }
 
 /// Where agents are told that the server is.

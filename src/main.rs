@@ -47,6 +47,12 @@ enum Command {
     Report(command::report::Args),
     /// Register, check and repair webhooks.
     Hooks(command::hooks::Args),
+    /// Copy everything that a server knows, while it runs.
+    Backup(command::backup::Args),
+    /// Put a backup into an empty server.
+    Restore(command::restore::Args),
+    /// Remove what is over its time, or say what would be removed.
+    Gc(command::gc::Args),
     /// Check the set-up, and say what to do.
     Doctor(command::doctor::Args),
     /// What pods run.
@@ -76,6 +82,9 @@ fn main() -> ExitCode {
         Command::Schema(args) => command::schema::run(args),
         Command::Report(args) => command::report::run(args),
         Command::Hooks(args) => command::hooks::run(args),
+        Command::Backup(args) => command::backup::run(args),
+        Command::Restore(args) => command::restore::run(args),
+        Command::Gc(args) => command::gc::run(args),
         Command::Doctor(args) => command::doctor::run(args),
         Command::Agent(args) => return agent::command::run(args),
         Command::Git(args) => command::git::run(args),

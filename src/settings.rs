@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::Pat
 
 use secrecy::{SecretSlice, SecretString};
 
-use crate::model::{AllowedNamespace, AllowedTrigger};
+use crate::model::{AllowedNamespace, AllowedTrigger, RetentionRule};
 
 mod access;
+mod blobs;
 mod forges;
 mod people;
 mod place;
@@ -15,6 +16,7 @@ mod untrusted;
 mod values;
 
 pub use access::{AccessChoice, ModeChoice, OauthChoice};
+pub use blobs::S3Choice;
 pub use forges::{GiteaChoice, GithubChoice, GitlabChoice};
 pub use people::SmtpChoice;
 pub use place::ExecutorChoice;
@@ -30,6 +32,13 @@ const NAMES: &[&str] = &[
     "data",
     "database_url",
     "blob_url",
+    "s3_endpoint",
+    "s3_region",
+    "s3_path_style",
+    "s3_access_key_id",
+    "s3_secret_access_key",
+    "s3_secret_access_key_file",
+    "retention",
     "executor",
     "kubernetes_namespace",
     "kubernetes_untrusted_namespace",
@@ -108,8 +117,12 @@ pub struct Settings {
     pub data: PathBuf,
     /// `sqlite:PATH`.
     pub database_url: String,
-    /// `file:PATH`.
+    /// `file:PATH` or `s3://BUCKET/PREFIX`.
     pub blob_url: String,
+    /// How a bucket is reached.
+    pub s3: S3Choice,
+    /// Until when logs and artifacts of runs are kept; the last rule that is meant counts.
+    pub retention: Vec<RetentionRule>,
     /// Where containers run; `None`: what is found.
     pub executor: Option<ExecutorChoice>,
     /// The namespace of pods.
@@ -274,6 +287,8 @@ impl Values {
             agent_listen: self.parse("agent_listen")?,
             database_url: self.get("database_url").map_or_else(|| in_data("sqlite", "containerops.db"), str::to_owned),
             blob_url: self.get("blob_url").map_or_else(|| in_data("file", "blobs"), str::to_owned),
+            s3: self.s3()?,
+            retention: self.list("retention")?,
             executor: self.executor()?,
             kubernetes_namespace: self.get("kubernetes_namespace").unwrap_or("containerops").to_owned(),
             kubernetes_agent_image: self.get("kubernetes_agent_image").unwrap_or(AGENT_IMAGE).to_owned(),

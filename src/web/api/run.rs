@@ -15,7 +15,7 @@ use super::{
     value::{self, Image},
 };
 use crate::{
-    engine::{self, closing::WAITS},
+    engine::{self, Engine, closing::WAITS},
     model::{
         ActionId, ActionState, Concurrency, DeliveryId, Diagnostic, Event, FlowFrom, ForgeKind, Headline, JobId,
         JobState, Late, PlanDigest, Repeats, RepositoryName, RunId, RunState, Sequencing, Sha, StageKind, Waiting, Way,
@@ -25,7 +25,7 @@ use crate::{
         Web,
         access::{OfRun, See},
         links::Link,
-        pages::{Place, Route, RunPlace},
+        pages::{Kept, Place, Route, RunPlace},
     },
 };
 
@@ -88,6 +88,9 @@ pub(super) struct Run {
     /// When nothing would start any more.
     #[schema(required = true)]
     ended: Option<At>,
+    /// Until when its logs and artifacts are kept; nothing: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<Keeping>,
     stages: Vec<Stage>,
     /// What the forge is told.
     reports: Vec<Report>,
@@ -100,6 +103,26 @@ pub(super) struct Run {
     images: Vec<Image>,
     /// The values that go from job to job.
     links: Vec<Link>,
+}
+
+/// Until when the logs and artifacts of a run are kept.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Keeping {
+    /// Until then, if it is a matter of time and the run has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<At>,
+    /// When they were removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<At>,
+    /// The same, for people.
+    #[schema(example = "kept until 2026-05-30 12:00 UTC")]
+    words: String,
+}
+
+impl Keeping {
+    fn of(kept: Kept) -> Self {
+        Self { until: kept.until.map(At), removed: kept.removed.map(At), words: kept.words }
+    }
 }
 
 /// How late a lost delivery was found.
@@ -273,7 +296,7 @@ struct Untrusted {
 #[utoipa::path(get, path = "/runs/{id}", tag = "runs", operation_id = "getRun", params(("id" = RunId, Path, description = "The run's id")), responses((status = 200, description = "The run", body = Run)))]
 pub(super) async fn show(OfRun { run, .. }: OfRun<See>, State(web): State<Web>) -> Answer<Run> {
     let mut tx = web.engine.store.read().await?;
-    Ok(Json(Run::of(&mut tx, &run).await?))
+    Ok(Json(Run::of(&web.engine, &mut tx, &run).await?))
 }
 
 /// The run's page.
@@ -284,7 +307,7 @@ pub(super) async fn route_of(tx: &mut Tx, run: &RunRow) -> Result<Route, Problem
 }
 
 impl Run {
-    pub(super) async fn of(tx: &mut Tx, run: &RunRow) -> Result<Self, Problem> {
+    pub(super) async fn of(engine: &Engine, tx: &mut Tx, run: &RunRow) -> Result<Self, Problem> {
         let route = route_of(tx, run).await?;
         Ok(Self {
             id: run.id,
@@ -310,6 +333,7 @@ impl Run {
             created: At(run.created),
             started: run.started.map(At),
             ended: run.ended.map(At),
+            kept: Kept::of(engine, tx, run).await?.map(Keeping::of),
             stages: stages(tx, run, &route).await?,
             reports: reports(tx, run).await?,
             receivers: tx.notices(run.id).await?.iter().map(Receiver::of).collect(),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{
     Chrome, Failure, JobPlace, Mark, Place, Route, Took, find_run,
     mark::Moment,
-    query, render,
+    query, render, still_kept,
     rows::{Rows, Shelf},
     run_url,
     search::{self, Finding},
@@ -365,6 +365,7 @@ pub(super) async fn find(
     let chosen = chosen.ok_or(Failure::Missing)?;
     let jobs = tx.jobs(chosen.id).await?;
     let job = jobs.into_iter().find(|row| row.place == job as i64).ok_or(Failure::Missing)?;
+    still_kept(&mut tx, job.id).await?;
     let silences = tx.silences(job.id, SILENCES_SHOWN).await?;
     let problems = tx.problems(job.id).await?;
     Ok(Found { image, attempt: chosen.number, attempts, job, run, silences, problems })

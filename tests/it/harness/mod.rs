@@ -7,6 +7,7 @@ pub(crate) mod agent;
 pub(crate) mod agents;
 pub(crate) mod app;
 pub(crate) mod authority;
+pub(crate) mod bucket;
 pub(crate) mod cluster;
 pub(crate) mod faults;
 pub(crate) mod gitea;

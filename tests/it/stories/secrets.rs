@@ -243,6 +243,44 @@ async fn what_a_job_was_given_stays_hidden_when_it_is_replaced_and_the_server_st
     assert_eq!(given().await, 0);
 }
 
+/// `containerops secret rotate` beside a server that runs: its exit code, and what it says.
+fn rotate(t: &Tester, option: &str) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_containerops"));
+    command.args(["secret", "rotate", option]).current_dir(t.data()).env("CONTAINEROPS_DATA", t.data());
+    let done = command.output().expect("it starts");
+    (done.status.code(), String::from_utf8([done.stdout, done.stderr].concat()).expect("text"))
+}
+
+#[tokio::test]
+async fn keys_change_while_a_run_has_a_secret_and_the_old_one_goes_when_nothing_needs_it() {
+    let t = Tester::start().await;
+    t.github.writes_are_another_story();
+    set(&t, OWN, "DEPLOY_TOKEN", "the-first-value", any()).await;
+    t.push("main", FLOW).await;
+    let agent = t.claims("ship").await.says("1 the-first-value\n").await;
+    let run = t.newest_run().await.id;
+    let (code, said) = rotate(&t, "--new-key");
+    assert_eq!((code, said.as_str()), (Some(0), "1 of 1 secrets are encrypted anew by the first of 2 keys\n"));
+    let (code, said) = rotate(&t, "--forget-old");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("1 runs are open"), "{said}");
+
+    let vault = Vault::open(&t.data().join("secret-key")).expect("keys");
+    let given = t.app().engine.store.read().await.expect("there").given_secrets(run).await.expect("rows");
+    let [given] = &given[..] else { panic!("{given:?}") };
+    assert!(vault.seal_again(&given.secret).expect("it opens").is_none(), "what it was given is by the new key");
+    t.restart().await;
+    agent.says("2 the-first-value\n").await.exits(0).await;
+    t.settle().await;
+    let log = page(&t, "/github/acme/widget/runs/1/ship/ship/ship/log.txt").await;
+    assert_eq!(log, "1 ***************\n2 ***************\n");
+
+    let (code, said) = rotate(&t, "--forget-old");
+    assert_eq!((code, said.as_str()), (Some(0), "0 of 1 secrets are encrypted anew by the first of 1 keys\n"));
+    t.restart().await;
+    assert_eq!(token(&t, "main").await, "the-first-value");
+}
+
 #[tokio::test]
 async fn a_service_has_its_secrets_as_a_job_has() {
     let t = Tester::start().await;
