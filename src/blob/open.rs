@@ -2,13 +2,13 @@
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
+use futures::TryStreamExt as _;
 use object_store::{
     BackoffConfig, ClientOptions, ObjectStore, RetryConfig,
     aws::{AmazonS3, AmazonS3Builder},
     local::LocalFileSystem,
     prefix::PrefixStore,
 };
-use futures::TryStreamExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{BlobError, Blobs, INCOMING, UPLOAD_MOST, away, remove_old};
@@ -104,7 +104,10 @@ fn refused(store: &dyn fmt::Display, error: object_store::Error) -> BlobError {
         "there is no such bucket: make it, or correct CONTAINEROPS_BLOB_URL"
     } else if text.contains("SignatureDoesNotMatch") {
         "the secret access key is not that of the access key id: see CONTAINEROPS_S3_SECRET_ACCESS_KEY"
-    } else if matches!(error, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }) {
+    } else if matches!(
+        error,
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }
+    ) {
         "our key is unknown there, or may not list the bucket: it needs ListBucket, GetObject, PutObject and DeleteObject"
     } else {
         return away(error);

@@ -86,7 +86,8 @@ impl Sum {
 impl Manifest {
     /// The digest of all that it holds.
     pub(super) fn digest(&self) -> Result<String> {
-        let tables: BTreeMap<_, _> = self.tables.iter().map(|(name, table)| (name, (table.rows, &table.digest))).collect();
+        let tables: BTreeMap<_, _> =
+            self.tables.iter().map(|(name, table)| (name, (table.rows, &table.digest))).collect();
         let all = serde_json::to_string(&(tables, &self.blobs.digest))?;
         Ok(hex::encode(Sha256::digest(all)))
     }

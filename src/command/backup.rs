@@ -124,7 +124,11 @@ fn told(manifest: &Manifest, folder: &std::path::Path) -> Result<ExitCode> {
     writeln!(io::stdout(), "{}: {rows}, {blobs} ({})", folder.display(), Size(*bytes))?;
     writeln!(io::stdout(), "digest {}", manifest.digest()?)?;
     if !manifest.keys.is_empty() {
-        writeln!(io::stderr(), "note: its secrets are encrypted by {}: keep the server's key file, too", keys(manifest))?;
+        writeln!(
+            io::stderr(),
+            "note: its secrets are encrypted by {}: keep the server's key file, too",
+            keys(manifest)
+        )?;
     }
     for name in lost {
         writeln!(io::stderr(), "not there, or damaged: blob {name}")?;

@@ -119,16 +119,14 @@ async fn runs(collector: &Collector<'_>, rules: &[RetentionRule], mode: Mode) ->
 }
 
 async fn leftovers(collector: &Collector<'_>, mode: Mode) -> Result<()> {
-    let (now, caches, sources) =
-        (collector.now, collector.now.before(CACHE_KEPT), collector.now.before(SOURCE_KEPT));
+    let (now, caches, sources) = (collector.now, collector.now.before(CACHE_KEPT), collector.now.before(SOURCE_KEPT));
     let found: Leftovers = collector.store.read().await?.leftovers(now, caches, sources).await?;
     if mode == Mode::Real {
         let mut more = true;
         while more {
             let mut tx = collector.store.write().await?;
-            let done = tx.forget_sources(sources).await?
-                + tx.expire_artifacts(now).await?
-                + tx.forget_caches(caches).await?;
+            let done =
+                tx.forget_sources(sources).await? + tx.expire_artifacts(now).await? + tx.forget_caches(caches).await?;
             tx.forget_checkouts(sources).await?;
             tx.forget_bundles().await?;
             tx.commit().await?;
@@ -175,7 +173,9 @@ async fn look(collector: &Collector<'_>, found: Found, mode: Mode) -> Result<Col
     drop(tx);
     match (needed, since, mode) {
         (true, None, _) | (true, Some(_), Mode::Dry) => Ok(Collected::Needed),
-        (false, Some(since), Mode::Dry) if since.as_millis() >= 0 && collector.now.since(since) >= grace() => Ok(Collected::Removed),
+        (false, Some(since), Mode::Dry) if since.as_millis() >= 0 && collector.now.since(since) >= grace() => {
+            Ok(Collected::Removed)
+        }
         (false, since, Mode::Dry) => Ok(Collected::Waits(since.unwrap_or(collector.now))),
         (_, _, Mode::Real) => Ok(collector.collect(found.digest, grace()).await?),
     }

@@ -388,7 +388,9 @@ async fn rotate(args: RotateArgs) -> Result<ExitCode> {
 /// How many were not.
 async fn again_what_was_given(kept: &Kept) -> Result<usize> {
     let mut failed = 0;
-    for given in kept.store.read().await?.all_given_secrets().await? {
+    // there is one connection, which a writer needs
+    let all = kept.store.read().await?.all_given_secrets().await?;
+    for given in all {
         match kept.vault.seal_again(&given.secret) {
             Ok(None) => {}
             Ok(Some((key, sealed))) => {

@@ -134,9 +134,10 @@ async fn over(tx: &mut Tx, group: &KeptGroup, limits: Limits, now: Time) -> Resu
         aged.push(Aged { ended: *ended, bytes });
     }
     let over = limits.over(&aged, now);
-    let expired = runs.iter().zip(over).filter_map(|(run, over)| {
-        Some(Expired { group: group.clone(), run: run.id, number: run.number, over: over? })
-    });
+    let expired = runs
+        .iter()
+        .zip(over)
+        .filter_map(|(run, over)| Some(Expired { group: group.clone(), run: run.id, number: run.number, over: over? }));
     Ok(expired.collect())
 }
 

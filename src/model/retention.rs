@@ -161,7 +161,9 @@ impl FromStr for RetentionRule {
             return Err(format!("there is no event `{event}`: {} are events", EVENTS.join(", ")));
         }
         let (forge, pattern) = match whose.split_once(':') {
-            Some((forge, pattern)) => (Some(forge.parse().map_err(|_| format!("there is no forge `{forge}`"))?), pattern),
+            Some((forge, pattern)) => {
+                (Some(forge.parse().map_err(|_| format!("there is no forge `{forge}`"))?), pattern)
+            }
             None => (None, whose),
         };
         if pattern.is_empty() {
@@ -184,13 +186,15 @@ mod tests {
         let rules: Vec<RetentionRule> = ["90d", "*@pull_request=14d+200runs", "github:acme/*=1TB", "*@tag=forever"]
             .map(|text| text.parse().expect("a rule"))
             .to_vec();
-        let of = |forge, name: &str, event| Limits::of(&rules, forge, &name.parse().expect("a name"), event).to_string();
+        let of =
+            |forge, name: &str, event| Limits::of(&rules, forge, &name.parse().expect("a name"), event).to_string();
         assert_eq!(of(ForgeKind::Gitea, "acme/shop", "push"), "for 90 days");
         assert_eq!(of(ForgeKind::Gitea, "acme/shop", "pull_request"), "for 14 days, of the newest 200 runs");
         assert_eq!(of(ForgeKind::Github, "Acme/shop", "pull_request"), "up to 1.0 TB");
         assert_eq!(of(ForgeKind::Github, "acme/shop", "tag"), "for ever");
         assert!(Limits::of(&[], ForgeKind::Git, &"a/b".parse().expect("a name"), "push").is_forever());
-        for wrong in ["", "d", "0d", "90", "90x", "1d+2d", "a/b@deploy=1d", "=1d", "nowhere:a/b=1d", "36501d", "0runs"] {
+        for wrong in ["", "d", "0d", "90", "90x", "1d+2d", "a/b@deploy=1d", "=1d", "nowhere:a/b=1d", "36501d", "0runs"]
+        {
             assert!(wrong.parse::<RetentionRule>().is_err(), "{wrong}");
         }
     }

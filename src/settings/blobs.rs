@@ -77,7 +77,10 @@ mod tests {
     use super::super::{Settings, SettingsError};
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-        Settings::read(variables.iter().map(|(name, value)| (format!("CONTAINEROPS_{name}"), (*value).to_owned())), None)
+        Settings::read(
+            variables.iter().map(|(name, value)| (format!("CONTAINEROPS_{name}"), (*value).to_owned())),
+            None,
+        )
     }
 
     #[test]

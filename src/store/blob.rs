@@ -104,8 +104,7 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn blob_leaves(&mut self, digest: &str, until: Time) -> Result<()> {
-        let met =
-            execute!(self, "UPDATE unneeded_blobs SET since = $2 WHERE digest = $1", digest, -until.as_millis())?;
+        let met = execute!(self, "UPDATE unneeded_blobs SET since = $2 WHERE digest = $1", digest, -until.as_millis())?;
         meant("a blob that leaves", 1, met)
     }
 
@@ -115,13 +114,7 @@ impl Tx {
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn blob_removed(&mut self, digest: &str, until: Time, now: Time) -> Result<()> {
         let leaving = -until.as_millis();
-        execute!(
-            self,
-            "UPDATE unneeded_blobs SET since = $3 WHERE digest = $1 AND since = $2",
-            digest,
-            leaving,
-            now,
-        )?;
+        execute!(self, "UPDATE unneeded_blobs SET since = $3 WHERE digest = $1 AND since = $2", digest, leaving, now,)?;
         Ok(())
     }
 

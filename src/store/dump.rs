@@ -187,7 +187,9 @@ impl Tx {
     /// As every statement: [`StoreError`].
     pub async fn named_by(&mut self, table: &str) -> Result<Vec<String>> {
         let found: Vec<(String,)> = match &self.on {
-            On::Sqlite(_) => rows!(self, (String,), "SELECT DISTINCT \"table\" FROM pragma_foreign_key_list($1)", table)?,
+            On::Sqlite(_) => {
+                rows!(self, (String,), "SELECT DISTINCT \"table\" FROM pragma_foreign_key_list($1)", table)?
+            }
         };
         Ok(found.into_iter().map(|(name,)| name).collect())
     }

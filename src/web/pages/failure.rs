@@ -220,7 +220,9 @@ impl Problem {
                 "The address may be mistyped, the run may never have been, or only others may see it. What you may see is on the first page."
             }
             500 => "It is in the server's log. Try again in a moment.",
-            410 => "The run's page still says what happened and how it ended. How long logs and artifacts are kept is a setting of this server.",
+            410 => {
+                "The run's page still says what happened and how it ended. How long logs and artifacts are kept is a setting of this server."
+            }
             409 => "Go back to the run: its page shows what can run again now.",
             503 => "Try again in a moment.",
             403 => {

@@ -11,10 +11,11 @@ use serde::Deserialize;
 use super::{
     Chrome, Failure, JobPlace, Mark, Place, Route, Took, find_run,
     mark::Moment,
-    query, render, still_kept,
+    query, render,
     rows::{Rows, Shelf},
     run_url,
     search::{self, Finding},
+    still_kept,
     view::View,
 };
 use crate::{

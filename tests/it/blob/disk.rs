@@ -14,7 +14,8 @@ struct SmallDisk(TempDir);
 impl SmallDisk {
     fn new() -> Option<Self> {
         let directory = TempDir::new().expect("a folder");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(directory.path()).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(directory.path()).output();
         if mounted.is_ok_and(|done| done.status.success()) {
             return Some(Self(directory));
         }

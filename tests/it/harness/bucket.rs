@@ -124,7 +124,6 @@ impl Bucket {
     pub(crate) async fn was_missed(&self) {
         self.hung_up.notified().await;
     }
-
 }
 
 impl Drop for Bucket {
@@ -143,7 +142,9 @@ async fn carry(listener: TcpListener, behind: SocketAddr, wire: watch::Receiver<
                 Wire::Cut => return hung_up.notify_one(),
                 Wire::Refusing => {
                     let _ = here.read(&mut [0; 16 << 10]).await;
-                    let _ = here.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+                    let _ = here
+                        .write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                        .await;
                     return;
                 }
                 Wire::Whole => {}

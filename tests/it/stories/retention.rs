@@ -135,6 +135,7 @@ async fn several_may_remove_the_same_at_once() {
 #[tokio::test]
 async fn whoever_puts_what_somebody_is_removing_is_told_to_do_so_again() {
     let t = Tester::start().await;
+    t.github.writes_are_another_story();
     t.push("main", FLOW).await;
     let (agent, engine) = (t.claims("build").await, t.app().engine);
     let data: &[u8] = b"bytes of a part";
@@ -151,7 +152,6 @@ async fn whoever_puts_what_somebody_is_removing_is_told_to_do_so_again() {
     t.clock.advance(2 * DAY);
     assert_eq!(put().await, StatusCode::NO_CONTENT, "that one has died meanwhile");
     assert!(engine.blobs.has(Digest::of(data)).await.expect("an answer"));
-    t.github.writes_are_another_story();
 }
 
 /// `containerops gc` beside a server that runs: its exit code, and what it says.
