@@ -8,6 +8,7 @@ use secrecy::{SecretSlice, SecretString};
 use crate::model::{AllowedNamespace, AllowedTrigger};
 
 mod access;
+mod database;
 mod forges;
 mod people;
 mod place;
@@ -29,6 +30,7 @@ const NAMES: &[&str] = &[
     "agent_listen",
     "data",
     "database_url",
+    "database_connections",
     "blob_url",
     "executor",
     "kubernetes_namespace",
@@ -106,8 +108,10 @@ pub struct Settings {
     pub agent_listen: Option<SocketAddr>,
     /// The data directory.
     pub data: PathBuf,
-    /// `sqlite:PATH`.
+    /// `sqlite:PATH` or `postgres://…`.
     pub database_url: String,
+    /// How many connections to a PostgreSQL this process may hold.
+    pub database_connections: u32,
     /// `file:PATH`.
     pub blob_url: String,
     /// Where containers run; `None`: what is found.
@@ -273,6 +277,7 @@ impl Values {
             agent_url: self.url("agent_url")?,
             agent_listen: self.parse("agent_listen")?,
             database_url: self.get("database_url").map_or_else(|| in_data("sqlite", "containerops.db"), str::to_owned),
+            database_connections: self.database_connections()?,
             blob_url: self.get("blob_url").map_or_else(|| in_data("file", "blobs"), str::to_owned),
             executor: self.executor()?,
             kubernetes_namespace: self.get("kubernetes_namespace").unwrap_or("containerops").to_owned(),

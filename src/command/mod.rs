@@ -9,6 +9,7 @@ pub mod git;
 pub mod github;
 pub mod hooks;
 pub mod lint;
+pub mod migrate;
 pub mod plan;
 pub mod report;
 pub mod run;

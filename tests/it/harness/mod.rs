@@ -8,6 +8,7 @@ pub(crate) mod agents;
 pub(crate) mod app;
 pub(crate) mod authority;
 pub(crate) mod cluster;
+pub(crate) mod database;
 pub(crate) mod faults;
 pub(crate) mod gitea;
 pub(crate) mod github;

@@ -1,0 +1,145 @@
+//! Where a test's data are: in a file, or, where `CONTAINEROPS_TEST_POSTGRES` names a server, in a database of its own
+//! there. The same tests hold on both.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use containerops::store::Store;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+use tokio::sync::OnceCell;
+use url::Url;
+
+/// Until connections that were closed are gone.
+const GONE: Duration = Duration::from_millis(5);
+
+/// A database of one data directory. On a PostgreSQL it goes when nobody has it any more.
+#[derive(Debug)]
+pub(crate) struct Database {
+    /// As the setting has it.
+    pub(crate) url: String,
+    /// The server, and the database's name there.
+    on: Option<(Url, String)>,
+}
+
+impl Database {
+    /// That of this data directory: the same for as long as somebody has it.
+    pub(crate) async fn of(data: &Path) -> Arc<Self> {
+        static KNOWN: Mutex<Option<HashMap<PathBuf, Weak<Database>>>> = Mutex::new(None);
+        let known = |new: Option<&Arc<Self>>| {
+            let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = known.get_or_insert_default();
+            if let Some(new) = new {
+                known.retain(|_, database| database.strong_count() > 0);
+                known.insert(data.to_owned(), Arc::downgrade(new));
+            }
+            known.get(data).and_then(Weak::upgrade)
+        };
+        if let Some(found) = known(None) {
+            return found;
+        }
+        let new = Arc::new(match server() {
+            None => Self { url: format!("sqlite:{}", data.join("containerops.db").display()), on: None },
+            Some(server) => Self::on(server).await,
+        });
+        known(Some(&new));
+        new
+    }
+
+    /// A new one on this server.
+    pub(crate) async fn on(server: Url) -> Self {
+        let template = template(&server).await;
+        let name = name();
+        ask(&server, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        Self { url: at(&server, &name).into(), on: Some((server, name)) }
+    }
+
+    /// Ends all connections to it, as they end with the process that has them. A file has none.
+    pub(crate) async fn forsaken(&self) {
+        let Some((server, name)) = &self.on else { return };
+        let all = format!("FROM pg_stat_activity WHERE datname = '{name}'");
+        let mut asking = PgConnection::connect(server.as_str()).await.expect("the server answers");
+        loop {
+            let ended = sqlx::query(AssertSqlSafe(format!("SELECT pg_terminate_backend(pid) {all}")));
+            if ended.execute(&mut asking).await.expect("good SQL").rows_affected() == 0 {
+                return;
+            }
+            tokio::time::sleep(GONE).await;
+        }
+    }
+
+    /// Does to it what no code of ours does.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let (statement, what) = (sqlx::raw_sql(AssertSqlSafe(statement)), "good SQL");
+        if self.on.is_some() {
+            let mut connection = PgConnection::connect(&self.url).await.expect("the database is there");
+            statement.execute(&mut connection).await.expect(what);
+        } else {
+            let mut connection = SqliteConnection::connect(&self.url).await.expect("the database is there");
+            statement.execute(&mut connection).await.expect(what);
+        }
+    }
+
+    /// Whether it is on a PostgreSQL.
+    pub(crate) const fn is_shared(&self) -> bool {
+        self.on.is_some()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let Some((server, name)) = self.on.take() else { return };
+        // what is left of a test that failed goes with the server
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let mut asking = PgConnection::connect(server.as_str()).await.map_err(std::io::Error::other)?;
+                let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                sqlx::query(AssertSqlSafe(drop)).execute(&mut asking).await.map_err(std::io::Error::other)
+            })
+        });
+        let _ = dropping.join();
+    }
+}
+
+/// The server that tests may use; `None`: data are in files.
+pub(crate) fn server() -> Option<Url> {
+    let url = std::env::var("CONTAINEROPS_TEST_POSTGRES").ok()?;
+    Some(url.parse().expect("CONTAINEROPS_TEST_POSTGRES is a URL"))
+}
+
+/// A database with our schema and nothing in it, made once.
+async fn template(server: &Url) -> &'static str {
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    let made = TEMPLATE.get_or_init(|| async {
+        let name = name();
+        ask(server, &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")).await;
+        let store = Store::open_beside(at(server, &name).as_str()).await.expect("the schema can be made");
+        store.close().await;
+        name
+    });
+    made.await
+}
+
+fn name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("co_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn at(server: &Url, name: &str) -> Url {
+    let mut url = server.clone();
+    url.set_path(name);
+    url
+}
+
+async fn ask(server: &Url, statement: &str) {
+    let mut asking = PgConnection::connect(server.as_str()).await.expect("the server answers");
+    sqlx::query(AssertSqlSafe(statement)).execute(&mut asking).await.expect("good SQL");
+    asking.close().await.expect("it lets us go");
+}
