@@ -5,7 +5,9 @@ CREATE TABLE replicas (
     -- for people: the machine and the process
     name    TEXT   NOT NULL,
     started BIGINT NOT NULL,
-    heard   BIGINT NOT NULL
+    heard   BIGINT NOT NULL,
+    -- since when the database ran when it connected: with the database's own end all connections end
+    epoch   BIGINT NOT NULL
 );
 
 -- Who has taken the lease, or makes the call; 0: a server that is alone.

@@ -107,12 +107,16 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// All of them, started together.
+    /// All of them.
     pub(crate) async fn start(setups: Vec<Setup>, at: SocketAddr, stills: Range<u64>, restart: Option<String>) -> Self {
         let addresses: Vec<_> = setups.iter().map(|setup| setup.address).collect();
         let balancer = Balancer::start(at, &addresses).await;
-        let services = futures::future::join_all(setups.into_iter().map(Service::start)).await;
-        Self { services: services.into_iter().map(Some).collect(), balancer, stills, restart }
+        let mut setups = setups.into_iter();
+        // it makes the keys that all of them have
+        let first = Service::start(setups.next().expect("one at least")).await;
+        let others = futures::future::join_all(setups.map(Service::start)).await;
+        let services = std::iter::once(first).chain(others).map(Some).collect();
+        Self { services, balancer, stills, restart }
     }
 
     /// One blow every `pace`, until `calm` says true; then all are well again.

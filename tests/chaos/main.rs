@@ -103,22 +103,22 @@ impl Several {
 
 /// The servers, and what has befallen them.
 enum Servers {
-    One(Service, Vec<Duration>),
-    Several(Fleet, Blows),
+    One { _lives: Service, absences: Vec<Duration> },
+    Several { _lives: Fleet, blows: Blows },
 }
 
 impl Servers {
     /// Says what befell them.
     fn tell(&self) {
         match self {
-            Self::One(_, absences) => {
+            Self::One { absences, .. } => {
                 let mut sorted = absences.clone();
                 sorted.sort();
                 let absence = |at: usize| sorted.get(at).copied().unwrap_or_default().as_millis();
                 let (median, most) = (absence(sorted.len() / 2), absence(sorted.len().saturating_sub(1)));
                 println!("  {} kills, away for {median} ms each (median; at most {most} ms)", sorted.len());
             }
-            Self::Several(_, blows) => println!("  {blows:?}"),
+            Self::Several { blows, .. } => println!("  {blows:?}"),
         }
     }
 }
@@ -136,8 +136,8 @@ async fn start(
         let lives = life.map_or(2000..4000, |life| life..life + 1);
         let service = Service::start(setup.clone()).await;
         return tokio::spawn(async move {
-            let (service, absences) = service.killed_until(calmed, lives, dice).await;
-            Servers::One(service, absences)
+            let (_lives, absences) = service.killed_until(calmed, lives, dice).await;
+            Servers::One { _lives, absences }
         });
     }
     let pace = life.map_or(2500..3500, |life| life..life + 1);
@@ -146,8 +146,8 @@ async fn start(
     let setups = (0..several.replicas).map(replica).collect();
     let fleet = Fleet::start(setups, setup.address, stills, several.restart.clone()).await;
     tokio::spawn(async move {
-        let (fleet, blows) = fleet.battered_until(calmed, (pace, lasts), dice).await;
-        Servers::Several(fleet, blows)
+        let (_lives, blows) = fleet.battered_until(calmed, (pace, lasts), dice).await;
+        Servers::Several { _lives, blows }
     })
 }
 

@@ -19,6 +19,9 @@ const MERCY: u32 = 5;
 /// What the database calls now, in milliseconds.
 const NOW: &str = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
 
+/// Since when the database runs. A lock that a server had before it started anew says nothing of that server.
+const EPOCH: &str = "CAST(EXTRACT(EPOCH FROM pg_postmaster_start_time()) * 1000 AS BIGINT)";
+
 /// A number that no other server has, and none has had.
 pub(super) fn mint() -> i64 {
     (getrandom::u64().unwrap_or_default() >> 2).cast_signed() + 1
@@ -74,8 +77,8 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
 
 async fn beat(connection: &mut PgConnection, pools: &Pools) -> sqlx::Result<()> {
     let sql = format!(
-        "INSERT INTO replicas (id, name, started, heard) VALUES ($1, $2, {NOW}, {NOW}) \
-         ON CONFLICT (id) DO UPDATE SET heard = excluded.heard"
+        "INSERT INTO replicas (id, name, started, heard, epoch) VALUES ($1, $2, {NOW}, {NOW}, {EPOCH}) \
+         ON CONFLICT (id) DO UPDATE SET heard = excluded.heard, epoch = excluded.epoch"
     );
     // only our own words stand in it
     let beat = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(pools.me).bind(&pools.name);
@@ -96,8 +99,9 @@ enum Dead {
 async fn bury(pools: &Pools, dead: Dead) -> Result<usize> {
     let silent = if dead == Dead::Silent { SILENT_MS } else { i64::MAX / 2 };
     let sql = format!(
-        "SELECT id, name, is_gone FROM (SELECT id, name, heard, pg_try_advisory_xact_lock(id) AS is_gone FROM replicas \
-         WHERE id <> $1) AS others WHERE is_gone OR heard < {NOW} - $2"
+        "SELECT id, name, is_gone FROM (SELECT id, name, heard, \
+         pg_try_advisory_xact_lock(id) AND epoch = {EPOCH} AS is_gone FROM replicas WHERE id <> $1) AS others \
+         WHERE is_gone OR heard < {NOW} - $2"
     );
     // only our own words stand in it
     let find =
