@@ -4,6 +4,7 @@ mod access;
 mod exposure;
 mod forges;
 mod loops;
+mod part;
 
 use std::{
     collections::BTreeMap,
@@ -40,6 +41,7 @@ use crate::{
 
 pub use exposure::Exposure;
 pub use forges::{forge, gitea, github, gitlab};
+pub use part::{Part, PartsDone};
 
 /// Where an engine is, if it is anywhere.
 const DOCKER_HOST: &str = "unix:///var/run/docker.sock";
@@ -57,6 +59,8 @@ pub struct App {
     pub notifier: Notifier,
     /// Who may see and change what.
     pub access: Arc<Access>,
+    /// What this process does of it.
+    does: PartsDone,
 }
 
 impl App {
@@ -96,15 +100,20 @@ impl App {
     ) -> Result<Self> {
         make_dir(&settings.data)?;
         make_dir(&limits.scratch)?;
-        let store = Store::open(&settings.database_url).await.context("opening the database")?;
         let blobs = blobs(settings).await.context("opening the place for logs and snapshots")?;
+        let store = Store::open_with(&settings.database_url, settings.database_connections);
+        let store = store.await.context("opening the database")?;
+        let own = key(&settings.secret_key_file)?;
+        let how =
+            "give each server the same CONTAINEROPS_SECRET_KEY_FILE; if theirs is lost, empty the table `agreements`";
+        store.agree("secret key", &own.server(), how).await?;
         let notifier = Notifier::new(store.clone(), clock.clone(), notices(settings, &limits))?;
         let engine = Engine::new(Parts {
             blobs,
             mirrors: Mirrors::new(settings.data.join("mirrors")),
             registry: Registry::new(settings.insecure_registries.clone(), crate::reach::public_only),
             deploys: deploys(settings).await?,
-            key: key(&settings.secret_key_file)?,
+            key: own,
             vault: Vault::open(&settings.secret_key_file)?,
             store: store.clone(),
             forges: forges.clone(),
@@ -113,7 +122,19 @@ impl App {
             settings: limits,
         });
         let access = Access::new(access::access(settings, &engine.settings.public_url));
-        Ok(Self { engine, reporter: Reporter::new(store, forges, clock), notifier, access })
+        Ok(Self { engine, reporter: Reporter::new(store, forges, clock), notifier, access, does: PartsDone::all() })
+    }
+
+    /// The same, but what is not among these parts is left to other servers of the same database.
+    ///
+    /// # Errors
+    /// If there can be no other servers.
+    pub fn only(self, does: PartsDone) -> Result<Self> {
+        anyhow::ensure!(
+            does.is_all() || self.engine.store.is_shared(),
+            "other servers can do the rest only on a database that they share: set CONTAINEROPS_DATABASE_URL to postgres://…"
+        );
+        Ok(Self { does, ..self })
     }
 
     /// All that it answers.
@@ -142,11 +163,12 @@ impl App {
         let (stopping, stopped) = watch::channel(false);
         let loops = self.start_loops(&stopped);
         let router = match &agents {
+            _ if !self.does.has(Part::Web) => web::probes_router(self.engine.clone(), Arc::clone(&self.access)),
             Some(_) => web::people_router(self.engine.clone(), Arc::clone(&self.access)),
             None => self.router(),
         };
         let router = router.into_make_service_with_connect_info::<SocketAddr>();
-        if let Some(agents) = agents {
+        if let Some(agents) = agents.filter(|_| self.does.has(Part::Web)) {
             let (router, mut heard) = (web::agent_router(self.engine.clone(), self.access.clone()), stopped.clone());
             let serving = axum::serve(agents, router).with_graceful_shutdown(async move {
                 let _ = heard.wait_for(|stopped| *stopped).await;

@@ -21,6 +21,8 @@ struct Arguments {
 enum Command {
     /// Run the service.
     Serve(command::serve::Args),
+    /// Bring the database's schema up to date, as every start of the service does.
+    Migrate(command::migrate::Args),
     /// Run the service with a sample repository on this machine, and push a commit to it.
     Demo(command::demo::Args),
     /// Run the flow of the repository you stand in.
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
     }
     let done = match Arguments::parse().command {
         Command::Serve(args) => command::serve::run(args),
+        Command::Migrate(args) => command::migrate::run(args),
         Command::Demo(args) => command::demo::run(args),
         Command::Run(args) => command::run::run(args),
         Command::Component(args) => command::component::run(args),

@@ -9,6 +9,7 @@ use crate::model::{AllowedNamespace, AllowedTrigger, RetentionRule};
 
 mod access;
 mod blobs;
+mod database;
 mod forges;
 mod people;
 mod place;
@@ -31,6 +32,7 @@ const NAMES: &[&str] = &[
     "agent_listen",
     "data",
     "database_url",
+    "database_connections",
     "blob_url",
     "s3_endpoint",
     "s3_region",
@@ -115,8 +117,10 @@ pub struct Settings {
     pub agent_listen: Option<SocketAddr>,
     /// The data directory.
     pub data: PathBuf,
-    /// `sqlite:PATH`.
+    /// `sqlite:PATH` or `postgres://…`.
     pub database_url: String,
+    /// How many connections to a PostgreSQL this process may hold.
+    pub database_connections: u32,
     /// `file:PATH` or `s3://BUCKET/PREFIX`.
     pub blob_url: String,
     /// How a bucket is reached.
@@ -286,6 +290,7 @@ impl Values {
             agent_url: self.url("agent_url")?,
             agent_listen: self.parse("agent_listen")?,
             database_url: self.get("database_url").map_or_else(|| in_data("sqlite", "containerops.db"), str::to_owned),
+            database_connections: self.database_connections()?,
             blob_url: self.get("blob_url").map_or_else(|| in_data("file", "blobs"), str::to_owned),
             s3: self.s3()?,
             retention: self.list("retention")?,

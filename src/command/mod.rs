@@ -11,6 +11,7 @@ pub mod git;
 pub mod github;
 pub mod hooks;
 pub mod lint;
+pub mod migrate;
 pub mod plan;
 pub mod report;
 pub mod restore;

@@ -76,7 +76,7 @@ async fn restore(
     (held, names): (&Blobs, &[Digest]),
 ) -> Result<()> {
     std::fs::create_dir_all(&settings.data).with_context(|| format!("making {}", settings.data.display()))?;
-    let store = Store::open(&settings.database_url).await.context("opening the database")?;
+    let store = Store::open_beside(&settings.database_url).await.context("opening the database")?;
     if let Some(table) = store.read().await?.first_filled().await? {
         bail!("the database has something in it already ({table}): a backup is restored into an empty one alone");
     }
@@ -84,24 +84,28 @@ async fn restore(
     // rows last: until they are there, the blobs are nobody's, and the restore can be begun again
     let copied = backup::copy(held, &target, names).await?;
     ensure!(copied.digest == manifest.blobs.digest, "blobs of the backup are damaged: {}", copied.lost.join(", "));
-    let mut tx = store.write().await?;
+    let mut tx = store.write_at_length().await?;
     for (table, order) in TABLES {
         let Some(about) = manifest.tables.get(*table) else { continue };
-        fill(&mut tx, archive, (table, about)).await.with_context(|| format!("table {table}"))?;
+        let meant = fill(&mut tx, archive, (table, about)).await.with_context(|| format!("table {table}"))?;
         let put = sum(&mut tx, (table, order), about).await?;
-        ensure!(put.hex() == about.digest && put.rows == about.rows, "table {table} is not what it was");
+        ensure!(put.hex() == meant.hex() && put.rows == about.rows, "table {table} is not what it was");
     }
     tx.commit().await?;
     store.close().await;
     warn_of_keys(settings, manifest)
 }
 
-async fn fill(tx: &mut Tx, archive: &Archive, (table, about): (&'static str, &Table)) -> Result<()> {
+/// What was put into it.
+async fn fill(tx: &mut Tx, archive: &Archive, (table, about): (&'static str, &Table)) -> Result<Sum> {
+    let mut sum = Sum::default();
     for line in archive.lines(table)? {
         let row: Dumped = serde_json::from_str(&line?).context("a row is no JSON object")?;
+        let row = tx.fitted(row);
         tx.undump(table, &about.columns, &row).await?;
+        sum.add(&serde_json::to_string(&row)?);
     }
-    Ok(())
+    Ok(sum)
 }
 
 async fn sum(tx: &mut Tx, table: (&'static str, &'static str), about: &Table) -> Result<Sum> {

@@ -4,7 +4,7 @@ mod value;
 
 use std::{
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -202,8 +202,10 @@ struct Kept {
 impl Kept {
     async fn open(settings: &Settings) -> Result<Self> {
         // a database of our own making would be nobody's, and what is put there would be lost
-        let path = settings.database_url.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//"));
-        if let Some(path) = path.filter(|path| !Path::new(path).exists()) {
+        if !Store::is_made(&settings.database_url).await.context("looking for the database")? {
+            // a password may stand in any other
+            let url = &settings.database_url;
+            let path = url.strip_prefix("sqlite:").map_or("yet", |path| path.trim_start_matches("//"));
             bail!("there is no database {path}: call this with the server's own settings, once it has been started")
         }
         let vault = Vault::open(&settings.secret_key_file)?;
@@ -411,7 +413,9 @@ async fn again_what_was_given(kept: &Kept) -> Result<usize> {
 async fn forget_old(kept: &Kept, settings: &Settings) -> Result<()> {
     let open = kept.store.read().await?.open_runs().await?.len();
     ensure!(open == 0, "{open} runs are open, and their jobs' tokens are made of the oldest key: let them end first");
-    Ok(engine::forget_old_keys(&settings.secret_key_file)?)
+    engine::forget_old_keys(&settings.secret_key_file)?;
+    // what servers know each other by is made of the oldest key
+    Ok(kept.store.disagree("secret key").await?)
 }
 
 /// Whether anything has happened there yet.

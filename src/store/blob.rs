@@ -65,7 +65,7 @@ impl Tx {
         let found: Option<(i64,)> = row!(
             self,
             (i64,),
-            "SELECT 1 WHERE EXISTS (SELECT 1 FROM runs WHERE source = $1) \
+            "SELECT CAST(1 AS BIGINT) WHERE EXISTS (SELECT 1 FROM runs WHERE source = $1) \
              OR EXISTS (SELECT 1 FROM checkouts WHERE source = $1) \
              OR EXISTS (SELECT 1 FROM jobs WHERE log_blob = $1) \
              OR EXISTS (SELECT 1 FROM bundle_parts WHERE digest = $1) \
@@ -135,7 +135,8 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn is_unneeded(&mut self, digest: &str) -> Result<bool> {
-        let found: Option<(i64,)> = row!(self, (i64,), "SELECT 1 FROM unneeded_blobs WHERE digest = $1", digest)?;
+        let found: Option<(i64,)> =
+            row!(self, (i64,), "SELECT CAST(1 AS BIGINT) FROM unneeded_blobs WHERE digest = $1", digest)?;
         Ok(found.is_some())
     }
 
@@ -146,7 +147,7 @@ impl Tx {
     pub async fn unneeded_since(&mut self, digest: &str, now: Time) -> Result<Time> {
         let met = execute!(
             self,
-            "INSERT INTO unneeded_blobs (digest, since) VALUES ($1, $2) ON CONFLICT (digest) DO UPDATE SET since = since",
+            "INSERT INTO unneeded_blobs (digest, since) VALUES ($1, $2) ON CONFLICT (digest) DO UPDATE SET since = unneeded_blobs.since",
             digest,
             now,
         )?;

@@ -63,8 +63,10 @@ pub const TABLES: &[(&str, &str)] = &[
     ("job_days", "repository_id, day, flow, branch, job"),
     ("job_failures", "repository_id, sha, flow, job"),
 ];
-/// What the two databases keep of themselves.
-const OWN: [&str; 1] = ["_sqlx_migrations"];
+/// What a database keeps of itself, and of the servers that share it just now.
+const OWN: [&str; 4] = ["_sqlx_migrations", "replicas", "duties", "agreements"];
+/// What is long is not cut off.
+const PATIENT: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -142,14 +144,32 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn read_as_of_now(&self) -> Result<Tx> {
-        // SQLite's readers see one moment anyhow
-        self.read().await
+        patient(self.read().await?).await
+    }
+
+    /// A transaction that changes much, and takes its time.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn write_at_length(&self) -> Result<Tx> {
+        patient(self.write().await?).await
     }
 
     /// The newest migration that this release knows.
     pub fn schema() -> i64 {
         MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
     }
+}
+
+async fn patient(mut tx: Tx) -> Result<Tx> {
+    match &mut tx.on {
+        // its readers see one moment, and nobody cuts them off
+        On::Sqlite(_) => {}
+        On::Postgres(on) => {
+            sqlx::raw_sql(PATIENT).execute(&mut **on).await?;
+        }
+    }
+    Ok(tx)
 }
 
 impl Tx {
@@ -162,6 +182,13 @@ impl Tx {
             On::Sqlite(_) => {
                 rows!(self, (String, String), "SELECT name, type FROM pragma_table_info($1) ORDER BY cid", table)?
             }
+            On::Postgres(_) => rows!(
+                self,
+                (String, String),
+                "SELECT column_name::text, data_type::text FROM information_schema.columns \
+                 WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position",
+                table,
+            )?,
         };
         Ok(found.into_iter().map(|(name, declared)| TableColumn { name, kind: Kind::of(&declared) }).collect())
     }
@@ -177,6 +204,11 @@ impl Tx {
                 (String,),
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
             )?,
+            On::Postgres(_) => rows!(
+                self,
+                (String,),
+                "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename",
+            )?,
         };
         Ok(found.into_iter().map(|(name,)| name).filter(|name| !OWN.contains(&name.as_str())).collect())
     }
@@ -190,6 +222,13 @@ impl Tx {
             On::Sqlite(_) => {
                 rows!(self, (String,), "SELECT DISTINCT \"table\" FROM pragma_foreign_key_list($1)", table)?
             }
+            On::Postgres(_) => rows!(
+                self,
+                (String,),
+                "SELECT DISTINCT confrelid::regclass::text FROM pg_constraint \
+                 WHERE contype = 'f' AND conrelid = to_regclass($1)",
+                table,
+            )?,
         };
         Ok(found.into_iter().map(|(name,)| name).collect())
     }
@@ -213,8 +252,23 @@ impl Tx {
                     take(dumped!(row, columns).map_err(StoreError::from)?)?;
                 }
             }
+            On::Postgres(on) => {
+                let mut rows = sqlx::query(sql).fetch(&mut **on);
+                while let Some(row) = rows.try_next().await.map_err(StoreError::from)? {
+                    take(dumped!(row, columns).map_err(StoreError::from)?)?;
+                }
+            }
         }
         Ok(())
+    }
+
+    /// A row as this database takes it: no text of PostgreSQL holds a NUL, and other writers put the same in its place.
+    pub fn fitted(&self, row: Dumped) -> Dumped {
+        let fit = |value: Value| match (&self.on, value) {
+            (On::Postgres(_), Value::String(text)) => Value::String(super::postgres::text(text)),
+            (On::Postgres(_) | On::Sqlite(_), value) => value,
+        };
+        row.into_iter().map(|(name, value)| (name, fit(value))).collect()
     }
 
     /// Puts rows into a table, as [`Tx::dump`] gave them.
@@ -228,6 +282,14 @@ impl Tx {
         let wrong = |name: &str| StoreError::Database(sqlx::Error::ColumnNotFound(format!("{table}.{name}")));
         match &mut self.on {
             On::Sqlite(on) => {
+                let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+                for TableColumn { name, kind } in columns {
+                    let value = row.get(name).ok_or_else(|| wrong(name))?;
+                    query = bound!(query, *kind, value, wrong(name));
+                }
+                query.execute(&mut **on).await?;
+            }
+            On::Postgres(on) => {
                 let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
                 for TableColumn { name, kind } in columns {
                     let value = row.get(name).ok_or_else(|| wrong(name))?;

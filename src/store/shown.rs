@@ -65,7 +65,7 @@ impl Tx {
         rows!(
             self,
             ShownOutputRow,
-            "SELECT o.job_id, o.name, SUBSTR(o.value, 1, $2) AS value, CAST(LENGTH(o.value) AS BIGINT) AS length \
+            "SELECT o.job_id, o.name, SUBSTR(o.value, 1, CAST($2 AS INTEGER)) AS value, CAST(LENGTH(o.value) AS BIGINT) AS length \
              FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
              JOIN jobs j ON j.attempt_id = t.id JOIN outputs o ON o.job_id = j.id \
              WHERE a.run_id = $1 ORDER BY o.job_id, o.name LIMIT $3",
@@ -83,7 +83,7 @@ impl Tx {
         rows!(
             self,
             WrittenRow,
-            "SELECT a.stage, a.place AS action, j.place AS job, o.name, SUBSTR(o.value, 1, $2) AS value, \
+            "SELECT a.stage, a.place AS action, j.place AS job, o.name, SUBSTR(o.value, 1, CAST($2 AS INTEGER)) AS value, \
              CAST(LENGTH(o.value) AS BIGINT) AS length \
              FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
              JOIN jobs j ON j.attempt_id = t.id JOIN outputs o ON o.job_id = j.id \

@@ -9,6 +9,7 @@ pub(crate) mod app;
 pub(crate) mod authority;
 pub(crate) mod bucket;
 pub(crate) mod cluster;
+pub(crate) mod database;
 pub(crate) mod faults;
 pub(crate) mod gitea;
 pub(crate) mod github;

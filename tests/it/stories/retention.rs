@@ -158,6 +158,7 @@ async fn whoever_puts_what_somebody_is_removing_is_told_to_do_so_again() {
 fn gc(t: &Tester, words: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_containerops"));
     command.arg("gc").args(words).current_dir(t.data()).env("CONTAINEROPS_DATA", t.data());
+    command.env("CONTAINEROPS_DATABASE_URL", &t.database().url);
     let done = command.output().expect("it starts");
     (done.status.code(), String::from_utf8([done.stdout, done.stderr].concat()).expect("text"))
 }

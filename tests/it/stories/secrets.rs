@@ -197,7 +197,8 @@ async fn a_secret_is_nowhere_but_in_its_jobs_environment_though_its_agent_lets_i
     assert_snapshot!(Whole::of(&row), @"complete, 6 lines, 235 bytes; 143 bytes of secrets that the agent had let pass are stars, so that its digest cannot be compared: sha256 a1886fced9fca37a76faf446b9a1ba39e26522487beeb2655c8b2d53eedf4226 is that of what is kept");
     assert_snapshot!(tx.outputs(job).await.expect("outputs")[0].value, @"https://x/***");
     drop(tx);
-    let below = bytes_below(t.data());
+    let mut below = bytes_below(t.data());
+    below.extend(t.database().bytes().await);
     assert!(below.windows(12).any(|window| window == b"DEPLOY_TOKEN"), "the database is among it");
     assert!(!is_in(&below));
 }
@@ -247,6 +248,7 @@ async fn what_a_job_was_given_stays_hidden_when_it_is_replaced_and_the_server_st
 fn rotate(t: &Tester, option: &str) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_containerops"));
     command.args(["secret", "rotate", option]).current_dir(t.data()).env("CONTAINEROPS_DATA", t.data());
+    command.env("CONTAINEROPS_DATABASE_URL", &t.database().url);
     let done = command.output().expect("it starts");
     (done.status.code(), String::from_utf8([done.stdout, done.stderr].concat()).expect("text"))
 }

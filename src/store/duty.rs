@@ -1,0 +1,45 @@
+//! Duties: what one of several servers does for all of them, such as the rounds of intake. Whoever takes one has it until
+//! it is gone; then another takes it, with a higher number. All that is written on duty is written only if that number
+//! still holds, in the same transaction: a server that stood still meanwhile finds that it has lost it, and changes
+//! nothing. A server that is alone has all duties.
+
+use super::{Db, On, Result, Store, StoreError, Tx};
+
+tokio::task_local! {
+    static DUTY: Duty;
+}
+
+/// A duty that this process has.
+#[derive(Debug, Clone, Copy)]
+struct Duty {
+    name: &'static str,
+    number: i64,
+}
+
+impl Store {
+    /// Does `work` if this server has the duty of that name, or takes it. `None`: another server has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn on_duty<T>(&self, name: &'static str, work: impl Future<Output = T>) -> Result<Option<T>> {
+        let Db::Postgres(pools) = &self.db else { return Ok(Some(work.await)) };
+        match pools.duty(name).await? {
+            Some(number) => Ok(Some(DUTY.scope(Duty { name, number }, work).await)),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Tx {
+    /// Errs if the duty on which this is done has been lost.
+    pub(super) async fn still_on_duty(mut self) -> Result<Self> {
+        let On::Postgres(on) = &mut self.on else { return Ok(self) };
+        let Ok(Duty { name, number }) = DUTY.try_get() else { return Ok(self) };
+        let held = sqlx::query("SELECT 1 FROM duties WHERE name = $1 AND holder = $2 AND number = $3");
+        let held = held.bind(name).bind(self.me).bind(number).fetch_optional(&mut **on).await?;
+        match held {
+            Some(_) => Ok(self),
+            None => Err(StoreError::Rows { what: "a duty is still had", meant: 1, met: 0 }),
+        }
+    }
+}
