@@ -125,18 +125,6 @@ impl App {
         Ok(Self { engine, reporter: Reporter::new(store, forges, clock), notifier, access, does: PartsDone::all() })
     }
 
-    /// The same, but what is not among these parts is left to other servers of the same database.
-    ///
-    /// # Errors
-    /// If there can be no other servers.
-    pub fn only(self, does: PartsDone) -> Result<Self> {
-        anyhow::ensure!(
-            does.is_all() || self.engine.store.is_shared(),
-            "other servers can do the rest only on a database that they share: set CONTAINEROPS_DATABASE_URL to postgres://…"
-        );
-        Ok(Self { does, ..self })
-    }
-
     /// All that it answers.
     pub fn router(&self) -> axum::Router {
         web::router(self.engine.clone(), Arc::clone(&self.access))

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Result;
+
+use super::App;
+
 /// A part of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
@@ -16,6 +20,20 @@ pub enum Part {
 /// What a process does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartsDone(BTreeSet<Part>);
+
+impl App {
+    /// The same, but what is not among these parts is left to other servers of the same database.
+    ///
+    /// # Errors
+    /// If there can be no other servers.
+    pub fn only(self, does: PartsDone) -> Result<Self> {
+        anyhow::ensure!(
+            does.is_all() || self.engine.store.is_shared(),
+            "other servers can do the rest only on a database that they share: set CONTAINEROPS_DATABASE_URL to postgres://…"
+        );
+        Ok(Self { does, ..self })
+    }
+}
 
 impl PartsDone {
     /// Everything.

@@ -3,7 +3,7 @@
 //! still holds, in the same transaction: a server that stood still meanwhile finds that it has lost it, and changes
 //! nothing. A server that is alone has all duties.
 
-use super::{Db, On, Result, Store, StoreError, Tx};
+use super::{Db, On, Result, Store, StoreError, Tx, execute, row};
 
 tokio::task_local! {
     static DUTY: Duty;
@@ -27,6 +27,41 @@ impl Store {
             Some(number) => Ok(Some(DUTY.scope(Duty { name, number }, work).await)),
             None => Ok(None),
         }
+    }
+}
+
+impl Store {
+    /// Errs unless all servers of a database have this alike; the first one to say it decides.
+    ///
+    /// # Errors
+    /// [`StoreError::Unfit`], if others have another; `how` tells people what to do then.
+    pub async fn agree(&self, name: &str, value: &str, how: &str) -> Result<()> {
+        if !self.is_shared() {
+            return Ok(());
+        }
+        let mut tx = self.write().await?;
+        execute!(
+            tx,
+            "INSERT INTO agreements (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+            name,
+            value
+        )?;
+        let agreed: Option<(String,)> = row!(tx, (String,), "SELECT value FROM agreements WHERE name = $1", name)?;
+        tx.commit().await?;
+        match agreed {
+            Some((agreed,)) if agreed == value => Ok(()),
+            Some(_) | None => Err(StoreError::Unfit(format!("its other servers have another {name}: {how}"))),
+        }
+    }
+
+    /// What the servers of a database have agreed on by this name counts no more; the next one to say it decides.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn disagree(&self, name: &str) -> Result<()> {
+        let mut tx = self.write().await?;
+        execute!(tx, "DELETE FROM agreements WHERE name = $1", name)?;
+        tx.commit().await
     }
 }
 

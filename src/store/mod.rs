@@ -51,9 +51,10 @@ mod tested;
 mod timeline;
 mod trigger;
 mod types;
+mod url;
 mod vetting;
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use sqlx::{Postgres, Sqlite, SqlitePool, Transaction};
 use tokio_util::sync::DropGuard;
@@ -91,16 +92,18 @@ pub use repository::{ListedRepository, RepositoryRow};
 pub use retention::{KeptGroup, KeptRow, Pruned};
 pub use run::{NewRun, Pin, Pins, RunRow};
 pub use secret::{GivenRow, SecretRow};
-pub use shown::{ShownOutputRow, StartedRow, WrittenRow};
+pub use shown::{ShownOutputRow, ShownSilenceRow, StartedRow, WholeOutputRow, WrittenRow};
 pub use starter::{StarterOf, StarterRow};
 pub use statistics::{BadgeAsked, BadgeRow, EndedJob, JobFigures, RunFigure, RunsAsked};
 pub use sweep::{HeadRow, SweepRow};
 pub use telling::{Acknowledgement, Doubt};
 pub use tested::{TestsRead, TestsRow};
-pub use timeline::{AttemptTimes, JobTimes};
+pub use timeline::{AttemptTimes, JobTimes, QueuedRow};
 pub use trigger::TriggerPlace;
 pub use types::Json;
 pub use vetting::{NewVetting, Vetting, VettingRow, Vote};
+
+use url::Url;
 
 /// The schema's history; it only grows.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
@@ -150,7 +153,7 @@ enum Db {
     /// One writer, because SQLite has one lock; readers see the last commit and block nobody.
     Sqlite { writer: SqlitePool, readers: SqlitePool },
     /// Shared by any number of processes.
-    Postgres(postgres::Pools),
+    Postgres(Arc<postgres::Pools>),
 }
 
 /// A transaction: a consistent view, and changes that happen together or not at all.
@@ -237,7 +240,7 @@ impl Store {
                 let pools = postgres::Pools::open(url, connections).await?;
                 let (bell, changes) = Bell::shared();
                 let beside = pools.stay(&bell, changes).await?;
-                Self { _beside: Some(Arc::new(beside)), ..Self::of(Db::Postgres(pools), bell) }
+                Self { _beside: Some(Arc::new(beside)), ..Self::of(Db::Postgres(Arc::new(pools)), bell) }
             }
         };
         store.fill_in().await?;
@@ -252,7 +255,7 @@ impl Store {
     pub async fn open_to_read(url: &str) -> Result<Self> {
         let db = match Url::of(url)? {
             Url::Sqlite(path) | Url::Scratch(path) => sqlite::open_to_read(path).await?,
-            Url::Postgres(url) => Db::Postgres(postgres::Pools::open_to_read(url).await?),
+            Url::Postgres(url) => Db::Postgres(Arc::new(postgres::Pools::open_to_read(url).await?)),
         };
         Ok(Self::of(db, Bell::new()))
     }
@@ -265,7 +268,7 @@ impl Store {
     pub async fn open_beside(url: &str) -> Result<Self> {
         let db = match Url::of(url)? {
             Url::Sqlite(path) | Url::Scratch(path) => sqlite::open_beside(path).await?,
-            Url::Postgres(url) => Db::Postgres(postgres::Pools::open_beside(url).await?),
+            Url::Postgres(url) => Db::Postgres(Arc::new(postgres::Pools::open_beside(url).await?)),
         };
         Ok(Self::of(db, Bell::new()))
     }
@@ -328,39 +331,6 @@ impl Store {
         Ok(newest.map_or(0, |(version,)| version))
     }
 
-    /// Errs unless all servers of a database have this alike; the first one to say it decides.
-    ///
-    /// # Errors
-    /// [`StoreError::Unfit`], if others have another; `how` tells people what to do then.
-    pub async fn agree(&self, name: &str, value: &str, how: &str) -> Result<()> {
-        if !self.is_shared() {
-            return Ok(());
-        }
-        let mut tx = self.write().await?;
-        execute!(
-            tx,
-            "INSERT INTO agreements (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
-            name,
-            value
-        )?;
-        let agreed: Option<(String,)> = row!(tx, (String,), "SELECT value FROM agreements WHERE name = $1", name)?;
-        tx.commit().await?;
-        match agreed {
-            Some((agreed,)) if agreed == value => Ok(()),
-            Some(_) | None => Err(StoreError::Unfit(format!("its other servers have another {name}: {how}"))),
-        }
-    }
-
-    /// What the servers of a database have agreed on by this name counts no more; the next one to say it decides.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn disagree(&self, name: &str) -> Result<()> {
-        let mut tx = self.write().await?;
-        execute!(tx, "DELETE FROM agreements WHERE name = $1", name)?;
-        tx.commit().await
-    }
-
     /// Whether other processes may work with the same database.
     pub const fn is_shared(&self) -> bool {
         matches!(self.db, Db::Postgres(_))
@@ -410,32 +380,4 @@ impl Tx {
             self.changes.push(change);
         }
     }
-}
-
-/// A database's URL, taken apart.
-#[derive(Debug)]
-enum Url<'a> {
-    /// The path of a file.
-    Sqlite(&'a Path),
-    /// The same, of one that is not flushed to the disk.
-    Scratch(&'a Path),
-    /// All of it.
-    Postgres(&'a str),
-}
-
-impl<'a> Url<'a> {
-    fn of(url: &'a str) -> Result<Self> {
-        let path = |rest: &'a str| Path::new(rest.trim_start_matches("//"));
-        match url.split_once(':') {
-            Some(("sqlite", rest)) => Ok(Self::Sqlite(path(rest))),
-            Some(("sqlite-scratch", rest)) => Ok(Self::Scratch(path(rest))),
-            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(url)),
-            Some(_) | None => Err(StoreError::UnknownDatabase(scheme(url))),
-        }
-    }
-}
-
-/// What stands before the colon, which is all of a database URL that a message may show: the rest may be a password.
-fn scheme(url: &str) -> String {
-    url.split_once(':').map_or("(no scheme)", |(scheme, _)| scheme).chars().take(20).collect()
 }

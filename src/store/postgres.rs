@@ -304,14 +304,10 @@ async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
 }
 
 fn has_broken(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::BeginFailed => true,
-        // shut down, crashed, or gave us up
-        sqlx::Error::Database(told) => {
-            told.code().is_some_and(|code| ["57P01", "57P02", "57P03", "57P05", "25P03"].contains(&&*code))
-        }
-        _ => false,
-    }
+    // shut down, crashed, or gave us up
+    let ended = |code: &str| ["57P01", "57P02", "57P03", "57P05", "25P03"].contains(&code);
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::BeginFailed)
+        || error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| ended(&code))
 }
 
 /// In a pool of its own, closed afterwards: a failed migration must not leave its lock behind. Processes that start

@@ -24,6 +24,7 @@ mod start;
 mod statistics;
 mod tokens;
 mod upload;
+pub mod visible;
 
 use std::sync::Arc;
 

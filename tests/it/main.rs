@@ -46,4 +46,5 @@ mod restart;
 mod search;
 mod store;
 mod stories;
+mod terminal;
 mod tls;

@@ -11,6 +11,7 @@ use containerops::command::git::{Authority, HookSettings, init};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
 
 use super::{database::Database, repository::Worktree};
@@ -25,6 +26,8 @@ pub(crate) struct Service {
     only: Option<&'static str>,
     child: Child,
     database: Arc<Database>,
+    /// What it writes to its log since it serves.
+    log: UnboundedReceiver<String>,
 }
 
 impl Service {
@@ -68,8 +71,13 @@ impl Service {
         while let Some(line) = log.next_line().await.expect("text") {
             if line.contains("serving") {
                 // whoever reads no more must not end it by that
-                tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-                return Self { data, address, settings, only, child, database };
+                let (said, heard) = unbounded_channel();
+                tokio::spawn(async move {
+                    while let Ok(Some(line)) = log.next_line().await {
+                        let _ = said.send(line);
+                    }
+                });
+                return Self { data, address, settings, only, child, database, log: heard };
             }
         }
         panic!("it ended before it served");
@@ -92,6 +100,15 @@ impl Service {
     pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
         let answer = reqwest::get(format!("http://{}{path}", self.address)).await.expect("an answer");
         answer.error_for_status().expect("it is there")
+    }
+
+    pub(crate) async fn status(&self, path: &str) -> reqwest::StatusCode {
+        reqwest::get(format!("http://{}{path}", self.address)).await.expect("an answer").status()
+    }
+
+    /// The next line of its log.
+    pub(crate) async fn logs(&mut self) -> String {
+        self.log.recv().await.expect("it lives")
     }
 
     /// A text, if it is there yet.
