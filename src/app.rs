@@ -4,6 +4,7 @@ mod access;
 mod exposure;
 mod forges;
 mod loops;
+mod part;
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +20,7 @@ use futures::FutureExt as _;
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    blob::Blobs,
+    blob::{BlobError, Blobs, Keys, S3},
     engine::{self, Engine, Key, Parts, Tells, Vault, kubectl::Deploys},
     executor::{
         Executor, UntrustedCode,
@@ -40,6 +41,7 @@ use crate::{
 
 pub use exposure::Exposure;
 pub use forges::{forge, gitea, github, gitlab};
+pub use part::{Part, PartsDone};
 
 /// Where an engine is, if it is anywhere.
 const DOCKER_HOST: &str = "unix:///var/run/docker.sock";
@@ -57,6 +59,8 @@ pub struct App {
     pub notifier: Notifier,
     /// Who may see and change what.
     pub access: Arc<Access>,
+    /// What this process does of it.
+    does: PartsDone,
 }
 
 impl App {
@@ -96,14 +100,20 @@ impl App {
     ) -> Result<Self> {
         make_dir(&settings.data)?;
         make_dir(&limits.scratch)?;
-        let store = Store::open(&settings.database_url).await.context("opening the database")?;
+        let blobs = blobs(settings).await.context("opening the place for logs and snapshots")?;
+        let store = Store::open_with(&settings.database_url, settings.database_connections);
+        let store = store.await.context("opening the database")?;
+        let own = key(&settings.secret_key_file)?;
+        let how =
+            "give each server the same CONTAINEROPS_SECRET_KEY_FILE; if theirs is lost, empty the table `agreements`";
+        store.agree("secret key", &own.server(), how).await?;
         let notifier = Notifier::new(store.clone(), clock.clone(), notices(settings, &limits))?;
         let engine = Engine::new(Parts {
-            blobs: Blobs::open(&settings.blob_url).context("opening the place for logs and snapshots")?,
+            blobs,
             mirrors: Mirrors::new(settings.data.join("mirrors")),
             registry: Registry::new(settings.insecure_registries.clone(), crate::reach::public_only),
             deploys: deploys(settings).await?,
-            key: key(&settings.secret_key_file)?,
+            key: own,
             vault: Vault::open(&settings.secret_key_file)?,
             store: store.clone(),
             forges: forges.clone(),
@@ -112,7 +122,7 @@ impl App {
             settings: limits,
         });
         let access = Access::new(access::access(settings, &engine.settings.public_url));
-        Ok(Self { engine, reporter: Reporter::new(store, forges, clock), notifier, access })
+        Ok(Self { engine, reporter: Reporter::new(store, forges, clock), notifier, access, does: PartsDone::all() })
     }
 
     /// All that it answers.
@@ -141,11 +151,12 @@ impl App {
         let (stopping, stopped) = watch::channel(false);
         let loops = self.start_loops(&stopped);
         let router = match &agents {
+            _ if !self.does.has(Part::Web) => web::probes_router(self.engine.clone(), Arc::clone(&self.access)),
             Some(_) => web::people_router(self.engine.clone(), Arc::clone(&self.access)),
             None => self.router(),
         };
         let router = router.into_make_service_with_connect_info::<SocketAddr>();
-        if let Some(agents) = agents {
+        if let Some(agents) = agents.filter(|_| self.does.has(Part::Web)) {
             let (router, mut heard) = (web::agent_router(self.engine.clone(), self.access.clone()), stopped.clone());
             let serving = axum::serve(agents, router).with_graceful_shutdown(async move {
                 let _ = heard.wait_for(|stopped| *stopped).await;
@@ -216,6 +227,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         artifact_limit: settings.artifact_limit,
         artifact_keep: settings.artifact_keep,
         cache_limit: settings.cache_limit,
+        retention: settings.retention.clone(),
         contact_timeout: settings.contact_timeout,
         triggers: settings.trigger_repositories.clone(),
         untrusted: settings.untrusted.rules.clone(),
@@ -224,6 +236,22 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         patience: engine::Patience::default(),
         given: Given::default(),
     }
+}
+
+/// The place for blobs. One that is away for a moment comes back; one that will not have us is the operator's to mend.
+///
+/// # Errors
+/// If there is no such place, or it refuses.
+pub async fn blobs(settings: &Settings) -> Result<Blobs, BlobError> {
+    let settings::S3Choice { endpoint, region, path_style, keys } = &settings.s3;
+    let keys = keys.clone().map(|(id, secret)| Keys { id, secret });
+    let s3 = S3 { endpoint: endpoint.clone(), region: region.clone(), path_style: *path_style, keys };
+    let blobs = Blobs::open_with(&settings.blob_url, &s3)?;
+    match blobs.look().await {
+        Err(BlobError::Away(error)) => tracing::warn!(%error, "the place for logs and snapshots is away: going on"),
+        looked => looked?,
+    }
+    Ok(blobs)
 }
 
 /// Where agents are told that the server is.

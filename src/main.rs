@@ -21,6 +21,8 @@ struct Arguments {
 enum Command {
     /// Run the service.
     Serve(command::serve::Args),
+    /// Bring the database's schema up to date, as every start of the service does.
+    Migrate(command::migrate::Args),
     /// Run the service with a sample repository on this machine, and push a commit to it.
     Demo(command::demo::Args),
     /// Run the flow of the repository you stand in.
@@ -47,6 +49,12 @@ enum Command {
     Report(command::report::Args),
     /// Register, check and repair webhooks.
     Hooks(command::hooks::Args),
+    /// Copy everything that a server knows, while it runs.
+    Backup(command::backup::Args),
+    /// Put a backup into an empty server.
+    Restore(command::restore::Args),
+    /// Remove what is over its time, or say what would be removed.
+    Gc(command::gc::Args),
     /// Check the set-up, and say what to do.
     Doctor(command::doctor::Args),
     /// What pods run.
@@ -63,6 +71,7 @@ fn main() -> ExitCode {
     }
     let done = match Arguments::parse().command {
         Command::Serve(args) => command::serve::run(args),
+        Command::Migrate(args) => command::migrate::run(args),
         Command::Demo(args) => command::demo::run(args),
         Command::Run(args) => command::run::run(args),
         Command::Component(args) => command::component::run(args),
@@ -76,6 +85,9 @@ fn main() -> ExitCode {
         Command::Schema(args) => command::schema::run(args),
         Command::Report(args) => command::report::run(args),
         Command::Hooks(args) => command::hooks::run(args),
+        Command::Backup(args) => command::backup::run(args),
+        Command::Restore(args) => command::restore::run(args),
+        Command::Gc(args) => command::gc::run(args),
         Command::Doctor(args) => command::doctor::run(args),
         Command::Agent(args) => return agent::command::run(args),
         Command::Git(args) => command::git::run(args),

@@ -5,9 +5,11 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::Pat
 
 use secrecy::{SecretSlice, SecretString};
 
-use crate::model::{AllowedNamespace, AllowedTrigger};
+use crate::model::{AllowedNamespace, AllowedTrigger, RetentionRule};
 
 mod access;
+mod blobs;
+mod database;
 mod forges;
 mod people;
 mod place;
@@ -15,6 +17,7 @@ mod untrusted;
 mod values;
 
 pub use access::{AccessChoice, ModeChoice, OauthChoice};
+pub use blobs::S3Choice;
 pub use forges::{GiteaChoice, GithubChoice, GitlabChoice};
 pub use people::SmtpChoice;
 pub use place::ExecutorChoice;
@@ -29,7 +32,15 @@ const NAMES: &[&str] = &[
     "agent_listen",
     "data",
     "database_url",
+    "database_connections",
     "blob_url",
+    "s3_endpoint",
+    "s3_region",
+    "s3_path_style",
+    "s3_access_key_id",
+    "s3_secret_access_key",
+    "s3_secret_access_key_file",
+    "retention",
     "executor",
     "kubernetes_namespace",
     "kubernetes_untrusted_namespace",
@@ -106,10 +117,16 @@ pub struct Settings {
     pub agent_listen: Option<SocketAddr>,
     /// The data directory.
     pub data: PathBuf,
-    /// `sqlite:PATH`.
+    /// `sqlite:PATH` or `postgres://…`.
     pub database_url: String,
-    /// `file:PATH`.
+    /// How many connections to a PostgreSQL this process may hold.
+    pub database_connections: u32,
+    /// `file:PATH` or `s3://BUCKET/PREFIX`.
     pub blob_url: String,
+    /// How a bucket is reached.
+    pub s3: S3Choice,
+    /// Until when logs and artifacts of runs are kept; the last rule that is meant counts.
+    pub retention: Vec<RetentionRule>,
     /// Where containers run; `None`: what is found.
     pub executor: Option<ExecutorChoice>,
     /// The namespace of pods.
@@ -273,7 +290,10 @@ impl Values {
             agent_url: self.url("agent_url")?,
             agent_listen: self.parse("agent_listen")?,
             database_url: self.get("database_url").map_or_else(|| in_data("sqlite", "containerops.db"), str::to_owned),
+            database_connections: self.database_connections()?,
             blob_url: self.get("blob_url").map_or_else(|| in_data("file", "blobs"), str::to_owned),
+            s3: self.s3()?,
+            retention: self.list("retention")?,
             executor: self.executor()?,
             kubernetes_namespace: self.get("kubernetes_namespace").unwrap_or("containerops").to_owned(),
             kubernetes_agent_image: self.get("kubernetes_agent_image").unwrap_or(AGENT_IMAGE).to_owned(),

@@ -6,11 +6,11 @@ use anyhow::Result;
 use futures::{FutureExt as _, future::BoxFuture};
 use tokio::{sync::watch, task::JoinSet};
 
-use super::{App, GRACE};
+use super::{App, GRACE, Part};
 use crate::{
-    engine::{Engine, drive::Driven},
+    engine::{Engine, EngineError, drive::Driven},
     notify::AT_ONCE,
-    store::Change,
+    store::{Change, StoreError},
 };
 
 /// A loop looks at the database at least this often, whatever it was not told.
@@ -30,12 +30,17 @@ impl App {
     /// Starts all of them; they end when `stopped` says so.
     pub(super) fn start_loops(&self, stopped: &watch::Receiver<bool>) -> JoinSet<()> {
         let mut loops = JoinSet::new();
-        for round in ROUNDS {
+        for round in ROUNDS.into_iter().filter(|round| self.does.has(round.part)) {
             loops.spawn(keep_going(round, self.clone(), stopped.clone()));
         }
+        if self.does.has(Part::Report) {
+            loops.spawn(keep_telling(self.clone(), stopped.clone()));
+            loops.spawn(keep_notifying(self.clone(), stopped.clone()));
+        }
+        if !self.does.has(Part::Engine) {
+            return loops;
+        }
         loops.spawn(keep_driving(self.engine.clone(), stopped.clone()));
-        loops.spawn(keep_telling(self.clone(), stopped.clone()));
-        loops.spawn(keep_notifying(self.clone(), stopped.clone()));
         let (app, mut stopped) = (self.clone(), stopped.clone());
         loops.spawn(async move {
             tokio::select! {
@@ -47,10 +52,21 @@ impl App {
     }
 }
 
+/// Whose a round is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Each server's.
+    Each,
+    /// One server's for all of them: what it does would else be done by each.
+    One,
+}
+
 /// Something that is done again and again.
 struct Round {
-    /// For log lines.
+    /// For log lines, and as a duty.
     name: &'static str,
+    whose: Whose,
+    part: Part,
     /// How long to wait when there was nothing to do.
     pause: Duration,
     /// Which changes end the wait early.
@@ -63,24 +79,32 @@ struct Round {
 const ROUNDS: [Round; 11] = [
     Round {
         name: "intake",
+        whose: Whose::One,
+        part: Part::Engine,
         pause: LOOK,
         wakes: |change| change == Change::Delivery,
         tick: |app| async move { Ok(app.engine.intake().await?) }.boxed(),
     },
     Round {
         name: "comments",
+        whose: Whose::One,
+        part: Part::Report,
         pause: LOOK,
         wakes: |change| change == Change::Delivery,
         tick: |app| async move { Ok(app.engine.reply_to_comments().await?) }.boxed(),
     },
     Round {
         name: "schedules",
+        whose: Whose::One,
+        part: Part::Engine,
         pause: LOOK,
         wakes: |_| false,
         tick: |app| async move { Ok(app.engine.start_scheduled().await?) }.boxed(),
     },
     Round {
         name: "recover",
+        whose: Whose::One,
+        part: Part::Engine,
         pause: RECOVER,
         wakes: |_| false,
         // its pace is what a forge's limits allow, whatever there is to do
@@ -88,42 +112,57 @@ const ROUNDS: [Round; 11] = [
     },
     Round {
         name: "sources",
+        whose: Whose::One,
+        part: Part::Engine,
         pause: LOOK,
         wakes: |change| matches!(change, Change::Run(_)),
         tick: |app| async move { Ok(app.engine.make_sources().await?) }.boxed(),
     },
     Round {
         name: "sweep",
+        whose: Whose::One,
+        part: Part::Engine,
         pause: LOOK,
         wakes: |change| matches!(change, Change::Attempt(_)),
         tick: |app| async move { Ok(app.engine.sweep().await?) }.boxed(),
     },
     Round {
         name: "seal",
+        whose: Whose::One,
+        part: Part::Engine,
         pause: LOOK,
         wakes: |change| matches!(change, Change::Attempt(_)),
         tick: |app| async move { Ok(app.engine.seal_logs().await?) }.boxed(),
     },
     Round {
         name: "contact",
+        whose: Whose::Each,
+        // whoever answers agents has heard them
+        part: Part::Web,
         pause: SETTLE,
         wakes: |_| false,
         tick: |app| async move { Ok(app.engine.keep_contact().await.map(|_| 0)?) }.boxed(),
     },
     Round {
         name: "settle",
+        whose: Whose::One,
+        part: Part::Engine,
         pause: SETTLE,
         wakes: |_| false,
         tick: |app| async move { Ok(app.engine.settle_overdue().await.map(|()| 0)?) }.boxed(),
     },
     Round {
         name: "forgotten",
+        whose: Whose::One,
+        part: Part::Engine,
         pause: FORGOTTEN,
         wakes: |_| false,
         tick: |app| async move { Ok(app.engine.sweep_forgotten().await?) }.boxed(),
     },
     Round {
         name: "janitor",
+        whose: Whose::One,
+        part: Part::Engine,
         pause: TIDY,
         wakes: |_| false,
         tick: |app| async move { Ok(app.engine.tidy().await.map(|()| 0)?) }.boxed(),
@@ -134,9 +173,13 @@ const ROUNDS: [Round; 11] = [
 async fn keep_going(round: Round, app: App, mut stopped: watch::Receiver<bool>) {
     let mut bell = app.engine.store.bell().listen();
     while !*stopped.borrow() {
-        let pause = match (round.tick)(app.clone()).await {
+        let pause = match done(&round, &app).await {
             Ok(0) => round.pause,
             Ok(_) => continue,
+            Err(error) if error.downcast_ref().is_some_and(is_late) => {
+                tracing::debug!(loop.name = round.name, %error, "somebody else was faster");
+                LOOK
+            }
             Err(error) => {
                 tracing::error!(loop.name = round.name, error = format!("{error:#}"), "round failed");
                 TROUBLE
@@ -147,6 +190,20 @@ async fn keep_going(round: Round, app: App, mut stopped: watch::Receiver<bool>) 
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
     }
+}
+
+/// How much there was to do, as far as it is this server's.
+async fn done(round: &Round, app: &App) -> Result<usize> {
+    let tick = (round.tick)(app.clone());
+    match round.whose {
+        Whose::Each => tick.await,
+        Whose::One => app.engine.store.on_duty(round.name, tick).await?.unwrap_or(Ok(0)),
+    }
+}
+
+/// Whether another server has done meanwhile what was to be done.
+fn is_late(error: &EngineError) -> bool {
+    matches!(error, EngineError::Store(StoreError::Rows { .. }))
 }
 
 /// Drives every action at its own pace: a registry that does not answer holds up no action but its own. At the end the

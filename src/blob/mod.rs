@@ -5,6 +5,7 @@
 //! as good. Blobs are streamed, so memory does not grow with their size.
 
 mod digest;
+mod open;
 
 use std::{
     io,
@@ -17,26 +18,25 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
-use object_store::{
-    GetResult, GetResultPayload, ObjectStore, ObjectStoreExt, WriteMultipart, local::LocalFileSystem, path,
-};
+use object_store::{GetResult, GetResultPayload, ObjectStore, ObjectStoreExt, WriteMultipart, path};
 use sha2::Digest as _;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use tokio_util::io::ReaderStream;
 
 pub use digest::{Digest, DigestError};
+pub use open::{Keys, S3};
 
 /// A place that holds blobs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
-    /// Where uploads of a disk are, which crashes may leave behind.
-    incoming: PathBuf,
+    /// Where uploads of a disk are, which crashes may leave behind; `None`: it is no disk.
+    incoming: Option<PathBuf>,
     /// Between a blob's being put and its being written down as needed it is not removed.
     keeping: Arc<RwLock<()>>,
     /// With which byte the names begin that [`Blobs::some`] gives next.
@@ -59,6 +59,17 @@ pub struct Blob {
     pub bytes: BoxStream<'static, Result<Bytes, BlobError>>,
 }
 
+/// A blob that lies somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Its name.
+    pub digest: Digest,
+    /// How many bytes it has.
+    pub length: u64,
+    /// When it was put last, in milliseconds, by the place's clock.
+    pub put: i64,
+}
+
 /// A place for blobs did not do what we asked.
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
@@ -69,6 +80,14 @@ pub enum BlobError {
         url: String,
         /// What is known.
         expected: &'static str,
+    },
+    /// The place will not have us: the operator's mistake, or its owner's.
+    #[error("{place} refuses: {why}")]
+    Refused {
+        /// Which.
+        place: String,
+        /// What to do.
+        why: String,
     },
     /// The place cannot be reached or written, or what was to be stored cannot be read: try again.
     #[error("blobs cannot be read or written: {0}")]
@@ -86,35 +105,14 @@ const READ_SIZE: usize = 256 << 10;
 /// How many parts of an upload may be on their way at once; with 5 MiB each, that bounds its memory.
 const PARTS_IN_FLIGHT: usize = 4;
 
+/// What is no longer than this is in memory until its name is known, where a name cannot be changed without a copy.
+const SMALL: usize = 8 << 20;
 /// Where bytes are until their name is known.
 const INCOMING: &str = "incoming";
 /// No upload takes as long as this: what is older was left there by a crash.
 const UPLOAD_MOST: Duration = Duration::from_secs(24 * 3600);
 
 impl Blobs {
-    /// The blobs at `url`: `file:///directory`, or a directory's path, which is made if it is not there.
-    ///
-    /// # Errors
-    /// [`BlobError::Address`] for another scheme, [`BlobError::Away`] if the directory cannot be made.
-    pub fn open(url: &str) -> Result<Self, BlobError> {
-        let directory = match url.split_once("://") {
-            Some(("file", path)) if path.starts_with('/') => path,
-            Some(_) => {
-                return Err(BlobError::Address {
-                    url: url.to_owned(),
-                    expected: "`file:///path` or a path is expected",
-                });
-            }
-            None => url.strip_prefix("file:").unwrap_or(url),
-        };
-        std::fs::create_dir_all(directory).map_err(away)?;
-        let store = LocalFileSystem::new_with_prefix(directory).map_err(away)?.with_fsync(true);
-        let incoming = Path::new(directory).join(INCOMING);
-        let blobs = Self { store: Arc::new(store), incoming, keeping: Arc::default(), next: Arc::default() };
-        blobs.forget_halves()?;
-        Ok(blobs)
-    }
-
     /// Hold this from before a blob is put until the row that needs it is committed: whoever looks whether a blob is
     /// needed looks before or after both. It holds for one process, as a SQLite database and its blobs are one's.
     pub async fn keep(&self) -> Keeping {
@@ -147,12 +145,34 @@ impl Blobs {
         Ok(some)
     }
 
+    /// Every blob, with its length and when it was put last, as far as the place says.
+    pub fn all(&self) -> BoxStream<'static, Result<Found, BlobError>> {
+        let all = self.store.list(Some(&path::Path::from("sha256")));
+        let found = |about: object_store::ObjectMeta| {
+            let (rest, folder) = (about.location.filename()?, about.location.parts().rev().nth(1)?);
+            let digest = format!("{}{rest}", folder.as_ref()).parse().ok()?;
+            Some(Found { digest, length: about.size, put: about.last_modified.timestamp_millis() })
+        };
+        all.map_err(away).try_filter_map(move |about| std::future::ready(Ok(found(about)))).boxed()
+    }
+
     /// Removes what crashes have left of uploads.
     ///
     /// # Errors
     /// [`BlobError::Away`].
-    pub fn forget_halves(&self) -> Result<(), BlobError> {
-        remove_old(&self.incoming, UPLOAD_MOST).map_err(away)
+    pub async fn forget_halves(&self) -> Result<(), BlobError> {
+        if let Some(incoming) = self.incoming.clone() {
+            let removed = tokio::task::spawn_blocking(move || remove_old(&incoming, UPLOAD_MOST)).await;
+            return removed.map_err(away)?.map_err(away);
+        }
+        let halves: Vec<_> = self.store.list(Some(&path::Path::from(INCOMING))).try_collect().await.map_err(away)?;
+        for half in halves {
+            let put = std::time::SystemTime::from(half.last_modified);
+            if put.elapsed().is_ok_and(|age| age > UPLOAD_MOST) {
+                self.store.delete(&half.location).await.map_err(away)?;
+            }
+        }
+        Ok(())
     }
 
     /// Stores the file at `path`.
@@ -160,8 +180,19 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::Away`]; nothing is stored then.
     pub async fn put_file(&self, path: &Path) -> Result<Digest, BlobError> {
-        let file = tokio::fs::File::open(path).await.map_err(away)?;
-        self.put_stream(ReaderStream::with_capacity(file, READ_SIZE).map_err(away)).await
+        let open = async || {
+            let file = tokio::fs::File::open(path).await.map_err(away)?;
+            Ok::<_, BlobError>(ReaderStream::with_capacity(file, READ_SIZE).map_err(away))
+        };
+        if self.incoming.is_some() {
+            return self.put_stream(open().await?).await;
+        }
+        // a file is read twice rather than copied by the place from name to name
+        let digest = digest_of(open().await?).await?;
+        match self.upload(&location(digest), open().await?, Some(digest)).await? {
+            found if found == digest => Ok(digest),
+            found => Err(BlobError::Damaged(found)),
+        }
     }
 
     /// Stores all bytes of `bytes`. If the same are stored already they are replaced, which heals damaged ones.
@@ -172,20 +203,46 @@ impl Blobs {
         &self,
         bytes: impl futures::Stream<Item = Result<Bytes, BlobError>> + Send,
     ) -> Result<Digest, BlobError> {
+        let mut bytes = std::pin::pin!(bytes);
+        let mut first = BytesMut::new();
+        if self.incoming.is_none() {
+            while first.len() <= SMALL {
+                let Some(chunk) = bytes.next().await else { return self.put_small(first.freeze()).await };
+                first.extend_from_slice(&chunk?);
+            }
+        }
         // the name is known only after the last byte, so the bytes wait under another one
         let incoming = path::Path::from(format!("{INCOMING}/{:032x}", random()?));
-        let upload = self.store.put_multipart(&incoming).await.map_err(away)?;
+        let first = stream::iter((!first.is_empty()).then(|| Ok(first.freeze())));
+        let digest = self.upload(&incoming, first.chain(bytes), None).await?;
+        self.store.rename(&incoming, &location(digest)).await.map_err(away)?;
+        Ok(digest)
+    }
+
+    async fn put_small(&self, bytes: Bytes) -> Result<Digest, BlobError> {
+        let digest = Digest::of(&bytes);
+        self.store.put(&location(digest), bytes.into()).await.map_err(away)?;
+        Ok(digest)
+    }
+
+    /// Uploads bytes under a name, unless they turn out to be others than `meant`.
+    async fn upload(
+        &self,
+        name: &path::Path,
+        bytes: impl futures::Stream<Item = Result<Bytes, BlobError>> + Send,
+        meant: Option<Digest>,
+    ) -> Result<Digest, BlobError> {
+        let upload = self.store.put_multipart(name).await.map_err(away)?;
         let mut writer = WriteMultipart::new(upload);
         let digest = match write_all(&mut writer, bytes).await {
-            Ok(digest) => digest,
-            Err(error) => {
+            Ok(digest) if meant.is_none_or(|meant| meant == digest) => digest,
+            done => {
                 // the first error is the one to tell; what is left over is under a name that nobody asks for
                 let _ = writer.abort().await;
-                return Err(error);
+                return done;
             }
         };
         writer.finish().await.map_err(away)?;
-        self.store.rename(&incoming, &location(digest)).await.map_err(away)?;
         Ok(digest)
     }
 
@@ -280,6 +337,15 @@ fn random() -> Result<u128, BlobError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| away(error.to_string()))?;
     Ok(u128::from_le_bytes(bytes))
+}
+
+async fn digest_of(bytes: impl futures::Stream<Item = Result<Bytes, BlobError>> + Send) -> Result<Digest, BlobError> {
+    let mut hasher = sha2::Sha256::new();
+    let mut bytes = std::pin::pin!(bytes);
+    while let Some(chunk) = bytes.try_next().await? {
+        hasher.update(&chunk);
+    }
+    Ok(Digest::finish(hasher))
 }
 
 async fn write_all(

@@ -2,15 +2,19 @@
 //!
 //! A command parses nothing and decides nothing that a module below could: it reads files, calls, and prints.
 
+pub mod backup;
 pub mod component;
 pub mod demo;
 pub mod doctor;
+pub mod gc;
 pub mod git;
 pub mod github;
 pub mod hooks;
 pub mod lint;
+pub mod migrate;
 pub mod plan;
 pub mod report;
+pub mod restore;
 pub mod run;
 pub mod schema;
 pub mod secret;
@@ -19,5 +23,6 @@ pub mod start;
 pub mod token;
 pub mod trust;
 
+mod archive;
 mod event;
 mod local;

@@ -4,11 +4,11 @@ mod value;
 
 use std::{
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Subcommand;
 
 use super::serve;
@@ -128,13 +128,20 @@ struct RemoveArgs {
 Examples:
   containerops secret rotate --new-key    put a new key into the file, and encrypt by it
   containerops secret rotate              the file has a new first line already, as in a Kubernetes Secret
+  containerops secret rotate --forget-old    while the server is stopped and nothing runs: only the first key stays
 
 A server that runs reads the file again when it meets a new key. The last line of the file is also what tokens of jobs
-and labels of pods are made of: remove it only while nothing runs.")]
+and labels of pods are made of: remove it only while nothing runs. Each secret is encrypted anew for itself, so a call
+that is broken off is simply made again.
+
+Exit code: 1 if a secret could not be encrypted anew (it is named), or an old key is still needed.")]
 struct RotateArgs {
     /// Make a new key first, and put it before the others
     #[arg(long)]
     new_key: bool,
+    /// Remove all keys but the first afterwards. The server is stopped, and no run is open
+    #[arg(long)]
+    forget_old: bool,
     #[command(flatten)]
     config: Config,
 }
@@ -195,8 +202,10 @@ struct Kept {
 impl Kept {
     async fn open(settings: &Settings) -> Result<Self> {
         // a database of our own making would be nobody's, and what is put there would be lost
-        let path = settings.database_url.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//"));
-        if let Some(path) = path.filter(|path| !Path::new(path).exists()) {
+        if !Store::is_made(&settings.database_url).await.context("looking for the database")? {
+            // a password may stand in any other
+            let url = &settings.database_url;
+            let path = url.strip_prefix("sqlite:").map_or("yet", |path| path.trim_start_matches("//"));
             bail!("there is no database {path}: call this with the server's own settings, once it has been started")
         }
         let vault = Vault::open(&settings.secret_key_file)?;
@@ -366,7 +375,11 @@ async fn rotate(args: RotateArgs) -> Result<ExitCode> {
             }
         }
     }
-    again_what_was_given(&kept).await?;
+    failed += again_what_was_given(&kept).await?;
+    if args.forget_old {
+        ensure!(failed == 0, "an old key is still needed: nothing is removed");
+        forget_old(&kept, &settings).await?;
+    }
     kept.store.close().await;
     let keys = engine::keys_in(&settings.secret_key_file)?.len();
     writeln!(io::stdout(), "{again} of {} secrets are encrypted anew by the first of {keys} keys", rows.len())?;
@@ -374,15 +387,35 @@ async fn rotate(args: RotateArgs) -> Result<ExitCode> {
 }
 
 /// What runs under way were given is encrypted anew as well, so that it stays hidden in what they say.
-async fn again_what_was_given(kept: &Kept) -> Result<()> {
-    for given in kept.store.read().await?.all_given_secrets().await? {
-        if let Ok(Some((key, sealed))) = kept.vault.seal_again(&given.secret) {
-            let mut tx = kept.store.write().await?;
-            tx.seal_given_again(&given, &key, &sealed).await?;
-            tx.commit().await?;
+/// How many were not.
+async fn again_what_was_given(kept: &Kept) -> Result<usize> {
+    let mut failed = 0;
+    // there is one connection, which a writer needs
+    let all = kept.store.read().await?.all_given_secrets().await?;
+    for given in all {
+        match kept.vault.seal_again(&given.secret) {
+            Ok(None) => {}
+            Ok(Some((key, sealed))) => {
+                let mut tx = kept.store.write().await?;
+                tx.seal_given_again(&given, &key, &sealed).await?;
+                tx.commit().await?;
+            }
+            Err(error) => {
+                failed += 1;
+                writeln!(io::stderr(), "secret {} as a run was given it: {error}", given.secret.name)?;
+            }
         }
     }
-    Ok(())
+    Ok(failed)
+}
+
+/// Old keys go when nothing is made of them any more: no secret, no token of a job, no label of a pod.
+async fn forget_old(kept: &Kept, settings: &Settings) -> Result<()> {
+    let open = kept.store.read().await?.open_runs().await?.len();
+    ensure!(open == 0, "{open} runs are open, and their jobs' tokens are made of the oldest key: let them end first");
+    engine::forget_old_keys(&settings.secret_key_file)?;
+    // what servers know each other by is made of the oldest key
+    Ok(kept.store.disagree("secret key").await?)
 }
 
 /// Whether anything has happened there yet.

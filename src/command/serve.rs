@@ -11,7 +11,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
 
-use crate::{app::App, settings::Settings};
+use crate::{
+    app::{App, Part, PartsDone},
+    settings::Settings,
+};
 
 /// An address that is taken for longer is somebody else's.
 const TAKEN_FOR_A_MOMENT: Duration = Duration::from_secs(3);
@@ -23,11 +26,38 @@ const TAKEN_PAUSE: Duration = Duration::from_millis(20);
 #[command(after_help = "Examples:
   containerops serve
   CONTAINEROPS_LISTEN=0.0.0.0:8080 CONTAINEROPS_EXECUTOR=kubernetes containerops serve
-  containerops serve --config /etc/containerops.toml")]
+  containerops serve --config /etc/containerops.toml
+  containerops serve --only web
+  containerops serve --only engine,report")]
 pub struct Args {
     /// Settings under the `CONTAINEROPS_*` variables [default: containerops.toml, if there is one].
     #[arg(long, env = "CONTAINEROPS_CONFIG")]
     config: Option<PathBuf>,
+    /// Do this alone, and leave the rest to other servers of the same PostgreSQL; may be given several times. A server
+    /// without `web` answers /healthz and /readyz only [default: everything].
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
+    only: Vec<Only>,
+}
+
+/// What a server may be kept to.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Only {
+    /// Webhooks, pages, the API, and agents.
+    Web,
+    /// Makes runs of deliveries, and drives them.
+    Engine,
+    /// Tells forges and receivers.
+    Report,
+}
+
+impl From<Only> for Part {
+    fn from(only: Only) -> Self {
+        match only {
+            Only::Web => Self::Web,
+            Only::Engine => Self::Engine,
+            Only::Report => Self::Report,
+        }
+    }
 }
 
 /// Serves.
@@ -37,10 +67,11 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode> {
     log_to_stderr("info", Lines::ByReader);
     let settings = settings(args.config)?;
+    let does = PartsDone::only(args.only.into_iter().map(Part::from));
     runtime()?.block_on(async {
         let listener = listen(settings.listen).await?;
         let address = listener.local_addr()?;
-        let app = App::assemble(&settings, address).await?;
+        let app = App::assemble(&settings, address).await?.only(does)?;
         tracing::info!(%address, data = %settings.data.display(), "serving");
         let agents = match settings.agent_listen {
             Some(address) => Some(listen(address).await?),

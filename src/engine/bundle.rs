@@ -40,8 +40,9 @@ impl Engine {
         let size = data.len() as u64;
         // until the row names it nobody else knows that the blob is needed
         let _kept = self.blobs.keep().await;
-        self.blobs.put_stream(futures::stream::iter([Ok(data)])).await.map_err(EngineError::from)?;
+        let put = self.blobs.put_stream(futures::stream::iter([Ok(data)])).await.map_err(EngineError::from)?;
         let mut tx = self.store.write().await?;
+        self.wanted(&mut tx, put).await?;
         tx.part_put(job.id, digest, size).await?;
         Ok(tx.commit().await?)
     }
@@ -74,6 +75,7 @@ impl Engine {
         let _kept = self.blobs.keep().await;
         let listing = self.blobs.put_stream(futures::stream::iter([Ok(listing)])).await.map_err(EngineError::from)?;
         let mut tx = self.store.write().await?;
+        self.wanted(&mut tx, listing).await?;
         let digest = new.bundle.digest();
         if let Some(there) = tx.artifact(job.id, &new.name).await? {
             // it says it again; or its attempt was given up, and says something else

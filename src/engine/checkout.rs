@@ -75,6 +75,7 @@ impl Engine {
             Err(error) => return self.postpone_checkout(row, run, &error.to_string()).await,
         };
         let mut tx = self.store.write().await?;
+        self.wanted(&mut tx, digest).await?;
         tx.checkout_made(row, &digest.to_string(), snapshot.checkout.sha()).await?;
         self.wake_agents(&mut tx, run).await?;
         Ok(tx.commit().await?)

@@ -4,6 +4,8 @@
 //! owed for it; the forge is told afterwards, until it takes it. Who may only read is not answered at all: nobody can
 //! make us write.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 
 use super::{
@@ -26,6 +28,8 @@ const LOOKED_AT: i64 = 1000;
 const AT_ONCE: i64 = 8;
 /// A forge that does not take an answer for about an hour never gets it.
 const TRIES: i64 = 60;
+/// Whoever has taken an answer gives it within this.
+const LEASE: Duration = Duration::from_secs(120);
 /// A word of so many hexadecimal digits names a commit.
 const SHA_LIKE: std::ops::RangeInclusive<usize> = 7..=64;
 
@@ -237,7 +241,7 @@ impl Engine {
     /// # Errors
     /// If the database is away.
     pub async fn reply_to_comments(&self) -> Result<usize> {
-        let due = self.store.read().await?.due_replies(self.now(), AT_ONCE).await?;
+        let due = self.claim_replies().await?;
         let given = join_all(due.iter().map(async |reply| (reply, self.give(reply).await))).await;
         for (reply, given) in given {
             let mut tx = self.store.write().await?;
@@ -257,6 +261,23 @@ impl Engine {
             tx.commit().await?;
         }
         Ok(due.len())
+    }
+
+    /// Before a forge hears anything it is written down that it may have.
+    async fn claim_replies(&self) -> Result<Vec<ReplyRow>> {
+        let due = self.store.read().await?.due_replies(self.now(), AT_ONCE).await?;
+        if due.is_empty() {
+            return Ok(due);
+        }
+        let mut tx = self.store.write().await?;
+        let mut claimed = Vec::with_capacity(due.len());
+        for reply in due {
+            if tx.claim_reply(&reply, self.now().after(LEASE)).await? {
+                claimed.push(reply);
+            }
+        }
+        tx.commit().await?;
+        Ok(claimed)
     }
 
     async fn give(&self, reply: &ReplyRow) -> std::result::Result<(), ForgeError> {

@@ -329,7 +329,7 @@ impl Engine {
         };
         match started {
             Ok(()) => {
-                let mut tx = self.store.write().await?;
+                let mut tx = self.hold(action, self.now()).await?;
                 tx.attempt_placed(attempt.id, self.now()).await?;
                 tx.ring(Change::Run(run.id));
                 Ok(tx.commit().await?)
@@ -426,7 +426,7 @@ impl Engine {
 
     /// The same, where nothing may be what there is to say.
     pub(super) async fn put_reason(&self, action: &ActionRow, reason: &str) -> Result<()> {
-        let mut tx = self.store.write().await?;
+        let mut tx = self.hold(action, self.now()).await?;
         tx.set_action_reason(action, reason).await?;
         self.settle(&mut tx, action.run_id, self.now()).await?;
         Ok(tx.commit().await?)

@@ -55,6 +55,8 @@ struct Known {
 struct OfRun {
     values: Vec<SecretString>,
     masks: Arc<Masks>,
+    /// How many rows of what the run's jobs were given are among them.
+    given: i64,
 }
 
 impl OfRun {
@@ -75,14 +77,16 @@ impl OfRun {
 impl Engine {
     /// What must not be kept of an attempt's words.
     pub(super) async fn masks_of(&self, attempt: AttemptId) -> Result<Arc<Masks>> {
-        let known = self.hidden.with(|known| {
-            let run = known.attempts.get(&attempt)?;
-            known.runs.get(run).map(|run| Arc::clone(&run.masks))
-        });
-        if let Some(masks) = known {
-            return Ok(masks);
+        let run = self.hidden.with(|known| known.attempts.get(&attempt).copied());
+        if let Some(masks) = run.filter(|_| !self.store.is_shared()).and_then(|run| self.hidden.of(run)) {
+            return Ok(masks.1);
         }
         let mut tx = self.store.read().await?;
+        if let Some(run) = run
+            && let Some(masks) = self.still_hidden(&mut tx, run).await?
+        {
+            return Ok(masks);
+        }
         let broken = || EngineError::Broken(format!("attempt {attempt} is of no run"));
         let action = tx.attempt(attempt).await?.ok_or_else(broken)?.action_id;
         let run = tx.action(action).await?.run_id;
@@ -97,7 +101,7 @@ impl Engine {
 
     /// What must not be kept, or told, of a run.
     pub(super) async fn masks_of_run(&self, tx: &mut Tx, run: &RunRow) -> Result<Arc<Masks>> {
-        if let Some(known) = self.hidden.with(|known| known.runs.get(&run.id).map(|run| Arc::clone(&run.masks))) {
+        if let Some(known) = self.still_hidden(tx, run.id).await? {
             return Ok(known);
         }
         let mut of_run = OfRun::default();
@@ -110,6 +114,7 @@ impl Engine {
             of_run.add(granted.filter_map(|row| self.vault.reveal(row).ok()));
         }
         let given = tx.given_secrets(run.id).await?;
+        of_run.given = i64::try_from(given.len()).unwrap_or(i64::MAX);
         of_run.add(given.iter().filter_map(|given| self.vault.reveal(&given.secret).ok()));
         let masks = Arc::clone(&of_run.masks);
         self.hidden.with(|known| {
@@ -119,6 +124,13 @@ impl Engine {
         Ok(masks)
     }
 
+    /// What is known of a run, if that is all: another server may have given its jobs something since.
+    async fn still_hidden(&self, tx: &mut Tx, run: RunId) -> Result<Option<Arc<Masks>>> {
+        let Some((given, masks)) = self.hidden.of(run) else { return Ok(None) };
+        let is_all = !self.store.is_shared() || tx.count_given_secrets(run).await? == given;
+        Ok(is_all.then_some(masks))
+    }
+
     /// From now on these are hidden, too: a job is about to be given them, and they may be others tomorrow.
     pub(super) async fn hide_from_now(&self, tx: &mut Tx, run: &RunRow, given: &Given) -> Result<()> {
         for row in &given.rows {
@@ -126,7 +138,12 @@ impl Engine {
         }
         if !given.rows.is_empty() {
             self.masks_of_run(tx, run).await?;
-            self.hidden.with(|known| known.runs.entry(run.id).or_default().add(given.variables.values().cloned()));
+            let rows = tx.count_given_secrets(run.id).await?;
+            self.hidden.with(|known| {
+                let known = known.runs.entry(run.id).or_default();
+                known.add(given.variables.values().cloned());
+                known.given = rows;
+            });
         }
         Ok(())
     }
@@ -173,6 +190,11 @@ impl Engine {
 }
 
 impl Hidden {
+    /// How many rows are known of what a run's jobs were given, and what is to be hidden.
+    fn of(&self, run: RunId) -> Option<(i64, Arc<Masks>)> {
+        self.with(|known| known.runs.get(&run).map(|run| (run.given, Arc::clone(&run.masks))))
+    }
+
     fn with<T>(&self, of: impl FnOnce(&mut Known) -> T) -> T {
         of(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }

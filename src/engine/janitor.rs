@@ -6,7 +6,10 @@
 
 use std::time::Duration;
 
-use super::{Engine, Result};
+use super::{
+    Engine, Result,
+    collect::{Collected, Collector},
+};
 use crate::{
     blob::{Digest, remove_old},
     model::AttemptState,
@@ -14,13 +17,13 @@ use crate::{
 
 /// A snapshot outlives its last run by this, so that a re-run has the very same bytes. One that comes later has them
 /// made again.
-const SOURCE_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const SOURCE_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A cache is kept for so long after it was found last.
-const CACHE_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
+pub const CACHE_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
 /// What the jobs of a run were given is kept for so long after its end: its last words are still told to forges.
 const GIVEN_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// A blob that nobody needs is kept for so long.
-const UNNEEDED_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const UNNEEDED_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A token that has expired is shown for so long, so that its owner sees why it is refused.
 const TOKEN_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// So many lines of the audit log are kept.
@@ -29,6 +32,8 @@ const AUDIT_KEPT: i64 = 100_000;
 const SCRATCH_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The most attempts that are removed in one round.
 const ATTEMPTS: usize = 64;
+/// The most runs whose logs and artifacts go in one round.
+const RUNS: usize = 200;
 /// About how many blobs are looked at in one round.
 const BLOBS: usize = 1000;
 
@@ -69,40 +74,43 @@ impl Engine {
         tx.forget_given_secrets(self.now().before(GIVEN_KEPT)).await?;
         tx.forget_sessions(self.now(), self.now().before(TOKEN_KEPT)).await?;
         tx.forget_audit(AUDIT_KEPT).await?;
+        tx.forget_removed_blobs(self.now().before(2 * UNNEEDED_KEPT)).await?;
         tx.commit().await?;
+        self.retain().await?;
         for digest in self.blobs.some(BLOBS).await? {
             self.look_at_blob(digest).await?;
         }
-        let (blobs, scratch) = (self.blobs.clone(), self.settings.scratch.clone());
-        let tidied = tokio::task::spawn_blocking(move || {
-            blobs.forget_halves()?;
-            Ok(remove_old(&scratch, SCRATCH_KEPT)?)
-        });
-        tidied.await.map_err(std::io::Error::other)?
+        self.blobs.forget_halves().await?;
+        let scratch = self.settings.scratch.clone();
+        let tidied = tokio::task::spawn_blocking(move || remove_old(&scratch, SCRATCH_KEPT));
+        Ok(tidied.await.map_err(std::io::Error::other)??)
     }
 
     async fn look_at_blob(&self, digest: Digest) -> Result<()> {
-        let name = digest.to_string();
         let mut tx = self.store.read().await?;
+        let name = digest.to_string();
         if tx.needs_blob(&name).await? && !tx.is_unneeded(&name).await? {
             return Ok(());
         }
         drop(tx);
         // whoever puts the same bytes at this moment needs them
         let Some(_removing) = self.blobs.removing() else { return Ok(()) };
-        let now = self.now();
-        let mut tx = self.store.write().await?;
-        if tx.needs_blob(&name).await? {
-            tx.forget_unneeded(&name).await?;
-            return Ok(tx.commit().await?);
+        let collector = Collector { store: &self.store, blobs: &self.blobs, now: self.now() };
+        if collector.collect(digest, UNNEEDED_KEPT).await? == Collected::Removed {
+            tracing::info!(digest = name, "removed a blob that nobody needs");
         }
-        let since = tx.unneeded_since(&name, now).await?;
-        if now.since(since) < UNNEEDED_KEPT {
-            return Ok(tx.commit().await?);
+        Ok(())
+    }
+
+    /// Lets go of the logs and artifacts of runs that are over a limit of their repository.
+    async fn retain(&self) -> Result<()> {
+        let collector = Collector { store: &self.store, blobs: &self.blobs, now: self.now() };
+        for expired in collector.over_limits(&self.settings.retention).await?.into_iter().take(RUNS) {
+            if collector.prune(&expired).await? {
+                let (repository, number) = (&expired.group.name, expired.number);
+                tracing::info!(%repository, run.number = number, why = %expired.over, "removed a run's logs and artifacts");
+            }
         }
-        tracing::info!(digest = name, "removing a blob that nobody needs");
-        self.blobs.delete(digest).await?;
-        tx.forget_unneeded(&name).await?;
-        Ok(tx.commit().await?)
+        Ok(())
     }
 }

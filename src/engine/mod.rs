@@ -36,6 +36,7 @@ mod checkout;
 mod circumstances;
 mod claim;
 pub mod closing;
+pub mod collect;
 mod comment;
 mod contact;
 pub mod control;
@@ -104,7 +105,7 @@ use crate::{
     executor::{Executor, registry::Registry},
     flow::Given,
     forge::{Forge, mirror::Mirrors},
-    model::{AllowedTrigger, Clock, Deed, ForgeKind, Time, UntrustedRule},
+    model::{AllowedTrigger, Clock, Deed, ForgeKind, RetentionRule, Time, UntrustedRule},
     store::{Store, StoreError, Tx},
 };
 
@@ -118,7 +119,7 @@ pub use retry::{After, Again, again};
 pub use secret::{Asked, Withheld, choose};
 pub use token::{Key, hash};
 pub use turns::waiting;
-pub use vault::{KeyFileError, UnfitValue, Vault, VaultError, add_key, check_value, keys_in};
+pub use vault::{KeyFileError, UnfitValue, Vault, VaultError, add_key, check_value, forget_old_keys, keys_in};
 pub use verdict::{Evidence, verdict};
 
 /// All that the engine works with. Cheap to clone.
@@ -182,6 +183,8 @@ pub struct Settings {
     pub cache_limit: u64,
     /// How long an artifact is kept that does not say it itself.
     pub artifact_keep: Duration,
+    /// Until when logs and artifacts of runs are kept.
+    pub retention: Vec<RetentionRule>,
     /// Which repositories' jobs may start flows of which others.
     pub triggers: Vec<AllowedTrigger>,
     /// What becomes of untrusted code, in which repositories.

@@ -58,6 +58,9 @@ impl Engine {
             None => self.blob_of(job.id).await?,
         };
         let mut tx = self.store.write().await?;
+        if let Ok(digest) = blob.parse() {
+            self.wanted(&mut tx, digest).await?;
+        }
         let sealed = tx.seal_log(job, &blob, &check).await?;
         if sealed && !problems.is_empty() {
             tx.keep_problems(job.id, &problems).await?;

@@ -62,6 +62,7 @@ impl Engine {
             Err(error) => return self.postpone_source(run, &error.to_string()).await,
         };
         let mut tx = self.store.write().await?;
+        self.wanted(&mut tx, digest).await?;
         tx.source_made(run.id, &digest.to_string(), note).await?;
         self.wake_agents(&mut tx, run).await?;
         self.settle(&mut tx, run.id, self.now()).await?;

@@ -148,6 +148,11 @@ impl Vault {
         String::from_utf8(text).map(SecretString::from).map_err(|_| VaultError::Changed)
     }
 
+    /// Whether the file has the key of this id.
+    pub fn has_key(&self, id: &str) -> bool {
+        self.key(id).is_ok()
+    }
+
     /// The same secret by the first key; `None`: it is encrypted by that one already.
     ///
     /// # Errors
@@ -275,8 +280,22 @@ pub fn add_key(file: &Path) -> Result<(), KeyFileError> {
     };
     let mut bytes = [0; KEY_MIN];
     getrandom::fill(&mut bytes).map_err(|error| failed(io::Error::other(error)))?;
-    let text = SecretString::from(format!("{}\n{before}", hex::encode(bytes)));
-    // a file of its own first, so that a crash leaves no half a key
+    replace(file, &SecretString::from(format!("{}\n{before}", hex::encode(bytes))))
+}
+
+/// Leaves only the first key of a file. Whatever is encrypted by another one cannot be read any more.
+///
+/// # Errors
+/// [`KeyFileError`].
+pub fn forget_old_keys(file: &Path) -> Result<(), KeyFileError> {
+    let keys = keys_in(file)?;
+    let first = keys.first().ok_or_else(|| KeyFileError::Empty(file.to_owned()))?;
+    replace(file, &SecretString::from(format!("{}\n", hex::encode(first.expose_secret()))))
+}
+
+/// By a file of its own first, so that a crash leaves no half a key.
+fn replace(file: &Path, text: &SecretString) -> Result<(), KeyFileError> {
+    let failed = |error| KeyFileError::Io { file: file.to_owned(), error };
     let half = file.with_extension("new");
     let mut options = std::fs::OpenOptions::new();
     let opened = options.write(true).create(true).truncate(true).mode(0o600).open(&half);

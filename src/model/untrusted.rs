@@ -203,7 +203,7 @@ impl FromStr for UntrustedRule {
 }
 
 /// Whether a text is as a pattern says, in which `*` stands for any text. Case means nothing to forges.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.to_ascii_lowercase(), text.to_ascii_lowercase());
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut left) = text.strip_prefix(first) else { return false };

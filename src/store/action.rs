@@ -123,12 +123,13 @@ impl Tx {
         row!(
             self,
             ActionRow,
-            "UPDATE actions SET lease_until = $3, due = $4, fence = fence + 1 \
+            "UPDATE actions SET lease_until = $3, due = $4, fence = fence + 1, holder = $5 \
              WHERE id = $1 AND phase IN ('queued', 'running') AND lease_until <= $2 RETURNING *",
             id,
             now,
             until,
             due,
+            self.me,
         )
     }
 

@@ -6,10 +6,10 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 
 use crate::model::{AttemptId, JobId, RunId};
 
@@ -20,9 +20,16 @@ const BACKLOG_OF_ATTEMPT: usize = 16;
 /// More changes than this between two looks of a listener count as "everything".
 const BACKLOG: usize = 1024;
 
+/// What other processes change shows after this long, whatever was not heard.
+const UNHEARD: Duration = Duration::from_secs(10);
+/// So many changes wait to be told to other processes; what comes beyond is not told.
+const OUTGOING: usize = 4096;
+
 /// What changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
+    /// Nobody knows what: everything may have.
+    All,
     /// A delivery waits for intake.
     Delivery,
     /// A run, or something in it, moved.
@@ -47,6 +54,8 @@ pub struct Bell {
     attempts: Arc<[broadcast::Sender<Change>]>,
     /// Counts the changes of runs, from a number that no earlier process had.
     runs: Arc<AtomicU64>,
+    /// To other processes of the same database, and since when.
+    out: Option<(mpsc::Sender<Change>, Instant)>,
 }
 
 /// Hears every change since it was made.
@@ -58,25 +67,46 @@ impl Bell {
         let attempts = std::iter::repeat_with(|| broadcast::Sender::new(BACKLOG_OF_ATTEMPT)).take(BELLS).collect();
         let start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         let runs = Arc::new(AtomicU64::new(u64::try_from(start).unwrap_or_default()));
-        Self { all: broadcast::Sender::new(BACKLOG), attempts, runs }
+        Self { all: broadcast::Sender::new(BACKLOG), attempts, runs, out: None }
     }
 
-    /// Tells all listeners.
+    /// One that other processes hear, too, and what they are to hear.
+    pub(super) fn shared() -> (Self, mpsc::Receiver<Change>) {
+        let (out, changes) = mpsc::channel(OUTGOING);
+        (Self { out: Some((out, Instant::now())), ..Self::new() }, changes)
+    }
+
+    /// Tells all listeners, in all processes.
     pub fn ring(&self, change: Change) {
-        if matches!(change, Change::Run(_)) {
+        self.ring_here(change);
+        if let Some((out, _)) = &self.out {
+            // a hint: who is not told looks by a timer
+            let _ = out.try_send(change);
+        }
+    }
+
+    /// Tells all listeners of this process.
+    pub(super) fn ring_here(&self, change: Change) {
+        if matches!(change, Change::Run(_) | Change::All) {
             self.runs.fetch_add(1, Ordering::Relaxed);
         }
         // nobody may be listening, and that is fine
         let _ = self.all.send(change);
-        if let Change::Attempt(attempt) = change {
-            let _ = self.of(attempt).send(change);
+        match change {
+            Change::Attempt(attempt) => drop(self.of(attempt).send(change)),
+            Change::All => self.attempts.iter().for_each(|bell| drop(bell.send(change))),
+            Change::Delivery | Change::Run(_) | Change::Log(_) | Change::Executor | Change::Report | Change::Notice => {
+            }
         }
     }
 
     /// Another number than before if any run has changed since. Whoever asks first and looks at the database then
     /// misses no change.
+    ///
+    /// What another process changes may never be heard of here: then it is another number after a while all the same.
     pub fn runs(&self) -> u64 {
-        self.runs.load(Ordering::Relaxed)
+        let passed = self.out.as_ref().map_or(0, |(_, since)| since.elapsed().as_secs() / UNHEARD.as_secs());
+        self.runs.load(Ordering::Relaxed) + passed
     }
 
     /// Listens from now on. Listen first, then look at the database, then wait: so nothing falls between.
@@ -101,7 +131,7 @@ impl Listener {
         let heard = async {
             loop {
                 match self.0.recv().await {
-                    Ok(change) if !matters(change) => {}
+                    Ok(change) if change != Change::All && !matters(change) => {}
                     Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
                     Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
                 }

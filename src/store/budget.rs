@@ -53,8 +53,8 @@ impl Tx {
         let found = row!(
             self,
             Spent,
-            "SELECT COALESCE(SUM(CASE WHEN second >= $2 THEN calls ELSE 0 END), 0) AS minute, \
-             COALESCE(SUM(calls), 0) AS hour FROM report_calls WHERE account = $1 AND second >= $3",
+            "SELECT CAST(COALESCE(SUM(CASE WHEN second >= $2 THEN calls ELSE 0 END), 0) AS BIGINT) AS minute, \
+             CAST(COALESCE(SUM(calls), 0) AS BIGINT) AS hour FROM report_calls WHERE account = $1 AND second >= $3",
             account,
             second - 60,
             second - HOUR,

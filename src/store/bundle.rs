@@ -122,7 +122,7 @@ impl Tx {
         let found: Option<(i64,)> = row!(
             self,
             (i64,),
-            "SELECT 1 FROM bundle_parts p JOIN grants g ON g.bundle_id = p.bundle_id \
+            "SELECT CAST(1 AS BIGINT) FROM bundle_parts p JOIN grants g ON g.bundle_id = p.bundle_id \
              WHERE p.digest = $2 AND g.job_id = $1 LIMIT 1",
             job,
             digest,

@@ -197,7 +197,7 @@ impl Tx {
             self,
             DeliveryShown,
             "SELECT id, forge, delivery, event, received, state, tries, due, trouble, replays, repository, hook, \
-             headers, substr(body, 1, $2) AS start, length(body) AS length FROM deliveries WHERE id = $1",
+             headers, substr(body, 1, CAST($2 AS INTEGER)) AS start, CAST(length(body) AS BIGINT) AS length FROM deliveries WHERE id = $1",
             id,
             most,
         )
@@ -208,8 +208,14 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn delivery_body(&mut self, id: DeliveryId, offset: i64, most: i64) -> Result<Vec<u8>> {
-        let found: Option<(Vec<u8>,)> =
-            row!(self, (Vec<u8>,), "SELECT substr(body, $2 + 1, $3) FROM deliveries WHERE id = $1", id, offset, most)?;
+        let found: Option<(Vec<u8>,)> = row!(
+            self,
+            (Vec<u8>,),
+            "SELECT substr(body, CAST($2 + 1 AS INTEGER), CAST($3 AS INTEGER)) FROM deliveries WHERE id = $1",
+            id,
+            offset,
+            most
+        )?;
         Ok(found.map(|(bytes,)| bytes).unwrap_or_default())
     }
 

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use super::MIGRATIONS;
+use super::{MIGRATIONS, Url, postgres};
 use crate::model::Finding;
 
 const ABOUT: &str = "database";
@@ -15,11 +15,38 @@ const WAL_MOST: u64 = 256 << 20;
 
 /// What is to be said of the database at this URL.
 pub async fn examine(url: &str) -> Vec<Finding> {
-    let Some(path) = url.strip_prefix("sqlite:") else {
-        let advice = "set CONTAINEROPS_DATABASE_URL to sqlite:PATH";
-        return vec![Finding::error(ABOUT, "its URL names no database that this version knows", advice)];
-    };
-    let path = Path::new(path.trim_start_matches("//"));
+    match Url::of(url) {
+        Ok(Url::Sqlite(path) | Url::Scratch(path)) => examine_sqlite(path).await,
+        Ok(Url::Postgres(url)) => examine_postgres(url).await,
+        Err(_) => {
+            let advice = "set CONTAINEROPS_DATABASE_URL to sqlite:PATH or postgres://…";
+            vec![Finding::error(ABOUT, "its URL names no database that this version knows", advice)]
+        }
+    }
+}
+
+/// Whether it answers, is one that can be used, and has the schema of this release.
+async fn examine_postgres(url: &str) -> Vec<Finding> {
+    match postgres::look(url).await {
+        Ok(look) => {
+            let mut findings = vec![compared(look.schema, &look.name)];
+            findings.push(match look.writable {
+                true => Finding::ok(ABOUT, "it can be written"),
+                false => {
+                    let advice = "name the primary, not a standby, and a user who may write";
+                    Finding::error(ABOUT, "it can only be read", advice)
+                }
+            });
+            findings
+        }
+        Err(error) => {
+            let advice = "check CONTAINEROPS_DATABASE_URL, whether the server runs, and who may connect from here";
+            vec![Finding::error(ABOUT, error.to_string(), advice)]
+        }
+    }
+}
+
+async fn examine_sqlite(path: &Path) -> Vec<Finding> {
     if !path.exists() {
         let message = format!("{} is not there yet", path.display());
         return vec![Finding::warning(ABOUT, message, "the first start of `containerops serve` makes it")];
@@ -42,19 +69,24 @@ fn broken(path: &Path, error: &sqlx::Error) -> Finding {
 }
 
 async fn schema(connection: &mut SqliteConnection, path: &Path) -> Finding {
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
     let newest = sqlx::query_as::<_, (i64,)>("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success");
     match newest.fetch_one(connection).await {
-        Ok((newest,)) if newest > known => {
-            let message = format!("its schema is version {newest}, and this release knows {known}");
-            Finding::error(ABOUT, message, "start the release that made it, or a newer one")
-        }
-        Ok((newest,)) if newest < known => {
-            let message = format!("its schema is version {newest} of {known}");
-            Finding::warning(ABOUT, message, "the next start of `containerops serve` brings it up to date")
-        }
-        Ok((newest,)) => Finding::ok(ABOUT, format!("{}, schema version {newest}", path.display())),
+        Ok((newest,)) => compared(newest, &path.display().to_string()),
         Err(error) => broken(path, &error),
+    }
+}
+
+/// A schema's version, beside the newest that we know.
+fn compared(newest: i64, name: &str) -> Finding {
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    if newest > known {
+        let message = format!("its schema is version {newest}, and this release knows {known}");
+        Finding::error(ABOUT, message, "start the release that made it, or a newer one")
+    } else if newest < known {
+        let message = format!("its schema is version {newest} of {known}");
+        Finding::warning(ABOUT, message, "the next start of `containerops serve` brings it up to date")
+    } else {
+        Finding::ok(ABOUT, format!("{name}, schema version {newest}"))
     }
 }
 

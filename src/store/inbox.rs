@@ -5,7 +5,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Bell, Change, Db, Json, On, Result, Tx};
+use super::{Bell, Change, Db, Json, On, Result, Tx, postgres};
 use crate::model::{DeliveryId, DeliveryState, ForgeKind, Time};
 
 /// Senders wait once so many deliveries are queued: memory stays bounded.
@@ -103,17 +103,27 @@ async fn commit(db: &Db, bell: &Bell, batch: Vec<(NewDelivery, Answer)>) {
 async fn insert(db: &Db, bell: &Bell, deliveries: &[NewDelivery]) -> Result<Vec<Taken>> {
     let on = match db {
         Db::Sqlite { writer, .. } => On::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+        // rows that nobody has seen yet: they are in nobody's way
+        Db::Postgres(pools) => On::Postgres(pools.append().await?),
     };
-    let mut tx = Tx { on, changes: vec![Change::Delivery], bell: bell.clone() };
-    let mut taken = Vec::with_capacity(deliveries.len());
-    for delivery in deliveries {
-        taken.push(tx.insert_delivery(delivery).await?);
-    }
+    let mut tx = Tx { on, changes: vec![Change::Delivery], bell: bell.clone(), me: 0 };
+    let taken = tx.insert_deliveries(deliveries).await?;
     tx.commit().await?;
     Ok(taken)
 }
 
 impl Tx {
+    async fn insert_deliveries(&mut self, deliveries: &[NewDelivery]) -> Result<Vec<Taken>> {
+        if let (On::Postgres(on), true) = (&mut self.on, deliveries.len() > 1) {
+            return postgres::insert_deliveries(on, deliveries).await;
+        }
+        let mut taken = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            taken.push(self.insert_delivery(delivery).await?);
+        }
+        Ok(taken)
+    }
+
     /// Puts a delivery in, unless it is in already.
     ///
     /// # Errors

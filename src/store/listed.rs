@@ -1,9 +1,7 @@
 //! Which runs a list shows. What people look for stands in columns of its own, and all of those in one index, so that
 //! no list reads the wide rows of runs that it does not show.
 
-use sqlx::SqlitePool;
-
-use super::{Json, Result, Tx, row, rows};
+use super::{Json, Result, Store, Tx, execute, meant, row, rows};
 use crate::model::{
     DeliveryId, Event, ForgeKind, Listed, PAUSED, RepositoryId, RepositoryName, RunId, RunState, Sha, StateFilter, Time,
 };
@@ -204,48 +202,55 @@ struct Unlisted {
     paused: i64,
 }
 
-/// Fills in what runs of an earlier release do not say of themselves in columns, a part at a time.
-pub(super) async fn fill_in(writer: &SqlitePool) -> Result<()> {
-    loop {
-        let mut tx = writer.begin().await?;
-        let found: Vec<Unlisted> = sqlx::query_as(
-            "SELECT id, event, state, created, started, ended, paused_since, paused FROM runs WHERE kind = '' \
-             ORDER BY id LIMIT $1",
-        )
-        .bind(STEP)
-        .fetch_all(&mut *tx)
-        .await?;
-        if found.is_empty() {
-            return Ok(());
+impl Store {
+    /// Fills in what runs of an earlier release do not say of themselves in columns, a part at a time.
+    pub(super) async fn fill_in(&self) -> Result<()> {
+        loop {
+            let found = self.read().await?.unlisted().await?;
+            if found.is_empty() {
+                return Ok(());
+            }
+            let mut tx = self.write().await?;
+            for run in found {
+                tx.fill_in(&run).await?;
+            }
+            tx.commit().await?;
         }
-        for run in found {
-            fill_in_one(&mut tx, &run).await?;
-        }
-        tx.commit().await?;
     }
 }
 
-async fn fill_in_one(tx: &mut sqlx::SqliteConnection, run: &Unlisted) -> Result<()> {
-    let listed = serde_json::from_str::<Event>(&run.event).ok().as_ref().map(Listed::from);
-    let state = serde_json::from_str::<RunState>(&run.state).unwrap_or(RunState::Queued);
-    let label = if run.paused_since.is_some() && state == RunState::Running { PAUSED } else { state.label() };
-    let span = |from: Option<Time>, to: Option<Time>| Some(to?.as_millis() - from?.as_millis());
-    sqlx::query(
-        "UPDATE runs SET label = $2, kind = $3, branch = $4, tag = $5, pull = $6, actor = $7, author = $8, waited = $9, \
-         took = $10 WHERE id = $1",
-    )
-    .bind(run.id)
-    .bind(label)
-    // one that nobody can read any more is not asked again at each start
-    .bind(listed.as_ref().map_or("unknown", |listed| listed.kind))
-    .bind(listed.as_ref().and_then(|listed| listed.branch.as_deref()))
-    .bind(listed.as_ref().and_then(|listed| listed.tag.as_deref()))
-    .bind(listed.as_ref().and_then(|listed| listed.pull))
-    .bind(listed.as_ref().map_or("", |listed| &listed.actor))
-    .bind(listed.as_ref().map_or("", |listed| &listed.author))
-    .bind(span(Some(run.created), run.started))
-    .bind(span(run.started, run.ended).map(|took| took - run.paused))
-    .execute(tx)
-    .await?;
-    Ok(())
+impl Tx {
+    async fn unlisted(&mut self) -> Result<Vec<Unlisted>> {
+        rows!(
+            self,
+            Unlisted,
+            "SELECT id, event, state, created, started, ended, paused_since, paused FROM runs WHERE kind = '' \
+             ORDER BY id LIMIT $1",
+            STEP,
+        )
+    }
+
+    async fn fill_in(&mut self, run: &Unlisted) -> Result<()> {
+        let listed = serde_json::from_str::<Event>(&run.event).ok().as_ref().map(Listed::from);
+        let state = serde_json::from_str::<RunState>(&run.state).unwrap_or(RunState::Queued);
+        let label = if run.paused_since.is_some() && state == RunState::Running { PAUSED } else { state.label() };
+        let span = |from: Option<Time>, to: Option<Time>| Some(to?.as_millis() - from?.as_millis());
+        let met = execute!(
+            self,
+            "UPDATE runs SET label = $2, kind = $3, branch = $4, tag = $5, pull = $6, actor = $7, author = $8, waited = $9, \
+             took = $10 WHERE id = $1",
+            run.id,
+            label,
+            // one that nobody can read any more is not asked again at each start
+            listed.as_ref().map_or("unknown", |listed| listed.kind),
+            listed.as_ref().and_then(|listed| listed.branch.as_deref()),
+            listed.as_ref().and_then(|listed| listed.tag.as_deref()),
+            listed.as_ref().and_then(|listed| listed.pull),
+            listed.as_ref().map_or("", |listed| &listed.actor),
+            listed.as_ref().map_or("", |listed| &listed.author),
+            span(Some(run.created), run.started),
+            span(run.started, run.ended).map(|took| took - run.paused),
+        )?;
+        meant("a run's columns", 1, met)
+    }
 }

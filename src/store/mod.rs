@@ -17,7 +17,10 @@ mod cache;
 mod checkout;
 mod contact;
 mod delivery;
+mod dump;
+mod duty;
 mod examine;
+mod gc;
 mod hook;
 mod inbox;
 mod job;
@@ -26,6 +29,7 @@ mod log;
 mod notice;
 mod people;
 mod podless;
+mod postgres;
 mod problem;
 mod queue;
 mod recovery;
@@ -34,9 +38,11 @@ mod reply;
 mod report;
 mod repository;
 mod rerun;
+mod retention;
 mod run;
 mod secret;
 mod shown;
+mod sqlite;
 mod starter;
 mod statistics;
 mod sweep;
@@ -45,14 +51,13 @@ mod tested;
 mod timeline;
 mod trigger;
 mod types;
+mod url;
 mod vetting;
 
-use std::{path::Path, time::Duration};
+use std::sync::Arc;
 
-use sqlx::{
-    ConnectOptions as _, Connection as _, Sqlite, SqlitePool, Transaction,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use sqlx::{Postgres, Sqlite, SqlitePool, Transaction};
+use tokio_util::sync::DropGuard;
 
 pub use action::ActionRow;
 pub use approval::ApprovalRow;
@@ -60,12 +65,15 @@ pub use artifact::ArtifactRow;
 pub use attempt::AttemptRow;
 pub use audit::{AuditFilter, AuditRow};
 pub use bell::{Bell, Change, Listener};
+pub use blob::Standing;
 pub use budget::{Patience, Spent};
 pub use cache::{CacheRow, CacheUseRow, KeptCacheRow};
 pub use checkout::CheckoutRow;
 pub use contact::SilenceRow;
 pub use delivery::{DeliveryFilter, DeliveryRow, DeliveryShown, DeliverySummary, RunDigest};
+pub use dump::{Dumped, Kind, TABLES, TableColumn};
 pub use examine::examine;
+pub use gc::Leftovers;
 pub use hook::{Came, HookRow};
 pub use inbox::{Inbox, NewDelivery, Taken};
 pub use job::{JobRow, NewJob, OutputRow, Tail};
@@ -74,12 +82,14 @@ pub use log::{Check, ChunkRow, LoggedRow, NewChunk};
 pub use notice::{NewNotice, NoticeRow};
 pub use people::{NewToken, PersonRow, TokenRow};
 pub use podless::PodlessRow;
+pub use postgres::CONNECTIONS;
 pub use queue::{QueuedRun, TurnRow};
 pub use recovery::{Lost, NewRecovery, RecoveryRow};
 pub use replay::Replay;
 pub use reply::ReplyRow;
 pub use report::{NewReport, ReportRow};
 pub use repository::{ListedRepository, RepositoryRow};
+pub use retention::{KeptGroup, KeptRow, Pruned};
 pub use run::{NewRun, Pin, Pins, RunRow};
 pub use secret::{GivenRow, SecretRow};
 pub use shown::{ShownOutputRow, ShownSilenceRow, StartedRow, WholeOutputRow, WrittenRow};
@@ -93,19 +103,10 @@ pub use trigger::TriggerPlace;
 pub use types::Json;
 pub use vetting::{NewVetting, Vetting, VettingRow, Vote};
 
+use url::Url;
+
 /// The schema's history; it only grows.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
-/// Readers of SQLite: pages and loops look at the same time, and WAL lets them.
-const SQLITE_READERS: u32 = 8;
-/// The writer's page cache, in KiB: the index of delivery ids is hit at random places, and its pages must not be read
-/// again for every delivery. Memory is used as pages come in.
-const SQLITE_WRITER_CACHE: &str = "-16384";
-/// The write-ahead log is copied into the database after so many pages: a page that is written again and again is
-/// then copied once. 16 MiB of it are read again at a start after a crash.
-const SQLITE_CHECKPOINT: &str = "4096";
-/// How long a statement waits for another process's lock (a backup, say) before it is an error.
-const SQLITE_BUSY: Duration = Duration::from_secs(10);
-
 /// The database did not do what we asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -116,8 +117,11 @@ pub enum StoreError {
     #[error("the database's schema: {0}")]
     Schema(#[from] sqlx::migrate::MigrateError),
     /// The URL names no database that we know.
-    #[error("`{0}` is no database that this version knows: sqlite:PATH is")]
+    #[error("`{0}` is no database that this version knows: sqlite:PATH and postgres://… are")]
     UnknownDatabase(String),
+    /// It is none that can be used; the words say why.
+    #[error("the database cannot be used: {0}")]
+    Unfit(String),
     /// A statement met another number of rows than it meant: someone else was faster, or a bug of ours.
     #[error("{what}: meant {meant} rows, met {met}")]
     Rows {
@@ -139,13 +143,17 @@ pub struct Store {
     db: Db,
     inbox: Inbox,
     bell: Bell,
+    /// What goes on beside it ends with the last of it.
+    _beside: Option<Arc<DropGuard>>,
 }
 
-/// Which database. PostgreSQL will be the other arm.
+/// Which database.
 #[derive(Debug, Clone)]
 enum Db {
     /// One writer, because SQLite has one lock; readers see the last commit and block nobody.
     Sqlite { writer: SqlitePool, readers: SqlitePool },
+    /// Shared by any number of processes.
+    Postgres(Arc<postgres::Pools>),
 }
 
 /// A transaction: a consistent view, and changes that happen together or not at all.
@@ -154,11 +162,14 @@ pub struct Tx {
     on: On,
     changes: Vec<Change>,
     bell: Bell,
+    /// Which process this is, among those that share the database; 0: it is alone.
+    me: i64,
 }
 
 #[derive(Debug)]
 enum On {
     Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
 }
 
 /// Runs one statement and returns how many rows it met.
@@ -166,6 +177,9 @@ macro_rules! execute {
     ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
         match &mut $tx.on {
             $crate::store::On::Sqlite(on) => sqlx::query($sql)$(.bind($bind))*.execute(&mut **on).await
+                .map(|done| done.rows_affected()).map_err($crate::store::StoreError::from),
+            $crate::store::On::Postgres(on) => sqlx::query($sql)$(.bind($crate::store::postgres::Clean($bind)))*
+                .execute(&mut **on).await
                 .map(|done| done.rows_affected()).map_err($crate::store::StoreError::from),
         }
     };
@@ -177,6 +191,9 @@ macro_rules! rows {
         match &mut $tx.on {
             $crate::store::On::Sqlite(on) => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_all(&mut **on).await
                 .map_err($crate::store::StoreError::from),
+            $crate::store::On::Postgres(on) => sqlx::query_as::<_, $row>($sql)
+                $(.bind($crate::store::postgres::Clean($bind)))*.fetch_all(&mut **on).await
+                .map_err($crate::store::StoreError::from),
         }
     };
 }
@@ -186,6 +203,9 @@ macro_rules! row {
     ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
         match &mut $tx.on {
             $crate::store::On::Sqlite(on) => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_optional(&mut **on)
+                .await.map_err($crate::store::StoreError::from),
+            $crate::store::On::Postgres(on) => sqlx::query_as::<_, $row>($sql)
+                $(.bind($crate::store::postgres::Clean($bind)))*.fetch_optional(&mut **on)
                 .await.map_err($crate::store::StoreError::from),
         }
     };
@@ -198,51 +218,74 @@ fn meant(what: &'static str, meant: u64, met: u64) -> Result<()> {
 }
 
 impl Store {
-    /// Opens the database of `sqlite:PATH`, makes it if it is not there, and brings its schema up to date. One of
-    /// `sqlite-scratch:PATH` is not flushed to the disk: it is for what need not outlive the machine's crash.
+    /// Opens the database of `sqlite:PATH`, which is made if it is not there, or of `postgres://…`, and brings its schema
+    /// up to date. One of `sqlite-scratch:PATH` is not flushed to the disk: it is for what need not outlive the machine's
+    /// crash.
     ///
     /// # Errors
-    /// [`StoreError`], if the URL is unknown, the file cannot be opened, or it is of a newer release.
+    /// [`StoreError`], if the URL is unknown, the database cannot be opened, or it is of a newer release.
     pub async fn open(url: &str) -> Result<Self> {
-        let (path, flushes) = match (url.strip_prefix("sqlite:"), url.strip_prefix(SCRATCH)) {
-            // with NORMAL a commit is not on the disk when we answer
-            (Some(path), _) => (path, SqliteSynchronous::Full),
-            (None, Some(path)) => (path, SqliteSynchronous::Off),
-            (None, None) => return Err(StoreError::UnknownDatabase(scheme(url))),
-        };
-        let bell = Bell::new();
-        let db = open_sqlite(Path::new(path.trim_start_matches("//")), flushes).await?;
-        let inbox = Inbox::open(&db, bell.clone());
-        Ok(Self { db, inbox, bell })
+        Self::open_with(url, CONNECTIONS).await
     }
 
-    /// Opens the database of `sqlite:PATH` for whoever only reads, also beside a server that runs. Its schema is left
-    /// alone, and whatever would change something is refused.
+    /// The same, with so many connections to a PostgreSQL at the most, one more to hear of changes not counted.
     ///
     /// # Errors
-    /// [`StoreError`], if the URL is unknown or there is no such file.
-    pub async fn open_to_read(url: &str) -> Result<Self> {
-        let path = url.strip_prefix("sqlite:").ok_or_else(|| StoreError::UnknownDatabase(scheme(url)))?;
-        let options = SqliteConnectOptions::new().filename(path.trim_start_matches("//")).read_only(true);
-        let readers =
-            SqlitePoolOptions::new().max_connections(1).connect_with(options.busy_timeout(SQLITE_BUSY)).await?;
-        let (db, bell) = (Db::Sqlite { writer: readers.clone(), readers }, Bell::new());
-        Ok(Self { inbox: Inbox::open(&db, bell.clone()), db, bell })
+    /// As [`Store::open`].
+    pub async fn open_with(url: &str, connections: u32) -> Result<Self> {
+        let store = match Url::of(url)? {
+            Url::Sqlite(path) => Self::of(sqlite::open(path, sqlite::FLUSHES).await?, Bell::new()),
+            Url::Scratch(path) => Self::of(sqlite::open(path, sqlite::FLUSHES_NOT).await?, Bell::new()),
+            Url::Postgres(url) => {
+                let pools = postgres::Pools::open(url, connections).await?;
+                let (bell, changes) = Bell::shared();
+                let beside = pools.stay(&bell, changes).await?;
+                Self { _beside: Some(Arc::new(beside)), ..Self::of(Db::Postgres(Arc::new(pools)), bell) }
+            }
+        };
+        store.fill_in().await?;
+        Ok(store)
     }
 
-    /// Opens the database of `sqlite:PATH` beside a server that may be running, to change something small. What that
-    /// server holds is left alone; where there is no database yet, one is made.
+    /// Opens a database for whoever only reads, also beside a server that runs. Its schema is left alone, and whatever
+    /// would change something is refused.
+    ///
+    /// # Errors
+    /// [`StoreError`], if the URL is unknown or there is no such database.
+    pub async fn open_to_read(url: &str) -> Result<Self> {
+        let db = match Url::of(url)? {
+            Url::Sqlite(path) | Url::Scratch(path) => sqlite::open_to_read(path).await?,
+            Url::Postgres(url) => Db::Postgres(Arc::new(postgres::Pools::open_to_read(url).await?)),
+        };
+        Ok(Self::of(db, Bell::new()))
+    }
+
+    /// Opens a database beside a server that may be running, to change something small. What that server holds is left
+    /// alone; where there is no database yet, one is made.
     ///
     /// # Errors
     /// As [`Store::open`].
     pub async fn open_beside(url: &str) -> Result<Self> {
-        let path = url.strip_prefix("sqlite:").ok_or_else(|| StoreError::UnknownDatabase(scheme(url)))?;
-        let bell = Bell::new();
-        let options = sqlite_options(Path::new(path.trim_start_matches("//")), SqliteSynchronous::Full);
-        migrate(&options).await?;
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
-        let db = Db::Sqlite { readers: writer.clone(), writer };
-        Ok(Self { inbox: Inbox::open(&db, bell.clone()), db, bell })
+        let db = match Url::of(url)? {
+            Url::Sqlite(path) | Url::Scratch(path) => sqlite::open_beside(path).await?,
+            Url::Postgres(url) => Db::Postgres(Arc::new(postgres::Pools::open_beside(url).await?)),
+        };
+        Ok(Self::of(db, Bell::new()))
+    }
+
+    /// Whether there is a database of ours at this URL already.
+    ///
+    /// # Errors
+    /// [`StoreError`], if the URL is unknown or nobody answers.
+    pub async fn is_made(url: &str) -> Result<bool> {
+        Ok(match Url::of(url)? {
+            Url::Sqlite(path) | Url::Scratch(path) => path.exists(),
+            Url::Postgres(url) => postgres::look(url).await?.schema > 0,
+        })
+    }
+
+    fn of(db: Db, bell: Bell) -> Self {
+        Self { inbox: Inbox::open(&db, bell.clone()), db, bell, _beside: None }
     }
 
     /// A consistent view; changes are refused.
@@ -250,21 +293,47 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn read(&self) -> Result<Tx> {
-        let on = match &self.db {
+        Ok(self.tx(match &self.db {
             Db::Sqlite { readers, .. } => On::Sqlite(readers.begin().await?),
-        };
-        Ok(Tx { on, changes: Vec::new(), bell: self.bell.clone() })
+            Db::Postgres(pools) => On::Postgres(pools.read().await?),
+        }))
     }
 
-    /// A transaction that may change things. On SQLite only one exists at a time: keep it short.
+    /// A transaction that may change things. Only one exists at a time, among all processes that share the database:
+    /// keep it short.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
+    /// [`StoreError::Database`]; [`StoreError::Rows`], if it is for a duty that this server has lost.
     pub async fn write(&self) -> Result<Tx> {
         let on = match &self.db {
             Db::Sqlite { writer, .. } => On::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Db::Postgres(pools) => On::Postgres(pools.write().await?),
         };
-        Ok(Tx { on, changes: Vec::new(), bell: self.bell.clone() })
+        self.tx(on).still_on_duty().await
+    }
+
+    fn tx(&self, on: On) -> Tx {
+        let me = match &self.db {
+            Db::Sqlite { .. } => 0,
+            Db::Postgres(pools) => pools.me(),
+        };
+        Tx { on, changes: Vec::new(), bell: self.bell.clone(), me }
+    }
+
+    /// The version of its schema: that of the newest migration.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn version(&self) -> Result<i64> {
+        let mut tx = self.read().await?;
+        let newest: Option<(i64,)> =
+            row!(tx, (i64,), "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success")?;
+        Ok(newest.map_or(0, |(version,)| version))
+    }
+
+    /// Whether other processes may work with the same database.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.db, Db::Postgres(_))
     }
 
     /// Where deliveries are committed, many at once.
@@ -277,13 +346,14 @@ impl Store {
         &self.bell
     }
 
-    /// Closes all connections, so that the file is whole and nobody holds it.
+    /// Closes all connections, so that a file is whole and nobody holds it.
     pub async fn close(&self) {
         match &self.db {
             Db::Sqlite { writer, readers } => {
                 readers.close().await;
                 writer.close().await;
             }
+            Db::Postgres(pools) => pools.close().await,
         }
     }
 }
@@ -292,10 +362,11 @@ impl Tx {
     /// Makes the changes durable, then rings for them.
     ///
     /// # Errors
-    /// [`StoreError::Database`]; nothing has changed then.
+    /// [`StoreError::Database`]; nothing has changed then, unless the connection broke while it was said.
     pub async fn commit(self) -> Result<()> {
         match self.on {
             On::Sqlite(on) => on.commit().await?,
+            On::Postgres(on) => on.commit().await?,
         }
         for change in self.changes {
             self.bell.ring(change);
@@ -309,64 +380,4 @@ impl Tx {
             self.changes.push(change);
         }
     }
-}
-
-/// How the URL of a database begins that is not flushed to the disk.
-const SCRATCH: &str = "sqlite-scratch:";
-
-/// What stands before the colon, which is all of a database URL that a message may show: the rest may be a password.
-fn scheme(url: &str) -> String {
-    url.split_once(':').map_or("(no scheme)", |(scheme, _)| scheme).chars().take(20).collect()
-}
-
-/// A SQLite database is one process's, so whoever held a lease or told a forge is gone: nobody need wait until that is
-/// over. Should that process live on for a moment, the numbers of its leases and calls stop it.
-async fn forget_leases(options: &SqliteConnectOptions) -> Result<()> {
-    let mut alone = options.connect().await?;
-    sqlx::query("UPDATE actions SET lease_until = 0 WHERE lease_until > 0").execute(&mut alone).await?;
-    sqlx::query(telling::CALLS_LOST).bind(i64::MAX).bind(telling::LATE_MS).execute(&mut alone).await?;
-    Ok(alone.close().await?)
-}
-
-fn sqlite_options(path: &Path, flushes: SqliteSynchronous) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(flushes)
-        .foreign_keys(true)
-        .busy_timeout(SQLITE_BUSY)
-}
-
-/// Brings the schema up to date. Another process may be doing the same, and SQLite has no lock for all of it: whoever
-/// comes second with a step fails, and goes on after it.
-async fn migrate(options: &SqliteConnectOptions) -> Result<()> {
-    for _ in MIGRATIONS.iter() {
-        if try_migrate(options).await.is_ok() {
-            return Ok(());
-        }
-    }
-    try_migrate(options).await
-}
-
-/// In a pool of its own, closed afterwards: a failed migration must not leave its lock behind.
-async fn try_migrate(options: &SqliteConnectOptions) -> Result<()> {
-    let migrating = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-    let migrated = MIGRATIONS.run(&migrating).await;
-    migrating.close().await;
-    Ok(migrated?)
-}
-
-async fn open_sqlite(path: &Path, flushes: SqliteSynchronous) -> Result<Db> {
-    let options = sqlite_options(path, flushes);
-    let one = || SqlitePoolOptions::new().max_connections(1);
-    migrate(&options).await?;
-    forget_leases(&options).await?;
-    let for_writer =
-        options.clone().pragma("cache_size", SQLITE_WRITER_CACHE).pragma("wal_autocheckpoint", SQLITE_CHECKPOINT);
-    let writer = one().connect_with(for_writer).await?;
-    listed::fill_in(&writer).await?;
-    let readers =
-        SqlitePoolOptions::new().max_connections(SQLITE_READERS).connect_with(options.read_only(true)).await?;
-    Ok(Db::Sqlite { writer, readers })
 }

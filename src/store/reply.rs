@@ -53,6 +53,22 @@ impl Tx {
         )
     }
 
+    /// Takes a reply for itself until `until`; false: somebody else has it, or gave it. Whoever comes next looks first
+    /// whether it was given.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn claim_reply(&mut self, reply: &ReplyRow, until: Time) -> Result<bool> {
+        let met = execute!(
+            self,
+            "UPDATE replies SET due = $3, tries = tries + 1 WHERE delivery_id = $1 AND tries = $2",
+            reply.delivery_id,
+            reply.tries,
+            until,
+        )?;
+        Ok(met == 1)
+    }
+
     /// A comment was answered, or never will be.
     ///
     /// # Errors
@@ -67,7 +83,7 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn reply_later(&mut self, delivery: DeliveryId, due: Time) -> Result<()> {
-        execute!(self, "UPDATE replies SET due = $2, tries = tries + 1 WHERE delivery_id = $1", delivery, due)?;
+        execute!(self, "UPDATE replies SET due = $2 WHERE delivery_id = $1", delivery, due)?;
         Ok(())
     }
 }

@@ -280,7 +280,13 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn source_made(&mut self, run: RunId, source: &str, note: &str) -> Result<()> {
-        let met = execute!(self, "UPDATE runs SET source = $2, source_note = $3 WHERE id = $1", run, source, note)?;
+        let met = execute!(
+            self,
+            "UPDATE runs SET source = COALESCE(source, $2), source_note = $3 WHERE id = $1",
+            run,
+            source,
+            note
+        )?;
         self.ring(Change::Run(run));
         meant("a run's source", 1, met)
     }

@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Json, Result, Tx, execute, meant, rows};
+use super::{Json, Result, Tx, execute, meant, row, rows};
 use crate::model::{ForgeKind, RepositoryName, RunId, SecretLevel, SecretLimits, SecretName, SecretScope, Time};
 
 /// One secret, encrypted.
@@ -173,6 +173,15 @@ impl Tx {
              given AS changed, '' AS changed_by, given AS used FROM given_secrets WHERE run_id = $1 ORDER BY version",
             run,
         )
+    }
+
+    /// How many secrets a run's jobs were given.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn count_given_secrets(&mut self, run: RunId) -> Result<i64> {
+        let found: Option<(i64,)> = row!(self, (i64,), "SELECT COUNT(*) FROM given_secrets WHERE run_id = $1", run)?;
+        Ok(found.map_or(0, |(count,)| count))
     }
 
     /// What the jobs of all runs were given.

@@ -95,7 +95,7 @@ impl Tx {
             self,
             ShownOutputRow,
             concat!(
-                "SELECT o.job_id, o.name, SUBSTR(o.value, 1, $2) AS value, CAST(LENGTH(o.value) AS BIGINT) AS \
+                "SELECT o.job_id, o.name, SUBSTR(o.value, 1, CAST($2 AS INTEGER)) AS value, CAST(LENGTH(o.value) AS BIGINT) AS \
                  length FROM ",
                 jobs!(),
                 " JOIN outputs o ON o.job_id = j.id WHERE a.run_id = $1 ORDER BY o.job_id, o.name LIMIT $3"
@@ -150,7 +150,7 @@ impl Tx {
             self,
             WrittenRow,
             concat!(
-                "SELECT a.stage, a.place AS action, j.place AS job, o.name, SUBSTR(o.value, 1, $2) AS value, \
+                "SELECT a.stage, a.place AS action, j.place AS job, o.name, SUBSTR(o.value, 1, CAST($2 AS INTEGER)) AS value, \
                  CAST(LENGTH(o.value) AS BIGINT) AS length FROM ",
                 jobs!(),
                 " JOIN outputs o ON o.job_id = j.id WHERE a.run_id = $1 ORDER BY t.number, a.stage, a.place LIMIT $3"

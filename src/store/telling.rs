@@ -158,9 +158,10 @@ impl Tx {
     pub async fn call_begun(&mut self, id: ReportId, now: Time) -> Result<()> {
         let met = execute!(
             self,
-            "UPDATE reports SET called_at = $2, calls = calls + 1 WHERE id = $1 AND called_at IS NULL",
+            "UPDATE reports SET called_at = $2, calls = calls + 1, holder = $3 WHERE id = $1 AND called_at IS NULL",
             id,
             now,
+            self.me,
         )?;
         super::meant("a call is begun", 1, met)
     }

@@ -189,7 +189,7 @@ impl Tx {
             self,
             FailedRow,
             "SELECT f.job_id, f.suite, f.class, f.name, f.outcome, f.millis, f.file, f.line, \
-             SUBSTR(f.message, 1, 1000) AS message, SUBSTR(f.details, 1, $4) AS details \
+             SUBSTR(f.message, 1, 1000) AS message, SUBSTR(f.details, 1, CAST($4 AS INTEGER)) AS details \
              FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
              JOIN jobs j ON j.attempt_id = t.id JOIN failed_tests f ON f.job_id = j.id \
              WHERE a.run_id = $1 AND f.number < $2 ORDER BY f.job_id, f.number LIMIT $3",

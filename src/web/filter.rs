@@ -92,8 +92,12 @@ pub(super) fn word(text: Option<String>) -> Result<Option<String>, Failure> {
 }
 
 fn parsed<T>(text: Option<String>, read: impl FnOnce(String) -> Result<T, String>) -> Result<Option<T>, Failure> {
-    let Some(text) = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()) else { return Ok(None) };
-    if text.len() > LONGEST || text.chars().any(char::is_control) {
+    // counted before anything is cut off, as the API's description counts
+    let is_long = text.as_ref().is_some_and(|text| text.chars().count() > LONGEST);
+    let Some(text) = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty() || is_long) else {
+        return Ok(None);
+    };
+    if is_long || text.chars().any(char::is_control) {
         return Err(Failure::Words(format!("`{}` is nothing that a run could have", short(&text))));
     }
     read(text).map(Some).map_err(Failure::Words)

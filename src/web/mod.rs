@@ -109,6 +109,13 @@ pub fn agent_router(engine: Engine, access: Arc<Access>) -> Router {
     Router::new().nest("/agent/v1", agent::routes()).route("/healthz", get(async || "ok\n")).with_state(web)
 }
 
+/// What a process answers that does something else: whether it lives, and is ready.
+pub fn probes_router(engine: Engine, access: Arc<Access>) -> Router {
+    let web = Web::new(engine, access, 0, 0);
+    let dress = middleware::from_fn_with_state(web.clone(), pages::dress);
+    probes().router().layer(dress).with_state(web)
+}
+
 /// All that agents ask, below `/agent/v1`.
 pub fn agent_calls() -> Vec<agent::Call> {
     agent::all()

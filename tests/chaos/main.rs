@@ -8,6 +8,15 @@
 //! CHAOS_PUSHES=10000 CHAOS_SECONDS=700 CHAOS_LIFE_MS=2000 cargo test --release --test chaos
 //! ```
 //!
+//! With `--replicas 3 --database postgres://…` as many servers share a database: every three seconds one of them is
+//! killed, or stands still for a while, and the others go on. `--restart COMMAND` starts the database anew in mid-storm.
+//!
+//! ```text
+//! eval "$(.ci/postgres FOLDER)"
+//! cargo test --test chaos -- --replicas 3 --database "$CONTAINEROPS_TEST_POSTGRES" --restart ".ci/postgres FOLDER restart"
+//! CHAOS_PUSHES=2000 CHAOS_SECONDS=600 CHAOS_STILL_MS=60000 cargo test --release --test chaos -- --replicas 3 …
+//! ```
+//!
 //! The server is the real program with the real agent, jobs are processes of this machine, and GitHub is the tests'
 //! model of it behind the real client.
 
@@ -15,6 +24,7 @@
 
 mod account;
 mod dice;
+mod fleet;
 #[expect(dead_code, unused_imports, reason = "the tests' models can do more than a storm needs")]
 #[path = "../it/harness/mod.rs"]
 mod harness;
@@ -23,20 +33,27 @@ mod storm;
 
 use std::{
     collections::BTreeMap,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::Path,
     process::ExitCode,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use containerops::{forge::github::Credentials, model::Sha};
 use secrecy::ExposeSecret as _;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
 
 use account::{Account, Shown};
 use dice::Dice;
-use harness::github::{ModelGithub, WEBHOOK_SECRET};
+use fleet::{Blows, Fleet};
+use harness::{
+    database::Database,
+    github::{ModelGithub, WEBHOOK_SECRET},
+};
 use service::{Service, Setup};
 use storm::{Expected, Storm, Weather};
 
@@ -55,23 +72,103 @@ async fn main() -> ExitCode {
     let lasts = Duration::from_secs(number("CHAOS_SECONDS").unwrap_or(40));
     println!("chaos: CHAOS_SEED={seed} CHAOS_PUSHES={pushes} CHAOS_SECONDS={}", lasts.as_secs());
     let storm = Storm { pushes, lasts, dice: Dice::new(seed) };
-    run(storm, Dice::new(seed ^ 1)).await
+    run(storm, &Several::asked(), Dice::new(seed ^ 1)).await
 }
 
-async fn run(storm: Storm, dice: Dice) -> ExitCode {
+/// What is asked for beside one server on a file.
+#[derive(Debug, Default)]
+struct Several {
+    replicas: usize,
+    database: Option<String>,
+    restart: Option<String>,
+}
+
+impl Several {
+    fn asked() -> Self {
+        let mut asked = Self::default();
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--replicas" => asked.replicas = words.next().and_then(|n| n.parse().ok()).expect("a number"),
+                "--database" => asked.database = Some(words.next().expect("a URL")),
+                "--restart" => asked.restart = Some(words.next().expect("a command")),
+                // what Cargo itself passes on
+                _ => {}
+            }
+        }
+        assert!(asked.replicas < 2 || asked.database.is_some(), "several servers need --database postgres://…");
+        asked
+    }
+}
+
+/// The servers, and what has befallen them.
+enum Servers {
+    One { _lives: Service, absences: Vec<Duration> },
+    Several { _lives: Fleet, blows: Blows },
+}
+
+impl Servers {
+    /// Says what befell them.
+    fn tell(&self) {
+        match self {
+            Self::One { absences, .. } => {
+                let mut sorted = absences.clone();
+                sorted.sort();
+                let absence = |at: usize| sorted.get(at).copied().unwrap_or_default().as_millis();
+                let (median, most) = (absence(sorted.len() / 2), absence(sorted.len().saturating_sub(1)));
+                println!("  {} kills, away for {median} ms each (median; at most {most} ms)", sorted.len());
+            }
+            Self::Several { blows, .. } => println!("  {blows:?}"),
+        }
+    }
+}
+
+/// Starts the servers, and lets them be until `calmed`.
+async fn start(
+    setup: &Setup,
+    several: &Several,
+    lasts: Duration,
+    calmed: watch::Receiver<bool>,
+    dice: Dice,
+) -> JoinHandle<Servers> {
+    let life = number("CHAOS_LIFE_MS");
+    if several.replicas < 2 {
+        let lives = life.map_or(2000..4000, |life| life..life + 1);
+        let service = Service::start(setup.clone()).await;
+        return tokio::spawn(async move {
+            let (_lives, absences) = service.killed_until(calmed, lives, dice).await;
+            Servers::One { _lives, absences }
+        });
+    }
+    let pace = life.map_or(2500..3500, |life| life..life + 1);
+    let stills = number("CHAOS_STILL_MS").map_or(1000..12_000, |still| 1000..still + 1);
+    let replica = |_| Setup { address: free(), ..setup.clone() };
+    let setups = (0..several.replicas).map(replica).collect();
+    let fleet = Fleet::start(setups, setup.address, stills, several.restart.clone()).await;
+    tokio::spawn(async move {
+        let (_lives, blows) = fleet.battered_until(calmed, (pace, lasts), dice).await;
+        Servers::Several { _lives, blows }
+    })
+}
+
+async fn run(storm: Storm, several: &Several, dice: Dice) -> ExitCode {
     let folder = tempfile::tempdir().expect("a folder");
     let began_dir = folder.path().join("began");
     std::fs::create_dir(&began_dir).expect("a folder");
     let github = Arc::new(ModelGithub::start_over_http().await);
-    let setup = setup(folder.path(), &github);
+    let database = match &several.database {
+        Some(server) => Some(Database::on(server.parse().expect("a URL")).await),
+        None => None,
+    };
+    let mut setup = setup(folder.path(), &github);
+    if let Some(database) = &database {
+        setup.settings.push(("CONTAINEROPS_DATABASE_URL", database.url.clone()));
+    }
     let url = format!("http://{}", setup.address);
-    let life = number("CHAOS_LIFE_MS");
-    let lives = life.map_or(2000..4000, |life| life..life + 1);
     let (calm, calmed) = watch::channel(false);
     let redelivering = tokio::spawn(storm::redeliver(Arc::clone(&github), url.clone()));
-    let service = Service::start(setup.clone()).await;
-    let killed = tokio::spawn(service.killed_until(calmed, lives, dice));
     let (pushes, lasts) = (storm.pushes, storm.lasts);
+    let battered = start(&setup, several, lasts, calmed, dice).await;
     let raging = tokio::spawn({
         let (github, url, began_dir) = (Arc::clone(&github), url.clone(), began_dir.clone());
         async move { storm.rage(&github, &url, &began_dir).await }
@@ -79,14 +176,15 @@ async fn run(storm: Storm, dice: Dice) -> ExitCode {
     let (expected, weather) = raging.await.expect("the storm ends");
     println!("  the storm is over after {} s: {pushes} pushes, {weather:?}", lasts.as_secs());
     calm.send_replace(true);
-    let (service, absences) = killed.await.expect("the killer ends");
+    let servers = battered.await.expect("whoever kills them ends");
     let mut shown = Shown::default();
     let patience = CALM + Duration::from_secs(60) * (weather.lost() / ASKED_A_MINUTE) as u32;
     let took = settle(&github, &expected, patience, &mut shown).await;
     let account = Account::of(&expected, &url, &began_dir, &shown).await;
     redelivering.abort();
-    drop(service);
-    let good = report(&account, &absences, weather, took);
+    servers.tell();
+    drop(servers);
+    let good = report(&account, weather, took);
     if !good {
         let log = service::log_path(&setup.data);
         println!("  the server's log: {}", log.display());
@@ -114,17 +212,8 @@ async fn settle(
     }
 }
 
-fn report(account: &Account, absences: &[Duration], weather: Weather, took: Duration) -> bool {
-    let mut sorted = absences.to_vec();
-    sorted.sort();
-    let absence = |at: usize| sorted.get(at).copied().unwrap_or_default().as_millis();
-    println!(
-        "  {} kills, away for {} ms each (median; at most {} ms); {} of the webhooks were not answered",
-        sorted.len(),
-        absence(sorted.len() / 2),
-        absence(sorted.len().saturating_sub(1)),
-        weather.unanswered,
-    );
+fn report(account: &Account, weather: Weather, took: Duration) -> bool {
+    println!("  {} of the webhooks were not answered", weather.unanswered);
     println!(
         "  {} runs, {} exact lines of logs, settled {} s after the storm",
         account.runs,
@@ -139,9 +228,7 @@ fn report(account: &Account, absences: &[Duration], weather: Weather, took: Dura
 }
 
 fn setup(folder: &Path, github: &ModelGithub) -> Setup {
-    // no port that a connection may take while nobody listens
-    let free = (20_000..30_000_u16).find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
-    let free = free.expect("a port").local_addr().expect("an address");
+    let address = free();
     let key = folder.join("app.pem");
     let Credentials::App { id, private_key } = github.settings().credentials else { unreachable!("an App") };
     std::fs::write(&key, private_key.expose_secret()).expect("a file");
@@ -151,10 +238,23 @@ fn setup(folder: &Path, github: &ModelGithub) -> Setup {
         ("CONTAINEROPS_GITHUB_PRIVATE_KEY_FILE", key.display().to_string()),
         ("CONTAINEROPS_GITHUB_API_URL", github.api_url().to_owned()),
         ("CONTAINEROPS_GITHUB_URL", github.url()),
+        ("CONTAINEROPS_PUBLIC_URL", format!("http://{address}")),
+        ("CONTAINEROPS_ACCESS", "open".to_owned()),
         // a minute: what was lost is not to be waited for
         ("CONTAINEROPS_SWEEP_INTERVAL", "1".to_owned()),
     ];
-    Setup { data: folder.join("data"), address: free, settings }
+    Setup { data: folder.join("data"), address, settings }
+}
+
+/// An address that no connection may take while nobody listens, another one each time.
+fn free() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().expect("an address");
+        }
+    }
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -46,6 +46,19 @@ impl Service {
         service
     }
 
+    /// Kills it.
+    pub(crate) async fn end(mut self) -> Setup {
+        self.child.kill().await.expect("it lives");
+        self.setup
+    }
+
+    /// Sends it a signal.
+    pub(crate) async fn signal(&self, name: &str) {
+        let id = self.child.id().expect("it lives").to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await.expect("kill");
+        assert!(sent.success(), "no signal {name} to {id}");
+    }
+
     /// Kills it, and starts it again at once. How long nobody answered.
     pub(crate) async fn kill(&mut self) -> Duration {
         let killed = Instant::now();

@@ -1,4 +1,7 @@
-//! Blobs: there wholly or not at all, under the name of what they are.
+//! Blobs: there wholly or not at all, under the name of what they are; on a disk, and in a bucket.
+
+mod disk;
+mod s3;
 
 use bytes::Bytes;
 use containerops::blob::{BlobError, Blobs, Digest, away};
@@ -6,11 +9,34 @@ use futures::{TryStreamExt, stream};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use crate::harness::bucket::Bucket;
+
 /// Blobs in a directory that goes away with the test.
 fn blobs() -> (TempDir, Blobs) {
     let directory = TempDir::new().expect("a directory for tests can be made");
     let blobs = Blobs::open(&format!("file://{}", directory.path().display())).expect("it is writable");
     (directory, blobs)
+}
+
+/// A place for blobs, and what it stands on.
+enum Place {
+    Disk(TempDir),
+    Bucket(#[expect(dead_code, reason = "it is held, not read")] Bucket),
+}
+
+/// Every place that there is here, empty.
+async fn places() -> Vec<(Place, Blobs)> {
+    let (directory, blobs) = blobs();
+    let bucket = Bucket::start().await.map(|bucket| (bucket.blobs(), bucket));
+    let bucket = bucket.map(|(blobs, bucket)| (Place::Bucket(bucket), blobs));
+    [Some((Place::Disk(directory), blobs)), bucket].into_iter().flatten().collect()
+}
+
+/// Everything that lies at a place, its names in order.
+async fn lies(blobs: &Blobs) -> Vec<Digest> {
+    let mut all: Vec<Digest> = blobs.all().map_ok(|found| found.digest).try_collect().await.expect("it is listed");
+    all.sort();
+    all
 }
 
 async fn put(blobs: &Blobs, content: &[u8]) -> Digest {
@@ -32,16 +58,40 @@ fn files(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
+/// One bucket for all of it, because a server takes a second to start.
 #[tokio::test]
-async fn what_was_stored_is_read_again() {
-    let (directory, blobs) = blobs();
-    for content in [Vec::new(), b"one line\n".to_vec(), (0..12_000_000_u32).map(|n| (n >> 7) as u8).collect()] {
-        let digest = put(&blobs, &content).await;
-        assert_eq!(digest, Digest::of(&content));
-        assert_eq!(get(&blobs, digest).await.expect("it is there"), content);
-        assert_eq!(put(&blobs, &content).await, digest, "storing again changes nothing");
+async fn every_place_does_what_is_promised() {
+    for (place, blobs) in places().await {
+        blobs.look().await.expect("it will have us");
+        what_was_stored_is_read_again(&blobs).await;
+        a_range_is_cut_at_the_end(&blobs).await;
+        what_is_not_there_is_missing(&blobs).await;
+        a_stream_that_breaks_leaves_nothing(&blobs).await;
+        if let Place::Disk(directory) = place {
+            let left = files(directory.path());
+            assert!(left.iter().all(|file| file.starts_with(directory.path().join("sha256"))), "{left:?}");
+        }
     }
-    assert_eq!(files(directory.path()).len(), 3, "nothing else is left over");
+}
+
+async fn what_was_stored_is_read_again(blobs: &Blobs) {
+    let mut all = Vec::new();
+    for content in [Vec::new(), b"one line\n".to_vec(), (0..20_000_000_u32).map(|n| (n >> 7) as u8).collect()] {
+        let digest = put(blobs, &content).await;
+        assert_eq!(digest, Digest::of(&content));
+        assert!(blobs.has(digest).await.expect("asking works"));
+        assert_eq!(get(blobs, digest).await.expect("it is there"), content);
+        assert_eq!(put(blobs, &content).await, digest, "storing again changes nothing");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), &content).expect("written");
+        assert_eq!(blobs.put_file(file.path()).await.expect("it is stored"), digest);
+        all.push(digest);
+    }
+    all.sort();
+    assert_eq!(lies(blobs).await, all, "nothing else is left over");
+    let mut some = blobs.some(1000).await.expect("it is listed");
+    some.sort();
+    assert_eq!(some, all);
 }
 
 #[tokio::test]
@@ -57,32 +107,30 @@ async fn a_blob_lies_where_its_digest_says_and_survives_a_restart() {
     assert_eq!(get(&again, digest).await.expect("it is there"), b"hello");
 }
 
-#[tokio::test]
-async fn a_stream_that_breaks_leaves_nothing() {
-    let (directory, blobs) = blobs();
-    let chunks = stream::iter([Ok(Bytes::from(vec![7; 6 << 20])), Err(away("the wire was cut"))]);
-    let error = blobs.put_stream(chunks).await.expect_err("the stream breaks");
-    insta::assert_snapshot!(error, @"blobs cannot be read or written: the wire was cut");
-    assert!(files(directory.path()).is_empty());
+async fn a_stream_that_breaks_leaves_nothing(blobs: &Blobs) {
+    let before = lies(blobs).await;
+    for length in [3, 6 << 20, 12 << 20] {
+        let chunks = stream::iter([Ok(Bytes::from(vec![7; length])), Err(away("the wire was cut"))]);
+        let error = blobs.put_stream(chunks).await.expect_err("the stream breaks");
+        assert_eq!(error.to_string(), "blobs cannot be read or written: the wire was cut");
+    }
+    assert_eq!(lies(blobs).await, before);
 }
 
-#[tokio::test]
-async fn a_range_is_cut_at_the_end() {
-    let (_directory, blobs) = blobs();
-    let digest = put(&blobs, b"0123456789").await;
+async fn a_range_is_cut_at_the_end(blobs: &Blobs) {
+    let digest = put(blobs, b"0123456789").await;
     for (range, expected) in [(0..4, "0123"), (8..99, "89"), (10..12, ""), (50..60, ""), (4..4, "")] {
         assert_eq!(blobs.range(digest, range.clone()).await.expect("it is there"), expected, "{range:?}");
     }
 }
 
-#[tokio::test]
-async fn what_is_not_there_is_missing() {
-    let (_directory, blobs) = blobs();
+async fn what_is_not_there_is_missing(blobs: &Blobs) {
     let digest = Digest::of(b"never stored");
     assert!(blobs.get(digest).await.expect("asking works").is_none());
+    assert!(!blobs.has(digest).await.expect("asking works"));
     assert!(matches!(blobs.range(digest, 0..1).await, Err(BlobError::Missing(missing)) if missing == digest));
     blobs.delete(digest).await.expect("nothing to delete is a success");
-    let digest = put(&blobs, b"stored").await;
+    let digest = put(blobs, b"stored").await;
     blobs.delete(digest).await.expect("it can be deleted");
     assert!(blobs.get(digest).await.expect("asking works").is_none());
 }
@@ -113,7 +161,10 @@ async fn what_a_crash_has_left_is_removed_in_time() {
 #[test]
 fn other_places_are_refused_by_name() {
     let error = Blobs::open("gopher://hole").expect_err("nobody keeps blobs there");
-    insta::assert_snapshot!(error, @"`gopher://hole` is no place for blobs: `file:///path` or a path is expected");
+    insta::assert_snapshot!(error, @"`gopher://hole` is no place for blobs: `file:///path`, a path, or `s3://bucket` or `s3://bucket/prefix` is expected");
+    for wrong in ["s3://", "s3:///prefix", "s3://UPPER/x", "https://host/bucket", "file://relative"] {
+        assert!(matches!(Blobs::open(wrong), Err(BlobError::Address { .. })), "{wrong}");
+    }
 }
 
 proptest! {

@@ -168,8 +168,10 @@ async fn a_database_of_a_newer_release_and_a_damaged_one_are_named() {
     std::fs::write(&damaged, vec![7; 4096]).expect("a file");
     let patient = patient.with("DATABASE_URL", &format!("sqlite:{}", damaged.display()));
     patient.has(Health::Error, "cannot be read").await;
-    let patient = patient.with("DATABASE_URL", "postgres://user:marker-of-a-secret@db/x");
+    let patient = patient.with("DATABASE_URL", "mysql://user:marker-of-a-secret@db/x");
     patient.has(Health::Error, "names no database that this version knows").await;
+    let patient = patient.with("DATABASE_URL", "postgres://user:marker-of-a-secret@127.0.0.1:1/x");
+    patient.has(Health::Error, "the database: ").await;
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ mod problems;
 mod process_executor;
 mod protocol;
 mod registry;
+mod replicas;
 mod restart;
 mod search;
 mod store;

@@ -1,39 +1,39 @@
 //! The database's own promises.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use containerops::{
     model::{ActionId, DeliveryId, DeliveryState, ForgeKind, Time},
     store::{Change, DeliveryFilter, NewDelivery, Store, StoreError, Taken},
 };
 use futures::future::join_all;
-use sqlx::SqlitePool;
 
 use crate::harness::{
     app::{Tester, WIDGET},
+    database::Database,
     pods::Fault,
 };
 
 const NOW: Time = Time::from_millis(1_772_366_400_000);
 
-/// A database in a folder of its own.
+/// A database of its own.
 struct Scene {
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
+    database: Arc<Database>,
     store: Store,
 }
 
 impl Scene {
     async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(&url(&folder)).await.expect("a database");
-        Self { folder, store }
+        let database = Database::of(folder.path()).await;
+        let store = Store::open(&database.url).await.expect("a database");
+        Self { _folder: folder, database, store }
     }
 
-    /// The same file, past the store.
-    async fn sql(&self, statement: &'static str) {
-        let pool = SqlitePool::connect(&url(&self.folder)).await.expect("a database");
-        sqlx::query(statement).execute(&pool).await.expect("good SQL");
-        pool.close().await;
+    /// The same database, past the store.
+    async fn sql(&self, statement: &str) {
+        self.database.sql(statement).await;
     }
 
     async fn take(&self, event: &str, delivery: &str) -> Result<Taken, StoreError> {
@@ -45,10 +45,6 @@ impl Scene {
         let filter = DeliveryFilter { limit: 1000, ..DeliveryFilter::default() };
         tx.deliveries(&filter).await.expect("deliveries").len()
     }
-}
-
-fn url(folder: &tempfile::TempDir) -> String {
-    format!("sqlite:{}", folder.path().join("test.db").display())
 }
 
 fn new(event: &str, delivery: &str) -> NewDelivery {
@@ -77,9 +73,13 @@ async fn deliveries_that_wait_together_are_each_taken_once() {
 #[tokio::test]
 async fn one_bad_delivery_does_not_take_others_with_it() {
     let scene = Scene::new().await;
-    scene
-        .sql("CREATE TRIGGER bad BEFORE INSERT ON deliveries WHEN NEW.event = 'bad' BEGIN SELECT RAISE(ABORT, 'bad'); END")
-        .await;
+    let bad = match scene.database.is_shared() {
+        true => "ALTER TABLE deliveries ADD CONSTRAINT bad CHECK (event <> 'bad')",
+        false => {
+            "CREATE TRIGGER bad BEFORE INSERT ON deliveries WHEN NEW.event = 'bad' BEGIN SELECT RAISE(ABORT, 'bad'); END"
+        }
+    };
+    scene.sql(bad).await;
     let deliveries = [("push", "1"), ("bad", "2"), ("push", "3"), ("push", "1")];
     let taken = join_all(deliveries.map(|(event, name)| scene.take(event, name))).await;
     let said: Vec<_> = taken.iter().map(|taken| taken.as_ref().map(|taken| *taken == Taken::Again).ok()).collect();
@@ -102,6 +102,11 @@ async fn what_is_not_committed_has_not_happened_and_does_not_ring() {
         other => panic!("{other:?}"),
     };
     let mut bell = scene.store.bell().listen();
+    if scene.database.is_shared() {
+        // it hears of others from now on, and rings once for all that may have been before
+        bell.wait(Duration::MAX, |_| false).await;
+        bell = scene.store.bell().listen();
+    }
     let mut tx = scene.store.write().await.expect("the database is there");
     tx.ring(Change::Delivery);
     tx.delivery_handled(id, &DeliveryState::Started { runs: 1 }).await.expect("it is pending");
@@ -130,7 +135,7 @@ async fn a_database_is_opened_again_with_all_that_is_in_it() {
     let scene = Scene::new().await;
     let Ok(Taken::New(id)) = scene.take("push", "1").await else { panic!("it is new") };
     scene.store.close().await;
-    let again = Store::open(&url(&scene.folder)).await.expect("the same database");
+    let again = Store::open(&scene.database.url).await.expect("the same database");
     assert_eq!(state(&again, id).await, DeliveryState::Pending);
 }
 
@@ -138,17 +143,21 @@ async fn a_database_is_opened_again_with_all_that_is_in_it() {
 async fn a_database_of_a_newer_release_is_left_alone() {
     let scene = Scene::new().await;
     scene.store.close().await;
-    scene
-        .sql("INSERT INTO _sqlx_migrations VALUES (99999999999999, 'from the future', CURRENT_TIMESTAMP, 1, x'00', 1)")
-        .await;
-    let refused = Store::open(&url(&scene.folder)).await;
+    let newer = match scene.database.is_shared() {
+        true => "INSERT INTO _sqlx_migrations VALUES (99999999999999, 'from the future', now(), true, '\\x00', 1)",
+        false => {
+            "INSERT INTO _sqlx_migrations VALUES (99999999999999, 'from the future', CURRENT_TIMESTAMP, 1, x'00', 1)"
+        }
+    };
+    scene.sql(newer).await;
+    let refused = Store::open(&scene.database.url).await;
     assert!(matches!(refused, Err(StoreError::Schema(_))), "{refused:?}");
 }
 
 #[tokio::test]
 async fn a_url_of_no_known_database_is_refused_without_its_password() {
     let refused = Store::open("mysql://root:hunter2@db/ci").await.expect_err("unknown");
-    assert_eq!(refused.to_string(), "`mysql` is no database that this version knows: sqlite:PATH is");
+    assert_eq!(refused.to_string(), "`mysql` is no database that this version knows: sqlite:PATH and postgres://… are");
 }
 
 #[tokio::test]

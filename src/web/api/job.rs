@@ -15,7 +15,7 @@ use crate::{
     web::{
         Web,
         access::{OfJob, See},
-        pages::{Failure, JobPlace, Place, Route, log_text},
+        pages::{Failure, JobPlace, Place, Route, log_text, still_kept},
     },
 };
 
@@ -156,6 +156,7 @@ pub(super) async fn log(
     State(web): State<Web>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    still_kept(&mut web.engine.store.read().await?, job.id).await?;
     Ok(log_text(&web.engine, &job, &headers)?)
 }
 

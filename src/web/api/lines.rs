@@ -16,7 +16,7 @@ use crate::{
         Web,
         access::{OfJob, See},
         log::{lines::Line, window::Window},
-        pages::known_fault,
+        pages::{known_fault, still_kept},
     },
 };
 
@@ -108,6 +108,7 @@ pub(super) async fn show(
     let first =
         asked.cursor.map(|cursor| cursor.0.0).or(asked.line.map(|line| line.0.unsigned_abs())).unwrap_or(1).max(1);
     let behind = first + asked.limit.map_or(LIMIT_DEFAULT, |limit| limit.0.unsigned_abs());
+    still_kept(&mut web.engine.store.read().await?, job.id).await?;
     let window = Window::read(&web.engine, job.id, first..behind).await?;
     let folds = web.engine.store.read().await?.folds(job.id).await?;
     let last = window.lines.last().map_or(first, |line| line.number);

@@ -71,6 +71,7 @@ const fn kind(failure: &Failure) -> (&'static str, &'static str) {
         Failure::Media(_) => ("media-type", "JSON is expected"),
         Failure::TooLarge => ("too-large", "The body is too large"),
         Failure::Refused(_) | Failure::Conflict(_) => ("conflict", "It cannot be done to what is as it is now"),
+        Failure::Gone(_) => ("gone", "It was there, and was removed"),
         Failure::CrossSite => ("cross-site", "Another site asked for this"),
         Failure::Forbidden(_) => ("forbidden", "This is not allowed"),
         Failure::Token | Failure::NoToken => ("token", "A good token is needed"),

@@ -185,7 +185,7 @@ pub(super) async fn run(
     let number: i64 = number.parse().map_err(|_| Failure::Missing)?;
     let mut tx = web.engine.store.read().await?;
     let run = tx.run_numbered(granted.repository.id, number).await?.ok_or(Failure::Missing)?;
-    Ok(Json(Run::of(&mut tx, &run).await?))
+    Ok(Json(Run::of(&web.engine, &mut tx, &run).await?))
 }
 
 impl Brief {

@@ -12,14 +12,14 @@ use super::{
     value::{self, Image},
 };
 use crate::{
-    engine::{self, closing::WAITS},
+    engine::{self, Engine, closing::WAITS},
     model::{Concurrency, DeliveryId, Diagnostic, FlowFrom, Headline, Late, PlanDigest, Repeats, RunId, Waiting, Way},
     store::{NoticeRow, ReportRow, RunRow, Tx, Vetting, VettingRow},
     web::{
         Web,
         access::{OfRun, See},
         links::Link,
-        pages::{Place, Route, RunPlace, flow_diff},
+        pages::{Kept, Place, Route, RunPlace, flow_diff},
     },
 };
 
@@ -60,6 +60,9 @@ pub(super) struct Run {
     plan_digest: PlanDigest,
     /// What is wrong with the flow file, or odd about it.
     diagnostics: Vec<Diagnostic>,
+    /// Until when its logs and artifacts are kept; nothing: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<Keeping>,
     stages: Vec<Stage>,
     /// What the forge is told.
     reports: Vec<Report>,
@@ -72,6 +75,26 @@ pub(super) struct Run {
     images: Vec<Image>,
     /// The values that go from job to job.
     links: Vec<Link>,
+}
+
+/// Until when the logs and artifacts of a run are kept.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Keeping {
+    /// Until then, if it is a matter of time and the run has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<At>,
+    /// When they were removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<At>,
+    /// The same, for people.
+    #[schema(example = "kept until 2026-05-30 12:00 UTC")]
+    words: String,
+}
+
+impl Keeping {
+    fn of(kept: Kept) -> Self {
+        Self { until: kept.until.map(At), removed: kept.removed.map(At), words: kept.words }
+    }
 }
 
 /// How late a lost delivery was found.
@@ -172,7 +195,7 @@ struct Untrusted {
 #[utoipa::path(get, path = "/runs/{id}", tag = "runs", operation_id = "getRun", params(("id" = RunId, Path, description = "The run's id")), responses((status = 200, description = "The run", body = Run)))]
 pub(super) async fn show(OfRun { run, .. }: OfRun<See>, State(web): State<Web>) -> Answer<Run> {
     let mut tx = web.engine.store.read().await?;
-    Ok(Json(Run::of(&mut tx, &run).await?))
+    Ok(Json(Run::of(&web.engine, &mut tx, &run).await?))
 }
 
 /// The run's page.
@@ -183,7 +206,7 @@ pub(super) async fn route_of(tx: &mut Tx, run: &RunRow) -> Result<Route, Problem
 }
 
 impl Run {
-    pub(super) async fn of(tx: &mut Tx, run: &RunRow) -> Result<Self, Problem> {
+    pub(super) async fn of(engine: &Engine, tx: &mut Tx, run: &RunRow) -> Result<Self, Problem> {
         let route = route_of(tx, run).await?;
         Ok(Self {
             short: RunInShort::of_row(run, &route),
@@ -199,6 +222,7 @@ impl Run {
             recovered: tx.late(run.delivery_id).await?.map(Recovered::of),
             plan_digest: run.digest.clone(),
             diagnostics: run.diagnostics.0.clone(),
+            kept: Kept::of(engine, tx, run).await?.map(Keeping::of),
             stages: stage::of_run(tx, run, &route).await?,
             reports: reports(tx, run).await?,
             receivers: tx.notices(run.id).await?.iter().map(Receiver::of).collect(),

@@ -78,7 +78,7 @@ pub(super) async fn rerun(
         Begun::Run(new) => {
             let mut tx = web.engine.store.read().await?;
             let run = tx.run(new).await?.ok_or(Failure::Missing)?;
-            Ok((StatusCode::CREATED, Json(Run::of(&mut tx, &run).await?)).into_response())
+            Ok((StatusCode::CREATED, Json(Run::of(&web.engine, &mut tx, &run).await?)).into_response())
         }
         Begun::Asked(delivery) => Ok((StatusCode::ACCEPTED, Json(Asked { delivery })).into_response()),
     }

@@ -71,6 +71,9 @@ pub enum Failure {
     /// Somebody else may do it.
     #[error("{0}")]
     Forbidden(String),
+    /// It was there, and was removed as its repository's rules say.
+    #[error("{0}")]
+    Gone(String),
     /// It cannot be done to something that is as it is now.
     #[error("{0}")]
     Conflict(String),
@@ -186,6 +189,7 @@ impl Failure {
             Self::Refused(_) => StatusCode::CONFLICT,
             Self::CrossSite | Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Gone(_) => StatusCode::GONE,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Ours(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -216,6 +220,9 @@ impl Problem {
                 "The address may be mistyped, the run may never have been, or only others may see it. What you may see is on the first page."
             }
             500 => "It is in the server's log. Try again in a moment.",
+            410 => {
+                "The run's page still says what happened and how it ended. How long logs and artifacts are kept is a setting of this server."
+            }
             409 => "Go back to the run: its page shows what can run again now.",
             503 => "Try again in a moment.",
             403 => {

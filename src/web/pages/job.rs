@@ -15,6 +15,7 @@ use super::{
     rows::{Rows, Shelf, process},
     run_url,
     search::{self, Finding},
+    still_kept,
     view::View,
 };
 use crate::{
@@ -376,6 +377,7 @@ pub(super) async fn find(
     let chosen = chosen.ok_or(Failure::Missing)?;
     let jobs = tx.jobs(chosen.id).await?;
     let job = jobs.into_iter().find(|row| row.place == job as i64).ok_or(Failure::Missing)?;
+    still_kept(&mut tx, job.id).await?;
     let silences = tx.silences(job.id, SILENCES_SHOWN).await?;
     let problems = tx.problems(job.id).await?;
     Ok(Found { image, attempt: chosen.number, attempts, job, run, silences, problems })

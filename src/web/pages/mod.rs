@@ -11,6 +11,7 @@ mod failure;
 mod filters;
 mod hook;
 mod job;
+mod kept;
 mod live;
 mod mark;
 mod pause;
@@ -55,6 +56,7 @@ pub use route::{JobPlace, NoRoute, Place, Route, RunPlace};
 pub(in crate::web) use vetting::{Looked, flow_diff, vet};
 
 pub(super) use job::known_fault;
+pub(super) use kept::{Kept, still_kept};
 pub(super) use mark::css as marks_css;
 pub(super) use room::Rooms;
 pub(super) use search::{PATIENCE, SEARCHES, look_through};

@@ -32,6 +32,7 @@ use reqwest::StatusCode;
 
 use super::{
     agent::Agent,
+    database::Database,
     github::{Delivery, ModelGithub, Write},
     pods::Pods,
 };
@@ -71,6 +72,7 @@ pub(crate) struct Tester {
     identity: Identity,
     neighbours: Vec<Neighbour>,
     data: tempfile::TempDir,
+    database: Arc<Database>,
     running: Mutex<Assembled>,
     /// What GitHub was told last of each context of each commit.
     shown: Mutex<BTreeMap<(String, String), Write>>,
@@ -94,18 +96,21 @@ impl Tester {
         let clock = Clock::standing_at(Time::from_millis(NOON));
         github.set_clock(&clock);
         let data = tempfile::tempdir().expect("a folder");
-        let running = Assembled::of(data.path(), (&github, identity), &neighbours, &pods, &clock).await;
+        let database = Database::of(data.path()).await;
+        let running = Assembled::of((data.path(), &database), (&github, identity), &neighbours, &pods, &clock).await;
         let http = reqwest::Client::new();
         let straight = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
         let straight = straight.expect("a client");
         let shown = Mutex::default();
-        Self { github, pods, clock, http, straight, identity, neighbours, data, running: Mutex::new(running), shown }
+        let running = Mutex::new(running);
+        Self { github, pods, clock, http, straight, identity, neighbours, data, database, running, shown }
     }
 
     /// Drops the service without ceremony, wherever it is, and assembles another on the same data.
     pub(crate) async fn restart(&self) {
-        let github = (&self.github, self.identity);
-        let new = Assembled::of(self.data.path(), github, &self.neighbours, &self.pods, &self.clock).await;
+        self.database.forsaken().await;
+        let (place, github) = ((self.data.path(), &*self.database), (&self.github, self.identity));
+        let new = Assembled::of(place, github, &self.neighbours, &self.pods, &self.clock).await;
         *self.running.lock().expect("no test panics with it") = new;
     }
 
@@ -123,6 +128,11 @@ impl Tester {
     /// Where its data lie.
     pub(crate) fn data(&self) -> &Path {
         self.data.path()
+    }
+
+    /// Where its rows lie.
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
     }
 
     /// Where it listens.

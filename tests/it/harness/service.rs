@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
 };
 
 use containerops::command::git::{Authority, HookSettings, init};
@@ -13,7 +14,7 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
 
-use super::repository::Worktree;
+use super::{database::Database, repository::Worktree};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_containerops");
 
@@ -22,7 +23,9 @@ pub(crate) struct Service {
     data: PathBuf,
     address: SocketAddr,
     settings: Vec<(String, String)>,
+    only: Option<&'static str>,
     child: Child,
+    database: Arc<Database>,
     /// What it writes to its log since it serves.
     log: UnboundedReceiver<String>,
 }
@@ -35,15 +38,32 @@ impl Service {
 
     /// The same with more variables than where it is, and other ones.
     pub(crate) async fn start_with(data: &Path, variables: &[(&str, String)]) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        Self::spawn(data.to_owned(), free, variables).await
+        Self::start_as(data, None, variables).await
     }
 
-    async fn spawn(data: PathBuf, address: SocketAddr, settings: Vec<(String, String)>) -> Self {
+    /// The same, but what does only this part.
+    pub(crate) async fn start_only(data: &Path, part: &'static str, variables: &[(&str, String)]) -> Self {
+        Self::start_as(data, Some(part), variables).await
+    }
+
+    async fn start_as(data: &Path, only: Option<&'static str>, variables: &[(&str, String)]) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Self::spawn(data.to_owned(), free, only, variables).await
+    }
+
+    async fn spawn(
+        data: PathBuf,
+        address: SocketAddr,
+        only: Option<&'static str>,
+        settings: Vec<(String, String)>,
+    ) -> Self {
         let mut command = Command::new(PROGRAM);
-        command.arg("serve").env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.arg("serve").args(only.map(|part| ["--only", part]).into_iter().flatten());
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("CONTAINEROPS_DATA", &data).env("CONTAINEROPS_LISTEN", address.to_string());
+        let database = Database::of(&data).await;
+        command.env("CONTAINEROPS_DATABASE_URL", &database.url);
         command.env("CONTAINEROPS_EXECUTOR", "process").envs(settings.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("it can be started");
@@ -57,7 +77,7 @@ impl Service {
                         let _ = said.send(line);
                     }
                 });
-                return Self { data, address, settings, child, log: heard };
+                return Self { data, address, settings, only, child, database, log: heard };
             }
         }
         panic!("it ended before it served");
@@ -67,7 +87,14 @@ impl Service {
     pub(crate) async fn killed(mut self, meanwhile: impl Future<Output = ()>) -> Self {
         self.child.kill().await.expect("it lives");
         meanwhile.await;
-        Self::spawn(self.data, self.address, self.settings).await
+        // in nobody's hands until the next one has it
+        let _kept = self.database;
+        Self::spawn(self.data, self.address, self.only, self.settings).await
+    }
+
+    /// Where it answers.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     pub(crate) async fn get(&self, path: &str) -> reqwest::Response {

@@ -326,11 +326,9 @@ async fn repositories_are_listed_and_an_owner_has_a_page() {
 async fn runs_of_an_earlier_release_are_found_after_the_next_start() {
     let t = Tester::start().await;
     t.history().await;
-    let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", t.data().join("containerops.db").display())).await;
-    let pool = pool.expect("the database");
-    sqlx::query("UPDATE runs SET label = '', kind = '', branch = NULL, tag = NULL, pull = NULL, actor = '', author = '', waited = NULL, took = NULL")
-        .execute(&pool).await.expect("good SQL");
-    pool.close().await;
+    t.database()
+        .sql("UPDATE runs SET label = '', kind = '', branch = NULL, tag = NULL, pull = NULL, actor = '', author = '', waited = NULL, took = NULL")
+        .await;
     assert!(t.numbers("branch=main").await.is_empty());
     t.restart().await;
     assert_eq!(t.numbers("branch=main").await, [5, 2, 1]);

@@ -5,7 +5,6 @@ use insta::assert_snapshot;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use sqlx::Connection as _;
 
 use super::{JOB, SMALL};
 use crate::harness::{agent::Agent, app::Tester};
@@ -39,9 +38,7 @@ impl Tester {
 
     /// Does to the database what no code of ours does.
     pub(super) async fn damage(&self, statement: &str) {
-        let url = format!("sqlite:{}", self.data().join("containerops.db").display());
-        let mut connection = sqlx::SqliteConnection::connect(&url).await.expect("the database is there");
-        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.expect("a statement");
+        self.database().sql(statement).await;
     }
 }
 

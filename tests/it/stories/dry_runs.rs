@@ -113,10 +113,7 @@ async fn a_plan_that_is_no_longer_the_one_that_ran_is_told_apart() {
     let t = Tester::start().await;
     t.push("main", SMALL).await;
     let delivery = t.newest_delivery().await.id;
-    let path = t.data().join("containerops.db");
-    let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", path.display())).await.expect("the database");
-    sqlx::query("UPDATE runs SET digest = 'as an earlier release had it'").execute(&pool).await.expect("good SQL");
-    pool.close().await;
+    t.database().sql("UPDATE runs SET digest = 'as an earlier release had it'").await;
     let flows = t.would_run(delivery).await;
     assert_eq!(flows[0].is_as_started(), Some(false));
     assert_eq!(

@@ -2,6 +2,8 @@
 
 mod artifacts;
 mod attacks;
+mod backup;
+mod bucket;
 mod caches;
 mod checkouts;
 mod comments;
@@ -34,6 +36,7 @@ mod red;
 mod registry;
 mod reports;
 mod rerun;
+mod retention;
 mod retry;
 mod secrets;
 mod services;

@@ -197,7 +197,8 @@ async fn a_secret_is_nowhere_but_in_its_jobs_environment_though_its_agent_lets_i
     assert_snapshot!(Whole::of(&row), @"complete, 6 lines, 235 bytes; 143 bytes of secrets that the agent had let pass are stars, so that its digest cannot be compared: sha256 a1886fced9fca37a76faf446b9a1ba39e26522487beeb2655c8b2d53eedf4226 is that of what is kept");
     assert_snapshot!(tx.outputs(job).await.expect("outputs")[0].value, @"https://x/***");
     drop(tx);
-    let below = bytes_below(t.data());
+    let mut below = bytes_below(t.data());
+    below.extend(t.database().bytes().await);
     assert!(below.windows(12).any(|window| window == b"DEPLOY_TOKEN"), "the database is among it");
     assert!(!is_in(&below));
 }
@@ -241,6 +242,45 @@ async fn what_a_job_was_given_stays_hidden_when_it_is_replaced_and_the_server_st
     t.clock.advance(std::time::Duration::from_secs(25 * 3600));
     t.app().engine.tidy().await.expect("it is tidy");
     assert_eq!(given().await, 0);
+}
+
+/// `containerops secret rotate` beside a server that runs: its exit code, and what it says.
+fn rotate(t: &Tester, option: &str) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_containerops"));
+    command.args(["secret", "rotate", option]).current_dir(t.data()).env("CONTAINEROPS_DATA", t.data());
+    command.env("CONTAINEROPS_DATABASE_URL", &t.database().url);
+    let done = command.output().expect("it starts");
+    (done.status.code(), String::from_utf8([done.stdout, done.stderr].concat()).expect("text"))
+}
+
+#[tokio::test]
+async fn keys_change_while_a_run_has_a_secret_and_the_old_one_goes_when_nothing_needs_it() {
+    let t = Tester::start().await;
+    t.github.writes_are_another_story();
+    set(&t, OWN, "DEPLOY_TOKEN", "the-first-value", any()).await;
+    t.push("main", FLOW).await;
+    let agent = t.claims("ship").await.says("1 the-first-value\n").await;
+    let run = t.newest_run().await.id;
+    let (code, said) = rotate(&t, "--new-key");
+    assert_eq!((code, said.as_str()), (Some(0), "1 of 1 secrets are encrypted anew by the first of 2 keys\n"));
+    let (code, said) = rotate(&t, "--forget-old");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("1 runs are open"), "{said}");
+
+    let vault = Vault::open(&t.data().join("secret-key")).expect("keys");
+    let given = t.app().engine.store.read().await.expect("there").given_secrets(run).await.expect("rows");
+    let [given] = &given[..] else { panic!("{given:?}") };
+    assert!(vault.seal_again(&given.secret).expect("it opens").is_none(), "what it was given is by the new key");
+    t.restart().await;
+    agent.says("2 the-first-value\n").await.exits(0).await;
+    t.settle().await;
+    let log = page(&t, "/github/acme/widget/runs/1/ship/ship/ship/log.txt").await;
+    assert_eq!(log, "1 ***************\n2 ***************\n");
+
+    let (code, said) = rotate(&t, "--forget-old");
+    assert_eq!((code, said.as_str()), (Some(0), "0 of 1 secrets are encrypted anew by the first of 1 keys\n"));
+    t.restart().await;
+    assert_eq!(token(&t, "main").await, "the-first-value");
 }
 
 #[tokio::test]

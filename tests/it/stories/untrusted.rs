@@ -405,6 +405,7 @@ async fn whoever_has_the_servers_machine_approves_and_sets_rules_there() {
     let call = async |words: &[&str]| {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_containerops"));
         let command = command.args(words).current_dir(t.data()).env("CONTAINEROPS_DATA", t.data());
+        let command = command.env("CONTAINEROPS_DATABASE_URL", &t.database().url);
         let output = command.env_remove("CONTAINEROPS_CONFIG").output().await.expect("containerops starts");
         let said = |text: Vec<u8>| String::from_utf8(text).expect("text").trim().to_owned();
         (output.status.success(), said(output.stdout), said(output.stderr))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::{
-    Failure, Mark, Moment, Place, Route, Took,
+    Failure, Kept, Mark, Moment, Place, Route, Took,
     queue::WaitingView,
     receivers::{ReceiverView, receivers},
     rerun::address,
@@ -63,6 +63,8 @@ pub(super) struct Head {
     /// Where the forge shows the states, if not where people look first.
     pub(super) ways: Vec<String>,
     pub(super) receivers: Vec<ReceiverView>,
+    /// Until when its logs and artifacts are kept; empty: for ever.
+    pub(super) kept: String,
     /// The job that has started it.
     pub(super) starter: Option<LinkView>,
 }
@@ -138,6 +140,7 @@ impl Head {
             untold,
             ways: ways(web, route.forge, &reports, run),
             receivers: receivers(tx, run.id).await?,
+            kept: Kept::of(&web.engine, tx, run).await?.map(|kept| kept.words).unwrap_or_default(),
             starter: trigger::starter(web, of, tx, run).await?,
             url,
         })

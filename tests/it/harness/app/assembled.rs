@@ -12,7 +12,7 @@ use containerops::{
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{Identity, Neighbour, OLD_SECRET, gallery};
-use crate::harness::{github::ModelGithub, pods::Pods};
+use crate::harness::{database::Database, github::ModelGithub, pods::Pods};
 
 /// The service, and the task that listens for it.
 pub(super) struct Assembled {
@@ -23,7 +23,7 @@ pub(super) struct Assembled {
 
 impl Assembled {
     pub(super) async fn of(
-        data: &Path,
+        (data, database): (&Path, &Database),
         (github, identity): (&ModelGithub, Identity),
         neighbours: &[Neighbour],
         pods: &Pods,
@@ -31,7 +31,7 @@ impl Assembled {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let settings = settings(data);
+        let settings = settings(data, database);
         let limits = engine::Settings {
             public_url: "https://ci.example.com".to_owned(),
             agent_url: url.clone(),
@@ -46,6 +46,7 @@ impl Assembled {
             artifact_limit: settings.artifact_limit,
             artifact_keep: settings.artifact_keep,
             cache_limit: settings.cache_limit,
+            retention: settings.retention.clone(),
             contact_timeout: Duration::from_secs(15 * 60),
             patience: engine::Patience::default(),
             given: containerops::flow::Given::default(),
@@ -73,8 +74,9 @@ impl Drop for Assembled {
 }
 
 /// As an operator has written them.
-fn settings(folder: &Path) -> Settings {
+fn settings(folder: &Path, database: &Database) -> Settings {
     let data = ("CONTAINEROPS_DATA".to_owned(), folder.display().to_string());
+    let database = ("CONTAINEROPS_DATABASE_URL".to_owned(), database.url.clone());
     // every image that a story asks a registry for is on this machine
     let insecure = ("CONTAINEROPS_INSECURE_REGISTRIES".to_owned(), "127.0.0.1".to_owned());
     let file = std::fs::read_to_string(folder.join("containerops.toml")).unwrap_or_default();
@@ -82,5 +84,5 @@ fn settings(folder: &Path) -> Settings {
     let short = if file.contains("timeout") { "" } else { "job_timeout = 1\nrun_timeout = 4\n" };
     // and nobody signs in
     let open = if file.contains("access") { "" } else { "access = \"open\"\n" };
-    Settings::read([data, insecure], Some(&format!("{short}{open}{file}"))).expect("good settings")
+    Settings::read([data, database, insecure], Some(&format!("{short}{open}{file}"))).expect("good settings")
 }

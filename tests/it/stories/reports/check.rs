@@ -23,6 +23,7 @@ impl Tester {
         }
         for (name, value) in [
             ("DATA", self.data().display().to_string().as_str()),
+            ("DATABASE_URL", self.database().url.as_str()),
             ("GITHUB_WEBHOOK_SECRET", "a secret"),
             ("GITHUB_TOKEN", TOKEN),
             ("GITHUB_API_URL", self.github.api_url()),
