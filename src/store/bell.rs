@@ -11,7 +11,10 @@ use std::{
 
 use tokio::sync::broadcast;
 
-use crate::model::{AttemptId, JobId, RunId};
+use crate::{
+    meters::Meters,
+    model::{AttemptId, JobId, RunId},
+};
 
 /// Among so many bells attempts are shared out.
 const BELLS: usize = 64;
@@ -47,6 +50,8 @@ pub struct Bell {
     attempts: Arc<[broadcast::Sender<Change>]>,
     /// Counts the changes of runs, from a number that no earlier process had.
     runs: Arc<AtomicU64>,
+    /// Whoever rings for what has changed counts it, too.
+    meters: Meters,
 }
 
 /// Hears every change since it was made.
@@ -58,7 +63,12 @@ impl Bell {
         let attempts = std::iter::repeat_with(|| broadcast::Sender::new(BACKLOG_OF_ATTEMPT)).take(BELLS).collect();
         let start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         let runs = Arc::new(AtomicU64::new(u64::try_from(start).unwrap_or_default()));
-        Self { all: broadcast::Sender::new(BACKLOG), attempts, runs }
+        Self { all: broadcast::Sender::new(BACKLOG), attempts, runs, meters: Meters::new() }
+    }
+
+    /// Counts what happens.
+    pub(super) const fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// Tells all listeners.

@@ -6,7 +6,10 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Bell, Change, Db, Json, On, Result, Tx};
-use crate::model::{DeliveryId, DeliveryState, ForgeKind, Time};
+use crate::{
+    meters::Fact,
+    model::{DeliveryId, DeliveryState, ForgeKind, Time},
+};
 
 /// Senders wait once so many deliveries are queued: memory stays bounded.
 const QUEUE: usize = 256;
@@ -104,7 +107,7 @@ async fn insert(db: &Db, bell: &Bell, deliveries: &[NewDelivery]) -> Result<Vec<
     let on = match db {
         Db::Sqlite { writer, .. } => On::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
     };
-    let mut tx = Tx { on, changes: vec![Change::Delivery], bell: bell.clone() };
+    let mut tx = Tx { on, changes: vec![Change::Delivery], bell: bell.clone(), facts: Vec::new() };
     let mut taken = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
         taken.push(tx.insert_delivery(delivery).await?);
@@ -136,6 +139,12 @@ impl Tx {
             new.state.phase(),
             Json(&new.state),
         )?;
+        let outcome = match (met, &new.state) {
+            (0, _) => "again",
+            (_, DeliveryState::Unreadable { .. }) => "unreadable",
+            (_, _) => "new",
+        };
+        self.count(Fact::Delivered { forge: new.forge, event: new.event.clone(), outcome });
         Ok(if met == 1 { Taken::New(id) } else { Taken::Again })
     }
 }

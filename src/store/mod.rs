@@ -23,6 +23,7 @@ mod inbox;
 mod job;
 mod listed;
 mod log;
+mod meter;
 mod notice;
 mod people;
 mod podless;
@@ -43,6 +44,7 @@ mod sweep;
 mod telling;
 mod tested;
 mod timeline;
+mod trace;
 mod trigger;
 mod types;
 mod vetting;
@@ -53,6 +55,8 @@ use sqlx::{
     ConnectOptions as _, Connection as _, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+
+use crate::meters::{Fact, Meters};
 
 pub use action::ActionRow;
 pub use approval::ApprovalRow;
@@ -89,6 +93,7 @@ pub use sweep::{HeadRow, SweepRow};
 pub use telling::{Acknowledgement, Doubt};
 pub use tested::{TestsRead, TestsRow};
 pub use timeline::{AttemptTimes, JobTimes};
+pub use trace::TraceRow;
 pub use trigger::TriggerPlace;
 pub use types::Json;
 pub use vetting::{NewVetting, Vetting, VettingRow, Vote};
@@ -154,6 +159,8 @@ pub struct Tx {
     on: On,
     changes: Vec<Change>,
     bell: Bell,
+    /// What is counted once it is committed.
+    facts: Vec<Fact>,
 }
 
 #[derive(Debug)]
@@ -253,7 +260,7 @@ impl Store {
         let on = match &self.db {
             Db::Sqlite { readers, .. } => On::Sqlite(readers.begin().await?),
         };
-        Ok(Tx { on, changes: Vec::new(), bell: self.bell.clone() })
+        Ok(Tx { on, changes: Vec::new(), bell: self.bell.clone(), facts: Vec::new() })
     }
 
     /// A transaction that may change things. On SQLite only one exists at a time: keep it short.
@@ -264,7 +271,7 @@ impl Store {
         let on = match &self.db {
             Db::Sqlite { writer, .. } => On::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
         };
-        Ok(Tx { on, changes: Vec::new(), bell: self.bell.clone() })
+        Ok(Tx { on, changes: Vec::new(), bell: self.bell.clone(), facts: Vec::new() })
     }
 
     /// Where deliveries are committed, many at once.
@@ -275,6 +282,23 @@ impl Store {
     /// Rings after commits.
     pub const fn bell(&self) -> &Bell {
         &self.bell
+    }
+
+    /// Counts what happens.
+    pub const fn meters(&self) -> &Meters {
+        self.bell.meters()
+    }
+
+    /// How many connections there are: of which pool, in which state.
+    pub fn connections(&self) -> Vec<(&'static str, &'static str, i64)> {
+        match &self.db {
+            Db::Sqlite { writer, readers } => {
+                let of = |name, pool: &SqlitePool| {
+                    usage(name, pool.size(), pool.num_idle(), pool.options().get_max_connections())
+                };
+                [of("writer", writer), of("readers", readers)].concat()
+            }
+        }
     }
 
     /// Closes all connections, so that the file is whole and nobody holds it.
@@ -300,7 +324,13 @@ impl Tx {
         for change in self.changes {
             self.bell.ring(change);
         }
+        self.facts.iter().for_each(|fact| self.bell.meters().count(fact));
         Ok(())
+    }
+
+    /// Counts this once the transaction is committed.
+    pub(super) fn count(&mut self, fact: Fact) {
+        self.facts.push(fact);
     }
 
     /// Rings for `change` once this transaction is committed.
@@ -309,6 +339,12 @@ impl Tx {
             self.changes.push(change);
         }
     }
+}
+
+/// What a pool's connections are doing.
+fn usage(pool: &'static str, size: u32, idle: usize, most: u32) -> Vec<(&'static str, &'static str, i64)> {
+    let idle = i64::try_from(idle).unwrap_or(i64::MAX).min(i64::from(size));
+    vec![(pool, "used", i64::from(size) - idle), (pool, "idle", idle), (pool, "most", i64::from(most))]
 }
 
 /// How the URL of a database begins that is not flushed to the disk.

@@ -10,6 +10,7 @@ use containerops::command::git::{Authority, HookSettings, init};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
+    sync::watch,
 };
 
 use super::repository::Worktree;
@@ -22,6 +23,8 @@ pub(crate) struct Service {
     address: SocketAddr,
     settings: Vec<(String, String)>,
     child: Child,
+    /// What it has said since it served. Jobs that go on have the same pipe: it has no end.
+    log: watch::Receiver<String>,
 }
 
 impl Service {
@@ -44,12 +47,17 @@ impl Service {
         command.env("CONTAINEROPS_EXECUTOR", "process").envs(settings.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("it can be started");
-        let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-        while let Some(line) = log.next_line().await.expect("text") {
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        while let Some(line) = lines.next_line().await.expect("text") {
             if line.contains("serving") {
                 // whoever reads no more must not end it by that
-                tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-                return Self { data, address, settings, child };
+                let (said, log) = watch::channel(line + "\n");
+                tokio::spawn(async move {
+                    while let Ok(Some(line)) = lines.next_line().await {
+                        said.send_modify(|all| *all += &(line + "\n"));
+                    }
+                });
+                return Self { data, address, settings, child, log };
             }
         }
         panic!("it ended before it served");
@@ -59,6 +67,36 @@ impl Service {
     pub(crate) async fn killed(mut self, meanwhile: impl Future<Output = ()>) -> Self {
         self.child.kill().await.expect("it lives");
         meanwhile.await;
+        Self::spawn(self.data, self.address, self.settings).await
+    }
+
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A place of it.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let process = self.child.id().expect("it lives").to_string();
+        let sent = std::process::Command::new("kill").arg(process).status().expect("kill is installed");
+        assert!(sent.success());
+    }
+
+    /// Returns when it has ended by itself, well, with what it has said since it served.
+    pub(crate) async fn stopped(mut self) -> (Self, String) {
+        let status = self.child.wait().await.expect("it ends");
+        assert!(status.success(), "{status}");
+        let log = self.log.wait_for(|all| all.contains("\"stopped\"")).await.expect("it says so").clone();
+        (self, log)
+    }
+
+    /// Another start at the same place.
+    pub(crate) async fn again(self) -> Self {
         Self::spawn(self.data, self.address, self.settings).await
     }
 
