@@ -96,7 +96,7 @@ function adopt(page) {
 
 const log = $(".log");
 // so many rows a page has at most: further ones take the place of those at its other end
-const KEEP = 2000;
+const KEEP = 900;
 // rows come in lots, so that a job that writes fast does not keep a browser from painting
 const LOT = 60;
 
@@ -353,7 +353,7 @@ function paging() {
 function pager(side) {
   const first = log.firstElementChild && numberOf(log.firstElementChild);
   if (!first || (side === "earlier" && first <= 1)) return;
-  const from = side === "earlier" ? Math.max(1, first - 1000) : lastOf(log.lastElementChild) + 1;
+  const from = side === "earlier" ? Math.max(1, first - 600) : lastOf(log.lastElementChild) + 1;
   let link = $(`a.${side}`);
   if (!link) {
     link = Object.assign(document.createElement("a"), { className: `button ${side}`, textContent: side === "earlier" ? "Earlier lines" : "Later lines" });

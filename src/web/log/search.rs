@@ -76,7 +76,7 @@ impl Pattern {
         found.filter(|place| !place.is_empty()).collect()
     }
 
-    /// The lines of `text` that have it, in order: where each begins and ends.
+    /// The lines of `text` that have it, in order: a place in each, from which its beginning can be found, to its end.
     fn each(&self, text: &[u8], hit: impl FnMut(Range<usize>)) {
         match &self.needle {
             Some(needle) if needle.folds => FOLDED.with_borrow_mut(|folded| {
@@ -95,9 +95,8 @@ impl Pattern {
         let mut from = 0;
         while let Some(at) = needle.finder.find(&folded[from..]).map(|at| from + at) {
             let end = memchr::memchr(b'\n', &folded[at..]).map_or(folded.len(), |after| at + after);
-            let start = line_start(folded, from, at);
-            if needle.is_all || self.regex.is_match(&text[start..end]) {
-                hit(start..end);
+            if needle.is_all || self.regex.is_match(&text[line_start(folded, at)..end]) {
+                hit(at..end);
             }
             from = (end + 1).min(folded.len());
         }
@@ -107,7 +106,7 @@ impl Pattern {
         let mut from = 0;
         while from <= text.len() {
             let Some(found) = self.regex.find_at(text, from) else { return };
-            let start = line_start(text, from, found.start());
+            let start = line_start(text, found.start());
             let end = memchr::memchr(b'\n', &text[found.start()..]).map_or(text.len(), |at| found.start() + at);
             from = end + 1;
             // what goes over a line's end is in no line
@@ -123,9 +122,9 @@ thread_local! {
     static FOLDED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Where the line begins that `at` is in; not before `from`, where one begins.
-fn line_start(text: &[u8], from: usize, at: usize) -> usize {
-    memchr::memrchr(b'\n', &text[from..at]).map_or(from, |before| from + before + 1)
+/// Where the line begins that `at` is in.
+fn line_start(text: &[u8], at: usize) -> usize {
+    memchr::memrchr(b'\n', &text[..at]).map_or(0, |before| before + 1)
 }
 
 /// All of a text.
@@ -236,7 +235,7 @@ impl Look for Search {
         self.pattern.each(&text, |line| {
             number += newlines(&text[counted..line.start]);
             counted = line.start;
-            hits.hit(self.at, number, &text[line]);
+            hits.hit(self.at, number, &text[line_start(&text, line.start)..line.end]);
         });
         hits
     }

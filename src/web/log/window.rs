@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// How many rows a page shows at once.
-pub const WINDOW: u64 = 1_000;
+pub const WINDOW: u64 = 600;
 /// How much is read for one window, which lines of megabytes would make without end.
 const READ_MAX: u64 = 64 << 20;
 

@@ -125,6 +125,7 @@ impl Watcher {
                 return Some((again(), None));
             }
             self.still().await?;
+            self.catch_up();
             match &mut self.place {
                 At::Behind(reader) => match reader.next(&mut self.at).await? {
                     News::End(event) => return Some((event, None)),
@@ -155,6 +156,15 @@ impl Watcher {
                     }
                 }
             }
+        }
+    }
+
+    /// Whoever is behind, and where the others' events still begin, takes them from there.
+    fn catch_up(&mut self) {
+        if let At::Behind(_) = &self.place
+            && let Some(room) = self.web.rooms.find(&self.key, self.at)
+        {
+            (self.seal, self.place) = (0, At::Room(room));
         }
     }
 

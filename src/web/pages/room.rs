@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -23,7 +23,7 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(5);
 /// So many events are kept for those who are not quite as quick, and so many bytes of them.
 const KEPT: usize = 256;
-const KEPT_BYTES: usize = 1 << 20;
+const KEPT_BYTES: usize = 2 << 20;
 
 /// A room speaks no more often: what a job writes fast comes in lots, for each of which every watcher is woken once. A
 /// line that comes alone is told at once.
@@ -201,15 +201,17 @@ pub(super) struct Room {
 }
 
 impl Rooms {
+    /// The room of a log where what comes after `at` is kept, or still to come.
+    pub(super) fn find(&self, key: &Key, at: u64) -> Option<Room> {
+        let rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open_at(&rooms, key, at).map(Room::of)
+    }
+
     /// The room of a log, for one who has all of it up to `at`. Whoever comes from a place at which no event begins gets a
     /// new room, and so will those who come after.
     pub(super) fn enter(&self, engine: &Engine, key: &Key, started: Option<Time>, at: u64) -> Room {
         let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = rooms.get(key).and_then(Weak::upgrade).filter(|room| {
-            let tail = room.borrow();
-            !tail.is_over && !tail.is_broken && tail.will_say(at)
-        });
-        let stays = known.unwrap_or_else(|| {
+        let stays = open_at(&rooms, key, at).unwrap_or_else(|| {
             rooms.retain(|_, room| room.strong_count() > 0);
             let room = Arc::new(watch::Sender::new(Tail { at, ..Tail::default() }));
             rooms.insert(key.clone(), Arc::downgrade(&room));
@@ -217,11 +219,22 @@ impl Rooms {
             tokio::spawn(keep(Arc::downgrade(&room), reader, at));
             room
         });
-        Room { tail: stays.subscribe(), _stays: stays }
+        Room::of(stays)
     }
 }
 
+fn open_at(rooms: &HashMap<Key, Weak<watch::Sender<Tail>>>, key: &Key, at: u64) -> Option<Arc<watch::Sender<Tail>>> {
+    rooms.get(key).and_then(Weak::upgrade).filter(|room| {
+        let tail = room.borrow();
+        !tail.is_over && !tail.is_broken && tail.will_say(at)
+    })
+}
+
 impl Room {
+    fn of(stays: Arc<watch::Sender<Tail>>) -> Self {
+        Self { tail: stays.subscribe(), _stays: stays }
+    }
+
     /// The event that begins at `at`, and whether it is the last; or words of the whole log that are news. Within it,
     /// `None`: there will be none, because the log cannot be read.
     pub(super) fn said(&mut self, at: u64, seal: &mut u64) -> Option<Option<(Arc<Step>, bool)>> {
@@ -257,14 +270,13 @@ impl Room {
 async fn keep(room: Weak<watch::Sender<Tail>>, mut reader: Reader, mut at: u64) {
     // it listens before it looks, so that no change falls between
     let mut listener = reader.engine.store.bell().listen();
-    let mut lot = Lot { bytes: BytesMut::new(), to: at, said: None };
+    let mut lot = Lot::default();
     loop {
         let news = reader.next(&mut at).await;
         let Some(room) = room.upgrade() else { return };
         if let Some(News::Step(bytes)) = &news {
-            lot.bytes.extend_from_slice(bytes);
-            lot.to = at;
-            if lot.bytes.len() < LOT {
+            lot.push(bytes.clone(), at);
+            if lot.size < LOT {
                 continue;
             }
         }
@@ -293,21 +305,26 @@ async fn keep(room: Weak<watch::Sender<Tail>>, mut reader: Reader, mut at: u64) 
     }
 }
 
-/// Events that are said together.
+/// Events that are said together. Each stays one of its own, so that whoever comes from where it begins can take it.
+#[derive(Default)]
 struct Lot {
-    bytes: BytesMut,
-    /// Where what comes after them begins.
-    to: u64,
+    /// Each with where what comes after it begins.
+    events: Vec<(Bytes, u64)>,
+    size: usize,
     /// When some were said last.
     said: Option<Instant>,
 }
 
 impl Lot {
+    fn push(&mut self, event: Bytes, to: u64) {
+        self.size += event.len();
+        self.events.push((event, to));
+    }
+
     fn say(&mut self, room: &watch::Sender<Tail>) {
-        if !self.bytes.is_empty() {
-            let bytes = self.bytes.split().freeze();
-            room.send_modify(|tail| tail.push(bytes, self.to));
-            self.said = Some(Instant::now());
+        if !self.events.is_empty() {
+            room.send_modify(|tail| self.events.drain(..).for_each(|(event, to)| tail.push(event, to)));
+            (self.size, self.said) = (0, Some(Instant::now()));
         }
     }
 
@@ -362,4 +379,29 @@ fn whole_characters(text: &[u8], over: bool) -> &[u8] {
         at + wanted > text.len()
     });
     &text[..cut.unwrap_or(text.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_comes_to_the_beginning_of_any_event_of_a_lot_goes_on_from_there() {
+        let room = Arc::new(watch::Sender::new(Tail::default()));
+        let mut lot = Lot::default();
+        for to in [10, 20, 30] {
+            lot.push(event(None, ("text", &to.to_string()), to), to);
+        }
+        lot.say(&room);
+        let mut watcher = Room::of(Arc::clone(&room));
+        let (mut at, mut heard) = (10, Vec::new());
+        while let Some(said) = watcher.said(at, &mut 0) {
+            let (step, is_last) = said.expect("it can be read");
+            assert!(!is_last, "more may come");
+            at = step.to;
+            heard.push(at);
+        }
+        assert_eq!(heard, [20, 30]);
+        assert!(!watcher.is_ahead(at) && watcher.is_ahead(15), "no event begins in the middle of one");
+    }
 }

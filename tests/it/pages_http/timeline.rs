@@ -71,6 +71,7 @@ async fn times(t: &Tester) -> Value {
 async fn a_pod_stays_until_its_containers_are_told_of_or_for_three_seconds() {
     for is_told in [true, false] {
         let t = Tester::start().await;
+        t.github.writes_are_another_story();
         t.push("main", "stages: [{name: build, image: \"rust:1\", run: cargo build}]\n").await;
         tells(&t, "build.build", false);
         t.claims("build").await.exits(0).await;
