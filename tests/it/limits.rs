@@ -147,8 +147,10 @@ async fn a_proxys_word_counts_if_it_is_trusted() {
 async fn live_streams_are_counted() {
     let t = Tester::start().await;
     t.github.writes_are_another_story();
-    let stream = "/github/acme/widget/runs/1/test/test/test/log/stream";
-    for (settings, limit) in [("source_watchers = 1\n", "watchers_of_source"), ("watchers = 1\n", "watchers")] {
+    for (run, settings, limit) in
+        [(1, "source_watchers = 1\n", "watchers_of_source"), (2, "watchers = 1\n", "watchers")]
+    {
+        let stream = &format!("/github/acme/widget/runs/{run}/test/test/test/log/stream");
         t.set_up(settings).await;
         t.push("main", FLOW).await;
         let agent = t.claims("test").await.says("a line\n").await;

@@ -26,7 +26,9 @@ stages:
 
 /// What a collector was sent, and what it answers next.
 #[derive(Clone, Default)]
-struct Collector(Arc<Mutex<(Vec<u16>, Vec<(HeaderMap, Value)>)>>);
+struct Collector(Arc<Mutex<(Vec<u16>, Vec<Sent>)>>);
+
+type Sent = (HeaderMap, Value);
 
 impl Collector {
     async fn start(&self) -> String {
@@ -41,7 +43,7 @@ impl Collector {
         self.0.lock().expect("nobody panics with it").0 = status.to_vec();
     }
 
-    fn taken(&self) -> Vec<(HeaderMap, Value)> {
+    fn taken(&self) -> Vec<Sent> {
         std::mem::take(&mut self.0.lock().expect("nobody panics with it").1)
     }
 }
