@@ -59,6 +59,7 @@ async function refresh() {
         served = fresh;
         adopt(page);
         tick();
+        copyable();
       }
     }
   } catch { /* the server is away: the next time, then */ }
@@ -220,12 +221,12 @@ function gather() {
   live.lots = [];
   if (!html) return;
   const follows = atEnd() && !live.lost;
-  const many = html.split("<li id=").length - 1;
-  if (!follows) live.missed += many;
+  const lines = fresh(html);
+  if (!follows) live.missed += lines.length;
   // whoever reads further up keeps what they read: what has no room is fetched when they want it
-  if (!follows && log.childElementCount + many > KEEP) live.lost = true;
+  if (!follows && log.childElementCount + lines.length > KEEP) live.lost = true;
   if (!live.lost) {
-    append(html);
+    append(lines);
     if (follows) {
       while (log.childElementCount > KEEP) log.firstElementChild.remove();
       pager("earlier");
@@ -235,19 +236,30 @@ function gather() {
   news();
 }
 
-function append(html) {
+// the lines that have come; what is there already and looks different now is shown so at once
+function fresh(html) {
   const part = new DOMParser().parseFromString(`<ol>${html}</ol>`, "text/html");
-  let lines = $$("li", part);
+  const seen = log.lastElementChild ? lastOf(log.lastElementChild) : 0;
+  const lines = new Map();
+  for (const line of $$("li", part)) {
+    clock($("time", line));
+    if (numberOf(line) > seen) { lines.set(line.id, line); continue; }
+    const old = document.getElementById(line.id);
+    // a folded part shows its first line's title
+    if (!old || old.classList.contains("fold")) continue;
+    for (const kept of ["here", "within"]) line.classList.toggle(kept, old.classList.contains(kept));
+    old.replaceWith(document.adoptNode(line));
+  }
+  return [...lines.values()];
+}
+
+function append(lines) {
   if (lines.length > KEEP) {
     lines = lines.slice(-KEEP);
     log.replaceChildren();
   }
-  for (const line of lines) {
-    document.getElementById(line.id)?.remove();
-    clock($("time", line));
-  }
   log.append(...lines.map((line) => document.adoptNode(line)));
-  $("p.empty")?.remove();
+  if (lines.length) $("p.empty")?.remove();
   if (log.lastElementChild) $(".seal").textContent = `${numberOf(log.lastElementChild).toLocaleString("en")} lines so far`;
 }
 
@@ -465,7 +477,7 @@ function pressed(event) {
 
 // through a list by its links, through a log by its lines
 function step(by) {
-  const places = log ? $$("a.n", log) : $$(".runs .title, .lines li > a, .jobs li > a");
+  const places = log ? $$("li:not(.over) > a.n, .over.here > a.n", log) : $$(".runs .title, .lines li > a, .jobs li > a");
   if (!places.length) return;
   const here = log ? $(".here:last-of-type .n, .here .n", log) : document.activeElement;
   const at = places.indexOf(here);
@@ -502,6 +514,8 @@ addEventListener("keydown", pressed);
 
 tick();
 setInterval(tick, 1000);
+copyable();
+addEventListener("click", copies);
 if ($("main[data-live]")) setTimeout(refresh, 2000);
 if (log) {
   log.classList.add("scripted");
@@ -510,9 +524,7 @@ if (log) {
   verify();
   paging();
   choices();
-  copyable();
   log.addEventListener("click", choose);
-  addEventListener("click", copies);
   $(".dock .news").addEventListener("click", newest);
   addEventListener("scroll", news, { passive: true });
   log.addEventListener("click", unfold);

@@ -48,8 +48,10 @@ impl Engine {
         let later = |error: &dyn std::fmt::Display| Trouble::Later(error.to_string());
         let file = tempfile::Builder::new().suffix(".tar.zst").tempfile_in(&self.settings.scratch);
         let file = file.map_err(|error| later(&error))?.into_temp_path();
-        let snapshot = self.mirrors.snapshot(&event.repository, &event.sha, &source, options, &file).await?;
-        Ok((file, snapshot))
+        match self.mirrors.snapshot(&event.repository, &event.sha, &source, options, &file).await {
+            Ok(snapshot) => Ok((file, snapshot)),
+            Err(error) => Err(Trouble::from(error).without_place(&source.url, event.repository.name.as_str())),
+        }
     }
 
     async fn keep_source(&self, run: &RunRow, file: &Path, note: &str) -> Result<()> {
@@ -110,6 +112,17 @@ fn lent_to(event: &Event, mut source: Source) -> Source {
 pub(super) enum Trouble {
     Later(String),
     Never(String),
+}
+
+impl Trouble {
+    /// Of a repository on the server nobody is told where it lies.
+    fn without_place(self, url: &str, name: &str) -> Self {
+        let hidden = |reason: String| if url.starts_with('/') { reason.replace(url, name) } else { reason };
+        match self {
+            Self::Later(reason) => Self::Later(hidden(reason)),
+            Self::Never(reason) => Self::Never(hidden(reason)),
+        }
+    }
 }
 
 impl From<ForgeError> for Trouble {

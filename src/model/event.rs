@@ -16,7 +16,7 @@ pub struct Repository {
     pub name: RepositoryName,
     /// `main`, usually.
     pub default_branch: String,
-    /// Where `git fetch` reads it; without credentials.
+    /// Where `git fetch` reads it; without credentials. Empty where that is a place on the server.
     pub clone_url: String,
     /// Its page on the forge; empty where it has none.
     pub web_url: String,
@@ -158,6 +158,16 @@ impl ChangedFiles {
 }
 
 impl Event {
+    /// As it is shown: where a repository lies on the server concerns nobody else.
+    #[must_use]
+    pub fn shown(mut self) -> Self {
+        let url = &mut self.repository.clone_url;
+        if self.repository.forge == ForgeKind::Git || !url.contains("://") {
+            url.clear();
+        }
+        self
+    }
+
     /// `push`, `tag`, `pull_request`, `merge_group`, `schedule`, `manual` or `flow`: what `CO_EVENT` says.
     pub const fn name(&self) -> &'static str {
         match self.kind {

@@ -2,10 +2,17 @@
 //! more often. Of what was carried over it shows what is where it ran.
 
 use super::{ArtifactRow, CacheUseRow, Json, RepositoryRow, Result, Tx, rows};
-use crate::model::{ForgeKind, JobId, RepositoryId, RepositoryName, RunId, RunState};
+use crate::model::{ForgeKind, JobId, RepositoryId, RepositoryName, RunId, RunState, Time};
 
 /// So many outputs of a run are read at once.
 const OUTPUTS: i64 = 3000;
+
+/// A run's jobs as `j`, with their attempts and actions. Of what was carried over those are taken that ran.
+macro_rules! jobs {
+    () => {
+        "actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) JOIN jobs j ON j.attempt_id = t.id"
+    };
+}
 
 /// The begin of an output's value.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -18,6 +25,28 @@ pub struct ShownOutputRow {
     pub value: String,
     /// How many characters the whole value has.
     pub length: i64,
+}
+
+/// An output of one of a run's jobs.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct WholeOutputRow {
+    /// Who wrote it.
+    pub job_id: JobId,
+    /// Its key.
+    pub name: String,
+    /// All of its value.
+    pub value: String,
+}
+
+/// A time in which nothing was heard of one of a run's jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct ShownSilenceRow {
+    /// Which.
+    pub job_id: JobId,
+    /// When it spoke last before.
+    pub since: Time,
+    /// When it spoke again; `None`: it has not, or not any more.
+    pub until: Option<Time>,
 }
 
 /// What a job at these places of a run's plan has written, as later jobs get it.
@@ -65,13 +94,50 @@ impl Tx {
         rows!(
             self,
             ShownOutputRow,
-            "SELECT o.job_id, o.name, SUBSTR(o.value, 1, $2) AS value, CAST(LENGTH(o.value) AS BIGINT) AS length \
-             FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
-             JOIN jobs j ON j.attempt_id = t.id JOIN outputs o ON o.job_id = j.id \
-             WHERE a.run_id = $1 ORDER BY o.job_id, o.name LIMIT $3",
+            concat!(
+                "SELECT o.job_id, o.name, SUBSTR(o.value, 1, $2) AS value, CAST(LENGTH(o.value) AS BIGINT) AS \
+                 length FROM ",
+                jobs!(),
+                " JOIN outputs o ON o.job_id = j.id WHERE a.run_id = $1 ORDER BY o.job_id, o.name LIMIT $3"
+            ),
             run,
             characters,
             OUTPUTS,
+        )
+    }
+
+    /// The outputs of all jobs of the newest attempt at each of a run's actions.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn newest_outputs_of_run(&mut self, run: RunId) -> Result<Vec<WholeOutputRow>> {
+        rows!(
+            self,
+            WholeOutputRow,
+            concat!(
+                "SELECT o.job_id, o.name, o.value FROM ",
+                jobs!(),
+                " JOIN outputs o ON o.job_id = j.id WHERE a.run_id = $1 AND NOT EXISTS (SELECT 1 FROM attempts l \
+                 WHERE l.action_id = t.action_id AND l.number > t.number)"
+            ),
+            run,
+        )
+    }
+
+    /// When the agents of a run's jobs were silent, first to last.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn silences_of_run(&mut self, run: RunId) -> Result<Vec<ShownSilenceRow>> {
+        rows!(
+            self,
+            ShownSilenceRow,
+            concat!(
+                "SELECT s.job_id, s.since, s.until FROM ",
+                jobs!(),
+                " JOIN silences s ON s.job_id = j.id WHERE a.run_id = $1 ORDER BY s.since"
+            ),
+            run,
         )
     }
 
@@ -83,11 +149,12 @@ impl Tx {
         rows!(
             self,
             WrittenRow,
-            "SELECT a.stage, a.place AS action, j.place AS job, o.name, SUBSTR(o.value, 1, $2) AS value, \
-             CAST(LENGTH(o.value) AS BIGINT) AS length \
-             FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
-             JOIN jobs j ON j.attempt_id = t.id JOIN outputs o ON o.job_id = j.id \
-             WHERE a.run_id = $1 ORDER BY t.number, a.stage, a.place LIMIT $3",
+            concat!(
+                "SELECT a.stage, a.place AS action, j.place AS job, o.name, SUBSTR(o.value, 1, $2) AS value, \
+                 CAST(LENGTH(o.value) AS BIGINT) AS length FROM ",
+                jobs!(),
+                " JOIN outputs o ON o.job_id = j.id WHERE a.run_id = $1 ORDER BY t.number, a.stage, a.place LIMIT $3"
+            ),
             run,
             characters,
             OUTPUTS,
@@ -102,9 +169,11 @@ impl Tx {
         rows!(
             self,
             ArtifactRow,
-            "SELECT f.* FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
-             JOIN jobs j ON j.attempt_id = t.id JOIN artifacts f ON f.job_id = j.id \
-             WHERE a.run_id = $1 ORDER BY f.job_id, f.name",
+            concat!(
+                "SELECT f.* FROM ",
+                jobs!(),
+                " JOIN artifacts f ON f.job_id = j.id WHERE a.run_id = $1 ORDER BY f.job_id, f.name"
+            ),
             run,
         )
     }
@@ -117,9 +186,11 @@ impl Tx {
         rows!(
             self,
             CacheUseRow,
-            "SELECT u.* FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
-             JOIN jobs j ON j.attempt_id = t.id JOIN cache_uses u ON u.job_id = j.id \
-             WHERE a.run_id = $1 ORDER BY u.job_id, u.name",
+            concat!(
+                "SELECT u.* FROM ",
+                jobs!(),
+                " JOIN cache_uses u ON u.job_id = j.id WHERE a.run_id = $1 ORDER BY u.job_id, u.name"
+            ),
             run,
         )
     }
@@ -132,11 +203,12 @@ impl Tx {
         rows!(
             self,
             StartedRow,
-            "SELECT g.job_id, r.repository_id, p.forge, p.name, r.number, r.flow, r.state \
-             FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
-             JOIN jobs j ON j.attempt_id = t.id JOIN triggers g ON g.job_id = j.id \
-             JOIN runs r ON r.delivery_id = g.delivery_id JOIN repositories p ON p.id = r.repository_id \
-             WHERE a.run_id = $1 ORDER BY g.job_id, r.id",
+            concat!(
+                "SELECT g.job_id, r.repository_id, p.forge, p.name, r.number, r.flow, r.state FROM ",
+                jobs!(),
+                " JOIN triggers g ON g.job_id = j.id JOIN runs r ON r.delivery_id = g.delivery_id JOIN \
+                 repositories p ON p.id = r.repository_id WHERE a.run_id = $1 ORDER BY g.job_id, r.id"
+            ),
             run,
         )
     }
@@ -149,10 +221,12 @@ impl Tx {
         rows!(
             self,
             RepositoryRow,
-            "SELECT * FROM repositories WHERE id IN (SELECT r.repository_id \
-             FROM actions a JOIN attempts t ON t.action_id = COALESCE(a.carried_from, a.id) \
-             JOIN jobs j ON j.attempt_id = t.id JOIN triggers g ON g.job_id = j.id \
-             JOIN runs r ON r.delivery_id = g.delivery_id WHERE a.run_id = $1)",
+            concat!(
+                "SELECT * FROM repositories WHERE id IN (SELECT r.repository_id FROM ",
+                jobs!(),
+                " JOIN triggers g ON g.job_id = j.id JOIN runs r ON r.delivery_id = g.delivery_id WHERE \
+                 a.run_id = $1)"
+            ),
             run,
         )
     }

@@ -1,4 +1,4 @@
-//! When things happened to the attempts of a run: two statements, however many there are.
+//! When things happened to the attempts of a run, and what waits for one: a statement each, however many there are.
 
 use super::{Json, Result, Tx, rows};
 use crate::{
@@ -33,6 +33,19 @@ pub struct AttemptTimes {
     pub ended: Option<Time>,
     /// What its executor has told.
     pub moments: Json<Moments>,
+}
+
+/// An action that waits for its first attempt, or its next.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct QueuedRow {
+    /// Its stage's place in the plan.
+    pub stage: i64,
+    /// Its own place in the stage.
+    pub place: i64,
+    /// Why it waits, in words.
+    pub reason: String,
+    /// Since when.
+    pub queued: Time,
 }
 
 /// The moments of one job.
@@ -84,6 +97,22 @@ impl Tx {
             "SELECT j.id, j.attempt_id, j.place, j.service_after, j.started, j.ended, j.ready, j.record \
              FROM actions a JOIN attempts t ON t.action_id = a.id JOIN jobs j ON j.attempt_id = t.id \
              WHERE a.run_id = $1 ORDER BY j.attempt_id, j.place",
+            run,
+        )
+    }
+
+    /// The actions of a run that are queued and have no attempt under way, in the plan's order.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn queued_actions(&mut self, run: RunId) -> Result<Vec<QueuedRow>> {
+        rows!(
+            self,
+            QueuedRow,
+            "SELECT a.stage, a.place, a.reason, a.queued FROM actions a \
+             WHERE a.run_id = $1 AND a.phase = 'queued' AND a.queued IS NOT NULL AND NOT EXISTS \
+             (SELECT 1 FROM attempts t WHERE t.action_id = a.id AND t.phase IN ('starting', 'running')) \
+             ORDER BY a.stage, a.place",
             run,
         )
     }

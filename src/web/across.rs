@@ -75,6 +75,8 @@ pub(super) struct Findings {
     pub(super) logs: Vec<FoundLog>,
     /// How many logs were looked through, of how many runs, and how many bytes.
     pub(super) searched: (u64, u64, u64),
+    /// How many of these were too long for the time that there was.
+    pub(super) partly: u64,
     /// Where to go on, if there is more.
     pub(super) next: Option<Next>,
 }
@@ -168,7 +170,8 @@ impl Quest {
         loop {
             let runs = web.engine.store.read().await?.runs(&self.filter).await?;
             let is_last = (runs.len() as i64) < RUNS;
-            for run in runs {
+            let count = runs.len();
+            for (at, run) in runs.into_iter().enumerate() {
                 if oldest.is_some_and(|oldest| run.created < oldest) {
                     return Ok(found);
                 }
@@ -178,12 +181,13 @@ impl Quest {
                     return Ok(found);
                 }
                 self.filter.before = Some(before);
+                let has_more = !is_last || at + 1 < count;
+                if has_more && found.is_enough(Instant::now(), until) {
+                    found.next = Some(Next { before: self.filter.before, past: None });
+                    return Ok(found);
+                }
             }
             if is_last {
-                return Ok(found);
-            }
-            if found.is_enough(until) {
-                found.next = Some(Next { before: self.filter.before, past: None });
                 return Ok(found);
             }
         }
@@ -213,10 +217,11 @@ impl Quest {
             let id = job.id;
             found.searched.0 += 1;
             found.searched.2 += job.length.cast_unsigned();
+            found.partly += u64::from(!scanned.is_whole);
             if scanned.found.count > 0 {
                 found.logs.extend(self.found(web, &run, job, scanned).await?);
             }
-            if found.is_enough(until) && Some(id) != last {
+            if found.is_enough(Instant::now(), until) && Some(id) != last {
                 return Ok(Some(id));
             }
         }
@@ -245,8 +250,8 @@ impl Quest {
 }
 
 impl Findings {
-    fn is_enough(&self, until: Instant) -> bool {
-        self.logs.len() >= ENOUGH || self.searched.2 >= BYTES || Instant::now() >= until
+    fn is_enough(&self, now: Instant, until: Instant) -> bool {
+        self.logs.len() >= ENOUGH || self.searched.2 >= BYTES || now >= until
     }
 }
 
@@ -273,4 +278,20 @@ fn path(plan: &Plan, job: &LoggedRow) -> Option<JobPath> {
     let action = stage.actions.get(at(job.action)?)?;
     let member = action.member(at(job.place)?)?;
     Some(JobPath { stage: stage.name.clone(), action: action.name.clone(), job: member.name.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_request_looks_through_so_much_and_no_longer() {
+        let begun = Instant::now();
+        let until = begun + LOOKS;
+        let after = |bytes| Findings { searched: (1, 1, bytes), ..Findings::default() };
+        assert!(!after(BYTES - 1).is_enough(begun, until));
+        assert!(after(BYTES).is_enough(begun, until), "so many bytes are enough");
+        assert!(after(1).is_enough(until, until), "and so much time, whatever it was good for");
+        assert!(LOOKS < PATIENCE, "whoever waits for their turn waits longer than one looks");
+    }
 }

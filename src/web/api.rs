@@ -24,6 +24,7 @@ mod runs;
 mod schema;
 mod search;
 mod secret;
+mod stage;
 mod start;
 mod statistics;
 mod steer;

@@ -28,6 +28,7 @@ mod start;
 mod statistics;
 mod tokens;
 mod upload;
+pub mod visible;
 
 use std::sync::Arc;
 

@@ -37,11 +37,13 @@ export async function start(program, executablePath, flags = []) {
   const data = join(folder, "data");
   const port = await freePort();
   const base = `http://127.0.0.1:${port}`;
-  const process_ = spawn(program, ["demo"], {
+  const begin = () => spawn(program, ["demo"], {
     cwd: folder,
     env: { ...process.env, CONTAINEROPS_DATA: data, CONTAINEROPS_LISTEN: `127.0.0.1:${port}`, CONTAINEROPS_EXECUTOR: "process" },
     stdio: ["ignore", "ignore", "inherit"],
   });
+  let process_ = begin();
+  const gone = () => new Promise((resolve) => (process_.exitCode === null && process_.signalCode === null ? process_.once("exit", resolve) : resolve()));
   const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
   /// What pages said went wrong in them.
   const trouble = [];
@@ -92,10 +94,18 @@ export async function start(program, executablePath, flags = []) {
       return until(`run ${number} of ${repository} ends`, async () => (await api(`/runs?forge=git&repository=${repository}`)).runs.some((run) => run.number === number && run.ended));
     },
 
+    /// Pulls the plug, and starts it again on the same data.
+    async restart() {
+      process_.kill("SIGKILL");
+      await gone();
+      process_ = begin();
+      await until("it is back", async () => (await fetch(`${base}/readyz`)).ok);
+    },
+
     async end() {
       await browser.close();
       process_.kill("SIGTERM");
-      await new Promise((resolve) => (process_.exitCode === null ? process_.once("exit", resolve) : resolve()));
+      await gone();
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -38,6 +38,16 @@ stages:
     image: busybox
     run: "echo begun; sleep 300"
 `;
+const LONG = `title: Long
+stages:
+  - name: count
+    image: busybox
+    run: |
+      for n in $(seq 1 160); do echo "count $n"; sleep 0.05; done
+      printf 'a 1%%\\nb 1%%\\n'
+      sleep 0.5
+      printf '\\033[2A\\033[2Ka 100%%\\n\\033[2Kb 100%%\\nover\\n'
+`;
 const JOB = "/git/demo/hello/runs/2/test/test/test";
 
 /// What axe has against pages, and which are wider than their window.
@@ -142,8 +152,44 @@ const steps = {
     assert(await page.locator("mark").isVisible());
     await page.close();
   },
+  async "a live log loses and doubles nothing when the server is killed, and shows bars as a terminal does"() {
+    push(LONG);
+    const page = await browser.newPage();
+    page.setDefaultTimeout(60_000);
+    const job = "/git/demo/hello/runs/5/count/count/count";
+    await until("it counts", async () => (await fetch(`${base}${job}/log.txt`)).ok && /count 20\n/.test(await (await fetch(`${base}${job}/log.txt`)).text()));
+    await page.goto(base + job);
+    await page.getByText("count 30", { exact: true }).waitFor();
+    await page.evaluate(() => { window.sameDocument = true; });
+    await service.restart();
+    await page.getByText("over", { exact: true }).waitFor();
+    await page.locator(".seal.complete").waitFor();
+    const lines = await page.locator(".log > li:visible .t").allTextContents();
+    const counted = lines.filter((line) => line.startsWith("count "));
+    assert.deepEqual(counted, Array.from({ length: 160 }, (_, n) => `count ${n + 1}`));
+    assert.deepEqual(lines.slice(lines.indexOf("count 160") + 1, lines.indexOf("over") + 1), ["a 100%", "b 100%", "over"]);
+    assert.equal(await page.evaluate(() => window.sameDocument), true, "it came back by itself");
+    await page.close();
+  },
+  async "the keyboard comes to everything, and is seen there"() {
+    const page = await tab();
+    for (const path of ["/git/demo/hello", "/git/demo/hello/runs/2", `${JOB}?q=needle&line=1000000&from=999990`, "/git/demo/hello/search?q=needle"]) {
+      await page.goto(base + path);
+      const unseen = await page.evaluate(() => {
+        const all = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']")];
+        const shown = all.filter((one) => one.checkVisibility() && !one.disabled).slice(0, 400);
+        return shown.filter((one) => {
+          one.focus({ focusVisible: true });
+          const style = getComputedStyle(one);
+          return document.activeElement !== one || style.outlineStyle === "none" || parseFloat(style.outlineWidth) < 2;
+        }).map((one) => one.outerHTML.slice(0, 120));
+      });
+      assert.deepEqual(unseen, [], path);
+    }
+    await page.close();
+  },
   async "axe finds nothing on any page, light and dark, wide and narrow"() {
-    const paths = ["/", "/git/demo/hello", "/git/demo/hello/runs/1", "/git/demo/hello/runs/2", `${JOB}?from=999950`, `${JOB}?q=needle&line=1000000&from=999990`, "/deliveries", "/nothing-here"];
+    const paths = ["/", "/git/demo/hello", "/git/demo/hello/runs/1", "/git/demo/hello/runs/2", `${JOB}?from=999950`, `${JOB}?q=needle&line=1000000&from=999990`, "/git/demo/hello/search?q=needle", "/git/demo/hello/search?q=nobody-has-said-it", "/deliveries", "/nothing-here"];
     assert.deepEqual(await faults(await browser.newContext(), paths), []);
   },
   async "nor on a page of any other kind"() {

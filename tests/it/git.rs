@@ -377,6 +377,8 @@ async fn an_absent_commit_or_repository_is_refused() {
     fs::rename(&scene.bare, scene.directory.path().join("elsewhere")).expect("ours");
     let error = scene.forge.source(&event).await.expect_err("it is not there");
     assert!(matches!(error, ForgeError::Refused { .. }), "{error}");
+    let place = scene.directory.path().to_str().expect("text");
+    assert!(!error.to_string().contains(place), "people read it who need not know: {error}");
     std::os::unix::fs::symlink(scene.directory.path().join("elsewhere"), &scene.bare).expect("ours");
     let error = scene.forge.source(&event).await.expect_err("a link leads out of the root");
     assert!(matches!(error, ForgeError::Refused { .. }), "{error}");

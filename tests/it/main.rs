@@ -47,6 +47,7 @@ mod search;
 mod stopping;
 mod store;
 mod stories;
+mod terminal;
 mod tls;
 mod traces;
 mod watched;

@@ -216,60 +216,40 @@ fn shift(facts: &Facts<'_>, now: Time) -> i64 {
     right.as_millis().saturating_sub(made.as_millis())
 }
 
-impl<'a> From<&'a AttemptRow> for Facts<'a> {
-    fn from(row: &'a AttemptRow) -> Self {
-        let AttemptRow { queued, created, placed, started, ended, executor, moments, .. } = row;
-        Self {
-            queued: *queued,
-            created: *created,
-            placed: *placed,
-            started: *started,
-            ended: *ended,
-            executor,
-            moments: &moments.0,
+/// The same of a whole row and of what is read of it for a run's timeline.
+macro_rules! facts {
+    ($($attempt:ty, $job:ty;)*) => {$(
+        impl<'a> From<&'a $attempt> for Facts<'a> {
+            fn from(row: &'a $attempt) -> Self {
+                Self {
+                    queued: row.queued,
+                    created: row.created,
+                    placed: row.placed,
+                    started: row.started,
+                    ended: row.ended,
+                    executor: &row.executor,
+                    moments: &row.moments.0,
+                }
+            }
         }
-    }
+
+        impl From<&$job> for JobFacts {
+            fn from(row: &$job) -> Self {
+                Self {
+                    id: row.id,
+                    place: row.place,
+                    is_service: row.service_after.is_some(),
+                    started: row.started,
+                    ended: row.ended,
+                    ready: row.ready,
+                    process: row.record.as_ref().map(|record| (record.started, record.ended)),
+                }
+            }
+        }
+    )*};
 }
 
-impl<'a> From<&'a AttemptTimes> for Facts<'a> {
-    fn from(row: &'a AttemptTimes) -> Self {
-        let AttemptTimes { queued, created, placed, started, ended, executor, moments, .. } = row;
-        Self {
-            queued: *queued,
-            created: *created,
-            placed: *placed,
-            started: *started,
-            ended: *ended,
-            executor,
-            moments: &moments.0,
-        }
-    }
-}
-
-impl From<&JobRow> for JobFacts {
-    fn from(row: &JobRow) -> Self {
-        Self {
-            id: row.id,
-            place: row.place,
-            is_service: row.is_service(),
-            started: row.started,
-            ended: row.ended,
-            ready: row.ready,
-            process: row.record.as_ref().map(|record| (record.started, record.ended)),
-        }
-    }
-}
-
-impl From<&JobTimes> for JobFacts {
-    fn from(row: &JobTimes) -> Self {
-        Self {
-            id: row.id,
-            place: row.place,
-            is_service: row.service_after.is_some(),
-            started: row.started,
-            ended: row.ended,
-            ready: row.ready,
-            process: row.record.as_ref().map(|record| (record.started, record.ended)),
-        }
-    }
+facts! {
+    AttemptRow, JobRow;
+    AttemptTimes, JobTimes;
 }

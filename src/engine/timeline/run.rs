@@ -6,7 +6,7 @@ use super::{Facts, JobFacts, Timeline, timeline};
 use crate::{
     engine::Result,
     model::{AttemptId, Phase, PhaseKind, Time, partition},
-    store::{ApprovalRow, AttemptTimes, RunRow, Tx},
+    store::{ApprovalRow, AttemptTimes, QueuedRow, RunRow, Tx},
 };
 
 /// A run's time, and that of every attempt at its actions.
@@ -20,6 +20,8 @@ pub struct RunTimeline {
     pub phases: Vec<Phase>,
     /// Its attempts, in the plan's order, of each action first to last.
     pub attempts: Vec<OfAttempt>,
+    /// Actions that wait for an attempt, in the plan's order.
+    pub queued: Vec<(QueuedRow, Phase)>,
     /// The questions to people, by their stages' places.
     pub approvals: Vec<(i64, Phase)>,
     /// Whether it goes on.
@@ -36,7 +38,7 @@ pub struct OfAttempt {
 }
 
 impl RunTimeline {
-    /// Reads it, as it is now: three statements, however large the run is.
+    /// Reads it, as it is now: four statements, however large the run is.
     ///
     /// # Errors
     /// If the database is away.
@@ -50,18 +52,29 @@ impl RunTimeline {
             OfAttempt { times: timeline(&Facts::from(&row), jobs, now), row }
         };
         let attempts = tx.attempt_times(run.id).await?.into_iter().map(of).collect();
-        Ok(Self::of(run, attempts, &tx.approvals(run.id).await?, now))
+        let queued = if run.ended.is_none() { tx.queued_actions(run.id).await? } else { Vec::new() };
+        Ok(Self::of(run, (attempts, queued), &tx.approvals(run.id).await?, now))
     }
 
-    fn of(run: &RunRow, attempts: Vec<OfAttempt>, approvals: &[ApprovalRow], now: Time) -> Self {
+    fn of(
+        run: &RunRow,
+        (attempts, queued): (Vec<OfAttempt>, Vec<QueuedRow>),
+        approvals: &[ApprovalRow],
+        now: Time,
+    ) -> Self {
         let (from, open) = (run.created, run.ended.is_none());
         let to = run.ended.unwrap_or(now).max(from);
         let asked = |row: &ApprovalRow| {
             (row.stage, Phase::new(PhaseKind::Approval, row.asked.max(from), row.answered.unwrap_or(to).min(to)))
         };
         let approvals: Vec<_> = approvals.iter().map(asked).collect();
+        let waits = |row: QueuedRow| {
+            let phase = Phase::new(PhaseKind::Queue, row.queued.clamp(from, to), to);
+            (row, phase)
+        };
+        let queued = queued.into_iter().map(waits).collect();
         let all = attempts.iter().flat_map(|attempt| &attempt.times.phases);
         let known: Vec<Phase> = all.chain(approvals.iter().map(|(_, phase)| phase)).copied().collect();
-        Self { from, to, phases: partition(from, to, PhaseKind::Queue, &known), attempts, approvals, open }
+        Self { from, to, phases: partition(from, to, PhaseKind::Queue, &known), attempts, queued, approvals, open }
     }
 }

@@ -54,13 +54,20 @@ impl Git {
     /// # Errors
     /// [`ForgeError::Refused`] if there is none of that name, or if a link leads out of the root.
     fn directory(&self, name: &RepositoryName) -> Result<PathBuf, ForgeError> {
-        let root = self.root.canonicalize().map_err(|error| refused(format!("{}: {error}", self.root.display())))?;
+        // people read the message who need not know where things lie on the server; its log says so
+        let root = self.root.canonicalize().map_err(|error| {
+            tracing::warn!(root = %self.root.display(), %error, "the repositories' directory cannot be read");
+            refused(format!("the directory of plain Git repositories cannot be read: {error}"))
+        })?;
         // a name has neither `..` nor an empty part, so only a link could lead elsewhere
         [format!("{name}.git"), name.to_string()]
             .iter()
             .filter_map(|directory| root.join(directory).canonicalize().ok())
             .find(|path| path.starts_with(&root) && path.join("HEAD").is_file())
-            .ok_or_else(|| refused(format!("there is no bare repository {name} in {}", root.display())))
+            .ok_or_else(|| {
+                tracing::warn!(root = %root.display(), repository = %name, "there is no such bare repository");
+                refused(format!("there is no bare repository {name} on the server"))
+            })
     }
 
     fn lock(&self, name: &RepositoryName) -> Arc<tokio::sync::Mutex<()>> {

@@ -72,6 +72,8 @@ pub(super) struct Searched {
     runs: u64,
     /// How many bytes they have.
     bytes: u64,
+    /// How many logs were too long to be looked through wholly.
+    partly: u64,
 }
 
 /// Where to go on.
@@ -141,7 +143,7 @@ pub(super) async fn search(
     let (logs, runs, bytes) = found.searched;
     Ok(Json(Found {
         logs: found.logs.iter().map(Log::new).collect(),
-        searched: Searched { logs, runs, bytes },
+        searched: Searched { logs, runs, bytes, partly: found.partly },
         next: found.next.map(|next| Next { before: next.before, past: next.past }),
     }))
 }

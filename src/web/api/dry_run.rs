@@ -126,7 +126,11 @@ impl Foreseen {
             Would::Run { event, flows, unasked } => {
                 let unasked =
                     unasked.iter().map(|file| Unasked { path: file.path.clone(), reason: file.reason.clone() });
-                Outcome::Run { event, flows: flows.iter().map(Flow::of).collect(), unasked: unasked.collect() }
+                Outcome::Run {
+                    event: Box::new(event.shown()),
+                    flows: flows.iter().map(Flow::of).collect(),
+                    unasked: unasked.collect(),
+                }
             }
             Would::Rerun { runs } => Outcome::Rerun { runs: runs.iter().map(StartedRun::of).collect() },
             Would::Nothing { reason } => Outcome::Nothing { reason },

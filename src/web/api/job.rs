@@ -10,8 +10,8 @@ use super::{Answer, Problem, asked::PAGE, run::route_of, schema::At, tested};
 use crate::{
     agent::protocol::LeftOut,
     engine::{EngineError, whole::Whole},
-    model::{self, JobId, JobPath, JobState, RunId},
-    store::{ActionRow, JobRow, RunRow, Tx},
+    model::{self, JobId, JobPath, JobState, RunId, Time},
+    store::{ActionRow, JobRow, RunRow},
     web::{
         Web,
         access::{OfJob, See},
@@ -99,9 +99,17 @@ struct Log {
     stream: Option<String>,
 }
 
+/// What there is of a job beside its row.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) outputs: BTreeMap<String, String>,
+    pub(super) silences: Vec<Silence>,
+    pub(super) tests: Option<tested::TestsInShort>,
+}
+
 /// A time in which nothing was heard of a job.
 #[derive(Debug, Serialize, ToSchema)]
-struct Silence {
+pub(super) struct Silence {
     since: At,
     /// `null`: it goes on.
     #[schema(required = true)]
@@ -118,7 +126,12 @@ pub(super) async fn show(OfJob { job, .. }: OfJob<See>, State(web): State<Web>) 
     let run = tx.run(action.run_id).await?.ok_or_else(broken)?;
     let route = route_of(&mut tx, &run).await?;
     let problems = tx.problems(job.id).await?;
-    let job = Job::of(&mut tx, &run, &route, &action, &job).await?;
+    let said = Said {
+        outputs: tx.outputs(job.id).await?.into_iter().map(|output| (output.name, output.value)).collect(),
+        silences: tx.silences(job.id, PAGE).await?.iter().map(|row| Silence::of(row.since, row.until)).collect(),
+        tests: tested::in_short(&mut tx, job.id).await?,
+    };
+    let job = Job::of(&run, &route, &action, &job, said);
     Ok(Json(WholeJob { job, run: run.id, attempt: attempt.number, problems }))
 }
 
@@ -147,13 +160,7 @@ pub(super) async fn log(
 }
 
 impl Job {
-    pub(super) async fn of(
-        tx: &mut Tx,
-        run: &RunRow,
-        route: &Route,
-        action: &ActionRow,
-        job: &JobRow,
-    ) -> Result<Self, Problem> {
+    pub(super) fn of(run: &RunRow, route: &Route, action: &ActionRow, job: &JobRow, said: Said) -> Self {
         let stage = run.plan.as_ref().and_then(|plan| plan.stages.get(action.stage as usize));
         let action = stage.and_then(|stage| stage.actions.get(action.place as usize));
         let planned = action.and_then(|action| action.member(job.place as usize));
@@ -162,22 +169,22 @@ impl Job {
             action: action.name.clone(),
             job: job.name.clone(),
         });
-        Ok(Self {
+        Self {
             id: job.id,
             name: planned.map(|job| job.name.clone()),
             image: planned.map(|job| job.image.clone()),
             pinned: planned.and_then(|job| run.pins.get(&job.image)).map(|pin| pin.image.clone()),
             status: job.state.0.clone(),
             words: job.state.verdict().map(ToString::to_string),
-            outputs: tx.outputs(job.id).await?.into_iter().map(|output| (output.name, output.value)).collect(),
+            outputs: said.outputs,
             started: job.started.map(At),
             ended: job.ended.map(At),
             service: job.is_service(),
             ready: job.ready.map(At),
             log: Log::of(run, route, job, path.as_ref()),
-            silences: silences(tx, job.id).await?,
-            tests: tested::in_short(tx, job.id).await?,
-        })
+            silences: said.silences,
+            tests: said.tests,
+        }
     }
 }
 
@@ -204,7 +211,8 @@ impl Log {
     }
 }
 
-async fn silences(tx: &mut Tx, job: JobId) -> Result<Vec<Silence>, Problem> {
-    let rows = tx.silences(job, PAGE).await?;
-    Ok(rows.iter().map(|row| Silence { since: At(row.since), until: row.until.map(At) }).collect())
+impl Silence {
+    pub(super) fn of(since: Time, until: Option<Time>) -> Self {
+        Self { since: At(since), until: until.map(At) }
+    }
 }

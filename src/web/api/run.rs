@@ -1,54 +1,36 @@
 //! `GET /runs/{id}`: a run with its stages, its actions and the jobs of each action's newest attempt.
 
-use std::collections::BTreeMap;
-
 use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
     Answer, Problem,
-    approval::StageApproval,
-    job::Job,
-    phases::Times,
+    runs::RunInShort,
     schema::At,
+    stage::{self, Stage},
     value::{self, Image},
 };
 use crate::{
     engine::{self, closing::WAITS},
-    model::{
-        ActionId, ActionState, Concurrency, DeliveryId, Diagnostic, Event, FlowFrom, ForgeKind, Headline, JobId,
-        JobState, Late, PlanDigest, Repeats, RepositoryName, RunId, RunState, Sequencing, Sha, StageKind, Waiting, Way,
-    },
-    store::{ActionRow, AttemptRow, JobRow, NoticeRow, ReportRow, RunRow, Tx, Vetting, VettingRow},
+    model::{Concurrency, DeliveryId, Diagnostic, FlowFrom, Headline, Late, PlanDigest, Repeats, RunId, Waiting, Way},
+    store::{NoticeRow, ReportRow, RunRow, Tx, Vetting, VettingRow},
     web::{
         Web,
         access::{OfRun, See},
         links::Link,
-        pages::{Place, Route, RunPlace},
+        pages::{Place, Route, RunPlace, flow_diff},
     },
 };
 
 /// A run: one execution of a flow for one event at one commit.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Run {
-    id: RunId,
-    forge: ForgeKind,
-    repository: RepositoryName,
-    /// Counts from 1 in each repository.
-    #[schema(minimum = 1)]
-    number: i64,
-    /// The flow's name.
-    #[schema(example = "ci")]
-    flow: String,
+    #[serde(flatten)]
+    short: RunInShort,
     /// The flow file's path.
     #[schema(example = ".containerops.yml")]
     path: String,
-    sha: Sha,
-    event: Event,
-    status: RunState,
-    /// Why it waits, or was skipped; empty if there is nothing to say.
-    reason: String,
     /// What it waits for now.
     #[schema(required = true)]
     waiting: Option<WaitsFor>,
@@ -78,16 +60,6 @@ pub(super) struct Run {
     plan_digest: PlanDigest,
     /// What is wrong with the flow file, or odd about it.
     diagnostics: Vec<Diagnostic>,
-    /// Its page.
-    #[schema(example = "/github/acme/shop/runs/7")]
-    url: String,
-    created: At,
-    /// When its first job started.
-    #[schema(required = true)]
-    started: Option<At>,
-    /// When nothing would start any more.
-    #[schema(required = true)]
-    ended: Option<At>,
     stages: Vec<Stage>,
     /// What the forge is told.
     reports: Vec<Report>,
@@ -147,82 +119,6 @@ struct WaitsFor {
     expires: Option<At>,
 }
 
-/// A stage of a run.
-#[derive(Debug, Serialize, ToSchema)]
-struct Stage {
-    #[schema(example = "test")]
-    name: String,
-    kind: StageKind,
-    /// How its actions run.
-    sequencing: Sequencing,
-    /// The names of the stages that it waits for.
-    needs: Vec<String>,
-    actions: Vec<Action>,
-    /// What a stage asks that waits for a person.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    approval: Option<StageApproval>,
-}
-
-/// An action of a run: one pod, however often it is attempted.
-#[derive(Debug, Serialize, ToSchema)]
-struct Action {
-    id: ActionId,
-    #[schema(required = true, example = "unit")]
-    name: Option<String>,
-    status: ActionState,
-    /// Why it waits, or how it ended.
-    reason: String,
-    /// The number of the newest attempt.
-    #[schema(required = true)]
-    attempt: Option<i64>,
-    #[schema(required = true)]
-    started: Option<At>,
-    #[schema(required = true)]
-    ended: Option<At>,
-    /// The action of an earlier run whose end, outputs and logs stand here.
-    #[schema(required = true)]
-    carried_from: Option<ActionId>,
-    /// Those of the newest attempt.
-    jobs: Vec<Job>,
-    /// All of them, in order.
-    attempts: Vec<Attempt>,
-    /// The action of the flow file that it is one of, and the values that make it that.
-    #[schema(required = true)]
-    matrix: Option<Matrix>,
-}
-
-/// Which of the actions that a matrix makes.
-#[derive(Debug, Serialize, ToSchema)]
-struct Matrix {
-    name: String,
-    values: BTreeMap<String, String>,
-}
-
-/// An attempt at an action.
-#[derive(Debug, Serialize, ToSchema)]
-struct Attempt {
-    /// From 1.
-    #[schema(minimum = 1)]
-    number: i64,
-    created: At,
-    #[schema(required = true)]
-    started: Option<At>,
-    #[schema(required = true)]
-    ended: Option<At>,
-    jobs: Vec<AttemptJob>,
-    times: Times,
-}
-
-/// A job of an attempt.
-#[derive(Debug, Serialize, ToSchema)]
-struct AttemptJob {
-    id: JobId,
-    status: JobState,
-    /// How it ended.
-    #[schema(required = true)]
-    words: Option<String>,
-}
-
 /// What the forge is told in one context.
 #[derive(Debug, Serialize, ToSchema)]
 struct Report {
@@ -259,6 +155,9 @@ struct Untrusted {
     standing: &'static str,
     flow_file: FlowFrom,
     flow_sha256: String,
+    /// What its code changes of the base branch's flow file, as a unified diff; `null`: nothing.
+    #[schema(required = true)]
+    flow_diff: Option<String>,
     /// The secrets that its jobs ask for, and get only by name.
     secrets: Vec<String>,
     answered_by: String,
@@ -287,14 +186,8 @@ impl Run {
     pub(super) async fn of(tx: &mut Tx, run: &RunRow) -> Result<Self, Problem> {
         let route = route_of(tx, run).await?;
         Ok(Self {
-            id: run.id,
-            number: run.number,
-            flow: run.flow.clone(),
+            short: RunInShort::of_row(run, &route),
             path: run.path.clone(),
-            sha: run.sha.clone(),
-            event: run.event.0.clone(),
-            status: run.state.0.clone(),
-            reason: run.reason.clone(),
             waiting: engine::waiting(tx, run).await?.map(WaitsFor::of),
             concurrency: run.plan.as_ref().and_then(|plan| plan.concurrency.clone()),
             superseded_by: run.superseded_by,
@@ -306,92 +199,13 @@ impl Run {
             recovered: tx.late(run.delivery_id).await?.map(Recovered::of),
             plan_digest: run.digest.clone(),
             diagnostics: run.diagnostics.0.clone(),
-            url: route.to_string(),
-            created: At(run.created),
-            started: run.started.map(At),
-            ended: run.ended.map(At),
-            stages: stages(tx, run, &route).await?,
+            stages: stage::of_run(tx, run, &route).await?,
             reports: reports(tx, run).await?,
             receivers: tx.notices(run.id).await?.iter().map(Receiver::of).collect(),
-            untrusted: tx.vetting(run.id).await?.as_ref().map(Untrusted::of),
+            untrusted: tx.vetting(run.id).await?.as_ref().map(|row| Untrusted::of(row, &run.path)),
             images: value::images(run),
             links: value::links(tx, run).await?,
-            forge: route.forge,
-            repository: route.repository,
         })
-    }
-}
-
-async fn stages(tx: &mut Tx, run: &RunRow, route: &Route) -> Result<Vec<Stage>, Problem> {
-    let (rows, approvals) = (tx.actions(run.id).await?, tx.approvals(run.id).await?);
-    let mut stages = Vec::new();
-    for (at, stage) in run.plan.iter().flat_map(|plan| &plan.stages).enumerate() {
-        let mut actions = Vec::new();
-        for row in rows.iter().filter(|row| row.stage == at as i64) {
-            actions.push(Action::of(tx, run, route, row).await?);
-        }
-        let row = approvals.iter().find(|row| row.stage == at as i64);
-        let approval = stage.approval.as_ref().map(|asks| StageApproval::of(asks, row));
-        let needs = stage.needs.iter().filter_map(|need| Some(run.plan.as_ref()?.stages.get(*need)?.name.clone()));
-        stages.push(Stage {
-            name: stage.name.clone(),
-            kind: stage.kind,
-            sequencing: stage.sequencing,
-            needs: needs.collect(),
-            actions,
-            approval,
-        });
-    }
-    Ok(stages)
-}
-
-impl Action {
-    async fn of(tx: &mut Tx, run: &RunRow, route: &Route, row: &ActionRow) -> Result<Self, Problem> {
-        let mut attempts = Vec::new();
-        let (mut attempt, mut newest) = (None, Vec::new());
-        for one in tx.attempts(row.origin()).await? {
-            newest = tx.jobs(one.id).await?;
-            attempts.push(Attempt::of(&one, &newest));
-            attempt = Some(one.number);
-        }
-        let mut jobs = Vec::with_capacity(newest.len());
-        for job in &newest {
-            jobs.push(Job::of(tx, run, route, row, job).await?);
-        }
-        let plan = run.plan.as_ref().and_then(|plan| plan.action(row.stage as usize, row.place as usize));
-        let matrix =
-            plan.and_then(|plan| Some(Matrix { name: plan.matrix_name()?.to_owned(), values: plan.matrix.clone() }));
-        Ok(Self {
-            id: row.id,
-            name: plan.map(|plan| plan.name.clone()),
-            status: row.state.0.clone(),
-            reason: row.reason.clone(),
-            attempt,
-            started: row.started.map(At),
-            ended: row.ended.map(At),
-            carried_from: row.carried_from,
-            jobs,
-            attempts,
-            matrix,
-        })
-    }
-}
-
-impl Attempt {
-    fn of(row: &AttemptRow, jobs: &[JobRow]) -> Self {
-        let job = |job: &JobRow| AttemptJob {
-            id: job.id,
-            status: job.state.0.clone(),
-            words: job.state.verdict().map(ToString::to_string),
-        };
-        Self {
-            number: row.number,
-            created: At(row.created),
-            started: row.started.map(At),
-            ended: row.ended.map(At),
-            jobs: jobs.iter().map(job).collect(),
-            times: Times::of(row, jobs),
-        }
     }
 }
 
@@ -444,11 +258,12 @@ impl Receiver {
 }
 
 impl Untrusted {
-    fn of(row: &VettingRow) -> Self {
+    fn of(row: &VettingRow, path: &str) -> Self {
         Self {
             standing: row.standing().as_str(),
             flow_file: row.flow_from(),
             flow_sha256: row.flow_digest.clone(),
+            flow_diff: flow_diff(row, path),
             secrets: row.secrets.0.iter().cloned().collect(),
             answered_by: row.answered_by.clone(),
             note: row.note.clone(),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{Event, ForgeKind, RepositoryName, Right, RunId, RunState, Sha, StateFilter},
-    store::RunSummary,
+    store::{RunRow, RunSummary},
     web::{
         Web,
         access::Visitor,
@@ -169,6 +169,25 @@ impl EventName {
 }
 
 impl RunInShort {
+    /// A run, by its page.
+    pub(super) fn of_row(row: &RunRow, route: &Route) -> Self {
+        Self {
+            id: row.id,
+            forge: route.forge,
+            repository: route.repository.clone(),
+            number: row.number,
+            flow: row.flow.clone(),
+            sha: row.sha.clone(),
+            event: row.event.0.clone().shown(),
+            status: row.state.0.clone(),
+            reason: row.reason.clone(),
+            url: route.to_string(),
+            created: At(row.created),
+            started: row.started.map(At),
+            ended: row.ended.map(At),
+        }
+    }
+
     pub(super) fn of(row: &RunSummary) -> Self {
         Self {
             id: row.id,
@@ -177,7 +196,7 @@ impl RunInShort {
             number: row.number,
             flow: row.flow.clone(),
             sha: row.sha.clone(),
-            event: row.event.0.clone(),
+            event: row.event.0.clone().shown(),
             status: row.state.0.clone(),
             reason: row.reason.clone(),
             url: run_url(row.forge, &row.name, row.number),

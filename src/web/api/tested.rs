@@ -1,5 +1,7 @@
 //! What the tests of a job came to: `GET /jobs/{id}/tests`, and in short with every job.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -9,8 +11,8 @@ use super::{
     asked::{Asked, Count, Cursor, Limit, List, Page},
 };
 use crate::{
-    model::{FailedTest, JobId, Outcome},
-    store::{TestsRow, Tx},
+    model::{FailedTest, JobId, Outcome, RunId},
+    store::{TestsRead, TestsRow, Tx},
     web::{
         Web,
         access::{OfJob, See},
@@ -19,6 +21,8 @@ use crate::{
 
 /// So many failed tests are named with their job.
 const NAMED: i64 = 20;
+/// The same of each job of a run.
+const NAMED_OF_RUN: TestsRead = TestsRead { of_job: NAMED, of_run: 2_000, said: 0 };
 
 /// Which of the failed ones.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -136,7 +140,22 @@ pub(super) async fn list(
 pub(super) async fn in_short(tx: &mut Tx, job: JobId) -> Result<Option<TestsInShort>, Problem> {
     let Some(row) = tx.tests(job).await? else { return Ok(None) };
     let failed = if row.tests.failed() > 0 { tx.failed_tests(job, 0, NAMED).await? } else { Vec::new() };
-    Ok(Some(TestsInShort { counts: Counts::of(&row), failed: failed.iter().map(Test::of).collect() }))
+    Ok(Some(TestsInShort::of(&row, &failed)))
+}
+
+/// The same of all of a run's jobs.
+pub(super) async fn of_run(tx: &mut Tx, run: RunId) -> Result<BTreeMap<JobId, TestsInShort>, Problem> {
+    let rows = tx.tests_of_run(run).await?;
+    let some_failed = rows.values().any(|row| row.tests.failed() > 0);
+    let failed = if some_failed { tx.failed_tests_of_run(run, NAMED_OF_RUN).await? } else { BTreeMap::new() };
+    let of_job = |job| failed.get(job).map_or(&[][..], Vec::as_slice);
+    Ok(rows.iter().map(|(job, row)| (*job, TestsInShort::of(row, of_job(job)))).collect())
+}
+
+impl TestsInShort {
+    fn of(row: &TestsRow, failed: &[FailedTest]) -> Self {
+        Self { counts: Counts::of(row), failed: failed.iter().map(Test::of).collect() }
+    }
 }
 
 impl Counts {

@@ -83,7 +83,11 @@ pub(super) async fn page(web: &Web, of: &Granted, route: &Route, uri: &Uri) -> R
 fn words(found: &Findings) -> String {
     let (logs, runs, bytes) = found.searched;
     let (all, has) = (Counted(logs, "log"), Counted(found.logs.len() as u64, "log"));
-    let of = format!("{all} of {} ({}) looked through", Counted(runs, "run"), Size(bytes));
+    let partly = match found.partly {
+        0 => String::new(),
+        some => format!(", {} of them only in part", Counted(some, "log")),
+    };
+    let of = format!("{all} of {} ({}) looked through{partly}", Counted(runs, "run"), Size(bytes));
     match (found.logs.is_empty(), found.next.is_some()) {
         (true, false) => format!("No log has it. {of}."),
         (true, true) => format!("No log has it so far. {of}; there are older ones."),

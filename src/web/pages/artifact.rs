@@ -63,7 +63,7 @@ pub(super) async fn page(
     let all = entries.as_ref().map_or(0, Vec::len);
     let mark = Mark::from(&found.job.state.0);
     render(&ArtifactPage {
-        chrome: Chrome::new(web, format!("Artifact {name} of {path}"), &mark),
+        chrome: Chrome::new(web, format!("{}: artifact {name} of {path}", mark.word), &mark),
         repository: route.repository.to_string(),
         run_url: super::run_url(route, number),
         run: format!("{} #{number}", found.run.flow),

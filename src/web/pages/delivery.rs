@@ -92,8 +92,10 @@ pub(super) async fn list(visitor: Visitor, State(web): State<Web>, uri: Uri) -> 
     let last = if more { rows.last().map(|last| last.id) } else { looked };
     let older = last.map(|last| older_url(&asked, last));
     let state = |phase: DeliveryPhase| (phase.as_str(), phase_words(phase).to_owned());
+    let newest = rows.first().map_or_else(Mark::none, |row| Mark::from(&row.state.0));
+    let title = if rows.is_empty() { "Deliveries".to_owned() } else { format!("{}: deliveries", newest.word) };
     render(&DeliveriesPage {
-        chrome: Chrome::new(&web, "Deliveries".to_owned(), &Mark::none()).live(asked.before.is_some()),
+        chrome: Chrome::new(&web, title, &newest).live(asked.before.is_some()),
         deliveries: rows.into_iter().map(DeliveryView::from).collect(),
         chooses: asked.chooses() || asked.before.is_some(),
         states: DeliveryPhase::ALL.into_iter().map(state).collect(),
@@ -113,9 +115,10 @@ pub(super) async fn one(of: OfDelivery<See>, State(web): State<Web>) -> Result<R
     let id = row.summary.id;
     let runs = tx.runs_of_delivery(id).await?.iter().map(|run| RunLine::new(run, now)).collect();
     let pending = row.summary.state.0 == DeliveryState::Pending;
-    let title = format!("{} {}", row.summary.forge, row.summary.event);
+    let mark = Mark::from(&row.summary.state.0);
+    let title = format!("{}: {} {}", mark.word, row.summary.forge, row.summary.event);
     render(&DeliveryPage {
-        chrome: Chrome::new(&web, title, &Mark::from(&row.summary.state.0)).live(!pending),
+        chrome: Chrome::new(&web, title, &mark).live(!pending),
         runs,
         replayed_by: tx.replays_of(id, REPLAYS).await?,
         late: tx.late(Some(id)).await?,

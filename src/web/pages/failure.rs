@@ -230,7 +230,7 @@ impl Problem {
             let mut letters = self.heading.chars();
             letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
         };
-        let chrome = Chrome::new(web, sentence.clone(), &Mark::none());
+        let chrome = Chrome::new(web, sentence.clone(), &Mark::of_answer(self.status));
         let page = ProblemPage { chrome, status: self.status.as_u16(), heading: &sentence, advice };
         (self.status, Html(page.render().unwrap_or_default())).into_response()
     }

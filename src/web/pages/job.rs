@@ -12,7 +12,7 @@ use super::{
     Chrome, Failure, JobPlace, Mark, Place, Route, Took, find_run,
     mark::Moment,
     query, render,
-    rows::{Rows, Shelf},
+    rows::{Rows, Shelf, process},
     run_url,
     search::{self, Finding},
     view::View,
@@ -202,7 +202,7 @@ fn redirect(route: &Route, run: u64, path: &JobPath, of: (&JobQuery, &Found), li
 
 /// `?`, and what the page's own links keep: which attempt, what is looked for, and how lines are shown. Of the newest
 /// attempt, too, the number is said: whoever is given the link shall see the same lines when there are newer ones.
-fn parameters(attempt: i64, asked: &search::Asked, view: View) -> String {
+pub(super) fn parameters(attempt: i64, asked: &search::Asked, view: View) -> String {
     format!("?attempt={attempt}&{}{view}", asked.query())
 }
 
@@ -242,7 +242,7 @@ impl JobQuery {
         View { of_day: self.times.as_deref() == Some("day"), unwrapped: self.wrap.as_deref() == Some("no") }
     }
 
-    fn looked_for(&self) -> search::Asked {
+    pub(super) fn looked_for(&self) -> search::Asked {
         search::Asked { text: self.q.clone(), is_regex: self.regex.is_some() }
     }
 }
@@ -276,8 +276,19 @@ impl LogPage {
         let (url, query) = (at(JobPlace::Page), parameters(found.attempt, &finding.asked, view));
         let renderer = Renderer::marking(finding.pattern.clone());
         let raw = raw_url.clone();
-        let mut rows =
-            Rows { renderer, started: found.job.started, raw, query: query.clone(), here, of_day: view.of_day };
+        let started = found.job.started;
+        let mut rows = Rows {
+            renderer,
+            started,
+            raw,
+            query: query.clone(),
+            here,
+            of_day: view.of_day,
+            process: process(&found.job),
+            // nothing came before the first line but the start
+            last: started.filter(|_| shown.earlier.is_none()),
+            ..Rows::default()
+        };
         let attempt = |number: i64| AttemptView {
             number,
             url: format!("{}?attempt={number}", at(JobPlace::Page)),

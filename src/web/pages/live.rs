@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::{
     Failure, JobPlace, Place, Route,
-    job::{JobQuery, find},
+    job::{JobQuery, find, parameters},
     query,
     room::{Form, Key, News, Reader, Room, again, said},
 };
@@ -65,8 +65,10 @@ pub(super) async fn stream(
     let found = find(web, route, run, path, which.attempt).await?;
     let last = request.headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let raw = Route { place: Place::Job(run, path.clone(), JobPlace::Raw), ..route.clone() };
-    let (raw, query) = (format!("{raw}?attempt={}", found.attempt), format!("?attempt={}&", found.attempt));
-    let key = Key { job: found.job.id, form: asked.form, raw, query, of_day: which.view().of_day };
+    let (view, looked_for) = (which.view(), which.looked_for());
+    let (raw, of_day) = (format!("{raw}?attempt={}", found.attempt), view.of_day);
+    let query = parameters(found.attempt, &looked_for, view);
+    let key = Key { job: found.job.id, form: asked.form, raw, query, of_day, looked_for };
     let watcher = Watcher {
         // of what comes after the end, the beginning is the end
         at: last.or(asked.offset).unwrap_or(0).min(found.job.log_length.cast_unsigned()),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use askama::Template;
+use axum::http::StatusCode;
 
 use crate::model::{ActionState, DeliveryState, JobState, RunState, Span, Time};
 
@@ -41,6 +42,12 @@ impl Mark {
             self.colour(),
             self.shape()
         )
+    }
+
+    /// An answer that is not what was asked for: the icon says whose fault that is.
+    pub fn of_answer(status: StatusCode) -> Self {
+        let label = if status.is_server_error() { "error" } else { "nothing" };
+        Self { label, word: String::new() }
     }
 
     /// Nothing in particular: for pages that are about no state.

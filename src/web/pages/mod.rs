@@ -52,7 +52,7 @@ pub use failure::Failure;
 pub use mark::{Mark, Moment, Took, elapsed};
 pub use raw::log_text;
 pub use route::{JobPlace, NoRoute, Place, Route, RunPlace};
-pub(in crate::web) use vetting::{Looked, vet};
+pub(in crate::web) use vetting::{Looked, flow_diff, vet};
 
 pub(super) use job::known_fault;
 pub(super) use mark::css as marks_css;

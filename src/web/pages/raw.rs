@@ -84,7 +84,7 @@ pub fn log_text(engine: &Engine, job: &JobRow, headers: &HeaderMap) -> Result<Re
     let length = stored + notice.len() as u64;
     let tag = tag(job, &notice);
     let text_of = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    if tag.is_some() && text_of(header::IF_NONE_MATCH) == tag.as_deref() {
+    if tag.as_deref().is_some_and(|tag| text_of(header::IF_NONE_MATCH).is_some_and(|known| names(known, tag))) {
         return Ok(dressed(StatusCode::NOT_MODIFIED, tag, Body::empty()));
     }
     // a range of something else would be no range of this
@@ -113,6 +113,11 @@ pub fn log_text(engine: &Engine, job: &JobRow, headers: &HeaderMap) -> Result<Re
         set(header::CONTENT_RANGE, &format!("bytes {}-{}/{length}", bytes.start, bytes.end.saturating_sub(1)))?;
     }
     Ok(response)
+}
+
+/// Whether an `If-None-Match` names it.
+fn names(known: &str, tag: &str) -> bool {
+    known.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
 fn dressed(status: StatusCode, tag: Option<String>, body: Body) -> Response {

@@ -11,12 +11,15 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use super::rows::Rows;
+use super::{
+    rows::{RECENT, Rows},
+    search::Asked,
+};
 use crate::{
     engine::{Engine, log::Frame, whole::Whole},
     model::{JobId, JobState, Time},
     store::{Change, JobRow},
-    web::log::{ansi::Renderer, lines::Collector},
+    web::log::{ansi::Renderer, lines::Collector, search::Pattern, window::Window},
 };
 
 /// How long a room waits for news before it looks by itself.
@@ -52,6 +55,8 @@ pub(super) struct Key {
     /// What a link to a line begins with.
     pub(super) query: String,
     pub(super) of_day: bool,
+    /// What is marked.
+    pub(super) looked_for: Asked,
 }
 
 /// What comes next of a log.
@@ -79,8 +84,10 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(engine: &Engine, key: &Key, started: Option<Time>) -> Self {
-        let Key { job, form, raw, query, of_day } = key.clone();
-        let rows = Rows { renderer: Renderer::default(), started, raw, query, here: None, of_day };
+        let Key { job, form, raw, query, of_day, looked_for } = key.clone();
+        // what is no pattern marks nothing, as on the page
+        let renderer = Renderer::marking(Pattern::new(&looked_for.text, looked_for.is_regex).ok());
+        let rows = Rows { renderer, started, raw, query, of_day, ..Rows::default() };
         Self { engine: engine.clone(), job, form, offset: None, collector: None, rows, seen: None }
     }
 
@@ -94,6 +101,7 @@ impl Reader {
             let offset = self.offset.unwrap_or(*at);
             match self.engine.frame_at_offset(self.job, offset).await {
                 Ok(Some(frame)) => {
+                    self.begin(&frame).await;
                     if let Some(event) = self.event(&frame, over, at) {
                         return Some(News::Step(event));
                     }
@@ -113,6 +121,18 @@ impl Reader {
         tx.job(self.job).await.ok()?
     }
 
+    /// What comes may change lines that are there: they are drawn before.
+    async fn begin(&mut self, frame: &Frame) {
+        let (first, is_html) = (frame.line + 1, matches!(self.form, Form::Html));
+        if self.collector.is_some() || !is_html || first == 1 {
+            return;
+        }
+        match Window::read(&self.engine, self.job, first.saturating_sub(RECENT as u64).max(1)..first).await {
+            Ok(before) => before.lines.into_iter().for_each(|line| drop(self.rows.follow(line))),
+            Err(error) => tracing::debug!(%error, job = %self.job, "the lines before a stream cannot be read"),
+        }
+    }
+
     fn event(&mut self, frame: &Frame, over: bool, at: &mut u64) -> Option<Bytes> {
         let end = frame.end();
         match self.form {
@@ -122,7 +142,7 @@ impl Reader {
                 collector.push(&frame.text, &frame.pieces);
                 self.offset = Some(end);
                 let (resume, lines) = (collector.resume(), collector.take());
-                let html: String = lines.into_iter().map(|line| self.rows.row(line).to_string()).collect();
+                let html: String = lines.into_iter().map(|line| self.rows.follow(line)).collect();
                 if html.is_empty() {
                     return None;
                 }
@@ -143,7 +163,7 @@ impl Reader {
     /// The last line, if it has no newline, and the word that it was the last.
     fn end(&mut self, at: &mut u64) -> Bytes {
         let lines = self.collector.take().map(Collector::finish).unwrap_or_default();
-        let html: String = lines.into_iter().map(|line| self.rows.row(line).to_string()).collect();
+        let html: String = lines.into_iter().map(|line| self.rows.follow(line)).collect();
         *at = self.offset.unwrap_or(*at);
         event(Some("end"), ("html", &html), *at)
     }

@@ -1,5 +1,7 @@
 //! The rows of a log's page: lines, and parts that are folded.
 
+use std::{collections::VecDeque, time::Duration};
+
 use askama::Template;
 
 use super::{Failure, elapsed, mark::Moment};
@@ -7,10 +9,11 @@ use crate::{
     agent::protocol::Stream,
     engine::fold::{self, Mark},
     model::{Counted, Fold, JobId, Time},
+    store::JobRow,
     web::{
         Web,
         log::{
-            ansi::Renderer,
+            ansi::{Drawn, Renderer},
             lines::Line,
             outline::{Outline, Shown},
             place::Lines,
@@ -47,6 +50,12 @@ impl Shelf {
     }
 }
 
+/// So many rows are kept that a later line may change, and none that is longer.
+pub(super) const RECENT: usize = 60;
+const RECENT_BYTES: usize = 16 << 10;
+/// What took less is not worth a word.
+const WORTH: Duration = Duration::from_millis(100);
+
 /// One line of a log, as HTML.
 #[derive(Template)]
 #[template(path = "row.html")]
@@ -59,11 +68,16 @@ pub(super) struct Row {
     /// What stands before it, until a script says more: since the start, or the time of day.
     when: String,
     html: String,
+    /// A terminal would not show it any more: later lines were written over it, or it over earlier ones.
+    is_over: bool,
+    /// How long the agent needed for it.
+    took: String,
     cut: u64,
     raw: String,
 }
 
 /// Makes rows of lines.
+#[derive(Default)]
 pub(super) struct Rows {
     pub(super) renderer: Renderer,
     pub(super) started: Option<Time>,
@@ -74,6 +88,12 @@ pub(super) struct Rows {
     pub(super) here: Option<Lines>,
     /// Whether times of day stand before lines, not those since the start.
     pub(super) of_day: bool,
+    /// When the job's process began and was over, if its agent has said so.
+    pub(super) process: Option<(Time, Time)>,
+    /// When the line before came, if it is known.
+    pub(super) last: Option<Time>,
+    /// The newest rows, while a log is followed.
+    pub(super) recent: VecDeque<Row>,
 }
 
 /// A part of a log that is folded, as HTML.
@@ -94,9 +114,35 @@ impl Rows {
     /// What stands on the page for a part.
     pub(super) fn of(&mut self, (shown, window): (Shown, Window)) -> Vec<String> {
         match shown {
-            Shown::Lines(_) => window.lines.into_iter().map(|line| self.row(line).to_string()).collect(),
+            Shown::Lines(_) => self.window(window.lines).iter().map(ToString::to_string).collect(),
             Shown::Folded(fold) => vec![self.fold(&fold).to_string()],
         }
+    }
+
+    /// Lines that follow each other, as they look at the end.
+    fn window(&mut self, lines: Vec<Line>) -> Vec<Row> {
+        let mut rows: Vec<Row> = Vec::with_capacity(lines.len());
+        for line in lines {
+            let (row, drawn) = self.row(line);
+            change(&mut rows, drawn, |_| ());
+            rows.push(row);
+        }
+        rows
+    }
+
+    /// What the next line makes of the page: earlier rows that it changes, and its own.
+    pub(super) fn follow(&mut self, line: Line) -> String {
+        let (row, drawn) = self.row(line);
+        let mut html = String::new();
+        change(self.recent.make_contiguous(), drawn, |changed| html.push_str(&changed.to_string()));
+        html.push_str(&row.to_string());
+        if self.recent.len() >= RECENT {
+            self.recent.pop_front();
+        }
+        if row.html.len() <= RECENT_BYTES {
+            self.recent.push_back(row);
+        }
+        html
     }
 
     /// What stands before what came at this time.
@@ -110,6 +156,7 @@ impl Rows {
     }
 
     fn fold(&mut self, fold: &Fold) -> FoldRow {
+        self.last = Some(fold.to);
         FoldRow {
             first: fold.first,
             last: fold.last,
@@ -123,22 +170,35 @@ impl Rows {
     }
 
     /// A line that opens a group shows its title alone.
-    fn html(&mut self, line: &Line) -> String {
+    fn drawn(&mut self, line: &Line) -> Drawn {
         match fold::marks(&line.text).into_iter().next_back() {
-            Some(Mark::Begin { title, .. }) => self.renderer.line(title.as_bytes()),
-            Some(Mark::End { .. }) | None => self.renderer.line(&line.text),
+            Some(Mark::Begin { title, .. }) => self.renderer.draw(line.number, title.as_bytes()),
+            Some(Mark::End { .. }) | None => self.renderer.draw(line.number, &line.text),
         }
     }
 
-    /// The next line.
-    pub(super) fn row(&mut self, line: Line) -> Row {
+    /// What an agent says, it has done: since it said something else, or since the process was over.
+    fn took(&mut self, line: &Line) -> String {
+        let last = self.last.replace(line.time);
+        let (Stream::Agent, Some(last), Some((begun, over))) = (line.stream, last, self.process) else {
+            return String::new();
+        };
+        let since = if line.time >= over { last.max(over) } else { last };
+        let span = line.time.since(since);
+        let is_its_own = line.time <= begun || line.time >= over;
+        if is_its_own && span >= WORTH { format!("{} s", elapsed(span)) } else { String::new() }
+    }
+
+    /// The next line, and what it makes of those before.
+    fn row(&mut self, line: Line) -> (Row, Drawn) {
         let class = match line.stream {
             Stream::Out | Stream::Err if opens(&line) => "opened",
             Stream::Out => "out",
             Stream::Err => "err",
             Stream::Agent => "agent",
         };
-        Row {
+        let mut drawn = self.drawn(&line);
+        let row = Row {
             number: line.number,
             class,
             // of what is missing nobody knows when it came
@@ -146,11 +206,35 @@ impl Rows {
             when: self.when(line.time),
             here: self.here.is_some_and(|here| here.holds(line.number)),
             query: self.query.clone(),
-            html: self.html(&line),
+            html: std::mem::take(&mut drawn.html),
+            is_over: drawn.is_over,
+            took: self.took(&line),
             cut: line.cut,
             raw: self.raw.clone(),
-        }
+        };
+        (row, drawn)
     }
+}
+
+/// What a later line makes of rows.
+fn change(rows: &mut [Row], drawn: Drawn, mut changed: impl FnMut(&Row)) {
+    let mut one = |number: u64, change: &mut dyn FnMut(&mut Row)| {
+        // it is one of the last
+        if let Some(row) = rows.iter_mut().rev().take(RECENT).find(|row| row.number == number) {
+            change(row);
+            changed(row);
+        }
+    };
+    for (number, html) in drawn.changed {
+        one(number, &mut |row| row.html.clone_from(&html));
+    }
+    drawn.erased.into_iter().for_each(|number| one(number, &mut |row| row.is_over = true));
+}
+
+/// When a job's process began and was over.
+pub(super) fn process(job: &JobRow) -> Option<(Time, Time)> {
+    let record = job.record.as_ref()?;
+    Some((record.started.unwrap_or(record.ended), record.ended))
 }
 
 /// Whether a group begins with it.

@@ -182,7 +182,11 @@ async fn list(
     let mut tx = web.engine.store.read().await?;
     let view = FilterView::new(&mut tx, &filter, of.map(|(granted, _)| &granted.repository), uri.path()).await?;
     let title = of.map_or_else(|| "Runs".to_owned(), |(granted, _)| granted.repository.name.to_string());
-    let title = if view.words.is_empty() { title } else { format!("{title}: {}", view.words) };
+    let title = match runs.first() {
+        _ if !view.words.is_empty() => format!("{title}: {}", view.words),
+        Some(run) => format!("{}: {title}", run.mark.word),
+        None => title,
+    };
     let chrome = Chrome::new(web, title, &newest);
     let chrome = if filter.is_newest() { chrome.live_since(&seen) } else { chrome };
     let (queues, starts) = match of.filter(|_| filter.is_everything()) {

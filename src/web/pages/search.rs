@@ -20,7 +20,7 @@ pub(in crate::web) const PATIENCE: Duration = Duration::from_secs(10);
 const GLANCE: Duration = Duration::from_millis(300);
 
 /// What somebody looks for.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Asked {
     /// The text; empty: nothing.
     pub(super) text: String,

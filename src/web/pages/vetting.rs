@@ -1,6 +1,6 @@
 //! What a run of untrusted code waits for: whose it is, what it changes of the flow file, and what was said.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use similar::{ChangeTag, TextDiff};
 
@@ -19,6 +19,8 @@ use crate::{
 const LINES: usize = 400;
 /// Lines around a change that show where it is.
 const AROUND: usize = 3;
+/// A difference need not be the smallest if that takes longer to find.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A run of untrusted code.
 pub(super) struct VettingView {
@@ -118,9 +120,17 @@ fn words(row: &VettingRow) -> String {
     }
 }
 
+/// What untrusted code changes of its flow file, for programs; `None`: nothing.
+pub(in crate::web) fn flow_diff(row: &VettingRow, path: &str) -> Option<String> {
+    let (base, head) = (row.base_text.as_deref().unwrap_or_default(), row.head_text.as_deref().unwrap_or_default());
+    let (old, new) = (format!("a/{path}"), format!("b/{path}"));
+    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(base, head);
+    (base != head).then(|| diff.unified_diff().context_radius(AROUND).header(&old, &new).to_string())
+}
+
 /// The lines that differ, with some around them.
 fn diff(base: &str, head: &str) -> Vec<DiffLine> {
-    let diff = TextDiff::configure().timeout(std::time::Duration::from_millis(200)).diff_lines(base, head);
+    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(base, head);
     let mut lines = Vec::new();
     for group in diff.grouped_ops(AROUND) {
         for change in group.iter().flat_map(|op| diff.iter_changes(op)) {

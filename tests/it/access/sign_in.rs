@@ -120,6 +120,40 @@ async fn nobody_signs_in_who_has_not_begun_here_and_now() {
 }
 
 #[tokio::test]
+async fn whoever_signs_in_is_led_to_a_page_of_ours_or_to_the_first() {
+    let (t, oauth) = with_oauth(false).await;
+    for (next, wanted) in [
+        ("/github/acme/widget/runs/1%3Fattempt=2%26line=3", "/github/acme/widget/runs/1?attempt=2&line=3"),
+        ("/a%252Fb", "/a%2Fb"),
+        ("", "/"),
+        ("//evil.example", "/"),
+        ("%2F%2Fevil.example", "/"),
+        ("/%2Fevil.example", "/"),
+        ("/%5Cevil.example", "/"),
+        ("%5C%5Cevil.example", "/"),
+        ("/x%5C..%5Cevil.example", "/"),
+        ("https://evil.example", "/"),
+        ("https:evil.example", "/"),
+        ("%09//evil.example", "/"),
+        ("/%09/evil.example", "/"),
+        ("/%0A/evil.example", "/"),
+        ("/%0D%0ALocation:%20https://evil.example", "/"),
+        ("/%00/evil.example", "/"),
+        ("%20//evil.example", "/"),
+        ("/%E2%80%AE/evil.example", "/"),
+        ("evil.example", "/"),
+        ("@evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+    ] {
+        let browser = Browser::begins(&t, &oauth, "github", next).await;
+        let answer = browser.comes_back(&browser.consents("rita", 7), &browser.cookie).await;
+        assert_eq!((answer.status().as_u16(), text(&answer, "location").as_str()), (303, wanted), "{next}");
+        // many people sign in from one address in a minute only in tests
+        t.clock.advance(Duration::from_secs(61));
+    }
+}
+
+#[tokio::test]
 async fn an_account_is_its_id_and_not_its_name_and_a_session_ends() {
     let (t, oauth) = with_oauth(true).await;
     let (old, _) = Browser::begins(&t, &oauth, "github", "/").await.signs_in("rita", 7).await;

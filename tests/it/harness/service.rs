@@ -10,7 +10,7 @@ use containerops::command::git::{Authority, HookSettings, init};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
-    sync::watch,
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
 
 use super::repository::Worktree;
@@ -23,8 +23,8 @@ pub(crate) struct Service {
     address: SocketAddr,
     settings: Vec<(String, String)>,
     child: Child,
-    /// What it has said since it served. Jobs that go on have the same pipe: it has no end.
-    log: watch::Receiver<String>,
+    /// What it writes to its log since it serves.
+    log: UnboundedReceiver<String>,
 }
 
 impl Service {
@@ -51,13 +51,13 @@ impl Service {
         while let Some(line) = lines.next_line().await.expect("text") {
             if line.contains("serving") {
                 // whoever reads no more must not end it by that
-                let (said, log) = watch::channel(line + "\n");
+                let (said, heard) = unbounded_channel();
                 tokio::spawn(async move {
                     while let Ok(Some(line)) = lines.next_line().await {
-                        said.send_modify(|all| *all += &(line + "\n"));
+                        let _ = said.send(line);
                     }
                 });
-                return Self { data, address, settings, child, log };
+                return Self { data, address, settings, child, log: heard };
             }
         }
         panic!("it ended before it served");
@@ -91,7 +91,11 @@ impl Service {
     pub(crate) async fn stopped(mut self) -> (Self, String) {
         let status = self.child.wait().await.expect("it ends");
         assert!(status.success(), "{status}");
-        let log = self.log.wait_for(|all| all.contains("\"stopped\"")).await.expect("it says so").clone();
+        // jobs that go on have the same pipe: it has no end
+        let mut log = String::new();
+        while !log.contains("\"stopped\"") {
+            log += &(self.log.recv().await.expect("it says so") + "\n");
+        }
         (self, log)
     }
 
@@ -103,6 +107,15 @@ impl Service {
     pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
         let answer = reqwest::get(format!("http://{}{path}", self.address)).await.expect("an answer");
         answer.error_for_status().expect("it is there")
+    }
+
+    pub(crate) async fn status(&self, path: &str) -> reqwest::StatusCode {
+        reqwest::get(format!("http://{}{path}", self.address)).await.expect("an answer").status()
+    }
+
+    /// The next line of its log.
+    pub(crate) async fn logs(&mut self) -> String {
+        self.log.recv().await.expect("it lives")
     }
 
     /// A text, if it is there yet.

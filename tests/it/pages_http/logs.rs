@@ -96,6 +96,109 @@ async fn a_stream_says_what_is_held_back_of_a_log_that_no_line_tells_of() {
     t.read_writes();
 }
 
+/// What a terminal would show of a stream's rows at the end.
+fn shown(rows: &mut Vec<(String, String)>, html: &str) {
+    for row in html.split("<li ").skip(1) {
+        let id = row.split('"').nth(1).expect("an id").to_owned();
+        match rows.iter_mut().find(|(known, _)| *known == id) {
+            Some(known) => row.clone_into(&mut known.1),
+            None => rows.push((id, row.to_owned())),
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_watches_bars_sees_them_as_a_terminal_shows_them_and_as_the_page_does_later() {
+    let t = Tester::start().await;
+    t.push("main", SMALL).await;
+    let agent = t.claims("test").await.says("Pulling needle\na: 1%\nb: 1%\n").await;
+    let offset = "Pulling needle\na: 1%\nb: 1%\n".len();
+    let page = t.page(&format!("{JOB}?q=NEEDLE&attempt=1&end=1")).await;
+    assert!(page.contains(&format!("as=html&amp;offset={offset}\"")), "{page}");
+    // they come to the page when there are three lines, and one of these changes
+    let mut stream = Stream::of(&t, &format!("attempt=1&q=needle&as=html&offset={offset}"), None).await;
+    let mut rows = Vec::new();
+    let said = [
+        "\x1b[2A\x1b[2Ka: needle 99%\r\x1b[2B\x1b[1A\x1b[2Kb: 50%\r\x1b[1Bmore\n",
+        "\x1b[2A\x1b[2Kb: done\nagain\nneedle\n",
+    ];
+    let agent = agent.says(said[0]).await;
+    shown(&mut rows, stream.next().await.expect("an event").2["html"].as_str().expect("rows"));
+    let agent = agent.says(said[1]).await;
+    shown(&mut rows, stream.next().await.expect("an event").2["html"].as_str().expect("rows"));
+    let found: Vec<_> = rows.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(found, ["L2", "L3", "L4", "L5", "L6", "L7"]);
+    let row = |id: &str| rows.iter().find(|(known, _)| known == id).map(|(_, row)| row.as_str()).expect("a row");
+    for (id, wanted) in [
+        ("L2", ">a: <mark>needle</mark> 99%</span>"),
+        ("L3", ">b: done<"),
+        ("L4", ">again<"),
+        ("L5", "<mark>needle</mark>"),
+    ] {
+        assert!(row(id).contains(wanted), "{}", row(id));
+    }
+    assert!(row("L7").contains("<mark>needle</mark>") && row("L7").contains("q=needle"), "{}", row("L7"));
+    // the last two lines were written over what the two before them had left
+    for (id, is_over) in [("L4", false), ("L5", false), ("L6", true), ("L7", true)] {
+        assert_eq!(row(id).contains("class=\"out over\""), is_over, "{}", row(id));
+    }
+    agent.exits(0).await;
+    let page = t.page(&format!("{JOB}?q=needle&attempt=1&from=1")).await;
+    for (id, row) in &rows {
+        let text =
+            |row: &str| row.split_once("class=\"t\"").map(|(_, text)| text.split("</li>").next().map(str::to_owned));
+        let (_, later) = page.split_once(&format!("<li id=\"{id}\"")).expect("a row");
+        assert_eq!(text(row), text(later), "{id}");
+    }
+    t.read_writes();
+}
+
+#[tokio::test]
+async fn a_program_keeps_a_log_that_has_ended_and_continues_what_is_the_same() {
+    let t = Tester::start().await;
+    t.push("main", SMALL).await;
+    let agent = t.claims("test").await.says("0123456789\n").await;
+    let run: Value = t.get(&format!("/api/v1/runs/{}", t.newest_run().await.id)).await.json().await.expect("JSON");
+    let id = run["stages"][0]["actions"][0]["jobs"][0]["id"].as_str().expect("an id");
+    let api = format!("/api/v1/jobs/{id}/log");
+    for path in [api.as_str(), &format!("{JOB}/log.txt")] {
+        assert!(!t.get(path).await.headers().contains_key(header::ETAG), "what grows has no name yet");
+    }
+    agent.exits(0).await;
+    t.settle().await;
+    for path in [api.as_str(), &format!("{JOB}/log.txt")] {
+        let ask = |headers: &[(&str, &str)]| {
+            let asked =
+                headers.iter().fold(t.ask(Method::GET, path), |asked, (name, value)| asked.header(*name, *value));
+            async { asked.send().await.expect("an answer") }
+        };
+        let tag = ask(&[]).await.headers()[header::ETAG].to_str().expect("text").to_owned();
+        for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {
+            let same = ask(&[("if-none-match", &known)]).await;
+            assert_eq!(same.status(), StatusCode::NOT_MODIFIED, "{path} {known}");
+            assert_eq!(
+                (
+                    same.headers()[header::ETAG].to_str().expect("text").to_owned(),
+                    same.bytes().await.expect("none").len()
+                ),
+                (tag.clone(), 0)
+            );
+        }
+        assert_eq!(ask(&[("if-none-match", "\"x\"")]).await.status(), StatusCode::OK);
+        for (condition, status, wanted) in [
+            (&*tag, StatusCode::PARTIAL_CONTENT, "34"),
+            ("\"x\"", StatusCode::OK, "0123456789\n"),
+            // what is only as good as the same is not continued
+            (&*format!("W/{tag}"), StatusCode::OK, "0123456789\n"),
+            ("Sun, 01 Mar 2026 12:00:00 GMT", StatusCode::OK, "0123456789\n"),
+        ] {
+            let part = ask(&[("range", "bytes=3-4"), ("if-range", condition)]).await;
+            assert_eq!(part.status(), status, "{path} {condition}");
+            assert_eq!(part.text().await.expect("text"), wanted, "{path} {condition}");
+        }
+    }
+}
+
 /// A stream of server-sent events.
 struct Stream {
     answer: Response,

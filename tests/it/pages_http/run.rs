@@ -14,7 +14,7 @@ use super::{RUN, SMALL, holds};
 use crate::harness::app::Tester;
 
 /// As many actions of one job each in each of as many stages.
-fn flow(stages: usize, actions: usize) -> String {
+pub(super) fn flow(stages: usize, actions: usize) -> String {
     let mut flow = "stages:\n".to_owned();
     for stage in 0..stages {
         let _ = writeln!(flow, "  - name: stage-{stage}\n    sequencing: parallel\n    actions:");
@@ -58,7 +58,7 @@ async fn end(tx: &mut Tx, run: &RunRow, now: Time, verdict: impl Fn(usize) -> Ve
     tx.set_run_state(run.id, &RunState::Ended(Conclusion::Failure), "", now).await.expect("a row");
 }
 
-async fn ended(flow: &str, verdict: impl Fn(usize) -> Verdict) -> Tester {
+pub(super) async fn ended(flow: &str, verdict: impl Fn(usize) -> Verdict) -> Tester {
     let t = Tester::start().await;
     t.push("main", flow).await;
     let run = t.newest_run().await;
@@ -85,6 +85,24 @@ async fn a_run_of_three_hundred_jobs_is_a_small_page() {
     assert!(page.len() < 100_000, "{} bytes", page.len());
     assert!(page.matches("<pre class=\"tail\"").count() > 3, "the first of them say why");
     assert_eq!(page.matches("failure\">exit code 2</b>").count(), 300);
+}
+
+#[tokio::test]
+async fn a_run_of_very_many_stages_is_a_small_page() {
+    let success = |_: usize| Verdict::Success { warning: None };
+    for (stages, actions) in [(256, 1), (100, 3)] {
+        let t = ended(&flow(stages, actions), success).await;
+        for path in [RUN.to_owned(), format!("{RUN}?view=table"), format!("{RUN}/timeline")] {
+            let page = t.page(&path).await;
+            assert!(page.len() < 100_000, "{stages} stages: {path} has {} bytes", page.len());
+        }
+        let picture = format!("{RUN}/picture.svg");
+        assert_eq!(t.get(&picture).await.status(), StatusCode::OK);
+        holds(
+            &t.page(RUN).await,
+            &[&format!("href=\"{picture}\""), "id=\"a0-0\"", &format!("id=\"stage-{stages}\""), "integration-0"],
+        );
+    }
 }
 
 #[tokio::test]

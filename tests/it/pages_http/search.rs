@@ -149,3 +149,24 @@ async fn all_logs_of_a_repository_are_looked_through_the_newest_runs_first() {
     }
     holds(&t.page(&format!("{here}?q=%28&regex=1")).await, &["Nothing was looked for: not a regular expression"]);
 }
+
+#[tokio::test]
+async fn a_search_stops_after_so_many_logs_and_goes_on_where_it_has_stopped() {
+    let t = Tester::start().await;
+    for _ in 0..28 {
+        t.push("main", SMALL).await;
+        t.claims("test").await.says("a needle\n").await.exits(1).await;
+    }
+    let api = "/api/v1/logs/search?forge=github&repository=acme/widget&q=needle";
+    let runs = |found: &Value| -> Vec<i64> {
+        found["logs"].as_array().expect("logs").iter().filter_map(|log| log["run"].as_i64()).collect()
+    };
+    let first = t.found(api).await;
+    assert_eq!(runs(&first), (4..=28).rev().collect::<Vec<_>>());
+    let next = first["next"]["before"].as_str().expect("there is more");
+    let rest = t.found(&format!("{api}&before={next}")).await;
+    assert_eq!((runs(&rest), &rest["next"]), (vec![3, 2, 1], &json!(null)));
+    let page = t.page("/github/acme/widget/search?q=needle").await;
+    holds(&page, &["25 logs with it so far.", "Go on with older logs"]);
+    t.read_writes();
+}

@@ -83,6 +83,7 @@ async fn a_pod_stays_until_its_containers_are_told_of_or_for_three_seconds() {
             t.passes(Duration::from_secs(3)).await;
         }
         assert_eq!(t.pods.left(), 0);
+        t.read_writes();
     }
 }
 

@@ -35,6 +35,70 @@ async fn titles_branches_people_outputs_and_logs_are_text() {
     holds(&t.page(JOB).await, &["U+202E", "&lt;/li&gt;&lt;/ol&gt;&lt;script&gt;"]);
 }
 
+/// Turns what comes after it, hides, or joins: one of each kind.
+const HIDDEN: [char; 7] = ['\u{202e}', '\u{2066}', '\u{200b}', '\u{200f}', '\u{feff}', '\u{61c}', '\u{7}'];
+
+/// Without what a form gives back as it is, which no browser shows as a part of the page's text.
+fn seen(page: &str) -> String {
+    let parts = page.split(" value=\"").enumerate();
+    parts.map(|(at, part)| if at == 0 { part } else { part.split_once('"').expect("an end").1 }).collect()
+}
+
+#[tokio::test]
+async fn what_is_not_seen_turns_no_page_and_is_said() {
+    let t = Tester::start().await;
+    let hidden: String = HIDDEN.iter().collect();
+    let branch = "moc\u{202e}niam\u{200b}";
+    t.commit(branch, &SMALL.replace("}]", ", outputs: [OUT]}]"));
+    let mut push: serde_json::Value = serde_json::from_slice(&t.github.push(WIDGET, branch).body).expect("JSON");
+    push["head_commit"]["message"] = json!(format!("evil{hidden}title"));
+    push["sender"]["login"] = json!(format!("ad{hidden}a"));
+    t.deliver(t.github.signed("push", &push)).await;
+    t.settle().await;
+    let agent = t.claims("test").await.says(&format!("a{hidden}b\nneedle{hidden}\n")).await;
+    agent.writes(&[("OUT", &hidden)]).await.results_in(&hidden).exits(1).await;
+    let list = t.page("/deliveries").await;
+    let (_, rest) = list.split_once("href=\"/deliveries/").expect("a link");
+    let delivery = format!("/deliveries/{}", rest.split('"').next().expect("an id"));
+    let search = "/github/acme/widget/search?q=needle";
+    let named = "/?branch=moc%E2%80%AEniam%E2%80%8B";
+    let (table, timeline) = (format!("{RUN}?view=table"), format!("{RUN}/timeline"));
+    let odd = format!("{JOB}?q=%E2%80%AE&from=1");
+    for path in [
+        "/",
+        named,
+        "/github/acme/widget",
+        "/repositories",
+        RUN,
+        &table,
+        &timeline,
+        JOB,
+        &odd,
+        "/deliveries",
+        &delivery,
+        search,
+    ] {
+        let page = seen(&t.page(path).await);
+        for c in HIDDEN {
+            assert!(!page.contains(c), "U+{:04X} is in {path}:\n{page}", u32::from(c));
+        }
+    }
+    holds(&t.page(RUN).await, &["push to moc[U+202E]niam[U+200B]", "evil[U+202E][U+2066]", "ad[U+202E]"]);
+    // what is looked for is given back as it was
+    holds(&t.page(named).await, &["value=\"moc\u{202e}niam\u{200b}\"", "evil[U+202E]"]);
+    holds(&t.page(&odd).await, &["value=\"\u{202e}\""]);
+    holds(&t.page(JOB).await, &["a<span class=\"hidden\">U+202E</span>"]);
+    // names that are written from the right are nobody's fault, and turn nothing but themselves
+    let css = include_str!("../../../static/app.css");
+    let isolated = css
+        .lines()
+        .find(|line| line.ends_with("{ unicode-bidi: isolate; }") && line.starts_with("h1,"))
+        .expect("a rule");
+    for tag in ["h1", "dd", "a", "b", "code", "small", "time", ".title"] {
+        assert!(isolated.split([',', '{']).any(|one| one.trim() == tag), "{tag}: {isolated}");
+    }
+}
+
 #[tokio::test]
 async fn every_page_forbids_what_is_not_ours() {
     let t = Tester::start().await;

@@ -32,6 +32,9 @@ use stages::{Part, StageView};
 use table::RowView;
 use values::{ImagesView, ValuesView};
 
+/// The picture of more stages is a page of its own: this one would grow with each of them.
+const DRAWN: usize = 60;
+
 #[derive(Template)]
 #[template(path = "run.html", whitespace = "minimize")]
 struct RunPage {
@@ -39,7 +42,7 @@ struct RunPage {
     head: Head,
     diagnostics: Vec<DiagnosticView>,
     as_table: bool,
-    /// As SVG; empty in a table.
+    /// As SVG; empty in a table, and of very many stages.
     picture: String,
     stages: Vec<StageView>,
     timeline: TimelineView,
@@ -85,11 +88,15 @@ pub(super) async fn page(web: &Web, of: &Granted, route: &Route, number: u64, ur
     drop(tx);
     let making = Making { of, route, run: &run, rows, now };
     let title = format!("{}: {} #{} of {}", head.mark.word, run.flow, run.number, repository.name);
-    let stages: Vec<_> = run.plan.iter().flat_map(|plan| making.stages(plan)).collect();
+    let mut stages: Vec<_> = run.plan.iter().flat_map(|plan| making.stages(plan)).collect();
+    if stages.len() > DRAWN {
+        // where there is but one action, it can be run again itself
+        stages.iter_mut().for_each(|stage| stage.again &= !stage.is_one());
+    }
     let links = run.plan.as_ref().map(|plan| links::all(plan, &making.rows.written)).unwrap_or_default();
     render(&RunPage {
         picture: match &run.plan.0 {
-            Some(plan) if !as_table => picture::in_page(&making, plan, &stages)?,
+            Some(plan) if !as_table && plan.stages.len() <= DRAWN => picture::in_page(&making, plan, &stages)?,
             Some(_) | None => String::new(),
         },
         rows: if as_table { table::rows(&stages, &run.pins) } else { Vec::new() },

@@ -90,6 +90,14 @@ pub(super) struct AttemptView {
     pub(super) end: String,
 }
 
+impl StageView {
+    /// Whether a line says all of it.
+    pub(super) fn is_one(&self) -> bool {
+        let [GroupView { matrix: None, parts }] = self.groups.as_slice() else { return false };
+        matches!(parts.as_slice(), [Part::Lines(lines)] if lines.actions.len() == 1)
+    }
+}
+
 impl GroupView {
     fn add(&mut self, action: ActionView) {
         match (self.parts.last_mut(), action.is_line()) {

@@ -15,7 +15,7 @@ use super::{Chrome, Failure, JobPlace, Mark, Place, Route, RunPlace, find_run, r
 use crate::{
     engine::timeline::{JobPhases, OfAttempt, PullTimes, RunTimeline, Summary, now_words, plain_image},
     model::{ActionPlan, JobPath, Phase, PhaseKind, Plan, Size, Span, Time},
-    store::{RunRow, Tx},
+    store::{QueuedRow, RunRow, Tx},
     web::Web,
 };
 
@@ -131,7 +131,8 @@ impl TimelineView {
         extent: Extent,
     ) -> Result<Self, Failure> {
         let times = RunTimeline::read(tx, run, now).await?;
-        let drawn = extent == Extent::All || times.attempts.len() <= DRAWN;
+        let rows = times.attempts.len() + times.queued.len();
+        let drawn = extent == Extent::All || rows <= DRAWN;
         let whole = times.to.since(times.from);
         let summary = Summary::of(&times.phases);
         let making = Making { route, run, times: &times, now };
@@ -139,7 +140,7 @@ impl TimelineView {
         let ticks = ticks(whole);
         let place = Place::Run(run.number.cast_unsigned(), RunPlace::Timeline);
         Ok(Self {
-            words: if times.attempts.is_empty() { String::new() } else { summary.to_string() },
+            words: if rows == 0 { String::new() } else { summary.to_string() },
             total: Span(whole),
             open: times.open,
             now: making.now(),
@@ -150,7 +151,7 @@ impl TimelineView {
             rows: if drawn { making.rows(&kinds) } else { Vec::new() },
             pulls: if drawn { making.pulls() } else { Vec::new() },
             page: (!drawn).then(|| Route { place, ..route.clone() }.to_string()),
-            attempts: times.attempts.len(),
+            attempts: rows,
         })
     }
 }
@@ -165,6 +166,11 @@ impl TimelineView {
 fn legend(kind: PhaseKind, summary: &Summary) -> LegendView {
     let total = summary.0.iter().find(|(one, _)| *one == kind).map(|(_, span)| Span(*span));
     LegendView { kind: kind.as_str(), word: word(kind), total }
+}
+
+fn queued_words(row: &QueuedRow, span: Span) -> String {
+    let reason = if row.reason.is_empty() { String::new() } else { format!(": {}", row.reason) };
+    format!("waits for an attempt for {span}{reason}")
 }
 
 /// What views are made of.
@@ -188,7 +194,8 @@ impl Making<'_> {
             .iter()
             .flat_map(|one| one.times.phases.iter().chain(one.times.jobs.iter().flat_map(|job| &job.phases)));
         let asked = self.times.approvals.iter().map(|(_, phase)| phase);
-        let all: Vec<PhaseKind> = of_attempts.chain(asked).map(|phase| phase.kind).collect();
+        let queued = self.times.queued.iter().map(|(_, phase)| phase);
+        let all: Vec<PhaseKind> = of_attempts.chain(asked).chain(queued).map(|phase| phase.kind).collect();
         PhaseKind::ALL.into_iter().filter(|kind| all.contains(kind)).collect()
     }
 
@@ -198,20 +205,37 @@ impl Making<'_> {
         let view = |one: &OfAttempt| {
             Some(NowView { name: self.name(one), words: now_words(&one.times, &one.row.reason, self.now)? })
         };
-        self.times.attempts.iter().filter(waits).filter_map(view).take(NOW_SHOWN).collect()
+        let queued = self.times.queued.iter().map(|(row, phase)| NowView {
+            name: self.action_name(row.stage, row.place),
+            words: queued_words(row, Span(phase.span())),
+        });
+        queued.chain(self.times.attempts.iter().filter(waits).filter_map(view)).take(NOW_SHOWN).collect()
     }
 
     fn rows(&self, kinds: &[PhaseKind]) -> Vec<RowView> {
         let mut rows = Vec::new();
         let mut approvals = self.times.approvals.iter().peekable();
+        let mut queued = self.times.queued.iter().peekable();
         for one in &self.times.attempts {
+            let is_before = |(row, _): &&(QueuedRow, Phase)| (row.stage, row.place) < (one.row.stage, one.row.place);
+            while let Some((row, phase)) = queued.next_if(is_before) {
+                rows.push(self.queued(row, *phase, kinds));
+            }
             while let Some((stage, phase)) = approvals.next_if(|(stage, _)| *stage <= one.row.stage) {
                 rows.push(self.approval(*stage, *phase, kinds));
             }
             self.attempt(one, kinds, &mut rows);
         }
+        rows.extend(queued.map(|(row, phase)| self.queued(row, *phase, kinds)));
         rows.extend(approvals.map(|(stage, phase)| self.approval(*stage, *phase, kinds)));
         rows
+    }
+
+    /// What waits for an attempt: why, and for how long.
+    fn queued(&self, row: &QueuedRow, phase: Phase, kinds: &[PhaseKind]) -> RowView {
+        let view = self.row(self.action_name(row.stage, row.place), None, &[phase], kinds);
+        let words = if view.words.is_empty() { String::new() } else { queued_words(row, view.total) };
+        RowView { words, ..view }
     }
 
     fn approval(&self, stage: i64, phase: Phase, kinds: &[PhaseKind]) -> RowView {
@@ -221,7 +245,7 @@ impl Making<'_> {
 
     /// Its row, and those of its jobs if there are several.
     fn attempt(&self, one: &OfAttempt, kinds: &[PhaseKind], rows: &mut Vec<RowView>) {
-        let plan = self.action(one);
+        let plan = self.action(one.row.stage, one.row.place);
         let is_one = plan.is_none_or(|plan| plan.members().count() < 2);
         let url = plan.filter(|_| is_one).and_then(|plan| self.job_url(one, plan, 0));
         let node = one.times.node.clone().unwrap_or_default();
@@ -255,20 +279,24 @@ impl Making<'_> {
 
     /// `stage / action`, and which attempt it was if there were several.
     fn name(&self, one: &OfAttempt) -> String {
-        let stage = self.plan().and_then(|plan| plan.stages.get(usize::try_from(one.row.stage).ok()?));
-        let stage = stage.map_or("", |stage| stage.name.as_str());
-        let action = self.action(one).map_or_else(String::new, ActionPlan::shown);
         let same = |other: &&OfAttempt| (other.row.stage, other.row.place) == (one.row.stage, one.row.place);
-        let name = if action == stage { action } else { format!("{stage} / {action}") };
+        let name = self.action_name(one.row.stage, one.row.place);
         match self.times.attempts.iter().filter(same).count() {
             0 | 1 => name,
             _ => format!("{name}, attempt {}", one.row.number),
         }
     }
 
-    fn action(&self, one: &OfAttempt) -> Option<&ActionPlan> {
-        let place = |at: i64| usize::try_from(at).unwrap_or(usize::MAX);
-        self.plan()?.action(place(one.row.stage), place(one.row.place))
+    fn action_name(&self, stage: i64, place: i64) -> String {
+        let planned = self.plan().and_then(|plan| plan.stages.get(usize::try_from(stage).ok()?));
+        let stage_name = planned.map_or("", |stage| stage.name.as_str());
+        let action = self.action(stage, place).map_or_else(String::new, ActionPlan::shown);
+        if action == stage_name { action } else { format!("{stage_name} / {action}") }
+    }
+
+    fn action(&self, stage: i64, place: i64) -> Option<&ActionPlan> {
+        let at = |at: i64| usize::try_from(at).unwrap_or(usize::MAX);
+        self.plan()?.action(at(stage), at(place))
     }
 
     fn job_url(&self, one: &OfAttempt, plan: &ActionPlan, place: usize) -> Option<String> {
