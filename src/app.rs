@@ -295,15 +295,23 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
 /// # Errors
 /// If there is no such place, or it refuses.
 pub async fn blobs(settings: &Settings) -> Result<Blobs, BlobError> {
-    let settings::S3Choice { endpoint, region, path_style, keys } = &settings.s3;
-    let keys = keys.clone().map(|(id, secret)| Keys { id, secret });
-    let s3 = S3 { endpoint: endpoint.clone(), region: region.clone(), path_style: *path_style, keys };
-    let blobs = Blobs::open_with(&settings.blob_url, &s3)?;
+    let blobs = open_blobs(settings)?;
     match blobs.look().await {
         Err(BlobError::Away(error)) => tracing::warn!(%error, "the place for logs and snapshots is away: going on"),
         looked => looked?,
     }
     Ok(blobs)
+}
+
+/// The same, unseen.
+///
+/// # Errors
+/// [`BlobError::Address`], [`BlobError::Away`].
+pub fn open_blobs(settings: &Settings) -> Result<Blobs, BlobError> {
+    let settings::S3Choice { endpoint, region, path_style, keys } = &settings.s3;
+    let keys = keys.clone().map(|(id, secret)| Keys { id, secret });
+    let s3 = S3 { endpoint: endpoint.clone(), region: region.clone(), path_style: *path_style, keys };
+    Blobs::open_with(&settings.blob_url, &s3)
 }
 
 /// Where agents are told that the server is.

@@ -104,15 +104,20 @@ fn refused(store: &dyn fmt::Display, error: object_store::Error) -> BlobError {
         "there is no such bucket: make it, or correct CONTAINEROPS_BLOB_URL"
     } else if text.contains("SignatureDoesNotMatch") {
         "the secret access key is not that of the access key id: see CONTAINEROPS_S3_SECRET_ACCESS_KEY"
-    } else if matches!(
-        error,
-        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }
-    ) {
+    } else if text.contains("RequestTimeTooSkewed") {
+        "this machine's clock is wrong: set it by NTP"
+    } else if is_denied(&error, &text) {
         "our key is unknown there, or may not list the bucket: it needs ListBucket, GetObject, PutObject and DeleteObject"
     } else {
         return away(error);
     };
     BlobError::Refused { place: store.to_string(), why: format!("{why} ({})", code(&text)) }
+}
+
+/// Lists are refused in other words than single objects.
+fn is_denied(error: &object_store::Error, text: &str) -> bool {
+    let said = ["403 Forbidden", "401 Unauthorized"].into_iter().any(|status| text.contains(status));
+    said || matches!(error, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. })
 }
 
 /// The word that the store has for it.

@@ -1,5 +1,6 @@
 //! `containerops doctor`: looks at everything that the service needs, and says what to do.
 
+mod bucket;
 mod machine;
 mod urls;
 
@@ -27,7 +28,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// GitHub takes a JWT that is a minute old; half of that is left for everything else.
 const SKEW: i64 = 30;
 
-/// Check the set-up: cluster or engine, database, forge credentials, hooks, clock, disk, addresses. Works while the service runs, and
+/// Check the set-up: cluster or engine, database, bucket, forge credentials, hooks, clock, disk, addresses. Works while the service runs, and
 /// changes nothing. The exit code is 1 if something cannot work.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -69,6 +70,7 @@ pub async fn examine(settings: &Settings) -> Vec<Finding> {
     let examinations: Vec<(&'static str, BoxFuture<'_, Examined>)> = vec![
         ("database", store::examine(&settings.database_url).map(|found| (found, None)).boxed()),
         ("disk", machine::examine(settings).map(|found| (found, None)).boxed()),
+        ("bucket", bucket::examine(settings).map(|found| (found, None)).boxed()),
         ("cluster", cluster(settings).boxed()),
         ("GitHub", github(settings).boxed()),
         ("GitLab", gitlab(settings).boxed()),

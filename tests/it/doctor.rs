@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::harness::{
     app::{Tester, WIDGET},
+    bucket::Bucket,
     cluster::Cluster,
     gitea::{self, ModelGitea},
     github::{ModelGithub, private_pem},
@@ -134,6 +135,20 @@ async fn a_token_says_what_it_may_not_do() {
     patient.has(Health::Error, "(gist, read:org) do not let it write commit statuses").await;
     let patient = patient.with("GITHUB_TOKEN", "of-yesterday");
     patient.has(Health::Error, "it does not take our token").await;
+}
+
+#[tokio::test]
+async fn a_bucket_that_will_not_have_us_or_is_away_is_said() {
+    let Some(bucket) = Bucket::start().await else { return };
+    let patient = Patient::new().await.with("BLOB_URL", "s3://co-blobs/logs");
+    let patient = patient.with("S3_ENDPOINT", &format!("http://{}", bucket.address()));
+    let patient = patient.with("S3_ACCESS_KEY_ID", "id").with("S3_SECRET_ACCESS_KEY", "marker-of-a-secret");
+    patient.has(Health::Ok, "s3://co-blobs/logs lets us look into it").await;
+    let patient = patient.with("BLOB_URL", "s3://co-nothing");
+    patient.has(Health::Error, "there is no such bucket: make it, or correct CONTAINEROPS_BLOB_URL").await;
+    let patient = patient.with("BLOB_URL", "s3://co-blobs");
+    bucket.refuse();
+    patient.has(Health::Error, "it needs ListBucket, GetObject, PutObject and DeleteObject").await;
 }
 
 #[tokio::test]
