@@ -223,12 +223,12 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
             tracing::error!(loop.name = "drive", %error, "round failed");
             Vec::new()
         });
-        for id in due.into_iter().filter(|id| under_way.insert(*id)) {
+        for action in due.into_iter().filter(|action| under_way.insert(action.id)) {
             let engine = engine.clone();
             steps.spawn(async move {
                 // an action whose step panics is looked at again, and holds up no other
-                let driven = AssertUnwindSafe(engine.drive_one(id)).catch_unwind().await;
-                (id, driven.unwrap_or(Driven::Left))
+                let driven = AssertUnwindSafe(engine.drive_one(action)).catch_unwind().await;
+                (action.id, driven.unwrap_or(Driven::Left))
             });
         }
         loop {

@@ -24,6 +24,7 @@
 //! - [`start`]: what starts flows besides what happens on a forge;
 //! - `trigger`: jobs that start other flows;
 //! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
+//! - `lot`: what many ask for at once is done in one transaction;
 //! - [`janitor`]: what nobody needs any more is removed;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
 
@@ -55,6 +56,7 @@ pub mod junit;
 pub mod keep;
 pub mod kubectl;
 pub mod log;
+mod lot;
 mod matrix;
 mod noted;
 mod notice;
@@ -111,6 +113,7 @@ use crate::{
 
 use contact::Contact;
 use hide::Hidden;
+use lot::Lots;
 
 pub use advance::{Move, Pause, Seat, Seen, Standing, Stop, advance, worst};
 pub use keep::{Kept, SECRET_EVENTS, SECRET_LENGTHS, Unkept, check_branches, check_images, check_limits};
@@ -128,6 +131,8 @@ pub struct Engine {
     inner: Arc<Parts>,
     contact: Arc<Contact>,
     hidden: Arc<Hidden>,
+    /// What is to be done together.
+    lots: Arc<Lots>,
     /// Who may read reports of tests.
     reports_at_once: Arc<Semaphore>,
     /// On whose wish, for the audit log.
@@ -235,7 +240,14 @@ impl Engine {
     pub fn new(parts: Parts) -> Self {
         let contact = Arc::new(Contact::new(parts.clock.now()));
         let reports_at_once = Arc::new(Semaphore::new(tested::AT_ONCE));
-        Self { inner: Arc::new(parts), contact, hidden: Arc::default(), reports_at_once, deed: None }
+        Self {
+            inner: Arc::new(parts),
+            contact,
+            hidden: Arc::default(),
+            lots: Arc::default(),
+            reports_at_once,
+            deed: None,
+        }
     }
 
     /// The same on somebody's wish: what changes by it is written down together with the change.

@@ -59,7 +59,9 @@ use std::sync::Arc;
 use sqlx::{Postgres, Sqlite, SqlitePool, Transaction};
 use tokio_util::sync::DropGuard;
 
-pub use action::ActionRow;
+use crate::model::{Clock, RunId};
+
+pub use action::{ActionRow, DueAction};
 pub use approval::ApprovalRow;
 pub use artifact::ArtifactRow;
 pub use attempt::AttemptRow;
@@ -112,10 +114,10 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 pub enum StoreError {
     /// It is away, full, locked, or answers nonsense.
     #[error("the database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
     /// Its schema could not be brought up to date.
     #[error("the database's schema: {0}")]
-    Schema(#[from] sqlx::migrate::MigrateError),
+    Schema(#[source] sqlx::migrate::MigrateError),
     /// The URL names no database that we know.
     #[error("`{0}` is no database that this version knows: sqlite:PATH and postgres://… are")]
     UnknownDatabase(String),
@@ -132,6 +134,25 @@ pub enum StoreError {
         /// How many it met.
         met: u64,
     },
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        postgres::notice(&error);
+        Self::Database(error)
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        match error {
+            sqlx::migrate::MigrateError::VersionMissing(found) => Self::Unfit(format!(
+                "its schema is of a newer release (version {found}; this release knows {}): start that release, or a newer one",
+                Store::schema()
+            )),
+            error => Self::Schema(error),
+        }
+    }
 }
 
 /// What every statement returns.
@@ -161,6 +182,8 @@ enum Db {
 pub struct Tx {
     on: On,
     changes: Vec<Change>,
+    /// The runs that are to be settled before the commit; `None`: each is settled at once.
+    unsettled: Option<Vec<RunId>>,
     bell: Bell,
     /// Which process this is, among those that share the database; 0: it is alone.
     me: i64,
@@ -317,7 +340,7 @@ impl Store {
             Db::Sqlite { .. } => 0,
             Db::Postgres(pools) => pools.me(),
         };
-        Tx { on, changes: Vec::new(), bell: self.bell.clone(), me }
+        Tx { on, changes: Vec::new(), unsettled: None, bell: self.bell.clone(), me }
     }
 
     /// The version of its schema: that of the newest migration.
@@ -329,6 +352,14 @@ impl Store {
         let newest: Option<(i64,)> =
             row!(tx, (i64,), "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success")?;
         Ok(newest.map_or(0, |(version,)| version))
+    }
+
+    /// The clock that all servers of the database have in common; that of this machine, if it is alone.
+    pub fn clock(&self) -> Clock {
+        match &self.db {
+            Db::Sqlite { .. } => Clock::System,
+            Db::Postgres(pools) => Clock::Shared(Arc::clone(pools.clock())),
+        }
     }
 
     /// Whether other processes may work with the same database.
@@ -372,6 +403,25 @@ impl Tx {
             self.bell.ring(change);
         }
         Ok(())
+    }
+
+    /// From now on runs are not settled at once: [`Self::unsettled`] says which are to be, in the end.
+    pub fn put_off_settling(&mut self) {
+        self.unsettled = Some(Vec::new());
+    }
+
+    /// Whether a run is settled later, with all that changes in this transaction.
+    pub fn settles_later(&mut self, run: RunId) -> bool {
+        let Some(unsettled) = &mut self.unsettled else { return false };
+        if !unsettled.contains(&run) {
+            unsettled.push(run);
+        }
+        true
+    }
+
+    /// The runs whose settling was put off, and from now on none is.
+    pub fn unsettled(&mut self) -> Vec<RunId> {
+        self.unsettled.take().unwrap_or_default()
     }
 
     /// Rings for `change` once this transaction is committed.
