@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, future::join_all};
+use tracing::{Instrument as _, field::Empty};
 
 use super::{
     Engine, EngineError, Result,
@@ -138,7 +139,9 @@ impl Engine {
 
     /// Takes one step with one action.
     pub async fn drive_one(&self, due: DueAction) -> Driven {
-        match self.step(due).await {
+        // whatever is logged meanwhile is about this action
+        let span = tracing::info_span!("drive", action.id = %due.id, run.id = Empty, trace_id = Empty);
+        match self.step(due).instrument(span).await {
             Ok(driven) => driven,
             Err(error) => {
                 tracing::error!(action.id = %due.id, %error, "action not driven");
@@ -221,6 +224,24 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
+    /// Gives back every lease that a step held that was cut off. Nobody takes a step meanwhile.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn release_leases(&self) -> Result<()> {
+        let held = self.leases.all();
+        if held.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.store.write().await?;
+        for (id, fence) in &held {
+            tx.release_action(*id, *fence).await?;
+        }
+        tx.commit().await?;
+        held.into_iter().for_each(|(id, fence)| self.leases.gave(id, fence));
+        Ok(())
+    }
+
     async fn step(&self, due: DueAction) -> Result<Driven> {
         if due.attempts > 0
             && let Some(resting) = self.is_under_way(due.id).await?
@@ -229,21 +250,28 @@ impl Engine {
         }
         let Some(taken) = self.take(due.id).await? else { return Ok(Driven::Left) };
         let (id, fence) = (taken.action.id, taken.action.fence);
+        let span = tracing::Span::current();
+        let run = taken.action.run_id;
+        span.record("run.id", tracing::field::display(run)).record("trace_id", run.trace());
         let stepped = self.next_step(taken).await;
         if !matches!(stepped, Ok(Lease::GivenBack)) {
             self.in_lot(move |tx| async move { tx.release_action(id, fence).await.map_err(EngineError::from) }.boxed())
                 .await?;
         }
+        self.leases.gave(id, fence);
         stepped.map(|_| Driven::Stepped)
     }
 
     /// Takes the lease of an action; `None`: somebody else has it.
     async fn take(&self, id: ActionId) -> Result<Option<Taken>> {
-        let now = self.now();
+        let (now, leases) = (self.now(), Arc::clone(&self.leases));
         self.in_lot(move |tx| {
+            let leases = Arc::clone(&leases);
             async move {
                 let claimed = tx.claim_action(id, now, now.after(LEASE), now.after(LOOK_AGAIN)).await?;
                 let Some(action) = claimed else { return Ok(None) };
+                // noted before it is committed: whoever asked may be cut off meanwhile
+                leases.took(id, action.fence);
                 let attempt = if action.attempts > 0 { tx.newest_attempt(id).await? } else { None };
                 let run = tx.run(action.run_id).await?;
                 let run = run.ok_or_else(|| EngineError::Broken(format!("action {id} has no run")))?;

@@ -23,6 +23,7 @@
 //! - [`rerun`]: once more, wholly or in part;
 //! - [`start`]: what starts flows besides what happens on a forge;
 //! - `trigger`: jobs that start other flows;
+//! - [`trace`]: what runs did and when, for whoever collects such things;
 //! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
 //! - `lot`: what many ask for at once is done in one transaction;
 //! - [`janitor`]: what nobody needs any more is removed;
@@ -55,6 +56,7 @@ pub mod janitor;
 pub mod junit;
 pub mod keep;
 pub mod kubectl;
+mod lease;
 pub mod log;
 mod lot;
 mod matrix;
@@ -88,6 +90,7 @@ pub mod tested;
 pub mod timeline;
 pub mod title;
 mod token;
+pub mod trace;
 mod trigger;
 mod trust;
 pub mod turn;
@@ -113,6 +116,7 @@ use crate::{
 
 use contact::Contact;
 use hide::Hidden;
+use lease::Leases;
 use lot::Lots;
 
 pub use advance::{Move, Pause, Seat, Seen, Standing, Stop, advance, worst};
@@ -133,6 +137,7 @@ pub struct Engine {
     hidden: Arc<Hidden>,
     /// What is to be done together.
     lots: Arc<Lots>,
+    leases: Arc<Leases>,
     /// Who may read reports of tests.
     reports_at_once: Arc<Semaphore>,
     /// On whose wish, for the audit log.
@@ -161,6 +166,8 @@ pub struct Parts {
     pub key: Key,
     /// What keeps the secrets of others.
     pub vault: Vault,
+    /// Where traces go, if they do.
+    pub tracer: Option<trace::Tracer>,
     /// What is allowed, and where things are.
     pub settings: Settings,
 }
@@ -196,6 +203,8 @@ pub struct Settings {
     pub untrusted: Vec<UntrustedRule>,
     /// Which receivers can be told.
     pub tells: Tells,
+    /// How many runs of one repository may wait and run.
+    pub queue_limit: u32,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.
     pub contact_timeout: Duration,
     /// How long we wait for what else may not come.
@@ -245,6 +254,7 @@ impl Engine {
             contact,
             hidden: Arc::default(),
             lots: Arc::default(),
+            leases: Arc::default(),
             reports_at_once,
             deed: None,
         }
