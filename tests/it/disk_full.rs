@@ -67,7 +67,7 @@ async fn send(service: &Service, id: &str) -> StatusCode {
     body.resize(BODY, b'x');
     body.extend_from_slice(b"\"}");
     let delivery = signed("ping", id, body);
-    let request = reqwest::Client::new().post(format!("{}/hooks/github", service.url())).headers(delivery.headers);
+    let request = reqwest::Client::new().post(service.url("/hooks/github")).headers(delivery.headers);
     request.body(delivery.body).send().await.expect("an answer").status()
 }
 
