@@ -102,7 +102,7 @@ impl Engine {
             Ok(given) => given,
             Err(words) => return self.cannot_start(tx, job, words, now).await,
         };
-        self.hide_from_now(tx, &place.run, &given).await?;
+        self.hide_from_now(tx, place, &given).await?;
         let secrets: Vec<String> = given.variables.values().map(|value| value.expose_secret().to_owned()).collect();
         environments.extend(given.variables.keys().cloned().zip(secrets.iter().cloned()));
         for subscription in &plan.subscriptions {
@@ -376,8 +376,13 @@ impl Engine {
     /// [`Denied`].
     pub async fn end(&self, session: &str, record: &EndRecord) -> Result<(), Denied> {
         let (engine, now) = (self.clone(), self.now());
-        let masks = self.masks_of(self.job_of_session(session).await?.attempt_id).await?;
-        let said = Arc::new((super::hash(session), hide::record(&masks, record)));
+        let hash = super::hash(session);
+        let mut tx = self.store.read().await?;
+        let job = tx.job_by_session(&hash).await?.ok_or(Denied::Unknown)?;
+        self.contact.heard(job.id, now);
+        let masks = self.masks_within(&mut tx, job.attempt_id).await?;
+        drop(tx);
+        let said = Arc::new((hash, hide::record(&masks, record)));
         self.in_lot(move |tx| {
             let (engine, said) = (engine.clone(), Arc::clone(&said));
             async move { engine.end_within(tx, &said.0, &said.1, now).await }.boxed()

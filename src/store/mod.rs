@@ -56,7 +56,7 @@ mod types;
 mod url;
 mod vetting;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use sqlx::{Postgres, Sqlite, SqlitePool, Transaction};
 use tokio_util::sync::DropGuard;
@@ -190,6 +190,8 @@ pub struct Tx {
     changes: Vec<Change>,
     /// The runs that are to be settled before the commit; `None`: each is settled at once.
     unsettled: Option<Vec<RunId>>,
+    /// Runs as they were read, with their long plans, until one is written; `None`: nobody asks for one twice.
+    runs: Option<HashMap<RunId, RunRow>>,
     bell: Bell,
     /// Which process this is, among those that share the database; 0: it is alone.
     me: i64,
@@ -205,7 +207,8 @@ enum On {
 
 /// Runs one statement and returns how many rows it met.
 macro_rules! execute {
-    ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+    ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {{
+        $tx.writes($sql);
         match &mut $tx.on {
             $crate::store::On::Sqlite(on) => sqlx::query($sql)$(.bind($bind))*.execute(&mut **on).await
                 .map(|done| done.rows_affected()).map_err($crate::store::StoreError::from),
@@ -213,7 +216,7 @@ macro_rules! execute {
                 .execute(&mut **on).await
                 .map(|done| done.rows_affected()).map_err($crate::store::StoreError::from),
         }
-    };
+    }};
 }
 
 /// All rows of one query.
@@ -348,7 +351,7 @@ impl Store {
             Db::Sqlite { .. } => 0,
             Db::Postgres(pools) => pools.me(),
         };
-        Tx { on, changes: Vec::new(), unsettled: None, bell: self.bell.clone(), me, facts: Vec::new() }
+        Tx { on, changes: Vec::new(), unsettled: None, runs: None, bell: self.bell.clone(), me, facts: Vec::new() }
     }
 
     /// The version of its schema: that of the newest migration.
@@ -430,6 +433,7 @@ impl Tx {
     /// From now on runs are not settled at once: [`Self::unsettled`] says which are to be, in the end.
     pub fn put_off_settling(&mut self) {
         self.unsettled = Some(Vec::new());
+        self.runs = Some(HashMap::new());
     }
 
     /// Whether a run is settled later, with all that changes in this transaction.
@@ -439,6 +443,15 @@ impl Tx {
             unsettled.push(run);
         }
         true
+    }
+
+    /// What is known of runs holds no longer than until one of them is written.
+    fn writes(&mut self, sql: &str) {
+        if let Some(runs) = self.runs.as_mut().filter(|runs| !runs.is_empty())
+            && sql.contains("UPDATE runs")
+        {
+            runs.clear();
+        }
     }
 
     /// The runs whose settling was put off, and from now on none is.
