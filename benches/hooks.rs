@@ -9,15 +9,12 @@ mod figure;
 
 use std::{
     net::SocketAddr,
+    path::Path,
     time::{Duration, Instant},
 };
 
-use containerops::{
-    app::App,
-    settings::Settings,
-    store::{DeliveryFilter, Store},
-};
-use figure::{Figure, Server, median, ms, percentile};
+use containerops::{app::App, settings::Settings, store::DeliveryFilter};
+use figure::{Figure, Server, database::Database, median, ms, percentile};
 use hmac::{Hmac, KeyInit, Mac};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -55,8 +52,9 @@ fn main() {
     let figures: Vec<Figure> = both.into_iter().flat_map(figures).collect();
     let method = format!(
         "Medians of {ROUNDS} rounds of {} s. {CONNECTIONS} connections, {BODY} bytes each, an event that starts nothing; \
-         SQLite with synchronous=FULL; sender and server share this machine's {} cores. No delivery was lost or doubled.",
+         {}; sender, server and database share this machine's {} cores. No delivery was lost or doubled.",
         ROUND.as_secs(),
+        Database::what(),
         std::thread::available_parallelism().map_or(0, usize::from),
     );
     figure::print(&figures, &method);
@@ -79,12 +77,12 @@ fn figures((what, loads): (&str, &Vec<Load>)) -> [Figure; 4] {
 
 /// The routes in this process, with no loop that takes the deliveries out again.
 fn without_loops() -> Load {
-    let data = tempfile::tempdir().expect("a directory");
+    let (data, database) = (tempfile::tempdir().expect("a directory"), Database::make());
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let address = runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let variables = settings().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let variables = settings(&database).into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let place = ("CONTAINEROPS_DATA".to_owned(), data.path().display().to_string());
         let settings = Settings::read(variables.chain([place]), None).expect("settings");
         let app = App::assemble(&settings, address).await.expect("an app");
@@ -93,27 +91,28 @@ fn without_loops() -> Load {
     });
     let load = load(address, &[std::process::id()]);
     drop(runtime);
-    check(&data, &load);
+    check(data.path(), &database, &load);
     load
 }
 
 fn whole_server() -> Load {
-    let server = Server::start(&settings());
+    let database = Database::make();
+    let server = Server::start(&settings(&database));
     let load = load(server.address(), &[std::process::id(), server.pid()]);
-    check(&server.kill(), &load);
+    check(server.kill().path(), &database, &load);
     load
 }
 
-fn settings() -> [(&'static str, &'static str); 2] {
-    [("CONTAINEROPS_GITHUB_WEBHOOK_SECRET", SECRET), ("CONTAINEROPS_EXECUTOR", "process")]
+fn settings(database: &Database) -> Vec<(&'static str, &str)> {
+    let own = [("CONTAINEROPS_GITHUB_WEBHOOK_SECRET", SECRET), ("CONTAINEROPS_EXECUTOR", "process")];
+    own.into_iter().chain(database.setting()).collect()
 }
 
 /// Every delivery that was answered is in, once. One more for each connection may be: the answer was not waited for.
-fn check(data: &tempfile::TempDir, load: &Load) {
+fn check(data: &Path, database: &Database, load: &Load) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let stored = runtime.block_on(async {
-        let url = format!("sqlite:{}", data.path().join("containerops.db").display());
-        let store = Store::open(&url).await.expect("the database opens again");
+        let store = database.store(data).await;
         let all = DeliveryFilter { limit: i64::MAX, ..DeliveryFilter::default() };
         store.read().await.expect("a view").deliveries(&all).await.expect("deliveries").len()
     });

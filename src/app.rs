@@ -119,6 +119,8 @@ impl App {
         let blobs = blobs(settings).await.context("opening the place for logs and snapshots")?;
         let store = Store::open_with(&settings.database_url, settings.database_connections);
         let store = store.await.context("opening the database")?;
+        // servers whose machines do not agree on the time must agree on leases all the same
+        let clock = if matches!(clock, Clock::System) { store.clock() } else { clock };
         let own = key(&settings.secret_key_file)?;
         let how =
             "give each server the same CONTAINEROPS_SECRET_KEY_FILE; if theirs is lost, empty the table `agreements`";

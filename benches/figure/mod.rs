@@ -1,6 +1,9 @@
 //! What the figures share: a real server in a process of its own, and the table that each of them prints.
 
+pub(crate) mod crew;
+pub(crate) mod database;
 pub(crate) mod forge;
+pub(crate) mod paper;
 
 use std::{
     fmt::Write as _,

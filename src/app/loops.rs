@@ -1,20 +1,33 @@
 //! The loops: each asks the database what is due, does it, and asks again.
 
-use std::{collections::HashSet, panic::AssertUnwindSafe, time::Duration};
+use std::{
+    collections::HashSet,
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use futures::{FutureExt as _, future::BoxFuture};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinSet},
+};
 
 use super::{App, GRACE, Part};
 use crate::{
-    engine::{Engine, EngineError, drive::Driven},
+    engine::{
+        Engine, EngineError,
+        drive::{Driven, Resting},
+    },
+    model::ActionId,
     notify::AT_ONCE,
     store::{Change, StoreError},
 };
 
 /// A loop looks at the database at least this often, whatever it was not told.
 const LOOK: Duration = Duration::from_secs(1);
+/// Looks for what is to be driven are at least so far apart.
+const TOGETHER: Duration = Duration::from_millis(5);
 /// Time limits are whole seconds: looking more often would change nothing.
 const SETTLE: Duration = Duration::from_secs(5);
 /// What is forgotten has time.
@@ -256,8 +269,15 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
     let mut bell = engine.store.bell().listen();
     let (mut under_way, mut steps, mut resting) = (HashSet::new(), JoinSet::new(), Vec::new());
     let beat = engine.store.meters().pulse().begins("drive", QUICK);
+    let mut looked: Option<Instant> = None;
     while !*stopped.borrow() {
         beat.beats();
+        // steps end in lots, and one look serves all of a lot
+        tokio::time::sleep(looked.map_or(Duration::ZERO, |at| TOGETHER.saturating_sub(at.elapsed()))).await;
+        while let Some(ended) = steps.try_join_next() {
+            has_stepped(ended, &mut under_way, &mut resting);
+        }
+        looked = Some(Instant::now());
         engine.store.meters().round("drive", "well");
         // those that are not written down are looked at again, no more
         if let Err(error) = engine.let_rest(&std::mem::take(&mut resting)).await {
@@ -267,22 +287,19 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
             tracing::error!(loop.name = "drive", %error, "round failed");
             Vec::new()
         });
-        for id in due.into_iter().filter(|id| under_way.insert(*id)) {
+        for action in due.into_iter().filter(|action| under_way.insert(action.id)) {
             let engine = engine.clone();
             steps.spawn(async move {
                 // an action whose step panics is looked at again, and holds up no other
-                let driven = AssertUnwindSafe(engine.drive_one(id)).catch_unwind().await;
-                (id, driven.unwrap_or(Driven::Left))
+                let driven = AssertUnwindSafe(engine.drive_one(action)).catch_unwind().await;
+                (action.id, driven.unwrap_or(Driven::Left))
             });
         }
         loop {
             tokio::select! {
-                Some(Ok((id, driven))) = steps.join_next() => {
-                    under_way.remove(&id);
-                    match driven {
-                        Driven::Stepped => break,
-                        Driven::Rests(action) => resting.push(action),
-                        Driven::Left => {}
+                Some(ended) = steps.join_next() => {
+                    if has_stepped(ended, &mut under_way, &mut resting) {
+                        break;
                     }
                 }
                 () = bell.wait(LOOK, moved) => break,
@@ -296,6 +313,25 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
     }
     if let Err(error) = engine.release_leases().await {
         tracing::warn!(%error, "leases were not given back, and end by themselves");
+    }
+}
+
+/// A step is over. True: it was one, so that the next one may be due.
+fn has_stepped(
+    ended: Result<(ActionId, Driven), JoinError>,
+    under_way: &mut HashSet<ActionId>,
+    resting: &mut Vec<Resting>,
+) -> bool {
+    // no step panics: it is caught where it is taken
+    let Ok((id, driven)) = ended else { return false };
+    under_way.remove(&id);
+    match driven {
+        Driven::Stepped => true,
+        Driven::Rests(action) => {
+            resting.push(action);
+            false
+        }
+        Driven::Left => false,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
         collect::{Collected, Collector, Expired},
         janitor::{CACHE_KEPT, SOURCE_KEPT, UNNEEDED_KEPT},
     },
-    model::{Clock, Counted, RetentionRule, Size},
+    model::{Counted, RetentionRule, Size},
     store::{Leftovers, Store},
 };
 
@@ -85,7 +85,7 @@ async fn gc(args: Args) -> Result<ExitCode> {
     };
     let store = store.context("opening the database: is it there? Call this with the server's own settings")?;
     let blobs = app::blobs(&settings).await.context("opening the place for blobs")?;
-    let collector = Collector { store: &store, blobs: &blobs, now: Clock::System.now() };
+    let collector = Collector { store: &store, blobs: &blobs, now: store.clock().now() };
     runs(&collector, &settings.retention, mode).await?;
     leftovers(&collector, mode).await?;
     let there = unneeded(&collector, mode).await?;

@@ -61,12 +61,11 @@ impl Engine {
     }
 
     /// Keeps the record of a job that had its verdict without it, for what it says of the log.
-    pub(super) async fn keep_late_record(&self, mut tx: Tx, job: &JobRow, record: &EndRecord) -> Result<()> {
-        if job.record.is_none() {
-            tx.keep_record(job.id, record).await?;
-            tx.commit().await?;
+    pub(super) async fn note_late_record(&self, tx: &mut Tx, job: &JobRow, record: &EndRecord) -> Result<()> {
+        match &job.record {
+            None => Ok(tx.keep_record(job.id, record).await?),
+            Some(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// Keeps the records that containers left behind, for what they say of the logs.

@@ -1,11 +1,38 @@
 //! Claims: an agent asks for its job's turn. Most are answered "not yet", and then nothing is written.
 
+use futures::FutureExt as _;
+
 use super::{Engine, Result, checkout::Ready, service, settle::Place, turn::Denied};
 use crate::{
     agent::protocol::{self, ClaimAnswer, ClaimRequest, Work},
     model::{AttemptState, Infrastructure, JobState, Time, Verdict},
     store::{Change, JobRow, Tx},
 };
+
+/// A claim, as it is looked up.
+#[derive(Clone)]
+struct Asked {
+    token: String,
+    session: String,
+    protocol: u32,
+    now: Time,
+}
+
+/// Nothing of a claim has happened.
+enum Unclaimed {
+    Denied(Denied),
+    /// The agent is one of another time.
+    Refused {
+        job: Box<JobRow>,
+        message: String,
+    },
+}
+
+impl<E: Into<Denied>> From<E> for Unclaimed {
+    fn from(error: E) -> Self {
+        Self::Denied(error.into())
+    }
+}
 
 impl Engine {
     /// Answers a claim, at the latest after [`protocol::LONG_POLL`].
@@ -37,25 +64,34 @@ impl Engine {
         if let Some(job) = self.waits_on(token, &session).await? {
             return Ok((job, ClaimAnswer::Wait));
         }
-        let now = self.now();
-        let mut tx = self.store.write().await?;
-        let job = tx.job_by_token(&super::hash(token)).await?.ok_or(Denied::Unknown)?;
-        if !tx.bind_session(job.id, &session, now).await? {
-            return Err(Denied::Unknown);
-        }
-        if !protocol::is_spoken(request.protocol) {
-            return self.refuse(tx, &job, stranger(request.protocol), now).await;
-        }
-        let answer = self.answer(&mut tx, &job, now).await?;
-        if let ClaimAnswer::Run(work) = &answer
-            && work.needs() > request.protocol
-        {
+        let asked = Asked { token: super::hash(token), session, protocol: request.protocol, now: self.now() };
+        let engine = self.clone();
+        let answered = self.in_lot(move |tx| {
+            let (engine, asked) = (engine.clone(), asked.clone());
+            async move { engine.claim_within(tx, &asked).await }.boxed()
+        });
+        match answered.await {
+            Ok(answered) => Ok(answered),
+            Err(Unclaimed::Denied(denied)) => Err(denied),
             // it never began
-            drop(tx);
-            return self.refuse(self.store.write().await?, &job, too_old(work, request.protocol), now).await;
+            Err(Unclaimed::Refused { job, message }) => self.refuse(&job, message).await,
         }
-        tx.commit().await?;
-        Ok((job, answer))
+    }
+
+    async fn claim_within(&self, tx: &mut Tx, asked: &Asked) -> Result<(JobRow, ClaimAnswer), Unclaimed> {
+        let job = tx.job_by_token(&asked.token).await?.ok_or(Denied::Unknown)?;
+        if !tx.bind_session(job.id, &asked.session, asked.now).await? {
+            return Err(Denied::Unknown.into());
+        }
+        if !protocol::is_spoken(asked.protocol) {
+            return Err(Unclaimed::Refused { message: stranger(asked.protocol), job: Box::new(job) });
+        }
+        match self.answer(tx, &job, asked.now).await? {
+            ClaimAnswer::Run(work) if work.needs() > asked.protocol => {
+                Err(Unclaimed::Refused { message: too_old(&work, asked.protocol), job: Box::new(job) })
+            }
+            answer => Ok((job, answer)),
+        }
     }
 
     /// A job whose agent has claimed before and must wait on, which most claims do: nothing is written then.
@@ -73,16 +109,11 @@ impl Engine {
     }
 
     /// An agent of another time: its job cannot run, and its page says why.
-    async fn refuse(
-        &self,
-        mut tx: Tx,
-        job: &JobRow,
-        message: String,
-        now: Time,
-    ) -> Result<(JobRow, ClaimAnswer), Denied> {
+    async fn refuse(&self, job: &JobRow, message: String) -> Result<(JobRow, ClaimAnswer), Denied> {
+        let mut tx = self.store.write().await?;
         if job.state.verdict().is_none() {
             let verdict = Verdict::Infrastructure { kind: Infrastructure::Executor, message: message.clone() };
-            self.end_attempt(&mut tx, job.attempt_id, |_| Some(verdict.clone()), now).await?;
+            self.end_attempt(&mut tx, job.attempt_id, |_| Some(verdict.clone()), self.now()).await?;
             tx.commit().await?;
         }
         Err(Denied::Protocol(message))

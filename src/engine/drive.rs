@@ -3,9 +3,9 @@
 //! Who drives holds a lease with a fencing number. Every step looks first and then does the one thing that is next, so
 //! that a step that was cut short is simply taken again, by whoever claims the action then.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use futures::future::join_all;
+use futures::{FutureExt as _, future::join_all};
 use tracing::{Instrument as _, field::Empty};
 
 use super::{
@@ -20,7 +20,7 @@ use crate::{
         ActionId, ActionPlan, ActionState, AttemptId, AttemptState, Infrastructure, JobId, Moments, Resources, Service,
         Time, Verdict,
     },
-    store::{ActionRow, AttemptRow, Change, JobRow, NewJob, RunRow, Tx},
+    store::{ActionRow, AttemptRow, Change, DueAction, JobRow, NewJob, Pins, RunRow, Tx},
 };
 
 /// A lease outlives the longest single step: a registry's and an executor's time limits together.
@@ -40,6 +40,49 @@ const PLACING: Duration = Duration::from_secs(3600);
 const BURST: Duration = Duration::from_millis(50);
 /// How many actions are looked at in one go.
 const BATCH: i64 = 1000;
+
+/// An action whose lease is ours, with what is above and below it.
+struct Taken {
+    action: ActionRow,
+    attempt: Option<AttemptRow>,
+    run: RunRow,
+}
+
+/// What a step has done with the lease on which it was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lease {
+    Held,
+    GivenBack,
+}
+
+/// An attempt that is about to be.
+struct Begun {
+    action: ActionRow,
+    attempt: AttemptId,
+    executor: &'static str,
+    jobs: Vec<NewJob>,
+    podless: Vec<JobId>,
+    pins: Pins,
+}
+
+impl Begun {
+    /// Writes it down; the attempt with its jobs, and the run if that knows more of its images now.
+    async fn write(&self, tx: &mut Tx, now: Time) -> Result<(AttemptRow, Vec<JobRow>, Option<RunRow>)> {
+        let Self { action, attempt, executor, jobs, podless, pins } = self;
+        tx.hold_lease(action.id, action.fence, now.after(LEASE)).await?;
+        let mut pinned = None;
+        if !pins.is_empty() {
+            let all = merged(tx.run(action.run_id).await?, pins.clone());
+            tx.set_pins(action.run_id, &all).await?;
+            pinned = tx.run(action.run_id).await?;
+        }
+        let row = tx.insert_attempt(action.id, *attempt, executor, jobs, now).await?;
+        for job in podless {
+            tx.insert_podless(*attempt, *job).await?;
+        }
+        Ok((row, tx.jobs(*attempt).await?, pinned))
+    }
+}
 
 /// What came of a look at an action.
 #[derive(Debug, Clone)]
@@ -79,7 +122,7 @@ impl Engine {
     /// If the database is away; an action's own trouble is its own.
     pub async fn drive(&self) -> Result<usize> {
         let due = self.actions_due().await?;
-        let driven = join_all(due.into_iter().map(|id| self.drive_one(id))).await;
+        let driven = join_all(due.into_iter().map(|due| self.drive_one(due))).await;
         let stepped = driven.iter().filter(|driven| matches!(driven, Driven::Stepped)).count();
         let resting: Vec<_> = driven.into_iter().filter_map(Driven::rests).collect();
         self.let_rest(&resting).await?;
@@ -90,21 +133,18 @@ impl Engine {
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn actions_due(&self) -> Result<Vec<ActionId>> {
+    pub async fn actions_due(&self) -> Result<Vec<DueAction>> {
         Ok(self.store.read().await?.due_actions(self.now(), BATCH).await?)
     }
 
     /// Takes one step with one action.
-    pub async fn drive_one(&self, id: ActionId) -> Driven {
+    pub async fn drive_one(&self, due: DueAction) -> Driven {
         // whatever is logged meanwhile is about this action
-        match self
-            .step(id)
-            .instrument(tracing::info_span!("drive", action.id = %id, run.id = Empty, trace_id = Empty))
-            .await
-        {
+        let span = tracing::info_span!("drive", action.id = %due.id, run.id = Empty, trace_id = Empty);
+        match self.step(due).instrument(span).await {
             Ok(driven) => driven,
             Err(error) => {
-                tracing::error!(action.id = %id, %error, "action not driven");
+                tracing::error!(action.id = %due.id, %error, "action not driven");
                 Driven::Left
             }
         }
@@ -202,24 +242,44 @@ impl Engine {
         Ok(())
     }
 
-    async fn step(&self, id: ActionId) -> Result<Driven> {
-        if let Some(resting) = self.is_under_way(id).await? {
+    async fn step(&self, due: DueAction) -> Result<Driven> {
+        if due.attempts > 0
+            && let Some(resting) = self.is_under_way(due.id).await?
+        {
             return Ok(Driven::Rests(resting));
         }
-        let now = self.now();
-        let mut tx = self.store.write().await?;
-        let claimed = tx.claim_action(id, now, now.after(LEASE), now.after(LOOK_AGAIN)).await?;
-        tx.commit().await?;
-        let Some(action) = claimed else { return Ok(Driven::Left) };
-        self.leases.took(id, action.fence);
+        let Some(taken) = self.take(due.id).await? else { return Ok(Driven::Left) };
+        let (id, fence) = (taken.action.id, taken.action.fence);
         let span = tracing::Span::current();
-        span.record("run.id", tracing::field::display(action.run_id)).record("trace_id", action.run_id.trace());
-        let stepped = self.next_step(&action).await;
-        let mut tx = self.store.write().await?;
-        tx.release_action(id, action.fence).await?;
-        tx.commit().await?;
-        self.leases.gave(id, action.fence);
-        stepped.map(|()| Driven::Stepped)
+        let run = taken.action.run_id;
+        span.record("run.id", tracing::field::display(run)).record("trace_id", run.trace());
+        let stepped = self.next_step(taken).await;
+        if !matches!(stepped, Ok(Lease::GivenBack)) {
+            self.in_lot(move |tx| async move { tx.release_action(id, fence).await.map_err(EngineError::from) }.boxed())
+                .await?;
+        }
+        self.leases.gave(id, fence);
+        stepped.map(|_| Driven::Stepped)
+    }
+
+    /// Takes the lease of an action; `None`: somebody else has it.
+    async fn take(&self, id: ActionId) -> Result<Option<Taken>> {
+        let (now, leases) = (self.now(), Arc::clone(&self.leases));
+        self.in_lot(move |tx| {
+            let leases = Arc::clone(&leases);
+            async move {
+                let claimed = tx.claim_action(id, now, now.after(LEASE), now.after(LOOK_AGAIN)).await?;
+                let Some(action) = claimed else { return Ok(None) };
+                // noted before it is committed: whoever asked may be cut off meanwhile
+                leases.took(id, action.fence);
+                let attempt = if action.attempts > 0 { tx.newest_attempt(id).await? } else { None };
+                let run = tx.run(action.run_id).await?;
+                let run = run.ok_or_else(|| EngineError::Broken(format!("action {id} has no run")))?;
+                Ok(Some(Taken { action, attempt, run }))
+            }
+            .boxed()
+        })
+        .await
     }
 
     /// Whether an action goes its way and needs nobody: a look that writes nothing, for most looks find just that.
@@ -253,21 +313,19 @@ impl Engine {
         Ok(needs_nobody.then(|| rests(news.map(|moments| Box::new((attempt.id, moments))))))
     }
 
-    async fn next_step(&self, action: &ActionRow) -> Result<()> {
-        let mut tx = self.store.read().await?;
-        let attempt = tx.newest_attempt(action.id).await?;
-        let run = tx.run(action.run_id).await?;
-        drop(tx);
-        let run = run.ok_or_else(|| EngineError::Broken(format!("action {} has no run", action.id)))?;
+    async fn next_step(&self, Taken { action, attempt, run }: Taken) -> Result<Lease> {
         match attempt {
             Some(attempt) if matches!(attempt.state.0, AttemptState::Starting | AttemptState::Running) => {
                 match attempt.placed {
-                    None if action.cancelled_by.is_none() => self.place(action, &run, &attempt).await,
-                    None | Some(_) => self.go_on_with(action, &run, &attempt).await,
+                    None if action.cancelled_by.is_none() => {
+                        let jobs = self.store.read().await?.jobs(attempt.id).await?;
+                        self.place(&action, &run, &attempt, &jobs).await
+                    }
+                    None | Some(_) => self.go_on_with(&action, &run, &attempt).await.map(|()| Lease::Held),
                 }
             }
-            Some(earlier) if !self.is_gone(&earlier).await => Ok(()),
-            Some(_) | None => self.begin(action, &run).await,
+            Some(earlier) if !self.is_gone(&earlier).await => Ok(Lease::Held),
+            Some(_) | None => self.begin(&action, &run).await,
         }
     }
 
@@ -287,7 +345,7 @@ impl Engine {
     }
 
     /// Makes the next attempt, unless someone wants none.
-    async fn begin(&self, action: &ActionRow, run: &RunRow) -> Result<()> {
+    async fn begin(&self, action: &ActionRow, run: &RunRow) -> Result<Lease> {
         let now = self.now();
         if let Some(by) = &action.cancelled_by {
             let mut tx = self.store.write().await?;
@@ -296,31 +354,33 @@ impl Engine {
             let state = ActionState::Ended(stopped.conclusion());
             tx.set_action_state(action.id, &state, &stopped.to_string(), now).await?;
             self.settle(&mut tx, run.id, now).await?;
-            return Ok(tx.commit().await?);
+            tx.commit().await?;
+            return Ok(Lease::Held);
         }
         let pins = match self.pin_images(action, run).await {
             Ok(pins) => pins,
-            Err(Unpinned::Wait(reason)) => return self.say(action, &reason).await,
-            Err(Unpinned::Never(verdict)) => return self.end_unplaced(action, run, &verdict).await,
+            Err(Unpinned::Wait(reason)) => return self.say(action, &reason).await.map(|()| Lease::Held),
+            Err(Unpinned::Never(verdict)) => {
+                return self.end_unplaced(action, run, &verdict).await.map(|()| Lease::Held);
+            }
         };
-        let attempt = AttemptId::mint(now);
         let jobs = self.new_jobs(action, run, now)?;
-        let mut tx = self.store.write().await?;
-        tx.hold_lease(action.id, action.fence, now.after(LEASE)).await?;
-        let all = merged(tx.run(run.id).await?, pins);
-        tx.set_pins(run.id, &all).await?;
-        tx.insert_attempt(action.id, attempt, self.executor.kind().as_str(), &jobs, now).await?;
         let podless = plan_of(action, run)?.jobs.iter().zip(&jobs).filter(|(plan, _)| plan.is_podless());
-        for (_, job) in podless {
-            tx.insert_podless(attempt, job.id).await?;
-        }
-        let row = tx.attempt(attempt).await?;
-        let run = tx.run(run.id).await?;
-        tx.commit().await?;
-        match (row, run) {
-            (Some(row), Some(run)) => self.place(action, &run, &row).await,
-            _ => Err(EngineError::Broken(format!("attempt {attempt} vanished"))),
-        }
+        let begun = Arc::new(Begun {
+            action: action.clone(),
+            attempt: AttemptId::mint(now),
+            executor: self.executor.kind().as_str(),
+            podless: podless.map(|(_, job)| job.id).collect(),
+            jobs,
+            pins,
+        });
+        let (attempt, jobs, pinned) = self
+            .in_lot(move |tx| {
+                let begun = Arc::clone(&begun);
+                async move { begun.write(tx, now).await }.boxed()
+            })
+            .await?;
+        self.place(action, pinned.as_ref().unwrap_or(run), &attempt, &jobs).await
     }
 
     fn new_jobs(&self, action: &ActionRow, run: &RunRow, now: crate::model::Time) -> Result<Vec<NewJob>> {
@@ -347,26 +407,20 @@ impl Engine {
     }
 
     /// Asks the executor to place an attempt. Safe to repeat: its name is the attempt's id, its tokens are the same.
-    async fn place(&self, action: &ActionRow, run: &RunRow, attempt: &AttemptRow) -> Result<()> {
-        let jobs = self.store.read().await?.jobs(attempt.id).await?;
-        let placement = self.placement(action, run, attempt, &jobs)?;
+    async fn place(&self, action: &ActionRow, run: &RunRow, attempt: &AttemptRow, jobs: &[JobRow]) -> Result<Lease> {
+        let placement = self.placement(action, run, attempt, jobs)?;
         // without a container there is nothing to place
         let started = match placement.containers.is_empty() {
             true => Ok(()),
             false => self.executor.start(&placement).await,
         };
         match started {
-            Ok(()) => {
-                let mut tx = self.hold(action, self.now()).await?;
-                tx.attempt_placed(attempt.id, self.now()).await?;
-                tx.ring(Change::Run(run.id));
-                Ok(tx.commit().await?)
-            }
+            Ok(()) => self.placed(action, attempt.id).await.map(|()| Lease::GivenBack),
             Err(ExecutorError::NoRoom { message, .. })
                 if self.now().since(attempt.created) > self.settings.patience.room =>
             {
                 let verdict = Verdict::Infrastructure { kind: Infrastructure::Quota, message };
-                self.end_now(action, attempt, |_| Some(verdict.clone())).await
+                self.end_now(action, attempt, |_| Some(verdict.clone())).await.map(|()| Lease::Held)
             }
             Err(ExecutorError::Away { message, .. } | ExecutorError::NoRoom { message, .. }) => {
                 self.say(action, &message).await?;
@@ -374,13 +428,29 @@ impl Engine {
                 let pause = (now.since(attempt.created) / 4).clamp(shortest, longest);
                 let mut tx = self.store.write().await?;
                 tx.postpone_action(action.id, action.fence, now.after(pause)).await?;
-                Ok(tx.commit().await?)
+                tx.commit().await?;
+                Ok(Lease::Held)
             }
             Err(ExecutorError::Refused { message, .. }) => {
                 let verdict = Verdict::Refused { message };
-                self.end_now(action, attempt, |_| Some(verdict.clone())).await
+                self.end_now(action, attempt, |_| Some(verdict.clone())).await.map(|()| Lease::Held)
             }
         }
+    }
+
+    /// An attempt is placed, which ends the step and its lease.
+    async fn placed(&self, action: &ActionRow, attempt: AttemptId) -> Result<()> {
+        let (id, run, fence, now) = (action.id, action.run_id, action.fence, self.now());
+        self.in_lot(move |tx| {
+            async move {
+                tx.hold_lease(id, fence, Time::from_millis(0)).await?;
+                tx.attempt_placed(attempt, now).await?;
+                tx.ring(Change::Run(run));
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
     }
 
     fn placement(&self, action: &ActionRow, run: &RunRow, attempt: &AttemptRow, jobs: &[JobRow]) -> Result<Placement> {

@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     Engine, EngineError, Result,
     secret::{Given, around},
+    settle::Place,
 };
 use crate::{
     agent::{
@@ -81,9 +82,14 @@ impl Engine {
         if let Some(masks) = run.filter(|_| !self.store.is_shared()).and_then(|run| self.hidden.of(run)) {
             return Ok(masks.1);
         }
-        let mut tx = self.store.read().await?;
+        self.masks_within(&mut self.store.read().await?, attempt).await
+    }
+
+    /// The same, as `tx` sees it.
+    pub(super) async fn masks_within(&self, tx: &mut Tx, attempt: AttemptId) -> Result<Arc<Masks>> {
+        let run = self.hidden.with(|known| known.attempts.get(&attempt).copied());
         if let Some(run) = run
-            && let Some(masks) = self.still_hidden(&mut tx, run).await?
+            && let Some(masks) = self.still_hidden(tx, run).await?
         {
             return Ok(masks);
         }
@@ -91,11 +97,8 @@ impl Engine {
         let action = tx.attempt(attempt).await?.ok_or_else(broken)?.action_id;
         let run = tx.action(action).await?.run_id;
         let run = tx.run(run).await?.ok_or_else(broken)?;
-        let masks = self.masks_of_run(&mut tx, &run).await?;
-        self.hidden.with(|known| {
-            forget_old(&mut known.attempts, ATTEMPTS_MAX);
-            known.attempts.insert(attempt, run.id);
-        });
+        let masks = self.masks_of_run(tx, &run).await?;
+        self.hidden.is_of(attempt, run.id);
         Ok(masks)
     }
 
@@ -132,7 +135,9 @@ impl Engine {
     }
 
     /// From now on these are hidden, too: a job is about to be given them, and they may be others tomorrow.
-    pub(super) async fn hide_from_now(&self, tx: &mut Tx, run: &RunRow, given: &Given) -> Result<()> {
+    pub(super) async fn hide_from_now(&self, tx: &mut Tx, place: &Place, given: &Given) -> Result<()> {
+        let run = &place.run;
+        self.hidden.is_of(place.attempt.id, run.id);
         for row in &given.rows {
             tx.give_secret(run.id, row, self.now()).await?;
         }
@@ -190,6 +195,14 @@ impl Engine {
 }
 
 impl Hidden {
+    /// An attempt is one of this run.
+    fn is_of(&self, attempt: AttemptId, run: RunId) {
+        self.with(|known| {
+            forget_old(&mut known.attempts, ATTEMPTS_MAX);
+            known.attempts.insert(attempt, run);
+        });
+    }
+
     /// How many rows are known of what a run's jobs were given, and what is to be hidden.
     fn of(&self, run: RunId) -> Option<(i64, Arc<Masks>)> {
         self.with(|known| known.runs.get(&run).map(|run| (run.given, Arc::clone(&run.masks))))

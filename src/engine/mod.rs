@@ -25,6 +25,7 @@
 //! - `trigger`: jobs that start other flows;
 //! - [`trace`]: what runs did and when, for whoever collects such things;
 //! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
+//! - `lot`: what many ask for at once is done in one transaction;
 //! - [`janitor`]: what nobody needs any more is removed;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
 
@@ -57,6 +58,7 @@ pub mod keep;
 pub mod kubectl;
 mod lease;
 pub mod log;
+mod lot;
 mod matrix;
 mod noted;
 mod notice;
@@ -115,6 +117,7 @@ use crate::{
 use contact::Contact;
 use hide::Hidden;
 use lease::Leases;
+use lot::Lots;
 
 pub use advance::{Move, Pause, Seat, Seen, Standing, Stop, advance, worst};
 pub use keep::{Kept, SECRET_EVENTS, SECRET_LENGTHS, Unkept, check_branches, check_images, check_limits};
@@ -132,6 +135,8 @@ pub struct Engine {
     inner: Arc<Parts>,
     contact: Arc<Contact>,
     hidden: Arc<Hidden>,
+    /// What is to be done together.
+    lots: Arc<Lots>,
     leases: Arc<Leases>,
     /// Who may read reports of tests.
     reports_at_once: Arc<Semaphore>,
@@ -248,6 +253,7 @@ impl Engine {
             inner: Arc::new(parts),
             contact,
             hidden: Arc::default(),
+            lots: Arc::default(),
             leases: Arc::default(),
             reports_at_once,
             deed: None,

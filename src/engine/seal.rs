@@ -3,7 +3,10 @@
 //! Before that a log is read once more, as anyone else would read it, and what it is found to be is kept with it: its
 //! digest, what is missing, and what it says of lines of files. A page says "complete" only by that.
 
-use std::io::Write as _;
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
 use sha2::{Digest as _, Sha256};
 
@@ -14,14 +17,26 @@ use super::{
     settle,
 };
 use crate::{
-    model::{Fold, JobId, Problem},
+    model::{Fold, JobId, Problem, RunId},
     store::{Check, JobRow},
 };
 
 /// How many logs are sealed in one go.
 const BATCH: i64 = 16;
+/// Logs that are read within this time are sealed together.
+const TOGETHER: Duration = Duration::from_millis(100);
 /// The most holes of one log that are listed.
 const HOLES_MAX: usize = 16;
+
+/// A log that was read and is to be sealed.
+struct Sealing {
+    job: JobRow,
+    run: RunId,
+    blob: String,
+    check: Check,
+    problems: Vec<Problem>,
+    folds: Vec<Fold>,
+}
 
 impl Engine {
     /// Seals every log that is due: one that grows no more, because its agent has said its last word or is gone. How
@@ -31,15 +46,41 @@ impl Engine {
     /// If the database or the blobs are away; the rows stay then.
     pub async fn seal_logs(&self) -> Result<usize> {
         let due = self.store.read().await?.logs_to_seal(BATCH).await?;
+        // until the rows name them nobody else knows that the blobs are needed
+        let _kept = self.blobs.keep().await;
+        let (mut read, mut sealed, mut began) = (Vec::new(), 0, Instant::now());
+        for job in due {
+            match self.read_log(job).await {
+                Ok(log) => read.push(log),
+                Err(error) => {
+                    self.seal_lot(&mut read).await?;
+                    return Err(error);
+                }
+            }
+            // short ones together; none waits for a long one
+            if began.elapsed() > TOGETHER {
+                sealed += self.seal_lot(&mut read).await?;
+                began = Instant::now();
+            }
+        }
+        Ok(sealed + self.seal_lot(&mut read).await?)
+    }
+
+    /// Seals logs that were read: all together, or, if one may not be sealed yet, each alone.
+    async fn seal_lot(&self, read: &mut Vec<Sealing>) -> Result<usize> {
+        let lot = std::mem::take(read);
+        if let Ok(sealed) = self.seal_all(&lot).await {
+            return Ok(sealed);
+        }
         let mut sealed = 0;
-        for job in &due {
-            sealed += usize::from(self.seal_log(job).await?);
+        for log in &lot {
+            sealed += self.seal_all(std::slice::from_ref(log)).await?;
         }
         Ok(sealed)
     }
 
-    /// False: the log has grown meanwhile, and its time comes again.
-    async fn seal_log(&self, job: &JobRow) -> Result<bool> {
+    /// Reads a log as anyone else would, and makes its blob.
+    async fn read_log(&self, job: JobRow) -> Result<Sealing> {
         let place = settle::Place::of(&mut self.store.read().await?, job.attempt_id).await?;
         let repository = place.run.event.repository.name.to_string();
         let name = repository.rsplit('/').next().unwrap_or_default();
@@ -50,30 +91,44 @@ impl Engine {
             // without them remarks stay where the tools have put them
             find_files(&mut problems, &names.unwrap_or_default());
         }
-        check.fault = self.fault(job).await?;
-        // until the row names it nobody else knows that the blob is needed
-        let _kept = self.blobs.keep().await;
+        check.fault = self.fault(&job).await?;
         let blob = match &job.log_blob {
             Some(blob) => blob.clone(),
             None => self.blob_of(job.id).await?,
         };
+        Ok(Sealing { job, run: place.run.id, blob, check, problems, folds })
+    }
+
+    /// Writes down what logs were found to be, in one transaction, and settles each of their runs once. How many were
+    /// sealed: one that has grown meanwhile is not, and its time comes again.
+    async fn seal_all(&self, logs: &[Sealing]) -> Result<usize> {
+        if logs.is_empty() {
+            return Ok(0);
+        }
         let mut tx = self.store.write().await?;
-        if let Ok(digest) = blob.parse() {
-            self.wanted(&mut tx, digest).await?;
-        }
-        let sealed = tx.seal_log(job, &blob, &check).await?;
-        if sealed && !problems.is_empty() {
-            tx.keep_problems(job.id, &problems).await?;
-        }
-        if sealed && !folds.is_empty() {
-            tx.keep_folds(job.id, &folds).await?;
-        }
-        if sealed {
+        tx.put_off_settling();
+        let mut count = 0;
+        for Sealing { job, run, blob, check, problems, folds } in logs {
+            if let Ok(digest) = blob.parse() {
+                self.wanted(&mut tx, digest).await?;
+            }
+            if !tx.seal_log(job, blob, check).await? {
+                continue;
+            }
+            count += 1;
+            if !problems.is_empty() {
+                tx.keep_problems(job.id, problems).await?;
+            }
+            if !folds.is_empty() {
+                tx.keep_folds(job.id, folds).await?;
+            }
             // what waited for the last log to be read can be told now
-            self.settle(&mut tx, place.run.id, self.now()).await?;
+            tx.settles_later(*run);
         }
+        let unsettled = tx.unsettled();
+        self.settle_several(&mut tx, unsettled, self.now()).await?;
         tx.commit().await?;
-        Ok(sealed)
+        Ok(count)
     }
 
     /// What a log is, by reading all of it: a part at a time, so that a log of any size takes the memory of one.

@@ -21,8 +21,12 @@ use crate::{
 };
 
 impl Engine {
-    /// Does all that is due in a run, and in those that waited for it. An ended run is left alone.
+    /// Does all that is due in a run, and in those that waited for it. An ended run is left alone. In a lot that is done
+    /// once, before its commit.
     pub(super) async fn settle(&self, tx: &mut Tx, id: RunId, now: Time) -> Result<()> {
+        if tx.settles_later(id) {
+            return Ok(());
+        }
         self.settle_several(tx, vec![id], now).await
     }
 
@@ -36,7 +40,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn settle_several(&self, tx: &mut Tx, mut due: Vec<RunId>, now: Time) -> Result<()> {
+    pub(super) async fn settle_several(&self, tx: &mut Tx, mut due: Vec<RunId>, now: Time) -> Result<()> {
         while let Some(id) = due.pop() {
             let run = tx.run(id).await?.ok_or_else(|| EngineError::Broken(format!("there is no run {id}")))?;
             let was_open = run.state.conclusion().is_none();
@@ -121,14 +125,26 @@ impl Engine {
 
     /// Ends one job, and whatever ends with it: jobs after a failed one, the attempt, the action.
     pub(super) async fn end_job(&self, tx: &mut Tx, job: &JobRow, verdict: Verdict, now: Time) -> Result<()> {
+        let place = Place::of(tx, job.attempt_id).await?;
+        self.end_job_of(tx, &place, job, verdict, now).await
+    }
+
+    /// The same, where what is above the job is known.
+    pub(super) async fn end_job_of(
+        &self,
+        tx: &mut Tx,
+        place: &Place,
+        job: &JobRow,
+        verdict: Verdict,
+        now: Time,
+    ) -> Result<()> {
         if !matches!(verdict, Verdict::Success { .. } | Verdict::Skipped { .. }) {
             let tail = super::tail::of(tx, job).await?;
             tx.keep_tail(job.id, &tail).await?;
         }
-        let place = Place::of(tx, job.attempt_id).await?;
-        tally::count(tx, &place, job, &verdict, now).await?;
+        tally::count(tx, place, job, &verdict, now).await?;
         tx.set_job_state(job.id, &JobState::Ended(verdict), now).await?;
-        self.settle_attempt(tx, &place, now).await
+        self.settle_attempt(tx, place, now).await
     }
 
     /// Ends every job of an attempt that has not ended, by the same evidence for each.

@@ -1,7 +1,8 @@
 //! What agents ask and tell. Each call may come again and then changes nothing; none is believed without its token.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use futures::FutureExt as _;
 use secrecy::ExposeSecret as _;
 
 use super::{
@@ -101,7 +102,7 @@ impl Engine {
             Ok(given) => given,
             Err(words) => return self.cannot_start(tx, job, words, now).await,
         };
-        self.hide_from_now(tx, &place.run, &given).await?;
+        self.hide_from_now(tx, place, &given).await?;
         let secrets: Vec<String> = given.variables.values().map(|value| value.expose_secret().to_owned()).collect();
         environments.extend(given.variables.keys().cloned().zip(secrets.iter().cloned()));
         for subscription in &plan.subscriptions {
@@ -374,39 +375,49 @@ impl Engine {
     /// # Errors
     /// [`Denied`].
     pub async fn end(&self, session: &str, record: &EndRecord) -> Result<(), Denied> {
-        let now = self.now();
-        let masks = self.masks_of(self.job_of_session(session).await?.attempt_id).await?;
-        let record = &hide::record(&masks, record);
-        let mut tx = self.store.write().await?;
-        let job = tx.job_by_session(&super::hash(session)).await?.ok_or(Denied::Unknown)?;
+        let (engine, now) = (self.clone(), self.now());
+        let hash = super::hash(session);
+        let mut tx = self.store.read().await?;
+        let job = tx.job_by_session(&hash).await?.ok_or(Denied::Unknown)?;
+        self.contact.heard(job.id, now);
+        let masks = self.masks_within(&mut tx, job.attempt_id).await?;
+        drop(tx);
+        let said = Arc::new((hash, hide::record(&masks, record)));
+        self.in_lot(move |tx| {
+            let (engine, said) = (engine.clone(), Arc::clone(&said));
+            async move { engine.end_within(tx, &said.0, &said.1, now).await }.boxed()
+        })
+        .await
+    }
+
+    async fn end_within(&self, tx: &mut Tx, session: &str, record: &EndRecord, now: Time) -> Result<(), Denied> {
+        let job = tx.job_by_session(session).await?.ok_or(Denied::Unknown)?;
         if record.job != job.id {
             return Err(Denied::Unknown);
         }
         if job.state.verdict().is_some() {
-            return Ok(self.keep_late_record(tx, &job, record).await?);
+            return Ok(self.note_late_record(tx, &job, record).await?);
         }
         tx.keep_record(job.id, record).await?;
         if let Some(at) = record.ready.filter(|_| job.is_service()) {
             tx.service_ready(job.id, at).await?;
         }
-        let place = Place::of(&mut tx, job.attempt_id).await?;
+        let place = Place::of(tx, job.attempt_id).await?;
         if record.cause == Cause::Terminated {
             // who ended the pod, and why, the executor tells in a moment
-            tx.hurry_action(place.action.id).await?;
-            return Ok(tx.commit().await?);
+            return Ok(tx.hurry_action(place.action.id).await?);
         }
         let evidence =
             Evidence { record: Some(record), timeout: place.timeout(self, job.place)?, ..Evidence::default() };
-        let refusal = super::event::refusal(&mut tx, job.id).await?;
+        let refusal = super::event::refusal(tx, job.id).await?;
         let strict = place.is_strict(job.place);
         let evidence = Evidence { refusal: refusal.as_deref(), log: super::log::length_of(&job), strict, ..evidence };
         let found = verdict(&evidence);
         let rows = tx.jobs(job.attempt_id).await?;
         let job = rows.iter().find(|row| row.id == job.id).unwrap_or(&job);
         let verdict = self.end_of(&place, &rows, job, found, now);
-        self.end_job(&mut tx, job, verdict, now).await?;
-        tx.hurry_action(place.action.id).await?;
-        Ok(tx.commit().await?)
+        self.end_job_of(tx, &place, job, verdict, now).await?;
+        Ok(tx.hurry_action(place.action.id).await?)
     }
 }
 

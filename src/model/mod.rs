@@ -87,7 +87,7 @@ pub use service::{Check, Ready, Service};
 pub use start::{ManualInput, Schedule, Start, Starter, Wanted};
 pub use state::{ActionState, AttemptState, DeliveryPhase, DeliveryState, JobState, RunState};
 pub use tested::{FailedTest, Outcome, Tests};
-pub use time::{Clock, Time, backoff};
+pub use time::{Clock, SharedClock, Time, backoff};
 pub use trigger::{AllowedTrigger, Trigger, Wait};
 pub use trust::{Granted, Trust, TrustedEvent, UntrustedReason};
 pub use untrusted::{Admission, Author, Behind, FlowFrom, RunUntrusted, UntrustedPolicy, UntrustedRule, Vouched};

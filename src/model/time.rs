@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// A moment in UTC, to the millisecond.
@@ -55,6 +55,44 @@ pub enum Clock {
     System,
     /// Stands still until it is set.
     Set(Arc<AtomicI64>),
+    /// That of a database which several servers share.
+    Shared(Arc<SharedClock>),
+}
+
+/// A clock that several machines have in common: the last word of whoever keeps it, and from then on the time that has
+/// passed here. So a machine whose own clock is wrong, or is set while it runs, is of one mind with the others.
+#[derive(Debug)]
+pub struct SharedClock {
+    /// This machine's steady clock begins here.
+    since: Instant,
+    /// What is to be added to it, in milliseconds.
+    ahead: AtomicI64,
+}
+
+/// Within this many milliseconds two clocks are the same: what an answer takes on its way is not to make time go back.
+const SAME_MS: i64 = 100;
+
+impl SharedClock {
+    /// One that shows `now`.
+    pub fn showing(now: Time) -> Self {
+        Self { since: Instant::now(), ahead: AtomicI64::new(now.0) }
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Time {
+        Time(self.steady().saturating_add(self.ahead.load(Ordering::SeqCst)))
+    }
+
+    /// Whoever keeps the clock has said that it was `said` just now.
+    pub fn hears(&self, said: Time) {
+        if self.now().0.abs_diff(said.0) > SAME_MS.unsigned_abs() {
+            self.ahead.store(said.0.saturating_sub(self.steady()), Ordering::SeqCst);
+        }
+    }
+
+    fn steady(&self) -> i64 {
+        i64::try_from(self.since.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
 }
 
 impl Clock {
@@ -71,6 +109,7 @@ impl Clock {
                 Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
             }
             Self::Set(ms) => Time(ms.load(Ordering::SeqCst)),
+            Self::Shared(clock) => clock.now(),
         }
     }
 
@@ -79,5 +118,26 @@ impl Clock {
         if let Self::Set(ms) = self {
             ms.store(self.now().after(span).as_millis(), Ordering::SeqCst);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_clock_goes_by_what_it_hears_and_not_by_the_machine() {
+        let (hour, said) = (Duration::from_secs(3600), Time::from_millis(1_772_366_400_000));
+        let clock = SharedClock::showing(said);
+        let near = |one: Time, other: Time| one.since(other) + other.since(one) < Duration::from_secs(30);
+        assert!(near(clock.now(), said));
+        for told in [said.after(hour), said.before(hour)] {
+            clock.hears(told);
+            assert!(near(clock.now(), told), "{:?} after it heard {told:?}", clock.now());
+        }
+        let before = clock.now();
+        // an answer that was long on its way
+        clock.hears(before.before(Duration::from_millis(50)));
+        assert!(clock.now() >= before, "time does not go back for so little");
     }
 }

@@ -35,6 +35,15 @@ pub struct ActionRow {
     pub carried_from: Option<ActionId>,
 }
 
+/// An action that wants a driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct DueAction {
+    /// Which.
+    pub id: ActionId,
+    /// How many attempts were begun.
+    pub attempts: i64,
+}
+
 impl ActionRow {
     /// The action whose attempts are this one's: itself, unless it was carried over.
     pub fn origin(&self) -> ActionId {
@@ -103,16 +112,15 @@ impl Tx {
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn due_actions(&mut self, now: Time, limit: i64) -> Result<Vec<ActionId>> {
-        let found: Vec<(ActionId,)> = rows!(
+    pub async fn due_actions(&mut self, now: Time, limit: i64) -> Result<Vec<DueAction>> {
+        rows!(
             self,
-            (ActionId,),
-            "SELECT id FROM actions WHERE phase IN ('queued', 'running') AND due <= $1 AND lease_until <= $1 \
+            DueAction,
+            "SELECT id, attempts FROM actions WHERE phase IN ('queued', 'running') AND due <= $1 AND lease_until <= $1 \
              ORDER BY due, id LIMIT $2",
             now,
             limit,
-        )?;
-        Ok(found.into_iter().map(|(id,)| id).collect())
+        )
     }
 
     /// Takes the lease of an action until `until`. `None`: someone else has it, or it wants none. The action is looked

@@ -44,13 +44,14 @@ impl Tx {
         executor: &str,
         jobs: &[NewJob],
         now: Time,
-    ) -> Result<()> {
+    ) -> Result<AttemptRow> {
         let met = execute!(self, "UPDATE actions SET attempts = attempts + 1 WHERE id = $1", action)?;
         meant("an action's attempts", 1, met)?;
-        execute!(
+        let row = row!(
             self,
+            AttemptRow,
             "INSERT INTO attempts (id, action_id, number, executor, phase, state, created, queued) \
-             SELECT $1, id, attempts, $3, $4, $5, $6, queued FROM actions WHERE id = $2",
+             SELECT $1, id, attempts, $3, $4, $5, $6, queued FROM actions WHERE id = $2 RETURNING *",
             attempt,
             action,
             executor,
@@ -73,7 +74,7 @@ impl Tx {
                 job.service_after,
             )?;
         }
-        Ok(())
+        row.ok_or_else(|| sqlx::Error::RowNotFound.into())
     }
 
     /// An action's newest attempt.

@@ -109,7 +109,15 @@ async fn insert(db: &Db, bell: &Bell, deliveries: &[NewDelivery]) -> Result<Vec<
         // rows that nobody has seen yet: they are in nobody's way
         Db::Postgres(pools) => On::Postgres(pools.append().await?),
     };
-    let mut tx = Tx { on, changes: vec![Change::Delivery], bell: bell.clone(), me: 0, facts: Vec::new() };
+    let mut tx = Tx {
+        on,
+        changes: vec![Change::Delivery],
+        unsettled: None,
+        runs: None,
+        bell: bell.clone(),
+        me: 0,
+        facts: Vec::new(),
+    };
     let taken = tx.insert_deliveries(deliveries).await?;
     tx.commit().await?;
     Ok(taken)

@@ -56,14 +56,17 @@ mod types;
 mod url;
 mod vetting;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use sqlx::{Postgres, Sqlite, SqlitePool, Transaction};
 use tokio_util::sync::DropGuard;
 
-use crate::meters::{Fact, Meters};
+use crate::{
+    meters::{Fact, Meters},
+    model::{Clock, RunId},
+};
 
-pub use action::ActionRow;
+pub use action::{ActionRow, DueAction};
 pub use approval::ApprovalRow;
 pub use artifact::ArtifactRow;
 pub use attempt::AttemptRow;
@@ -117,10 +120,10 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 pub enum StoreError {
     /// It is away, full, locked, or answers nonsense.
     #[error("the database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
     /// Its schema could not be brought up to date.
     #[error("the database's schema: {0}")]
-    Schema(#[from] sqlx::migrate::MigrateError),
+    Schema(#[source] sqlx::migrate::MigrateError),
     /// The URL names no database that we know.
     #[error("`{0}` is no database that this version knows: sqlite:PATH and postgres://… are")]
     UnknownDatabase(String),
@@ -137,6 +140,25 @@ pub enum StoreError {
         /// How many it met.
         met: u64,
     },
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        postgres::notice(&error);
+        Self::Database(error)
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        match error {
+            sqlx::migrate::MigrateError::VersionMissing(found) => Self::Unfit(format!(
+                "its schema is of a newer release (version {found}; this release knows {}): start that release, or a newer one",
+                Store::schema()
+            )),
+            error => Self::Schema(error),
+        }
+    }
 }
 
 /// What every statement returns.
@@ -166,6 +188,10 @@ enum Db {
 pub struct Tx {
     on: On,
     changes: Vec<Change>,
+    /// The runs that are to be settled before the commit; `None`: each is settled at once.
+    unsettled: Option<Vec<RunId>>,
+    /// Runs as they were read, with their long plans, until one is written; `None`: nobody asks for one twice.
+    runs: Option<HashMap<RunId, RunRow>>,
     bell: Bell,
     /// Which process this is, among those that share the database; 0: it is alone.
     me: i64,
@@ -181,7 +207,8 @@ enum On {
 
 /// Runs one statement and returns how many rows it met.
 macro_rules! execute {
-    ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+    ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {{
+        $tx.writes($sql);
         match &mut $tx.on {
             $crate::store::On::Sqlite(on) => sqlx::query($sql)$(.bind($bind))*.execute(&mut **on).await
                 .map(|done| done.rows_affected()).map_err($crate::store::StoreError::from),
@@ -189,7 +216,7 @@ macro_rules! execute {
                 .execute(&mut **on).await
                 .map(|done| done.rows_affected()).map_err($crate::store::StoreError::from),
         }
-    };
+    }};
 }
 
 /// All rows of one query.
@@ -324,7 +351,7 @@ impl Store {
             Db::Sqlite { .. } => 0,
             Db::Postgres(pools) => pools.me(),
         };
-        Tx { on, changes: Vec::new(), bell: self.bell.clone(), me, facts: Vec::new() }
+        Tx { on, changes: Vec::new(), unsettled: None, runs: None, bell: self.bell.clone(), me, facts: Vec::new() }
     }
 
     /// The version of its schema: that of the newest migration.
@@ -336,6 +363,14 @@ impl Store {
         let newest: Option<(i64,)> =
             row!(tx, (i64,), "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success")?;
         Ok(newest.map_or(0, |(version,)| version))
+    }
+
+    /// The clock that all servers of the database have in common; that of this machine, if it is alone.
+    pub fn clock(&self) -> Clock {
+        match &self.db {
+            Db::Sqlite { .. } => Clock::System,
+            Db::Postgres(pools) => Clock::Shared(Arc::clone(pools.clock())),
+        }
     }
 
     /// Whether other processes may work with the same database.
@@ -393,6 +428,35 @@ impl Tx {
         }
         self.facts.iter().for_each(|fact| self.bell.meters().count(fact));
         Ok(())
+    }
+
+    /// From now on runs are not settled at once: [`Self::unsettled`] says which are to be, in the end.
+    pub fn put_off_settling(&mut self) {
+        self.unsettled = Some(Vec::new());
+        self.runs = Some(HashMap::new());
+    }
+
+    /// Whether a run is settled later, with all that changes in this transaction.
+    pub fn settles_later(&mut self, run: RunId) -> bool {
+        let Some(unsettled) = &mut self.unsettled else { return false };
+        if !unsettled.contains(&run) {
+            unsettled.push(run);
+        }
+        true
+    }
+
+    /// What is known of runs holds no longer than until one of them is written.
+    fn writes(&mut self, sql: &str) {
+        if let Some(runs) = self.runs.as_mut().filter(|runs| !runs.is_empty())
+            && sql.contains("UPDATE runs")
+        {
+            runs.clear();
+        }
+    }
+
+    /// The runs whose settling was put off, and from now on none is.
+    pub fn unsettled(&mut self) -> Vec<RunId> {
+        self.unsettled.take().unwrap_or_default()
     }
 
     /// Counts this once the transaction is committed.

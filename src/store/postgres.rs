@@ -9,8 +9,9 @@
 mod clean;
 mod herald;
 mod presence;
+mod stale;
 
-use std::{str::FromStr as _, time::Duration};
+use std::{str::FromStr as _, sync::Arc, time::Duration};
 
 use sqlx::{
     Connection as _, Executor as _, PgConnection, PgPool, Postgres, Transaction,
@@ -21,9 +22,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(super) use clean::{Clean, text};
+pub(super) use stale::notice;
 
 use super::{Bell, Change, MIGRATIONS, NewDelivery, Result, StoreError, Taken};
-use crate::model::DeliveryId;
+use crate::model::{DeliveryId, SharedClock, Time};
 
 /// Connections that this process holds if nobody says otherwise. PostgreSQL's own limit is 100.
 pub const CONNECTIONS: u32 = 16;
@@ -67,6 +69,8 @@ pub(super) struct Pools {
     me: i64,
     /// The same, for people.
     name: String,
+    /// What the database calls now.
+    clock: Arc<SharedClock>,
     /// Ends what goes on beside.
     over: CancellationToken,
 }
@@ -78,6 +82,7 @@ struct Facts {
     encoding: String,
     schema: Option<String>,
     schema_hash: i64,
+    now: i64,
 }
 
 impl Pools {
@@ -103,6 +108,7 @@ impl Pools {
             lock: facts.lock(),
             me: 0,
             name: String::new(),
+            clock: facts.clock(),
             over: CancellationToken::new(),
         })
     }
@@ -131,6 +137,7 @@ impl Pools {
             lock: facts.lock(),
             me,
             name,
+            clock: facts.clock(),
             over: CancellationToken::new(),
         })
     }
@@ -164,6 +171,11 @@ impl Pools {
         let taken = taken.bind(name).bind(self.me).fetch_optional(&mut *tx).await?;
         tx.commit().await?;
         Ok(taken.map(|(number,)| number))
+    }
+
+    /// The clock that all of its servers have in common.
+    pub(super) const fn clock(&self) -> &Arc<SharedClock> {
+        &self.clock
     }
 
     /// This process, among all that share the database.
@@ -213,6 +225,10 @@ impl Facts {
         LOCK + self.schema_hash
     }
 
+    fn clock(&self) -> Arc<SharedClock> {
+        Arc::new(SharedClock::showing(Time::from_millis(self.now)))
+    }
+
     /// Errs if it cannot be used.
     fn fit(&self) -> Result<()> {
         let unfit = if self.version < OLDEST {
@@ -259,15 +275,16 @@ pub(super) async fn look(url: &str) -> Result<Look> {
 /// Connects once and looks whom it has there.
 async fn facts(options: &PgConnectOptions) -> Result<Facts> {
     let mut alone = within(PgConnection::connect_with(options)).await?;
-    let (version, version_name, encoding, schema, schema_hash) = sqlx::query_as(
+    let (version, version_name, encoding, schema, schema_hash, now) = sqlx::query_as(
         "SELECT CAST(current_setting('server_version_num') AS BIGINT), current_setting('server_version'), \
          current_setting('server_encoding'), CAST(current_schema() AS TEXT), \
-         CAST(hashtext(COALESCE(current_schema(), '')) AS BIGINT)",
+         CAST(hashtext(COALESCE(current_schema(), '')) AS BIGINT), \
+         CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
     )
     .fetch_one(&mut alone)
     .await?;
     alone.close().await?;
-    let facts = Facts { version, version_name, encoding, schema, schema_hash };
+    let facts = Facts { version, version_name, encoding, schema, schema_hash, now };
     facts.fit().map(|()| facts)
 }
 
@@ -289,6 +306,7 @@ fn pool(most: u32, own: &'static str) -> PgPoolOptions {
         .idle_timeout(IDLE)
         // a connection that broke is found by its first statement, and another one is taken
         .test_before_acquire(false)
+        .before_acquire(|_, about| Box::pin(std::future::ready(Ok(stale::is_fresh(about.age)))))
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 connection.execute(MANNERS).await?;

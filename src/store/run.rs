@@ -210,7 +210,14 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn run(&mut self, id: RunId) -> Result<Option<RunRow>> {
-        row!(self, RunRow, "SELECT * FROM runs WHERE id = $1", id)
+        if let Some(known) = self.runs.as_ref().and_then(|runs| runs.get(&id)) {
+            return Ok(Some(known.clone()));
+        }
+        let found = row!(self, RunRow, "SELECT * FROM runs WHERE id = $1", id)?;
+        if let (Some(runs), Some(found)) = (&mut self.runs, &found) {
+            runs.insert(id, found.clone());
+        }
+        Ok(found)
     }
 
     /// One run, by the number that people see.

@@ -26,12 +26,12 @@ const BUSY: Duration = Duration::from_secs(10);
 
 pub(super) async fn open(path: &Path, flushes: SqliteSynchronous) -> Result<Db> {
     let options = options(path, flushes);
-    let one = || SqlitePoolOptions::new().max_connections(1);
+    let one = || pool(1);
     migrate(&options).await?;
     forget_leases(&options).await?;
     let for_writer = options.clone().pragma("cache_size", WRITER_CACHE).pragma("wal_autocheckpoint", CHECKPOINT);
     let writer = one().connect_with(for_writer).await?;
-    let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await?;
+    let readers = pool(READERS).connect_with(options.read_only(true)).await?;
     Ok(Db::Sqlite { writer, readers })
 }
 
@@ -44,8 +44,22 @@ pub(super) async fn open_to_read(path: &Path) -> Result<Db> {
 pub(super) async fn open_beside(path: &Path) -> Result<Db> {
     let options = options(path, FLUSHES);
     migrate(&options).await?;
-    let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+    let writer = pool(1).connect_with(options).await?;
     Ok(Db::Sqlite { readers: writer.clone(), writer })
+}
+
+/// When the disk is full, SQLite takes a transaction back by itself. What was to take it back then fails, and the connection
+/// counts as within a transaction for ever: it is let go, and another one finds the room that there is.
+fn pool(most: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(most).before_acquire(|connection, _| {
+        Box::pin(async move {
+            if connection.is_in_transaction() {
+                // what was dropped just now is taken back first
+                connection.ping().await?;
+            }
+            Ok(!connection.is_in_transaction())
+        })
+    })
 }
 
 /// A SQLite database is one process's, so whoever held a lease or told a forge is gone: nobody need wait until that is

@@ -21,6 +21,7 @@ use tokio::{
 
 use super::{
     dice::Dice,
+    failover::Held,
     service::{Service, Setup},
 };
 
@@ -32,11 +33,13 @@ const AWAY: Duration = Duration::from_millis(1500);
 const NOTICED: Duration = Duration::from_secs(1);
 
 /// What happened to the servers.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Blows {
     pub(crate) kills: usize,
     pub(crate) pauses: usize,
     pub(crate) restarts_of_the_database: usize,
+    /// From each kill until others had what the server held.
+    pub(crate) taken_over: Vec<Duration>,
 }
 
 /// What one server is to the service before it.
@@ -102,13 +105,19 @@ pub(crate) struct Fleet {
     balancer: Arc<Balancer>,
     /// For how many milliseconds somebody stands still.
     stills: Range<u64>,
+    database: String,
     /// A command that starts the database anew.
     restart: Option<String>,
 }
 
 impl Fleet {
     /// All of them.
-    pub(crate) async fn start(setups: Vec<Setup>, at: SocketAddr, stills: Range<u64>, restart: Option<String>) -> Self {
+    pub(crate) async fn start(
+        setups: Vec<Setup>,
+        at: SocketAddr,
+        stills: Range<u64>,
+        (database, restart): (String, Option<String>),
+    ) -> Self {
         let addresses: Vec<_> = setups.iter().map(|setup| setup.address).collect();
         let balancer = Balancer::start(at, &addresses).await;
         let mut setups = setups.into_iter();
@@ -116,7 +125,7 @@ impl Fleet {
         let first = Service::start(setups.next().expect("one at least")).await;
         let others = futures::future::join_all(setups.map(Service::start)).await;
         let services = std::iter::once(first).chain(others).map(Some).collect();
-        Self { services, balancer, stills, restart }
+        Self { services, balancer, stills, database, restart }
     }
 
     /// One blow every `pace`, until `calm` says true; then all are well again.
@@ -126,7 +135,7 @@ impl Fleet {
         (pace, lasts): (Range<u64>, Duration),
         mut dice: Dice,
     ) -> (Self, Blows) {
-        let (mut blows, mut recovering) = (Blows::default(), JoinSet::new());
+        let (mut blows, mut recovering) = (Blows::default(), JoinSet::<(usize, Recovered)>::new());
         let (began, mut restart) = (Instant::now(), self.restart.take());
         while !*calm.borrow() {
             let pause = Duration::from_millis(dice.between(pace.start, pace.end));
@@ -134,8 +143,7 @@ impl Fleet {
                 break;
             }
             while let Some(recovered) = recovering.try_join_next() {
-                let (at, service) = recovered.expect("nobody panics");
-                self.services[at] = Some(service);
+                self.has_recovered(recovered.expect("nobody panics"), &mut blows);
             }
             if began.elapsed() > lasts / 2
                 && let Some(command) = restart.take()
@@ -153,28 +161,43 @@ impl Fleet {
             let balancer = Arc::clone(&self.balancer);
             if dice.happens(KILLED) {
                 blows.kills += 1;
-                recovering.spawn(async move { (at, killed(service, &balancer, at).await) });
+                let database = self.database.clone();
+                recovering.spawn(async move { (at, killed(service, &balancer, at, &database).await) });
             } else {
                 blows.pauses += 1;
                 let still = Duration::from_millis(dice.between(self.stills.start, self.stills.end));
-                recovering.spawn(async move { (at, paused(service, &balancer, at, still).await) });
+                recovering.spawn(async move { (at, (paused(service, &balancer, at, still).await, None)) });
             }
         }
         while let Some(recovered) = recovering.join_next().await {
-            let (at, service) = recovered.expect("nobody panics");
-            self.services[at] = Some(service);
+            self.has_recovered(recovered.expect("nobody panics"), &mut blows);
         }
         (self, blows)
     }
+
+    fn has_recovered(&mut self, (at, (service, taken_over)): (usize, Recovered), blows: &mut Blows) {
+        self.services[at] = Some(service);
+        blows.taken_over.extend(taken_over);
+    }
 }
 
-async fn killed(service: Service, balancer: &Balancer, at: usize) -> Service {
+/// A server that is well again, and how long it took others to go on with what it had.
+type Recovered = (Service, Option<Duration>);
+
+async fn killed(service: Service, balancer: &Balancer, at: usize, database: &str) -> Recovered {
+    let id = service.id();
     let setup = service.end().await;
     balancer.answers(at, false);
-    tokio::time::sleep(AWAY).await;
+    let taken_over = async {
+        match Held::by(database, id).await {
+            Some(held) => held.until_others_have_it().await,
+            None => None,
+        }
+    };
+    let ((), taken_over) = tokio::join!(tokio::time::sleep(AWAY), taken_over);
     let service = Service::start(setup).await;
     balancer.answers(at, true);
-    service
+    (service, taken_over)
 }
 
 async fn paused(service: Service, balancer: &Balancer, at: usize, still: Duration) -> Service {

@@ -10,6 +10,7 @@
 //!
 //! With `--replicas 3 --database postgres://…` as many servers share a database: every three seconds one of them is
 //! killed, or stands still for a while, and the others go on. `--restart COMMAND` starts the database anew in mid-storm.
+//! `--clocks /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1` gives two of them clocks that are wrong.
 //!
 //! ```text
 //! eval "$(.ci/postgres FOLDER)"
@@ -23,7 +24,9 @@
 #![expect(clippy::print_stdout, reason = "a command tells people how far it is")]
 
 mod account;
+mod clocks;
 mod dice;
+mod failover;
 mod fleet;
 #[expect(dead_code, unused_imports, reason = "the tests' models can do more than a storm needs")]
 #[path = "../it/harness/mod.rs"]
@@ -81,6 +84,8 @@ struct Several {
     replicas: usize,
     database: Option<String>,
     restart: Option<String>,
+    /// The library that gives wrong clocks.
+    clocks: Option<String>,
 }
 
 impl Several {
@@ -92,6 +97,7 @@ impl Several {
                 "--replicas" => asked.replicas = words.next().and_then(|n| n.parse().ok()).expect("a number"),
                 "--database" => asked.database = Some(words.next().expect("a URL")),
                 "--restart" => asked.restart = Some(words.next().expect("a command")),
+                "--clocks" => asked.clocks = Some(words.next().expect("libfaketime")),
                 // what Cargo itself passes on
                 _ => {}
             }
@@ -118,7 +124,18 @@ impl Servers {
                 let (median, most) = (absence(sorted.len() / 2), absence(sorted.len().saturating_sub(1)));
                 println!("  {} kills, away for {median} ms each (median; at most {most} ms)", sorted.len());
             }
-            Self::Several { blows, .. } => println!("  {blows:?}"),
+            Self::Several { blows, .. } => {
+                let Blows { kills, pauses, restarts_of_the_database, taken_over } = blows;
+                println!("  {kills} kills, {pauses} pauses, {restarts_of_the_database} restarts of the database");
+                let mut sorted = taken_over.clone();
+                sorted.sort();
+                let took = |at: usize| sorted.get(at).copied().unwrap_or_default().as_millis();
+                let (median, most) = (took(sorted.len() / 2), took(sorted.len().saturating_sub(1)));
+                let count = sorted.len();
+                println!(
+                    "  taken over {count} times from one that was killed, in {median} ms (median; at most {most} ms)"
+                );
+            }
         }
     }
 }
@@ -143,8 +160,14 @@ async fn start(
     let pace = life.map_or(2500..3500, |life| life..life + 1);
     let stills = number("CHAOS_STILL_MS").map_or(1000..12_000, |still| 1000..still + 1);
     let replica = |_| Setup { address: free(), ..setup.clone() };
-    let setups = (0..several.replicas).map(replica).collect();
-    let fleet = Fleet::start(setups, setup.address, stills, several.restart.clone()).await;
+    let mut setups: Vec<Setup> = (0..several.replicas).map(replica).collect();
+    if let Some(library) = &several.clocks {
+        let folder = setup.data.parent().expect("the data are in a folder");
+        clocks::turn(&mut setups, library, folder, dice.clone());
+    }
+    let database = setup.settings.iter().find(|(name, _)| *name == "CONTAINEROPS_DATABASE_URL");
+    let database = database.map(|(_, url)| url.clone()).expect("several servers have one");
+    let fleet = Fleet::start(setups, setup.address, stills, (database, several.restart.clone())).await;
     tokio::spawn(async move {
         let (_lives, blows) = fleet.battered_until(calmed, (pace, lasts), dice).await;
         Servers::Several { _lives, blows }

@@ -52,6 +52,11 @@ impl Service {
         self.setup
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it lives")
+    }
+
     /// Sends it a signal.
     pub(crate) async fn signal(&self, name: &str) {
         let id = self.child.id().expect("it lives").to_string();

@@ -12,6 +12,7 @@ mod cluster;
 mod commands;
 mod cout;
 mod deploy;
+mod disk_full;
 mod docs;
 mod doctor;
 mod engine;

@@ -179,3 +179,58 @@ async fn parts() {
         assert!(other.text("/").await.is_none(), "it has no pages");
     }
 }
+
+/// What the next release may do to the schema while this one runs.
+const NEWER: &str = "ALTER TABLE deliveries ADD COLUMN novelty TEXT; ALTER TABLE runs ADD COLUMN novelty TEXT; \
+     ALTER TABLE actions ADD COLUMN novelty TEXT NOT NULL DEFAULT ''; ALTER TABLE attempts ADD COLUMN novelty BIGINT; \
+     ALTER TABLE jobs ADD COLUMN novelty BIGINT; ALTER TABLE reports ADD COLUMN novelty TEXT; \
+     ALTER TABLE repositories ADD COLUMN novelty TEXT; CREATE TABLE novelties (id BIGINT NOT NULL PRIMARY KEY); \
+     INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
+     VALUES (9999, 'novelty', now(), true, '\\x00', 0)";
+
+#[tokio::test]
+async fn a_run_goes_on_while_a_newer_release_brings_the_schema_up_to_date() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    if required("postgres", "CONTAINEROPS_TEST_POSTGRES").is_some() {
+        timeout(LIMIT, upgrade()).await.expect("it comes to an end");
+    }
+}
+
+async fn upgrade() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let service = Service::start(&data).await;
+    let database = Database::of(&data).await;
+    let fifo = |name: &str| {
+        let path = folder.path().join(name);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+        path
+    };
+    let (up, go) = (fifo("up"), fifo("go"));
+    let script = format!("echo > {}; cat {}; echo hello", up.display(), go.display());
+    let flow =
+        format!("stages: [{{name: test, image: any, run: \"{script}\"}}, {{name: then, image: any, run: echo on}}]");
+    service.push(&folder.path().join("ada"), &flow).await;
+    tokio::fs::read(&up).await.expect("the job is up");
+    database.sql(NEWER).await;
+    tokio::fs::write(&go, "").await.expect("the job goes on");
+    while service.text("/git/acme/widget/runs/1/then/then/then/log.txt").await.is_none_or(|log| !log.ends_with("on\n"))
+    {
+        tokio::task::yield_now().await;
+    }
+    loop {
+        let runs: Option<Value> = service.text("/api/v1/runs").await.and_then(|text| serde_json::from_str(&text).ok());
+        match runs.as_ref().and_then(|runs| runs["runs"][0]["status"]["conclusion"].as_str()) {
+            Some(conclusion) => break assert_eq!(conclusion, "success"),
+            None => tokio::task::yield_now().await,
+        }
+    }
+    // an older release that starts now says why it cannot
+    let refused = Store::open(&database.url).await.expect_err("the schema is a newer one").to_string();
+    let newest = Store::schema();
+    let words = format!(
+        "the database cannot be used: its schema is of a newer release (version 9999; this release knows {newest}): start \
+         that release, or a newer one"
+    );
+    assert_eq!(refused, words);
+}

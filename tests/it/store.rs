@@ -151,7 +151,7 @@ async fn a_database_of_a_newer_release_is_left_alone() {
     };
     scene.sql(newer).await;
     let refused = Store::open(&scene.database.url).await;
-    assert!(matches!(refused, Err(StoreError::Schema(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Unfit(_))), "{refused:?}");
 }
 
 #[tokio::test]

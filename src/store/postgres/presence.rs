@@ -3,17 +3,22 @@
 //! seconds. Whoever notices it takes its leases and calls from it, so that they need not run out first. Should it go on
 //! all the same, the numbers of its leases and calls stop it, as they do everybody who comes too late.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, Executor as _, PgConnection, postgres::PgConnectOptions};
 
 use super::{MANNERS, PATIENCE, Pools, within};
-use crate::store::{Bell, Change, Result, telling};
+use crate::{
+    model::Time,
+    store::{Bell, Change, Result, telling},
+};
 
 /// Between two signs of life.
 const BEAT: Duration = Duration::from_secs(1);
 /// Who gives no sign for so long stands still.
 const SILENT_MS: i64 = 5000;
+/// What was longer on its way says nothing of the time.
+const AT_ONCE: Duration = Duration::from_millis(500);
 /// After a reconnection nobody is judged for so many beats: all may have lost their connections.
 const MERCY: u32 = 5;
 /// What the database calls now, in milliseconds.
@@ -75,14 +80,20 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
     Ok(connection)
 }
 
+/// Says that this server is there, and hears what time it is.
 async fn beat(connection: &mut PgConnection, pools: &Pools) -> sqlx::Result<()> {
+    let asked = Instant::now();
     let sql = format!(
         "INSERT INTO replicas (id, name, started, heard, epoch) VALUES ($1, $2, {NOW}, {NOW}, {EPOCH}) \
-         ON CONFLICT (id) DO UPDATE SET heard = excluded.heard, epoch = excluded.epoch"
+         ON CONFLICT (id) DO UPDATE SET heard = excluded.heard, epoch = excluded.epoch RETURNING {NOW}"
     );
     // only our own words stand in it
-    let beat = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(pools.me).bind(&pools.name);
-    beat.execute(connection).await.map(drop)
+    let beat = sqlx::query_as::<_, (i64,)>(sqlx::AssertSqlSafe(sql)).bind(pools.me).bind(&pools.name);
+    let (now,) = beat.fetch_one(connection).await?;
+    if asked.elapsed() < AT_ONCE {
+        pools.clock.hears(Time::from_millis(now));
+    }
+    Ok(())
 }
 
 /// Who counts as dead.
