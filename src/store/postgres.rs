@@ -419,7 +419,7 @@ mod tests {
     fn a_server_that_is_too_old_or_stores_text_in_another_way_is_refused_in_words() {
         let fits = |version, encoding: &str, schema: Option<&str>| {
             let (encoding, schema) = (encoding.to_owned(), schema.map(ToOwned::to_owned));
-            let facts = Facts { version, version_name: "14.9".to_owned(), encoding, schema, schema_hash: 0 };
+            let facts = Facts { version, version_name: "14.9".to_owned(), encoding, schema, schema_hash: 0, now: 0 };
             facts.fit().err().map(|error| error.to_string())
         };
         assert_eq!(fits(150_000, "UTF8", Some("public")), None);
