@@ -305,6 +305,7 @@ impl Agent {
         let job = self.work.as_ref().expect("it runs").job;
         let now = Clock::System.now();
         let record = EndRecord {
+            chores: Default::default(),
             ready: None,
             job,
             cause: Cause::Exit { code: 0 },
