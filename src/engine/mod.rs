@@ -23,6 +23,7 @@
 //! - [`rerun`]: once more, wholly or in part;
 //! - [`start`]: what starts flows besides what happens on a forge;
 //! - `trigger`: jobs that start other flows;
+//! - [`trace`]: what runs did and when, for whoever collects such things;
 //! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
 //! - [`janitor`]: what nobody needs any more is removed;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
@@ -54,6 +55,7 @@ pub mod janitor;
 pub mod junit;
 pub mod keep;
 pub mod kubectl;
+mod lease;
 pub mod log;
 mod matrix;
 mod noted;
@@ -86,6 +88,7 @@ pub mod tested;
 pub mod timeline;
 pub mod title;
 mod token;
+pub mod trace;
 mod trigger;
 mod trust;
 pub mod turn;
@@ -111,6 +114,7 @@ use crate::{
 
 use contact::Contact;
 use hide::Hidden;
+use lease::Leases;
 
 pub use advance::{Move, Pause, Seat, Seen, Standing, Stop, advance, worst};
 pub use keep::{Kept, SECRET_EVENTS, SECRET_LENGTHS, Unkept, check_branches, check_images, check_limits};
@@ -128,6 +132,7 @@ pub struct Engine {
     inner: Arc<Parts>,
     contact: Arc<Contact>,
     hidden: Arc<Hidden>,
+    leases: Arc<Leases>,
     /// Who may read reports of tests.
     reports_at_once: Arc<Semaphore>,
     /// On whose wish, for the audit log.
@@ -156,6 +161,8 @@ pub struct Parts {
     pub key: Key,
     /// What keeps the secrets of others.
     pub vault: Vault,
+    /// Where traces go, if they do.
+    pub tracer: Option<trace::Tracer>,
     /// What is allowed, and where things are.
     pub settings: Settings,
 }
@@ -191,6 +198,8 @@ pub struct Settings {
     pub untrusted: Vec<UntrustedRule>,
     /// Which receivers can be told.
     pub tells: Tells,
+    /// How many runs of one repository may wait and run.
+    pub queue_limit: u32,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.
     pub contact_timeout: Duration,
     /// How long we wait for what else may not come.
@@ -235,7 +244,14 @@ impl Engine {
     pub fn new(parts: Parts) -> Self {
         let contact = Arc::new(Contact::new(parts.clock.now()));
         let reports_at_once = Arc::new(Semaphore::new(tested::AT_ONCE));
-        Self { inner: Arc::new(parts), contact, hidden: Arc::default(), reports_at_once, deed: None }
+        Self {
+            inner: Arc::new(parts),
+            contact,
+            hidden: Arc::default(),
+            leases: Arc::default(),
+            reports_at_once,
+            deed: None,
+        }
     }
 
     /// The same on somebody's wish: what changes by it is written down together with the change.
