@@ -3,7 +3,8 @@
 
 use containerops::{
     agent::protocol::{
-        self, Cause, Chores, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LeftOut, LogAnswer, LogSeal, Stretch,
+        self, Cause, Chores, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LeftOut, LogAnswer, LogSeal,
+        Stretch,
     },
     model::{JobId, Time},
 };

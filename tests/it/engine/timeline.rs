@@ -170,14 +170,23 @@ fn what_an_agent_does_besides_its_job_has_its_time_by_whatever_clock() {
         (shown(&timeline), words(&timeline.phases))
     };
     let (text, sentence) = of(0, Some((Some(53_000), 178_000)), chores(0));
-    assert_snapshot!(text, @"");
-    assert_snapshot!(sentence, @"");
+    assert_snapshot!(text, @r"
+    attempt: queue 0-1 schedule 1-13 init 13-14 pull 14-48 init 48-49 wait 49-50 fetch 50-50.1 source 50.1-51 restore 51-51.5 download 51.5-52.9 fetch 52.9-53 run 53-178 keep 178-178.1 report 178.1-178.3 upload 178.3-179 save 179-179.9 keep 179.9-180
+    job 0: pull 14-48 init 48-49 wait 49-50 fetch 50-50.1 source 50.1-51 restore 51-51.5 download 51.5-52.9 fetch 52.9-53 run 53-178 keep 178-178.1 report 178.1-178.3 upload 178.3-179 save 179-179.9 keep 179.9-180
+    ");
+    assert_snapshot!(sentence, @"waited 12 s for a node, pulled images for 34 s, ran 2 min 5 s");
     // an agent's clock that is an hour ahead: as near as there is room
     let (text, _) = of(3_600_000, Some((Some(53_000), 178_000)), chores(3_600_000));
-    assert_snapshot!(text, @"");
+    assert_snapshot!(text, @r"
+    attempt: queue 0-1 schedule 1-13 init 13-14 pull 14-48 init 48-49 wait 49-50 fetch 50-52.1 source 52.1-53 restore 53-53.5 download 53.5-54.9 fetch 54.9-55 run 55-180
+    job 0: pull 14-48 init 48-49 wait 49-50 fetch 50-52.1 source 52.1-53 restore 53-53.5 download 53.5-54.9 fetch 54.9-55 run 55-180
+    ");
     // the source did not come, so that there was never a process
     let failed = Chores { source: Some(Stretch(at(50_100), at(60_000))), ..Chores::default() };
-    assert_snapshot!(of(0, Some((None, 60_100)), failed).0, @"");
+    assert_snapshot!(of(0, Some((None, 60_100)), failed).0, @r"
+    attempt: queue 0-1 schedule 1-13 init 13-14 pull 14-48 init 48-49 wait 49-50 fetch 50-50.1 source 50.1-60 fetch 60-180
+    job 0: pull 14-48 init 48-49 wait 49-50 fetch 50-50.1 source 50.1-60 fetch 60-180
+    ");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use containerops::{
     agent::protocol::{
-        self, Bundle, Cause, Chores, Chunk, ClaimAnswer, ClaimRequest, EndRecord, Entry, EntryKind, HeartbeatAnswer, LogAnswer,
-        LogSeal, NewArtifact, Outputs, Part, Piece, Stream, Work,
+        self, Bundle, Cause, Chores, Chunk, ClaimAnswer, ClaimRequest, EndRecord, Entry, EntryKind, HeartbeatAnswer,
+        LogAnswer, LogSeal, NewArtifact, Outputs, Part, Piece, Stream, Work,
     },
     engine::event,
     model::{JobPath, Time},
