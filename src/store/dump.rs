@@ -62,9 +62,10 @@ pub const TABLES: &[(&str, &str)] = &[
     ("log_folds", "job_id"),
     ("job_days", "repository_id, day, flow, branch, job"),
     ("job_failures", "repository_id, sha, flow, job"),
+    ("traces", "run_id"),
 ];
 /// What a database keeps of itself, and of the servers that share it just now.
-const OWN: [&str; 4] = ["_sqlx_migrations", "replicas", "duties", "agreements"];
+const OWN: [&str; 5] = ["_sqlx_migrations", "replicas", "duties", "agreements", "pulses"];
 /// What is long is not cut off.
 const PATIENT: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 

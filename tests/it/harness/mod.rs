@@ -24,6 +24,7 @@ pub(crate) mod inboxes;
 pub(crate) mod oauth;
 pub(crate) mod place;
 pub(crate) mod pods;
+pub(crate) mod relay;
 pub(crate) mod repository;
 pub(crate) mod server;
 pub(crate) mod service;
