@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     cache::Caches,
     cgroup::{Cgroup, Memory},
+    chores::{Chore, Diary},
     client::{CallError, Client},
     command::{EXIT_GONE, JobArgs},
     cout::{FILE_MAX, Finder},
@@ -76,6 +77,8 @@ pub(super) struct Job {
     masks: LiveMasks,
     clock: Clock,
     cgroup: Cgroup,
+    /// What it did besides.
+    diary: Diary,
     /// When a service was ready.
     ready: OnceLock<Time>,
     /// When the process was started, as files have it.
@@ -109,6 +112,7 @@ impl Job {
             log,
             masks,
             clock: Clock::System,
+            diary: Diary::new(Clock::System),
             cgroup: Cgroup::of_this_process(),
             ready: OnceLock::new(),
             begun: OnceLock::new(),
@@ -173,11 +177,20 @@ impl Job {
     /// The source, and then what others made of it. The words for what did not come.
     async fn bring_all(&self) -> Result<(), String> {
         if let Some(digest) = &self.work.source {
+            let _chore = self.diary.begin(Chore::Source);
             let source = source::prepare(&self.client, digest, &self.args.scratch, &self.args.workspace).await;
             source.map_err(|error| self.complain("the source could not be prepared", &error))?;
         }
-        // only a session that is over fails here, and then nobody hears of anything
-        let _ = self.caches().restore(|words| self.say(words)).await;
+        if !self.work.caches.is_empty() {
+            let _chore = self.diary.begin(Chore::Restore);
+            // only a session that is over fails here, and then nobody hears of anything
+            let _ = self.caches().restore(|words| self.say(words)).await;
+        }
+        if self.work.downloads.is_empty() { Ok(()) } else { self.download().await }
+    }
+
+    async fn download(&self) -> Result<(), String> {
+        let _chore = self.diary.begin(Chore::Download);
         let keep = self.keep();
         for download in &self.work.downloads {
             let what = format!("artifact {} of {} could not be brought", download.name, download.from);
@@ -220,12 +233,15 @@ impl Job {
         stops: &mut mpsc::Receiver<Stop>,
     ) -> Result<(Cause, Option<Stop>), Unrecorded> {
         let Some(end) = Kept::of(&cause, result, &self.work) else { return Ok((cause, None)) };
-        let keep = self.keep();
         let all = async {
-            self.reports().bring(|words| self.say(words)).await;
+            if !self.work.reports.is_empty() {
+                let _chore = self.diary.begin(Chore::Report);
+                self.reports().bring(|words| self.say(words)).await;
+            }
             let end = self.as_the_job_says(end).await;
-            let kept = keep.artifacts(end, |words| self.say(words)).await;
-            if kept.is_ok() && end == Kept::Well {
+            let kept = self.upload(end).await;
+            if kept.is_ok() && end == Kept::Well && self.work.caches.iter().any(|cache| cache.is_last) {
+                let _chore = self.diary.begin(Chore::Save);
                 self.caches().keep(|words| self.say(words)).await;
             }
             (kept, end)
@@ -238,6 +254,12 @@ impl Job {
             (Ok(()), _) | (Err(_), Kept::Failed) => (cause, None),
             (Err(message), Kept::Well) => (Cause::NotKept { message: self.short(&message) }, None),
         })
+    }
+
+    async fn upload(&self, end: Kept) -> Result<(), String> {
+        let keep = self.keep();
+        let _chore = keep.has_artifacts(end).then(|| self.diary.begin(Chore::Upload));
+        keep.artifacts(end, |words| self.say(words)).await
     }
 
     /// A good end is none if the job has told the server otherwise. Asked only where it makes a difference.
@@ -379,6 +401,7 @@ impl Job {
             oom_kills: memory.oom_kills,
             log,
             ready: self.ready.get().copied(),
+            chores: self.diary.read(),
         };
         self.leave(&end);
         sink.echo.finish().await;

@@ -73,6 +73,11 @@ impl Keep<'_> {
         ))
     }
 
+    /// Whether this end wants any.
+    pub(super) fn has_artifacts(&self, end: Kept) -> bool {
+        self.work.artifacts.iter().any(|upload| end.wants(upload.on))
+    }
+
     /// Keeps all artifacts that this end wants; what is said of each goes to `say`. The words for the first that failed.
     pub(super) async fn artifacts(&self, end: Kept, say: impl Fn(&str)) -> Result<(), String> {
         let mut failed = None;

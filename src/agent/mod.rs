@@ -21,6 +21,7 @@ pub mod mask;
 pub mod reports;
 
 mod cache;
+mod chores;
 mod client;
 mod echo;
 mod job;

@@ -441,7 +441,45 @@ pub struct EndRecord {
     /// Of a service: when it was ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<Time>,
+    /// What the agent did besides. An agent that does not say has done nothing that we know of.
+    #[serde(default, skip_serializing_if = "Chores::is_none")]
+    pub chores: Chores,
 }
+
+/// When an agent did what is not the job's own: each is one stretch of time, by its clock. What is not here it had not to
+/// do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Chores {
+    /// The commit's files came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Stretch>,
+    /// Caches were looked for and restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<Stretch>,
+    /// Artifacts of other jobs came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub download: Option<Stretch>,
+    /// Reports of tests were found, sent and read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Stretch>,
+    /// Artifacts were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<Stretch>,
+    /// Caches were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save: Option<Stretch>,
+}
+
+impl Chores {
+    /// Whether there was nothing to do.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// From when to when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch(pub Time, pub Time);
 
 /// How long a log is, and what it says, so that a missing line is noticed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

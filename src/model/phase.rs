@@ -22,17 +22,29 @@ pub enum PhaseKind {
     Init,
     /// Images are fetched.
     Pull,
-    /// What a job leaves is kept.
+    /// What a job leaves is kept: its log, and whatever has no kind of its own.
     Keep,
-    /// What a job needs is brought.
+    /// Reports of its tests are read.
+    Report,
+    /// Its artifacts are kept.
+    Upload,
+    /// Caches are kept.
+    Save,
+    /// What a job needs is brought: whatever has no kind of its own.
     Fetch,
+    /// The commit's files are brought.
+    Source,
+    /// Caches are restored.
+    Restore,
+    /// Artifacts of other jobs are brought.
+    Download,
     /// A job's own process runs.
     Run,
 }
 
 impl PhaseKind {
     /// All of them, in the order in which they come.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 15] = [
         Self::Queue,
         Self::Approval,
         Self::Schedule,
@@ -40,8 +52,14 @@ impl PhaseKind {
         Self::Init,
         Self::Wait,
         Self::Fetch,
+        Self::Source,
+        Self::Restore,
+        Self::Download,
         Self::Run,
         Self::Keep,
+        Self::Report,
+        Self::Upload,
+        Self::Save,
     ];
 
     /// A word for it, which is also the name of its style.
@@ -54,7 +72,13 @@ impl PhaseKind {
             Self::Init => "init",
             Self::Pull => "pull",
             Self::Keep => "keep",
+            Self::Report => "report",
+            Self::Upload => "upload",
+            Self::Save => "save",
             Self::Fetch => "fetch",
+            Self::Source => "source",
+            Self::Restore => "restore",
+            Self::Download => "download",
             Self::Run => "run",
         }
     }

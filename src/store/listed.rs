@@ -1,7 +1,7 @@
 //! Which runs a list shows. What people look for stands in columns of its own, and all of those in one index, so that
 //! no list reads the wide rows of runs that it does not show.
 
-use super::{Json, Result, Store, Tx, execute, meant, row, rows};
+use super::{Json, Result, RunRow, Store, Tx, execute, meant, row, rows};
 use crate::model::{
     DeliveryId, Event, ForgeKind, Listed, PAUSED, RepositoryId, RepositoryName, RunId, RunState, Sha, StateFilter, Time,
 };
@@ -36,6 +36,26 @@ pub struct RunSummary {
     pub started: Option<Time>,
     /// When nothing would start any more.
     pub ended: Option<Time>,
+}
+
+impl RunSummary {
+    /// What a list shows of a run of this repository.
+    pub fn of(row: &RunRow, forge: ForgeKind, name: RepositoryName) -> Self {
+        Self {
+            id: row.id,
+            forge,
+            name,
+            number: row.number,
+            flow: row.flow.clone(),
+            event: Json(row.event.0.clone()),
+            sha: row.sha.clone(),
+            state: Json(row.state.0.clone()),
+            reason: row.reason.clone(),
+            created: row.created,
+            started: row.started,
+            ended: row.ended,
+        }
+    }
 }
 
 /// Which runs a list shows: those that are all that is said here.

@@ -23,10 +23,6 @@ use crate::{
     web::pages::JobPlace,
 };
 
-/// How long one request looks.
-const LOOKS: Duration = Duration::from_secs(4);
-/// Through so many bytes at most, as far as whole logs allow.
-const BYTES: u64 = 4 << 30;
 /// So many logs that have it are enough for one answer.
 const ENOUGH: usize = 25;
 /// Of one log so many lines are shown, each between this many others.
@@ -37,6 +33,21 @@ const RUNS: i64 = 50;
 const BESIDE: usize = 4;
 /// Nobody looks further back.
 const DAYS_MAX: u64 = 36_500;
+
+/// How far one request looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Reach {
+    /// For so long.
+    pub time: Duration,
+    /// Through so many bytes at most, as far as whole logs allow.
+    pub bytes: u64,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(4), bytes: 4 << 30 }
+    }
+}
 
 /// What somebody looks for, as an address has it. What is empty is as good as left out.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -163,7 +174,8 @@ impl Quest {
     /// Looks, when it is one's turn.
     pub(super) async fn look(mut self, web: &Web) -> Result<Findings, Failure> {
         let _turn = turn(&web.searches, PATIENCE).await?;
-        let until = Instant::now() + LOOKS;
+        let reach = web.reach;
+        let until = Instant::now() + reach.time;
         let oldest = self.days.map(|days| web.engine.clock.now().before(Duration::from_secs(days * 24 * 3600)));
         let mut found = Findings::default();
         loop {
@@ -181,7 +193,7 @@ impl Quest {
                 }
                 self.filter.before = Some(before);
                 let has_more = !is_last || at + 1 < count;
-                if has_more && found.is_enough(Instant::now(), until) {
+                if has_more && found.is_enough(Instant::now(), until, reach.bytes) {
                     found.next = Some(Next { before: self.filter.before, past: None });
                     return Ok(found);
                 }
@@ -220,7 +232,7 @@ impl Quest {
             if scanned.found.count > 0 {
                 found.logs.extend(self.found(web, &run, job, scanned).await?);
             }
-            if found.is_enough(Instant::now(), until) && Some(id) != last {
+            if found.is_enough(Instant::now(), until, web.reach.bytes) && Some(id) != last {
                 return Ok(Some(id));
             }
         }
@@ -249,8 +261,8 @@ impl Quest {
 }
 
 impl Findings {
-    fn is_enough(&self, now: Instant, until: Instant) -> bool {
-        self.logs.len() >= ENOUGH || self.searched.2 >= BYTES || now >= until
+    fn is_enough(&self, now: Instant, until: Instant, bytes: u64) -> bool {
+        self.logs.len() >= ENOUGH || self.searched.2 >= bytes || now >= until
     }
 }
 
@@ -285,12 +297,12 @@ mod tests {
 
     #[test]
     fn one_request_looks_through_so_much_and_no_longer() {
-        let begun = Instant::now();
-        let until = begun + LOOKS;
+        let (begun, Reach { time, bytes }) = (Instant::now(), Reach::default());
+        let until = begun + time;
         let after = |bytes| Findings { searched: (1, 1, bytes), ..Findings::default() };
-        assert!(!after(BYTES - 1).is_enough(begun, until));
-        assert!(after(BYTES).is_enough(begun, until), "so many bytes are enough");
-        assert!(after(1).is_enough(until, until), "and so much time, whatever it was good for");
-        assert!(LOOKS < PATIENCE, "whoever waits for their turn waits longer than one looks");
+        assert!(!after(bytes - 1).is_enough(begun, until, bytes));
+        assert!(after(bytes).is_enough(begun, until, bytes), "so many bytes are enough");
+        assert!(after(1).is_enough(until, until, bytes), "and so much time, whatever it was good for");
+        assert!(time < PATIENCE, "whoever waits for their turn waits longer than one looks");
     }
 }

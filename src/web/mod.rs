@@ -26,6 +26,7 @@ pub mod serve;
 pub mod slow;
 mod start;
 mod statistics;
+mod tag;
 mod tokens;
 mod upload;
 pub mod visible;
@@ -43,6 +44,7 @@ use axum::{
 use tokio::sync::Semaphore;
 
 use crate::engine::Engine;
+pub use across::Reach;
 pub use tokens::new_token;
 
 use access::{Access, Anybody, RouteNeed, Routes};
@@ -61,6 +63,8 @@ pub struct Web {
     dry_runs: Arc<Semaphore>,
     /// Whose logs are looked through.
     searches: Arc<Semaphore>,
+    /// How far.
+    reach: Reach,
     /// Where those wait who follow logs.
     rooms: Arc<pages::Rooms>,
     /// What agents upload at once.
@@ -84,6 +88,7 @@ impl Web {
             rooms: Arc::default(),
             uploads: upload::Uploads::new(),
             told: Arc::default(),
+            reach: Reach::default(),
             found: Arc::default(),
             room: hooks::Room::default(),
         }
@@ -98,7 +103,12 @@ impl Web {
 /// All routes. Agents and hooks prove by tokens and signatures of their own who they are; whatever else there is says
 /// what it needs.
 pub fn router(engine: Engine, access: Arc<Access>) -> Router {
-    let web = Web::new(engine, access, delivery::DRY_RUNS, pages::SEARCHES);
+    router_within(engine, access, Reach::default())
+}
+
+/// The same, whose searches across logs look no further with each request.
+pub fn router_within(engine: Engine, access: Arc<Access>, reach: Reach) -> Router {
+    let web = Web { reach, ..Web::new(engine, access, delivery::DRY_RUNS, pages::SEARCHES) };
     counted(Router::new().nest("/agent/v1", agent::routes()).merge(peoples(&web)), web)
 }
 

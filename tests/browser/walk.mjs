@@ -143,6 +143,20 @@ const steps = {
     await page.locator(".heading .mark.cancelled").waitFor();
     await page.close();
   },
+  async "a badge's text is copied by its button"() {
+    const page = await tab({ permissions: ["clipboard-read", "clipboard-write"] });
+    await page.goto(`${base}/git/demo/hello`);
+    await page.getByText("Badge", { exact: true }).click();
+    for (const [name, begin] of [["Markdown", "[![build]("], ["HTML", "<a href="], ["AsciiDoc", "image:"]]) {
+      const button = page.getByRole("button", { name: `Copy ${name}` });
+      await button.click();
+      await page.locator(`button[aria-label="Copy ${name}"]`, { hasText: "Copied" }).waitFor();
+      const copied = await page.evaluate(() => navigator.clipboard.readText());
+      assert.equal(copied, await page.locator(`pre[aria-label="${name}"]`).textContent());
+      assert(copied.startsWith(begin) && copied.includes("/git/demo/hello/badge.svg"), copied);
+    }
+    await page.close();
+  },
   async "a browser without scripts sees all of it"() {
     const page = await tab({ javaScriptEnabled: false });
     await page.goto(base + JOB);

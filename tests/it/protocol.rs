@@ -1,7 +1,13 @@
 //! The agent protocol, as agents of earlier releases speak it: a server that was upgraded under their running pods
 //! understands them, and they it.
 
-use containerops::agent::protocol::{self, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LogAnswer};
+use containerops::{
+    agent::protocol::{
+        self, Cause, Chores, ClaimAnswer, ClaimRequest, EndRecord, HeartbeatAnswer, LeftOut, LogAnswer, LogSeal,
+        Stretch,
+    },
+    model::{JobId, Time},
+};
 use insta::assert_snapshot;
 use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
@@ -66,6 +72,42 @@ fn fits(pattern: &Value, value: &Value) -> bool {
 
 fn conversation() -> Vec<Step> {
     serde_json::from_str(CONVERSATION).expect("a conversation")
+}
+
+#[test]
+fn the_longest_record_fits_into_what_a_kubelet_keeps_of_it() {
+    let time = Time::from_millis(99_999_999_999_999);
+    let stretch = Some(Stretch(time, time));
+    let record = EndRecord {
+        job: JobId::from_i64(i64::MAX),
+        // JSON writes each of these with six characters
+        cause: Cause::NotPrepared { message: "\u{1}".repeat(300) },
+        started: Some(time),
+        ended: time,
+        result: Some("\u{1}".repeat(200)),
+        memory_peak: Some(u64::MAX),
+        memory_limit: Some(u64::MAX),
+        oom_kills: u64::MAX,
+        log: LogSeal {
+            length: u64::MAX,
+            lines: u64::MAX,
+            sha256: "0".repeat(64),
+            left_out: Some(LeftOut { line: u64::MAX, bytes: u64::MAX, lines: u64::MAX }),
+            lost: u64::MAX,
+        },
+        ready: Some(time),
+        chores: Chores {
+            source: stretch,
+            restore: stretch,
+            download: stretch,
+            report: stretch,
+            upload: stretch,
+            save: stretch,
+        },
+    };
+    let written = serde_json::to_string(&record).expect("JSON");
+    assert!(written.len() <= 4096, "{}", written.len());
+    assert_eq!(serde_json::from_str::<EndRecord>(&written).expect("the record"), record);
 }
 
 #[tokio::test]

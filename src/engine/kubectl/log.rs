@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    agent::protocol::{Cause, Chunk, EndRecord, LogSeal, Piece, Stream},
+    agent::protocol::{Cause, Chores, Chunk, EndRecord, LogSeal, Piece, Stream},
     engine::{Engine, EngineError, Result, log::length_of},
     model::{JobId, Time, Verdict},
     store::{NewChunk, Tx},
@@ -66,6 +66,7 @@ pub(in crate::engine) async fn record(
         oom_kills: 0,
         log,
         ready: None,
+        chores: Chores::default(),
     })
 }
 

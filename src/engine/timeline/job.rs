@@ -1,6 +1,7 @@
 //! What a job's time went into: its image, its container, its turn, what it needs, its process, and what it leaves.
 
 use super::{Frame, JobFacts, JobPhases, PullTimes};
+use crate::agent::protocol::{Chores, Stretch};
 use crate::model::{Moments, Phase, PhaseKind, Time, fitted, partition};
 
 /// What a job's work means for its attempt. A service runs beside jobs: until it is ready they may wait for it, and
@@ -35,17 +36,45 @@ fn work(frame: &Frame, job: &JobFacts) -> Vec<Phase> {
     if job.is_service {
         return service(job, started, ended);
     }
-    let (begun, over) = match job.process {
-        None => (started, ended),
+    // what the agent's clock says, and where that is by ours
+    let (theirs, (begun, over)) = match job.process {
+        None => (None, (started, ended)),
         // there was never a process
-        Some((None, _)) => (ended, ended),
-        Some((Some(begun), over)) => fitted((begun, over), started, ended),
+        Some((None, over)) => (first(&job.chores).map(|first| (first, over)), (ended, ended)),
+        Some((Some(begun), over)) => (Some((begun, over)), fitted((begun, over), started, ended)),
     };
-    vec![
+    let mut known = vec![
         Phase::new(PhaseKind::Fetch, started, begun),
         Phase::new(PhaseKind::Run, begun, over),
         Phase::new(PhaseKind::Keep, over, ended),
-    ]
+    ];
+    if let Some(theirs) = theirs {
+        let by = fitted(theirs, started, ended).0.as_millis().saturating_sub(theirs.0.as_millis());
+        known.extend(chores(&job.chores, by, (started, begun), (over, ended)));
+    }
+    known
+}
+
+/// When the agent began with what it had to do.
+fn first(chores: &Chores) -> Option<Time> {
+    [chores.source, chores.restore, chores.download].into_iter().flatten().map(|Stretch(started, _)| started).min()
+}
+
+/// What an agent did before the process and after it, moved by so many milliseconds to the server's clock.
+fn chores(all: &Chores, by: i64, before: (Time, Time), after: (Time, Time)) -> impl Iterator<Item = Phase> {
+    let all = [
+        (PhaseKind::Source, all.source, before),
+        (PhaseKind::Restore, all.restore, before),
+        (PhaseKind::Download, all.download, before),
+        (PhaseKind::Report, all.report, after),
+        (PhaseKind::Upload, all.upload, after),
+        (PhaseKind::Save, all.save, after),
+    ];
+    all.into_iter().filter_map(move |(kind, stretch, (lowest, highest))| {
+        let Stretch(started, ended) = stretch?;
+        let ours = |time: Time| Time::from_millis(time.as_millis().saturating_add(by)).clamp(lowest, highest);
+        Some(Phase::new(kind, ours(started), ours(ended)))
+    })
 }
 
 fn service(job: &JobFacts, started: Time, ended: Time) -> Vec<Phase> {

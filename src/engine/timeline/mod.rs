@@ -12,6 +12,7 @@ mod words;
 use std::time::Duration;
 
 use crate::{
+    agent::protocol::Chores,
     model::{JobId, Moments, Phase, PhaseKind, Time, fitted, partition},
     store::{AttemptRow, AttemptTimes, JobRow, JobTimes},
 };
@@ -60,6 +61,8 @@ pub struct JobFacts {
     pub ready: Option<Time>,
     /// When its process was started, by the agent's clock, and when the agent had seen its end.
     pub process: Option<(Option<Time>, Time)>,
+    /// What its agent did besides, by the same clock.
+    pub chores: Chores,
 }
 
 /// What an attempt's time went into.
@@ -243,6 +246,7 @@ macro_rules! facts {
                     ended: row.ended,
                     ready: row.ready,
                     process: row.record.as_ref().map(|record| (record.started, record.ended)),
+                    chores: row.record.as_ref().map(|record| record.chores).unwrap_or_default(),
                 }
             }
         }

@@ -45,8 +45,14 @@ impl fmt::Display for Summary {
                 PhaseKind::Init => write!(f, "got ready for {span}"),
                 PhaseKind::Wait => write!(f, "waited {span} for its turn"),
                 PhaseKind::Fetch => write!(f, "fetched files for {span}"),
+                PhaseKind::Source => write!(f, "fetched the source for {span}"),
+                PhaseKind::Restore => write!(f, "restored caches for {span}"),
+                PhaseKind::Download => write!(f, "downloaded artifacts for {span}"),
                 PhaseKind::Run => write!(f, "ran {span}"),
                 PhaseKind::Keep => write!(f, "stored results for {span}"),
+                PhaseKind::Report => write!(f, "read test reports for {span}"),
+                PhaseKind::Upload => write!(f, "uploaded artifacts for {span}"),
+                PhaseKind::Save => write!(f, "saved caches for {span}"),
             }?;
             between = ", ";
         }
@@ -74,8 +80,14 @@ pub fn now_words(timeline: &Timeline, reason: &str, now: Time) -> Option<String>
         (PhaseKind::Init, _) => format!("starting containers for {span}"),
         (PhaseKind::Wait, _) => format!("waiting for its turn for {span}"),
         (PhaseKind::Fetch, _) => format!("fetching files for {span}"),
+        (PhaseKind::Source, _) => format!("fetching the source for {span}"),
+        (PhaseKind::Restore, _) => format!("restoring caches for {span}"),
+        (PhaseKind::Download, _) => format!("downloading artifacts for {span}"),
         (PhaseKind::Run, _) => format!("running for {span}"),
         (PhaseKind::Keep, _) => format!("storing results for {span}"),
+        (PhaseKind::Report, _) => format!("reading test reports for {span}"),
+        (PhaseKind::Upload, _) => format!("uploading artifacts for {span}"),
+        (PhaseKind::Save, _) => format!("saving caches for {span}"),
     };
     let is_said = last.kind == PhaseKind::Pull && reason.starts_with("pulling image");
     let adds = last.kind < PhaseKind::Keep && !reason.is_empty() && !is_said;

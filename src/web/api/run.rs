@@ -14,7 +14,7 @@ use super::{
 use crate::{
     engine::{self, Engine, closing::WAITS},
     model::{Concurrency, DeliveryId, Diagnostic, FlowFrom, Headline, Late, PlanDigest, Repeats, RunId, Waiting, Way},
-    store::{NoticeRow, ReportRow, RunRow, Tx, Vetting, VettingRow},
+    store::{NoticeRow, ReportRow, RunRow, RunSummary, Tx, Vetting, VettingRow},
     web::{
         Web,
         access::{OfRun, See},
@@ -209,7 +209,7 @@ impl Run {
     pub(super) async fn of(engine: &Engine, tx: &mut Tx, run: &RunRow) -> Result<Self, Problem> {
         let route = route_of(tx, run).await?;
         Ok(Self {
-            short: RunInShort::of_row(run, &route),
+            short: RunInShort::of(&RunSummary::of(run, route.forge, route.repository.clone())),
             path: run.path.clone(),
             waiting: engine::waiting(tx, run).await?.map(WaitsFor::of),
             concurrency: run.plan.as_ref().and_then(|plan| plan.concurrency.clone()),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{Event, ForgeKind, RepositoryName, Right, RunId, RunState, Sha, StateFilter},
-    store::{RunRow, RunSummary},
+    store::RunSummary,
     web::{
         Web,
         access::Visitor,
@@ -169,25 +169,6 @@ impl EventName {
 }
 
 impl RunInShort {
-    /// A run, by its page.
-    pub(super) fn of_row(row: &RunRow, route: &Route) -> Self {
-        Self {
-            id: row.id,
-            forge: route.forge,
-            repository: route.repository.clone(),
-            number: row.number,
-            flow: row.flow.clone(),
-            sha: row.sha.clone(),
-            event: row.event.0.clone().shown(),
-            status: row.state.0.clone(),
-            reason: row.reason.clone(),
-            url: route.to_string(),
-            created: At(row.created),
-            started: row.started.map(At),
-            ended: row.ended.map(At),
-        }
-    }
-
     pub(super) fn of(row: &RunSummary) -> Self {
         Self {
             id: row.id,

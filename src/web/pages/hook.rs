@@ -4,6 +4,7 @@ use super::{Failure, Moment};
 use crate::store::{RepositoryRow, Tx};
 
 /// A webhook that is missing, disabled or failing.
+#[derive(Debug)]
 pub(super) struct HookView {
     pub(super) troubles: Vec<String>,
     pub(super) looked: Moment,

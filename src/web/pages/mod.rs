@@ -5,6 +5,7 @@ mod across;
 mod artifact;
 mod audit;
 mod badge;
+mod beside;
 mod delivery;
 mod dry_run;
 mod failure;
@@ -65,7 +66,7 @@ pub(super) use visible::visible;
 use super::{
     Web,
     access::{FACE, Face, Routes, Visitor},
-    assets, metrics,
+    assets, metrics, tag,
 };
 use crate::{
     executor::ExecutorKind,
@@ -166,7 +167,7 @@ async fn place(visitor: Visitor, State(web): State<Web>, request: Request) -> Re
         (Place::Runs, false) => start::press(&web, &of, body).await,
         (Place::Run(number, RunPlace::Page), _) => run::page(&web, &of, &route, *number, &parts.uri).await,
         (Place::Run(number, RunPlace::Picture), _) => run::picture(&web, &of, &route, *number, &parts.headers).await,
-        (Place::Run(number, RunPlace::Timeline), _) => timeline::page(&web, &route, *number).await,
+        (Place::Run(number, RunPlace::Timeline), _) => timeline::page(&web, &route, *number, &parts.uri).await,
         (Place::Run(number, RunPlace::Cancel), _) => {
             let run = find_run(&mut web.engine.store.read().await?, &route, *number).await?.1;
             let acting = of.does(&web, "cancel", run.words());
@@ -191,6 +192,8 @@ async fn place(visitor: Visitor, State(web): State<Web>, request: Request) -> Re
 /// found out once who looks.
 pub(super) async fn dress(State(web): State<Web>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
+    let known = parts.headers.get(header::IF_NONE_MATCH).cloned();
+    let reads = matches!(parts.method, Method::GET | Method::HEAD);
     // nobody looks at these, or they are asked for in a way of their own
     let is_no_page = parts.uri.path().starts_with("/static/") || metrics::shows_token(&web, &parts);
     // who cannot be known is told so by the route's guard
@@ -203,13 +206,20 @@ pub(super) async fn dress(State(web): State<Web>, request: Request, next: Next) 
     if let Some(problem) = response.extensions_mut().remove::<failure::Problem>() {
         response = FACE.sync_scope(face, || problem.page(&web));
     }
+    let is_page = tag::is(response.headers(), "text/html");
+    if is_page && reads && response.status() == StatusCode::OK {
+        response = tag::tagged(response, "text/html", known.as_ref()).await;
+    }
     let headers = response.headers_mut();
+    if is_page {
+        headers.entry(header::VARY).or_insert(HeaderValue::from_static("Authorization, Cookie"));
+    }
     // what a job has left brings a stricter one
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     for (name, value) in [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::REFERRER_POLICY, "same-origin")] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     response
 }
 
@@ -230,10 +240,10 @@ pub(super) fn same_site(headers: &HeaderMap, public_url: &str) -> Result<(), Fai
 /// Named by a page's script that only wants to know whether something has changed.
 const SEEN: HeaderName = HeaderName::from_static("containerops-seen");
 
-/// The number of what was seen, for a page that shows runs; `None`: its script has seen all of it, and is to be told so,
-/// which costs us next to nothing however many watch.
-fn news(web: &Web, headers: &HeaderMap) -> Option<String> {
-    let seen = web.engine.store.bell().runs().to_string();
+/// The number of what was seen, for a page that shows runs, and a word for what it shows beside them; `None`: its script
+/// has seen all of it, and is to be told so, which costs us next to nothing however many watch.
+fn news(web: &Web, headers: &HeaderMap, beside: &str) -> Option<String> {
+    let seen = format!("{}{beside}", web.engine.store.bell().runs());
     let known = headers.get(SEEN).is_some_and(|value| value.as_bytes() == seen.as_bytes());
     (!known).then_some(seen)
 }

@@ -62,7 +62,7 @@ pub(super) async fn page(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    match news(&web, &headers) {
+    match news(&web, &headers, "") {
         Some(seen) => list(&web, &visitor, None, &uri, &seen).await,
         None => Ok(nothing_new()),
     }

@@ -29,6 +29,7 @@ const FLOWS: [(FlowFrom, &str, &str); 2] =
     [(FlowFrom::Base, "base", "the base branch"), (FlowFrom::Head, "head", "the pull request itself")];
 
 /// A repository's rule.
+#[derive(Debug)]
 pub(super) struct RuleView {
     /// Where the form goes.
     pub(super) url: String,

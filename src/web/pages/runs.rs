@@ -9,13 +9,11 @@ use axum::{
 
 use super::{
     Chrome, Failure, Mark, Moment, Place, Route, RunPlace, Took,
+    beside::Beside,
     filters::FilterView,
-    hook::{HookView, hook},
     news, nothing_new, query,
     queue::{QueueView, queues},
-    render,
-    rule::RuleView,
-    secret::{self, SecretView, secrets},
+    render, secret,
     start::{StartView, forms},
     summary::SummaryView,
     visible,
@@ -64,10 +62,8 @@ struct RepositoryView {
     web_url: Option<String>,
     /// Of its newest runs, and its badge.
     summary: Option<SummaryView>,
-    hook: Option<HookView>,
-    secrets: Vec<SecretView>,
-    /// What becomes of untrusted code, for those who maintain it.
-    rule: Option<RuleView>,
+    /// For those who maintain it.
+    beside: Beside,
     /// Where they are set; empty: not by whoever looks.
     secrets_url: String,
 }
@@ -106,8 +102,8 @@ pub(super) async fn all(
         let view = FilterView::of_several(&filter, &found);
         return list_of_none(&web, &visitor, view);
     }
-    match news(&web, &headers) {
-        Some(seen) => list(&web, &visitor, None, (&uri, filter, seen)).await,
+    match news(&web, &headers, "") {
+        Some(seen) => list(&web, &visitor, None, Wanted { uri: &uri, filter, seen, beside: Beside::default() }).await,
         None => Ok(nothing_new()),
     }
 }
@@ -120,8 +116,12 @@ pub(super) async fn of_repository(
     request: &Parts,
 ) -> Result<Response, Failure> {
     let filter = Filter::try_from(query::<RunsQuery>(&request.uri)?)?.within();
-    match news(web, &request.headers) {
-        Some(seen) => list(web, &of.visitor, Some((of, route)), (&request.uri, filter, seen)).await,
+    let keeps = filter.is_everything() && of.may(Right::Maintain);
+    let beside = if keeps { Beside::read(web, &of.repository).await? } else { Beside::default() };
+    match news(web, &request.headers, &beside.seen()) {
+        Some(seen) => {
+            list(web, &of.visitor, Some((of, route)), Wanted { uri: &request.uri, filter, seen, beside }).await
+        }
         None => Ok(nothing_new()),
     }
 }
@@ -158,11 +158,20 @@ fn list_of_none(web: &Web, visitor: &Visitor, filter: FilterView) -> Result<Resp
     })
 }
 
+/// What a list shows.
+struct Wanted<'a> {
+    uri: &'a Uri,
+    filter: Filter,
+    /// What its script has seen then.
+    seen: String,
+    beside: Beside,
+}
+
 async fn list(
     web: &Web,
     visitor: &Visitor,
     of: Option<(&Granted, &Route)>,
-    (uri, filter, seen): (&Uri, Filter, String),
+    Wanted { uri, filter, seen, beside }: Wanted<'_>,
 ) -> Result<Response, Failure> {
     let id = of.map(|(granted, _)| granted.repository.id);
     let (mut rows, further) = visible(web, visitor, &filter.rows(id, PAGE + 1)).await?;
@@ -194,7 +203,7 @@ async fn list(
         None => (Vec::new(), Vec::new()),
     };
     let repository = match of {
-        Some((granted, route)) => Some(repository(web, &mut tx, granted, route, &filter).await?),
+        Some((granted, route)) => Some(repository(web, &mut tx, (granted, route), &filter, beside).await?),
         None => None,
     };
     let (here, keeps) = (uri.path().to_owned(), visitor.face(web).keeps);
@@ -227,17 +236,12 @@ async fn around(tx: &mut Tx, of: &Granted, route: &Route) -> Result<(Vec<QueueVi
 async fn repository(
     web: &Web,
     tx: &mut Tx,
-    of: &Granted,
-    route: &Route,
+    (of, route): (&Granted, &Route),
     filter: &Filter,
+    beside: Beside,
 ) -> Result<RepositoryView, Failure> {
     let row = &of.repository;
     let kept = filter.is_everything() && of.may(Right::Maintain);
-    let (hook, secrets) = if kept { (hook(tx, row).await?, secrets(tx, row).await?) } else { (None, Vec::new()) };
-    let rule = match kept && row.forge != ForgeKind::Git {
-        true => Some(RuleView::new(row, &web.engine.rule(row).await?)),
-        false => None,
-    };
     let summary = match filter.is_newest() {
         true => Some(SummaryView::new(tx, row, route, &web.engine.settings.public_url).await?),
         false => None,
@@ -248,9 +252,7 @@ async fn repository(
         owner: owner(row),
         web_url: web_link(&row.facts, ""),
         summary,
-        hook,
-        secrets,
-        rule,
+        beside,
         secrets_url: if kept { secret::address(row.forge, &row.name) } else { String::new() },
     })
 }

@@ -24,6 +24,7 @@ use crate::{
 };
 
 /// One that jobs may have.
+#[derive(Debug)]
 pub(super) struct SecretView {
     pub(super) name: String,
     pub(super) scope: String,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use containerops::model::Scope;
 use reqwest::Method;
 
-use super::{FLOW, SIGNED_IN, Shows, service};
+use super::{FLOW, RUN, SIGNED_IN, Shows, service};
 use crate::harness::app::Tester;
 
 const OPEN: &str = "acme/open";
@@ -69,4 +69,28 @@ async fn a_badge_says_nothing_of_what_its_asker_may_not_see() {
         assert_eq!(t.status(&Shows::Nothing, Method::GET, path).await, 404, "{path}");
         assert_eq!(t.status(&rita, Method::GET, path).await, 200, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_page_is_not_taken_for_another_readers() {
+    let t = service(SIGNED_IN, true).await;
+    let readers = [t.session("github/rita").await, t.session("github/mona").await, t.session("github/root").await];
+    let asked = async |shows: &Shows, known: &str| {
+        let request = t.straight.request(Method::GET, format!("{}{RUN}", t.url())).header("if-none-match", known);
+        let answer = shows.on(request).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.headers().get("etag").map(|tag| tag.to_str().expect("text").to_owned()))
+    };
+    let mut tags = Vec::new();
+    for reader in &readers {
+        tags.push(asked(reader, "").await.1.expect("a tag"));
+    }
+    for (reader, own) in readers.iter().zip(&tags) {
+        for tag in &tags {
+            let expected = if tag == own { 304 } else { 200 };
+            assert_eq!(asked(reader, tag).await.0, expected, "what another may press is not on one's own page");
+        }
+        assert_eq!(asked(&Shows::Nothing, own).await, (404, None), "a tag opens nothing");
+    }
+    tags.dedup();
+    assert_eq!(tags.len(), 3, "each is called by their name, and has their own buttons");
 }

@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use containerops::{
+    agent::protocol::{Chores, Stretch},
     engine::timeline::{Facts, JobFacts, Timeline, now_words, plain_image, timeline, words},
     model::{JobId, Moments, Phase, PhaseKind, Pull, Ran, Time, fitted, partition},
 };
@@ -36,6 +37,20 @@ fn job(id: JobId, started: i64, ended: Option<i64>, process: Option<(i64, i64)>)
         ended: ended.map(at),
         ready: None,
         process: process.map(|(started, ended)| (Some(at(started)), at(ended))),
+        chores: Chores::default(),
+    }
+}
+
+/// What an agent did that had all to do, by a clock that is so far ahead.
+fn chores(by: i64) -> Chores {
+    let stretch = |started: i64, ended: i64| Some(Stretch(at(started + by), at(ended + by)));
+    Chores {
+        source: stretch(50_100, 51_000),
+        restore: stretch(51_000, 51_500),
+        download: stretch(51_500, 52_900),
+        report: stretch(178_100, 178_300),
+        upload: stretch(178_300, 179_000),
+        save: stretch(179_000, 179_900),
     }
 }
 
@@ -146,6 +161,35 @@ fn clocks_that_differ_move_nothing_out_of_its_place() {
 }
 
 #[test]
+fn what_an_agent_does_besides_its_job_has_its_time_by_whatever_clock() {
+    let moments = of_cluster();
+    let of = |by: i64, process: Option<(Option<i64>, i64)>, chores: Chores| {
+        let process = process.map(|(started, ended)| (started.map(|ms| at(ms + by)), at(ended + by)));
+        let job = JobFacts { process, chores, ..job(JOB, 50_000, Some(180_000), None) };
+        let timeline = timeline(&facts(&moments), &[job], at(0));
+        (shown(&timeline), words(&timeline.phases))
+    };
+    let (text, sentence) = of(0, Some((Some(53_000), 178_000)), chores(0));
+    assert_snapshot!(text, @r"
+    attempt: queue 0-1 schedule 1-13 init 13-14 pull 14-48 init 48-49 wait 49-50 fetch 50-50.1 source 50.1-51 restore 51-51.5 download 51.5-52.9 fetch 52.9-53 run 53-178 keep 178-178.1 report 178.1-178.3 upload 178.3-179 save 179-179.9 keep 179.9-180
+    job 0: pull 14-48 init 48-49 wait 49-50 fetch 50-50.1 source 50.1-51 restore 51-51.5 download 51.5-52.9 fetch 52.9-53 run 53-178 keep 178-178.1 report 178.1-178.3 upload 178.3-179 save 179-179.9 keep 179.9-180
+    ");
+    assert_snapshot!(sentence, @"waited 12 s for a node, pulled images for 34 s, ran 2 min 5 s");
+    // an agent's clock that is an hour ahead: as near as there is room
+    let (text, _) = of(3_600_000, Some((Some(53_000), 178_000)), chores(3_600_000));
+    assert_snapshot!(text, @r"
+    attempt: queue 0-1 schedule 1-13 init 13-14 pull 14-48 init 48-49 wait 49-50 fetch 50-52.1 source 52.1-53 restore 53-53.5 download 53.5-54.9 fetch 54.9-55 run 55-180
+    job 0: pull 14-48 init 48-49 wait 49-50 fetch 50-52.1 source 52.1-53 restore 53-53.5 download 53.5-54.9 fetch 54.9-55 run 55-180
+    ");
+    // the source did not come, so that there was never a process
+    let failed = Chores { source: Some(Stretch(at(50_100), at(60_000))), ..Chores::default() };
+    assert_snapshot!(of(0, Some((None, 60_100)), failed).0, @r"
+    attempt: queue 0-1 schedule 1-13 init 13-14 pull 14-48 init 48-49 wait 49-50 fetch 50-50.1 source 50.1-60 fetch 60-180
+    job 0: pull 14-48 init 48-49 wait 49-50 fetch 50-50.1 source 50.1-60 fetch 60-180
+    ");
+}
+
+#[test]
 fn what_goes_on_says_for_how_long_and_what_it_waits_for() {
     let moments = Moments::default();
     let open = Facts { started: None, ended: None, ..facts(&moments) };
@@ -214,10 +258,18 @@ fn any_moments() -> impl Strategy<Value = Moments> {
         .prop_map(|(made, scheduled, pulls, containers)| Moments { node: None, made, scheduled, pulls, containers })
 }
 
+fn any_chores() -> impl Strategy<Value = Chores> {
+    let stretch = || option::of((moment(), moment()).prop_map(|(a, b)| Stretch(a, b)));
+    (stretch(), stretch(), stretch(), stretch(), stretch(), stretch()).prop_map(
+        |(source, restore, download, report, upload, save)| Chores { source, restore, download, report, upload, save },
+    )
+}
+
 fn any_job(id: JobId) -> impl Strategy<Value = JobFacts> {
     let process = option::of((option::of(moment()), moment()));
-    (any::<bool>(), option::of(moment()), option::of(moment()), option::of(moment()), process).prop_map(
-        move |(is_service, started, ended, ready, process)| JobFacts {
+    let moments = (option::of(moment()), option::of(moment()), option::of(moment()));
+    (any::<bool>(), moments, process, any_chores()).prop_map(
+        move |(is_service, (started, ended, ready), process, chores)| JobFacts {
             id,
             place: id.as_i64() - 1,
             is_service,
@@ -225,6 +277,7 @@ fn any_job(id: JobId) -> impl Strategy<Value = JobFacts> {
             ended,
             ready,
             process,
+            chores,
         },
     )
 }
@@ -271,7 +324,7 @@ proptest! {
 
     #[test]
     fn a_part_of_time_goes_into_what_is_furthest(
-        known in vec((0_usize..9, 0_i64..100, 0_i64..100), 0..12),
+        known in vec((0..PhaseKind::ALL.len(), 0_i64..100, 0_i64..100), 0..12),
         (from, to) in (0_i64..100, 0_i64..100),
     ) {
         let phase = |&(kind, a, b): &(usize, i64, i64)| Phase::new(PhaseKind::ALL[kind], at(a), at(b));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use containerops::{
-    agent::protocol::{Cause, EndRecord, LogSeal},
+    agent::protocol::{Cause, Chores, EndRecord, LogSeal},
     engine::{Evidence, verdict},
     executor::{ContainerEnd, Outside},
     model::{Conclusion, Infrastructure, JobId, Time},
@@ -13,6 +13,7 @@ use insta::assert_snapshot;
 fn record(cause: Cause) -> EndRecord {
     EndRecord {
         ready: None,
+        chores: Chores::default(),
         job: JobId::from_i64(1),
         cause,
         started: None,

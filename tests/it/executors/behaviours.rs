@@ -7,7 +7,12 @@ use containerops::{
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::harness::{image::Image, place::Place, server::Server, story::Story};
+use crate::harness::{
+    image::Image,
+    place::Place,
+    server::{REPOSITORY, Server},
+    story::Story,
+};
 
 pub(super) async fn a_job_sees_its_environment_and_no_other<P: Place>(server: Server<P>) {
     let flow = r#"
@@ -243,6 +248,27 @@ stages:
         assert!(made.contains(words), "{words} in {made}");
     }
     assert!(made.contains("cache home: it is the one of this key already"), "{made}");
+    what_its_agents_did_is_told(&server, &again).await;
+}
+
+/// What came before the script and what after it, in order, on the timeline and for programs.
+async fn what_its_agents_did_is_told<P: Place>(server: &Server<P>, story: &Story) {
+    let url = format!("{}/api/v1/runs/{}", server.url(), story.run.id);
+    let told: serde_json::Value = reqwest::get(url).await.expect("an answer").json().await.expect("JSON");
+    let kinds = |stage: usize| {
+        let phases = &told["stages"][stage]["actions"][0]["attempts"][0]["times"]["jobs"][0]["phases"];
+        let names = phases.as_array().into_iter().flatten().filter_map(|phase| phase["phase"].as_str());
+        let chores = ["source", "restore", "download", "run", "upload", "save"];
+        names.filter(|name| chores.contains(name)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(0), ["source", "restore", "run", "upload", "save"], "{told}");
+    assert_eq!(kinds(1), ["source", "download", "run"], "{told}");
+    let url = format!("{}/git/{REPOSITORY}/runs/{}/timeline", server.url(), story.run.number);
+    let page = reqwest::get(url).await.expect("an answer").text().await.expect("text");
+    for words in ["get source", "restore caches", "download artifacts", "upload artifacts", "save caches"] {
+        let (column, drawn) = (format!("<th scope=\"col\">{words}</th>"), format!("<title>{words} "));
+        assert!(page.contains(&column) && page.contains(&drawn), "{words}: {page}");
+    }
 }
 
 pub(super) async fn reports_of_tests_are_read_however_their_job_ends<P: Place>(server: Server<P>) {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use containerops::{
     agent::protocol::{
-        self, Bundle, Cause, Chunk, ClaimAnswer, ClaimRequest, EndRecord, Entry, EntryKind, HeartbeatAnswer, LogAnswer,
-        LogSeal, NewArtifact, Outputs, Part, Piece, Stream, Work,
+        self, Bundle, Cause, Chores, Chunk, ClaimAnswer, ClaimRequest, EndRecord, Entry, EntryKind, HeartbeatAnswer,
+        LogAnswer, LogSeal, NewArtifact, Outputs, Part, Piece, Stream, Work,
     },
     engine::event,
     model::{JobPath, Time},
@@ -191,6 +191,7 @@ impl<'t> Agent<'t> {
         let sha256 = hex::encode(Sha256::digest(&self.log));
         EndRecord {
             ready: self.ready,
+            chores: Chores::default(),
             job: self.work.job,
             cause,
             started: Some(self.started),

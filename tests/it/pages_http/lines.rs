@@ -1,5 +1,8 @@
 //! Lines that people choose, quote and keep.
 
+use std::time::Duration;
+
+use containerops::agent::protocol::{Cause, Chunk, EndRecord, LogSeal, Piece, Stream};
 use reqwest::{Method, StatusCode, header};
 
 use super::{JOB, SMALL, holds};
@@ -96,4 +99,39 @@ async fn a_log_is_kept_as_a_file_whose_digest_the_page_says() {
         let request = range.into_iter().fold(request, |request, range| request.header(header::RANGE, range));
         assert_eq!(request.send().await.expect("an answer").status(), status, "{header}: {value}, {range:?}");
     }
+}
+
+#[tokio::test]
+async fn what_an_agent_says_in_a_line_alone_has_the_time_that_it_took() {
+    let t = Tester::start().await;
+    t.push("main", SMALL).await;
+    let agent = t.claims("test").await;
+    let begun = t.clock.now();
+    let at = |ms: u64| begun.after(Duration::from_millis(ms));
+    let said = [
+        (1_000, Stream::Agent, "cache deps: missed, there is none yet\n"),
+        (3_500, Stream::Out, "it tests\n"),
+        (4_000, Stream::Agent, "ready after 500 ms: it listens\n"),
+        (9_000, Stream::Out, "it is done\n"),
+        (12_250, Stream::Agent, "artifact bin: 1 file, kept in 2 s\n"),
+    ];
+    let text: String = said.iter().map(|(_, _, text)| *text).collect();
+    let piece = |&(ms, stream, text): &(u64, Stream, &str)| Piece { length: text.len() as u64, time: at(ms), stream };
+    let chunk = Chunk { pieces: said.iter().map(piece).collect(), text: text.clone().into_bytes() };
+    let sent = agent.call(Method::PUT, "log?offset=0").body(chunk.encode().expect("a chunk")).send().await;
+    assert_eq!(sent.expect("an answer").status(), StatusCode::OK);
+    let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&text));
+    let log = LogSeal { length: text.len() as u64, lines: 5, sha256, ..LogSeal::default() };
+    let (started, ended) = (Some(at(3_000)), at(10_000));
+    agent.reports(&EndRecord { started, ended, log, ..agent.record(Cause::Exit { code: 0 }) }).await;
+    t.settle().await;
+    let page = t.page(JOB).await;
+    let took = |line: u64| {
+        let row = page.split(&format!("<li id=\"L{line}\"")).nth(1).and_then(|rest| rest.split("</li>").next());
+        let row = row.unwrap_or_else(|| panic!("line {line} is not in\n{page}"));
+        row.split_once("<small>").map(|(_, rest)| rest.split('<').next().unwrap_or_default().to_owned())
+    };
+    assert_eq!(took(5).as_deref(), Some("2.2 s"), "since the process was over, not since it last wrote");
+    assert_eq!([took(2), took(3), took(4)], [None, None, None], "what is said meanwhile is no work of the agent's");
+    assert_eq!(took(1).as_deref(), Some("1.0 s"), "since the job's turn came");
 }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use containerops::{
+    model::{ForgeKind, HookState, SecretLevel, SecretLimits, SecretScope},
+    store::{HookRow, Json, SecretRow},
+};
 use reqwest::{Method, StatusCode, header};
 use serde_json::Value;
 
@@ -344,4 +348,61 @@ impl Tester {
         self.settle().await;
         self.cancel("Ada").await;
     }
+}
+
+#[tokio::test]
+async fn a_repositorys_page_is_fetched_again_when_its_webhook_a_secret_or_its_rule_changes() {
+    let t = Tester::start().await;
+    t.push("main", SMALL).await;
+    t.claims("test").await.exits(0).await;
+    t.drain().await;
+    let now = t.clock.now();
+    let mut known = String::new();
+    let mut sees = async |what: &str, words: &[&str]| {
+        let asks = t.ask(Method::GET, LIST).header("containerops-seen", &known);
+        let answer = asks.send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK, "{what}");
+        let page = answer.text().await.expect("text");
+        holds(&page, words);
+        let (_, rest) = page.split_once("data-live=\"").expect("it is live");
+        known = rest.split('"').next().expect("an end").to_owned();
+        let asks = t.ask(Method::GET, LIST).header("containerops-seen", &known);
+        assert_eq!(asks.send().await.expect("an answer").status(), StatusCode::NO_CONTENT, "nothing since: {what}");
+        page
+    };
+    assert!(!sees("at first", &[]).await.contains("Its webhook"));
+    // none of these rings: they may be another process's doing
+    let database = || async { t.app().engine.store.write().await.expect("the database") };
+    let repository_id = t.newest_run().await.repository_id;
+    let mut tx = database().await;
+    let (seen, state) = (Json(HookState::Missing), Json(HookState::Missing));
+    tx.keep_hook(&HookRow { repository_id, looked: now, seen, since: now, state }).await.expect("a row");
+    tx.commit().await.expect("it is kept");
+    sees("its webhook is gone", &["Its webhook"]).await;
+    let (scope, name) = (WIDGET.parse().expect("a name"), "DEPLOY_KEY".parse().expect("a name"));
+    let secret = SecretRow {
+        forge: ForgeKind::Github,
+        level: SecretLevel::Repository,
+        scope,
+        name,
+        limits: Json(SecretLimits::default()),
+        key_id: "a".to_owned(),
+        sealed: vec![0; 40],
+        created: now,
+        changed: now,
+        changed_by: "ada".to_owned(),
+        used: None,
+    };
+    let mut tx = database().await;
+    tx.put_secret(&secret).await.expect("a row");
+    tx.commit().await.expect("it is kept");
+    sees("a secret is set", &["DEPLOY_KEY"]).await;
+    let scope = SecretScope { forge: secret.forge, level: secret.level, name: secret.scope };
+    let mut tx = database().await;
+    assert!(tx.remove_secret(&scope, &secret.name).await.expect("a row"));
+    tx.commit().await.expect("it is kept");
+    assert!(!sees("the secret is removed", &[]).await.contains("DEPLOY_KEY"));
+    let policy = t.ask(Method::POST, "/policy?forge=github&repository=acme/widget").body("run=never&flow=base");
+    assert_eq!(policy.send().await.expect("an answer").status(), StatusCode::SEE_OTHER);
+    sees("it has a rule of its own", &["never"]).await;
 }

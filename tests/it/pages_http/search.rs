@@ -1,7 +1,14 @@
 //! Text that is looked for in a log, as a browser that runs no script does it.
 
+use std::{net::SocketAddr, time::Duration};
+
+use containerops::{
+    agent::protocol::Cause,
+    web::{Reach, router_within},
+};
 use reqwest::{StatusCode, header};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use super::{JOB, SMALL, holds};
 use crate::harness::app::Tester;
@@ -136,11 +143,17 @@ async fn all_logs_of_a_repository_are_looked_through_the_newest_runs_first() {
             "{name}: {older}"
         );
     }
+    // counted as they are written, blanks and all
+    let odd = format!("q=x&flow=%C3%A6{}", "%0B".repeat(320));
+    let long = format!("q=x&flow=+{}+", "x".repeat(299));
+    assert_eq!(t.get(&format!("{api}&q=x&flow=+{}+", "x".repeat(298))).await.status(), StatusCode::OK);
     for (query, words) in [
         ("q=%28&regex=true", "not a regular expression"),
         ("q=x&state=green", "no state"),
         ("q=x&days=0", "`days`"),
         ("q=", "nothing to look for"),
+        (odd.as_str(), "nothing that a run could have"),
+        (long.as_str(), "nothing that a run could have"),
     ] {
         let answer = t.get(&format!("{api}&{query}")).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{query}");
@@ -168,5 +181,84 @@ async fn a_search_stops_after_so_many_logs_and_goes_on_where_it_has_stopped() {
     assert_eq!((runs(&rest), &rest["next"]), (vec![3, 2, 1], &json!(null)));
     let page = t.page("/github/acme/widget/search?q=needle").await;
     holds(&page, &["25 logs with it so far.", "Go on with older logs"]);
+    t.read_writes();
+}
+
+impl Tester {
+    /// The same service at another address, where a search looks no further than that.
+    async fn looking(&self, reach: Reach) -> String {
+        let app = self.app();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let router = router_within(app.engine, app.access, reach).into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+        url
+    }
+}
+
+/// What a program finds that goes on until there is no more: of each answer the runs and jobs, and how many logs were looked
+/// through only in part.
+async fn walk(url: &str, query: &str) -> Vec<(Vec<String>, u64)> {
+    let mut found = Vec::new();
+    let mut next = String::new();
+    loop {
+        let path = format!("{url}/api/v1/logs/search?forge=github&repository=acme/widget&{query}{next}");
+        let answer: Value = reqwest::get(path).await.expect("an answer").json().await.expect("JSON");
+        let logs = answer["logs"].as_array().expect("logs").iter();
+        let names = logs.map(|log| format!("{} {}", log["run"], log["job"][2])).collect();
+        found.push((names, answer["searched"]["partly"].as_u64().unwrap_or_default()));
+        assert!(found.len() < 20, "it comes to an end: {answer}");
+        next = match &answer["next"] {
+            Value::Null => return found,
+            next => {
+                let part = |name: &str| match &next[name] {
+                    Value::Null => None,
+                    Value::String(value) => Some(format!("&{name}={value}")),
+                    value => Some(format!("&{name}={value}")),
+                };
+                part("before").unwrap_or_default() + &part("past").unwrap_or_default()
+            }
+        };
+    }
+}
+
+#[tokio::test]
+async fn a_search_looks_for_so_long_and_through_so_much_and_the_next_goes_on() {
+    let t = Tester::start().await;
+    for _ in 0..2 {
+        t.push(
+            "main",
+            r#"stages: [{name: test, jobs: [{name: a, image: "i:1", run: a}, {name: b, image: "i:1", run: b}]}]"#,
+        )
+        .await;
+        for job in ["a", "b"] {
+            t.claims(&format!("test.test.{job}")).await.says("the needle\n").await.ends(Cause::Exit { code: 0 }).await;
+        }
+    }
+    let all = |found: &[(Vec<String>, u64)]| found.iter().flat_map(|(logs, _)| logs.clone()).collect::<Vec<_>>();
+    let whole = walk(&t.url(), "q=needle").await;
+    assert_eq!((whole.len(), all(&whole).len()), (1, 4), "{whole:?}");
+    let usual = Reach::default();
+    // no time at all: each request comes a log further
+    let no_time = t.looking(Reach { time: Duration::ZERO, ..usual }).await;
+    let found = walk(&no_time, "q=needle").await;
+    assert_eq!((found.len(), all(&found)), (4, all(&whole)), "{found:?}");
+    let nothing = walk(&no_time, "q=nobody").await;
+    assert_eq!((nothing.len(), all(&nothing).len()), (4, 0), "{nothing:?}");
+    let page = reqwest::get(format!("{no_time}/github/acme/widget/search?q=nobody")).await.expect("an answer");
+    let page = page.text().await.expect("text");
+    holds(
+        &page,
+        &[
+            "No log has it so far. 1 log of 1 run (11 bytes) looked through",
+            "there are older ones",
+            "Go on with older logs",
+        ],
+    );
+    // so many bytes: as many logs as they are in, and the one that is begun
+    let few_bytes = t.looking(Reach { bytes: 12, ..usual }).await;
+    let found = walk(&few_bytes, "q=needle").await;
+    assert_eq!((found.len(), all(&found)), (2, all(&whole)), "{found:?}");
+    assert!(found.iter().all(|(_, partly)| *partly == 0), "{found:?}");
     t.read_writes();
 }

@@ -2,11 +2,14 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use containerops::model::{Infrastructure, Moments, Pull, Ran};
+use containerops::model::{Infrastructure, Moments, Pull, Ran, Verdict};
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::{RUN, holds};
+use super::{
+    RUN, holds,
+    run::{ended, flow},
+};
 use crate::harness::app::Tester;
 
 const FLOW: &str = r#"
@@ -191,7 +194,42 @@ async fn a_large_run_has_its_timeline_on_a_page_of_its_own_and_both_stay_small()
     holds(&run, &["The timeline of 300 attempts"]);
     let section = run.split_once("<section class=\"timeline\"").expect("a section").1;
     assert!(section.len() < 3000, "{}", section.len());
-    let own = t.page(TIMELINE).await;
-    assert_eq!(table(&own).lines().count(), 300);
-    assert!(own.len() < 100_000, "{}", own.len());
+    let mut names = Vec::new();
+    for (part, rows) in [(1, 120), (2, 120), (3, 60)] {
+        let own = t.page(&format!("{TIMELINE}?part={part}")).await;
+        let table = table(&own);
+        assert_eq!(table.lines().count(), rows);
+        names.extend(table.lines().filter_map(|line| Some(line.split_once(" | ")?.0.to_owned())));
+        assert!(own.len() < 100_000, "{}", own.len());
+    }
+    assert_eq!((names[0].as_str(), names[299].as_str()), ("all / a0", "all / a299"));
+    names.dedup();
+    assert_eq!(names.len(), 300, "each is once");
+    assert_eq!(t.page(&format!("{TIMELINE}?part=99")).await, t.page(&format!("{TIMELINE}?part=3")).await);
+    holds(&t.page(TIMELINE).await, &["Rows 1 to 120 of 300", "href=\"?part=2\">Later rows"]);
+    assert_eq!(t.get(&format!("{TIMELINE}?part=x")).await.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_run_of_very_many_jobs_and_of_ever_so_many_phases_has_small_pages() {
+    let t = ended(&flow(100, 3), |_| Verdict::Success { warning: None }).await;
+    let page = t.page(TIMELINE).await;
+    assert!(page.len() < 60_000, "{}", page.len());
+    // whatever there is of each: a node, pulls, containers, and what the agent did
+    let mut flow = "stages:\n".to_owned();
+    for n in 0..40 {
+        writeln!(flow, "  - {{name: stage-{n}, needs: [], jobs: [{{name: first, image: \"rust:1\", run: a}}, {{name: second, image: \"rust:1\", run: b}}]}}")
+            .expect("a text");
+    }
+    let t = Tester::start().await;
+    t.push("main", &flow).await;
+    for n in 0..40 {
+        tells(&t, &format!("stage-{n}.stage-{n}"), true);
+    }
+    t.passes(Duration::from_secs(60)).await;
+    let run = t.page(RUN).await;
+    holds(&run, &["The timeline of 40 attempts"]);
+    let page = t.page(TIMELINE).await;
+    assert_eq!(table(&page).lines().count(), 120);
+    assert!(page.len() < 100_000, "{}", page.len());
 }

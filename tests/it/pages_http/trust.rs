@@ -122,6 +122,40 @@ async fn every_page_forbids_what_is_not_ours() {
 }
 
 #[tokio::test]
+async fn a_page_that_says_the_same_is_not_sent_again() {
+    let t = Tester::start().await;
+    t.push("main", SMALL).await;
+    let job = t.claims("test").await.says("hello\n").await;
+    let asked = async |path: &str, known: &str| {
+        let answer = t.ask(Method::GET, path).header("if-none-match", known).send().await.expect("an answer");
+        let header = |name: &str| answer.headers()[name].to_str().expect("text").to_owned();
+        assert_eq!(header("cache-control"), "private, no-cache", "{path}");
+        assert_eq!(header("vary"), "Authorization, Cookie", "{path}");
+        assert!(header("content-security-policy").contains("default-src 'none'"), "{path}");
+        (answer.status().as_u16(), header("etag"), answer.text().await.expect("text"))
+    };
+    let (_, running, _) = asked(RUN, "").await;
+    assert_eq!(asked(RUN, &running).await.0, 304, "the clock stands");
+    t.clock.advance(std::time::Duration::from_secs(2));
+    let (status, later, page) = asked(RUN, &running).await;
+    assert!(status == 200 && later != running && page.contains("</html>"), "it says another time");
+    job.exits(0).await;
+    t.drain().await;
+    for path in [RUN, JOB, "/github/acme/widget/runs/1/timeline", "/github/acme/widget", "/"] {
+        let (status, tag, page) = asked(path, "\"other\"").await;
+        assert!(status == 200 && page.contains("</html>"), "{path}");
+        t.clock.advance(std::time::Duration::from_secs(3600));
+        assert_eq!(asked(path, &format!("\"x\", W/{tag}")).await, (304, tag.clone(), String::new()), "{path}");
+        let head = t.ask(Method::HEAD, path).send().await.expect("an answer");
+        assert_eq!(head.headers()["etag"].to_str().expect("text"), tag, "{path}");
+    }
+    let (_, before, _) = asked("/", "").await;
+    t.runs_again(t.newest_run().await.id).await;
+    assert_eq!(asked("/", &before).await.0, 200, "there is another run");
+    assert!(!t.get("/nothing").await.headers().contains_key("etag"), "what is not there has no tag");
+}
+
+#[tokio::test]
 async fn style_and_script_are_kept_by_their_digest() {
     let t = Tester::start().await;
     let page = t.page("/").await;

@@ -56,7 +56,7 @@ pub(in crate::web::pages) async fn alone(
     for (name, value) in [
         (header::CONTENT_TYPE, "image/svg+xml"),
         (header::ETAG, &tag),
-        (header::CACHE_CONTROL, "no-cache"),
+        (header::CACHE_CONTROL, "private, no-cache"),
         (header::CONTENT_SECURITY_POLICY, &policy()),
     ] {
         answer.insert(name, HeaderValue::from_str(value).map_err(|_| Failure::Missing)?);

@@ -51,6 +51,12 @@ pub(super) const fn word(kind: PhaseKind) -> &'static str {
         PhaseKind::Pull => "pull",
         PhaseKind::Keep => "store",
         PhaseKind::Fetch => "fetch",
+        PhaseKind::Source => "get source",
+        PhaseKind::Restore => "restore caches",
+        PhaseKind::Download => "download artifacts",
         PhaseKind::Run => "run",
+        PhaseKind::Report => "read reports",
+        PhaseKind::Upload => "upload artifacts",
+        PhaseKind::Save => "save caches",
     }
 }

@@ -5,13 +5,16 @@ mod axis;
 mod bar;
 
 use askama::Template;
-use axum::response::Response;
+use axum::{http::Uri, response::Response};
+use serde::Deserialize;
 
 use self::{
     axis::{Tick, ticks},
     bar::{Bar, bars, word},
 };
-use super::{Chrome, Failure, JobPlace, Mark, Place, Route, RunPlace, find_run, render, run_url, runs::first_line};
+use super::{
+    Chrome, Failure, JobPlace, Mark, Place, Route, RunPlace, find_run, query, render, run_url, runs::first_line,
+};
 use crate::{
     engine::timeline::{JobPhases, OfAttempt, PullTimes, RunTimeline, Summary, now_words, plain_image},
     model::{ActionPlan, JobPath, Phase, PhaseKind, Plan, Size, Span, Time},
@@ -19,10 +22,12 @@ use crate::{
     web::Web,
 };
 
-/// A run's own page draws no more attempts than that.
+/// A run's own page draws no more rows than that.
 const DRAWN: usize = 40;
-/// Rows of more attempts say their durations in the table alone.
-const SPOKEN: usize = 100;
+/// More rows say their durations in the table alone.
+const SPOKEN: usize = 60;
+/// So many rows are on one page.
+const ROWS: usize = 120;
 
 /// So many of those that wait are named.
 const NOW_SHOWN: usize = 5;
@@ -49,6 +54,26 @@ pub(super) struct TimelineView {
     /// Where all of it is, if it is not here.
     page: Option<String>,
     attempts: usize,
+    part: Part,
+}
+
+/// Which rows are here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Part {
+    first: usize,
+    last: usize,
+    of: usize,
+    /// The parts before and after this one.
+    before: Option<usize>,
+    after: Option<usize>,
+}
+
+/// `?part=2`.
+#[derive(Debug, Deserialize)]
+struct PartQuery {
+    /// Counts from 1.
+    #[serde(default)]
+    part: usize,
 }
 
 /// What an attempt does that does not run yet.
@@ -93,10 +118,11 @@ struct TimelinePage {
 }
 
 /// `GET …/runs/{n}/timeline`.
-pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Response, Failure> {
+pub(super) async fn page(web: &Web, route: &Route, number: u64, uri: &Uri) -> Result<Response, Failure> {
+    let PartQuery { part } = query(uri)?;
     let mut tx = web.engine.store.read().await?;
     let (repository, run) = find_run(&mut tx, route, number).await?;
-    let timeline = TimelineView::read(&mut tx, route, &run, web.engine.clock.now(), Extent::All).await?;
+    let timeline = TimelineView::read(&mut tx, route, &run, web.engine.clock.now(), Extent::Part(part)).await?;
     let mark = Mark::from(&run.state.0);
     let title = format!("{}: timeline of {} #{} of {}", mark.word, run.flow, run.number, repository.name);
     render(&TimelinePage {
@@ -117,8 +143,8 @@ pub(super) async fn page(web: &Web, route: &Route, number: u64) -> Result<Respon
 pub(super) enum Extent {
     /// What has room on the run's own page.
     Some,
-    /// All of it.
-    All,
+    /// This part of all of it, counted from 1.
+    Part(usize),
 }
 
 impl TimelineView {
@@ -131,16 +157,21 @@ impl TimelineView {
         extent: Extent,
     ) -> Result<Self, Failure> {
         let times = RunTimeline::read(tx, run, now).await?;
-        let rows = times.attempts.len() + times.queued.len();
-        let drawn = extent == Extent::All || rows <= DRAWN;
+        let attempts = times.attempts.len() + times.queued.len();
         let whole = times.to.since(times.from);
         let summary = Summary::of(&times.phases);
         let making = Making { route, run, times: &times, now, extent };
         let kinds = making.kinds();
+        let rows = if extent == Extent::Some && attempts > DRAWN { Vec::new() } else { making.rows(&kinds) };
+        let drawn = match extent {
+            Extent::Some => attempts <= DRAWN && rows.len() <= DRAWN,
+            Extent::Part(_) => true,
+        };
+        let (rows, part) = part_of(if drawn { rows } else { Vec::new() }, extent);
         let ticks = ticks(whole);
         let place = Place::Run(run.number.cast_unsigned(), RunPlace::Timeline);
         Ok(Self {
-            words: if rows == 0 { String::new() } else { summary.to_string() },
+            words: if attempts == 0 { String::new() } else { summary.to_string() },
             total: Span(whole),
             open: times.open,
             now: making.now(),
@@ -148,10 +179,11 @@ impl TimelineView {
             grid: ticks.iter().map(|tick| format!("M{} 0V16", tick.at)).collect(),
             ticks,
             columns: kinds.iter().map(|kind| word(*kind)).collect(),
-            rows: if drawn { making.rows(&kinds) } else { Vec::new() },
+            rows,
             pulls: if drawn { making.pulls() } else { Vec::new() },
             page: (!drawn).then(|| Route { place, ..route.clone() }.to_string()),
-            attempts: rows,
+            attempts,
+            part,
         })
     }
 }
@@ -161,6 +193,32 @@ impl TimelineView {
     fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
+}
+
+/// The rows of a part. What a row says is in the table alone if there are many of them.
+fn part_of(mut rows: Vec<RowView>, extent: Extent) -> (Vec<RowView>, Part) {
+    let of = rows.len();
+    if of > SPOKEN {
+        rows.iter_mut().for_each(|row| row.words.clear());
+    }
+    let Extent::Part(wanted) = extent else { return (rows, Part::default()) };
+    let starts = starts(&rows.iter().map(|row| row.is_job).collect::<Vec<_>>());
+    let at = wanted.max(1).min(starts.len());
+    let (first, end) = (starts[at - 1], starts.get(at).copied().unwrap_or(of));
+    let (before, after) = ((at > 1).then(|| at - 1), (at < starts.len()).then_some(at + 1));
+    let rows = rows.drain(first..end).collect();
+    (rows, Part { first: first + 1, last: end, of, before, after })
+}
+
+/// Where parts begin. Jobs stay with their action, if it has not too many of them.
+fn starts(is_job: &[bool]) -> Vec<usize> {
+    let mut starts = vec![0];
+    let mut at = 0;
+    while at + ROWS < is_job.len() {
+        at = (at + 1..=at + ROWS).rev().find(|&row| !is_job[row]).unwrap_or(at + ROWS);
+        starts.push(at);
+    }
+    starts
 }
 
 fn legend(kind: PhaseKind, summary: &Summary) -> LegendView {
@@ -235,8 +293,7 @@ impl Making<'_> {
     /// What waits for an attempt: why, and for how long.
     fn queued(&self, row: &QueuedRow, phase: Phase, kinds: &[PhaseKind]) -> RowView {
         let view = self.row(self.action_name(row.stage, row.place), None, &[phase], kinds);
-        let words = if view.words.is_empty() { String::new() } else { queued_words(row, view.total) };
-        RowView { words, ..view }
+        RowView { words: queued_words(row, view.total), ..view }
     }
 
     fn approval(&self, stage: i64, phase: Phase, kinds: &[PhaseKind]) -> RowView {
@@ -265,13 +322,12 @@ impl Making<'_> {
     fn row(&self, name: String, url: Option<String>, phases: &[Phase], kinds: &[PhaseKind]) -> RowView {
         let summary = Summary::of(phases);
         let of = |kind: &PhaseKind| summary.0.iter().find(|(one, _)| one == kind).map(|(_, span)| Span(*span));
-        let speaks = self.times.attempts.len() <= SPOKEN;
         RowView {
             name,
             url,
             is_job: false,
             bars: bars(phases, self.times.from, self.times.to),
-            words: if speaks { summary.to_string() } else { String::new() },
+            words: summary.to_string(),
             node: String::new(),
             total: Span(summary.total()),
             cells: kinds.iter().map(|kind| of(kind).map_or_else(String::new, |span| span.to_string())).collect(),
@@ -309,7 +365,7 @@ impl Making<'_> {
         // on a page of many they are seen from there
         let run = format!("{}/", run_url(self.route, self.run.number.cast_unsigned()));
         let url =
-            if self.extent == Extent::All { url.strip_prefix(&run).map_or(url.clone(), str::to_owned) } else { url };
+            if self.extent != Extent::Some { url.strip_prefix(&run).map_or(url.clone(), str::to_owned) } else { url };
         Some(if one.row.number == 1 { url } else { format!("{url}?attempt={}", one.row.number) })
     }
 
@@ -325,5 +381,28 @@ impl Making<'_> {
             format!("{} in {}{size} for {}", plain_image(&pull.image), Span(span(pull)), self.name(one))
         };
         all.iter().take(PULLS_SHOWN).map(words).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ROWS, starts};
+
+    #[test]
+    fn parts_are_small_and_keep_jobs_with_their_action() {
+        let of = |actions: usize, jobs: usize| -> Vec<bool> {
+            (0..actions).flat_map(|_| (0..=jobs).map(|row| row > 0)).collect()
+        };
+        for (rows, expected) in [
+            (of(0, 0), vec![0]),
+            (of(ROWS, 0), vec![0]),
+            (of(ROWS + 1, 0), vec![0, ROWS]),
+            (of(100, 3), vec![0, 120, 240, 360]),
+            (of(50, 6), vec![0, 119, 238]),
+            // one action that has more than fit
+            (of(1, 300), vec![0, ROWS, 2 * ROWS]),
+        ] {
+            assert_eq!(starts(&rows), expected, "{} rows", rows.len());
+        }
     }
 }
