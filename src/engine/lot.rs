@@ -14,6 +14,7 @@ use std::{
 
 use futures::{FutureExt as _, future::BoxFuture};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::{Engine, EngineError, Result};
 use crate::store::Tx;
@@ -36,6 +37,8 @@ struct Gathered {
 trait Deed: Send {
     /// Does it within `tx`. False: it failed, and says so itself when it is answered.
     fn act<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, bool>;
+    /// Over when whoever asked has gone.
+    fn asker(&self) -> &CancellationToken;
     /// Tells whoever asked what came of it, or that the database failed.
     fn answer(self: Box<Self>, failed: Option<EngineError>);
 }
@@ -44,6 +47,7 @@ struct Asked<T, E, F> {
     deed: F,
     outcome: Option<Result<T, E>>,
     answer: oneshot::Sender<Result<T, E>>,
+    asker: CancellationToken,
 }
 
 impl<T, E, F> Deed for Asked<T, E, F>
@@ -56,6 +60,10 @@ where
         let acting = (self.deed)(tx);
         let outcome = &mut self.outcome;
         async move { outcome.insert(acting.await).is_ok() }.boxed()
+    }
+
+    fn asker(&self) -> &CancellationToken {
+        &self.asker
     }
 
     fn answer(self: Box<Self>, failed: Option<EngineError>) {
@@ -81,7 +89,9 @@ impl Engine {
         F: for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        if self.lots.gather(Box::new(Asked { deed, outcome: None, answer })) {
+        let asker = CancellationToken::new();
+        let _goes = asker.clone().drop_guard();
+        if self.lots.gather(Box::new(Asked { deed, outcome: None, answer, asker })) {
             // a task of its own: whoever asked first may go before the others are answered
             tokio::spawn(self.clone().do_lots());
         }
@@ -91,8 +101,19 @@ impl Engine {
 
     async fn do_lots(self) {
         while let Some(lot) = self.lots.take() {
-            // those of a lot that panics hear that nobody has done it
-            let _ = AssertUnwindSafe(self.do_lot(lot)).catch_unwind().await;
+            let askers: Vec<CancellationToken> = lot.iter().map(|deed| deed.asker().clone()).collect();
+            let all_have_gone = async {
+                for asker in &askers {
+                    asker.cancelled().await;
+                }
+            };
+            tokio::select! {
+                biased;
+                // as ever, what nobody waits for any more is taken back
+                () = all_have_gone => {}
+                // those of a lot that panics hear that nobody has done it
+                _ = AssertUnwindSafe(self.do_lot(lot)).catch_unwind() => {}
+            }
         }
     }
 
@@ -105,7 +126,7 @@ impl Engine {
                 }
             }
             Err(_) => {
-                for mut deed in lot {
+                for mut deed in lot.into_iter().filter(|deed| !deed.asker().is_cancelled()) {
                     let failed = self.try_lot(std::slice::from_mut(&mut deed)).await.err();
                     deed.answer(failed.and_then(Failed::database));
                 }
