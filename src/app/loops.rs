@@ -219,6 +219,10 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
         if let Err(error) = engine.let_rest(&std::mem::take(&mut resting)).await {
             tracing::error!(loop.name = "drive", %error, "round failed");
         }
+        let let_in = engine.let_in().await.unwrap_or_else(|error| {
+            tracing::error!(loop.name = "drive", %error, "nobody was let in");
+            0
+        });
         let due = engine.actions_due().await.unwrap_or_else(|error| {
             tracing::error!(loop.name = "drive", %error, "round failed");
             Vec::new()
@@ -231,7 +235,8 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
                 (id, driven.unwrap_or(Driven::Left))
             });
         }
-        loop {
+        // more may be let in, or told what they wait for
+        while let_in == 0 {
             tokio::select! {
                 Some(Ok((id, driven))) = steps.join_next() => {
                     under_way.remove(&id);

@@ -72,17 +72,18 @@ impl Driven {
 }
 
 impl Engine {
-    /// Takes one step with every action that is due. How many had something to do.
+    /// Lets those start whose turn it is, and takes one step with every action that is due. How many had something to do.
     ///
     /// # Errors
     /// If the database is away; an action's own trouble is its own.
     pub async fn drive(&self) -> Result<usize> {
+        let let_in = self.let_in().await?;
         let due = self.actions_due().await?;
         let driven = join_all(due.into_iter().map(|id| self.drive_one(id))).await;
         let stepped = driven.iter().filter(|driven| matches!(driven, Driven::Stepped)).count();
         let resting: Vec<_> = driven.into_iter().filter_map(Driven::rests).collect();
         self.let_rest(&resting).await?;
-        Ok(stepped)
+        Ok(let_in + stepped)
     }
 
     /// The actions that someone should take a step with now.
@@ -270,6 +271,9 @@ impl Engine {
             self.settle(&mut tx, run.id, now).await?;
             return Ok(tx.commit().await?);
         }
+        if action.admitted.is_none() {
+            return Ok(());
+        }
         let pins = match self.pin_images(action, run).await {
             Ok(pins) => pins,
             Err(Unpinned::Wait(reason)) => return self.say(action, &reason).await,
@@ -295,7 +299,7 @@ impl Engine {
         }
     }
 
-    fn new_jobs(&self, action: &ActionRow, run: &RunRow, now: crate::model::Time) -> Result<Vec<NewJob>> {
+    pub(super) fn new_jobs(&self, action: &ActionRow, run: &RunRow, now: crate::model::Time) -> Result<Vec<NewJob>> {
         use secrecy::ExposeSecret as _;
         let plan = plan_of(action, run)?;
         let services = plan.services.iter().map(|service| i64::try_from(service.after).ok());

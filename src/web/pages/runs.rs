@@ -13,6 +13,7 @@ use super::{
     hook::{HookView, hook},
     news, nothing_new, query,
     queue::{QueueView, queues},
+    quota::{self, Bar},
     render,
     rule::RuleView,
     secret::{self, SecretView, secrets},
@@ -66,6 +67,8 @@ struct RepositoryView {
     summary: Option<SummaryView>,
     hook: Option<HookView>,
     secrets: Vec<SecretView>,
+    /// What it counts for, as far as that is limited, by whose quota it is.
+    uses: Vec<(String, Vec<Bar>)>,
     /// What becomes of untrusted code, for those who maintain it.
     rule: Option<RuleView>,
     /// Where they are set; empty: not by whoever looks.
@@ -242,7 +245,9 @@ async fn repository(
         true => Some(SummaryView::new(tx, row, route, &web.engine.settings.public_url).await?),
         false => None,
     };
+    let uses = if filter.is_newest() { quota::of_repository(web, tx, row).await? } else { Vec::new() };
     Ok(RepositoryView {
+        uses,
         name: row.name.to_string(),
         forge: row.forge,
         owner: owner(row),
