@@ -17,11 +17,11 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use futures::FutureExt as _;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
     blob::{BlobError, Blobs, Keys, S3},
-    engine::{self, Engine, Key, Parts, Tells, Vault, kubectl::Deploys},
+    engine::{self, Engine, Key, Parts, Tells, Vault, kubectl::Deploys, trace::Tracer},
     executor::{
         Executor, UntrustedCode,
         docker::{self, Docker, DockerSettings},
@@ -36,7 +36,7 @@ use crate::{
     report::Reporter,
     settings::{self, ExecutorChoice, Settings},
     store::Store,
-    web::{self, access::Access},
+    web::{self, access::Access, serve::Bounds},
 };
 
 pub use exposure::Exposure;
@@ -45,8 +45,22 @@ pub use part::{Part, PartsDone};
 
 /// Where an engine is, if it is anywhere.
 const DOCKER_HOST: &str = "unix:///var/run/docker.sock";
-/// Open requests get this long to end when the server is told to stop: long polls and live logs end by themselves.
+/// What is under way gets this long to end when the server is told to stop: requests first, and then what loops do. Long
+/// polls and live logs are told to come again.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// Where a service listens, and how it leaves.
+#[derive(Debug)]
+pub struct Addresses {
+    /// For people, forges and programs; and for agents, if they have none of their own.
+    pub people: TcpListener,
+    /// For agents alone.
+    pub agents: Option<TcpListener>,
+    /// For whoever watches the service.
+    pub watchers: Option<TcpListener>,
+    /// How long it goes on when it is to stop, so that whoever sends requests hears that it is not ready any more.
+    pub drain: Duration,
+}
 
 /// The whole service, assembled and not yet listening.
 #[derive(Clone)]
@@ -61,6 +75,8 @@ pub struct App {
     pub access: Arc<Access>,
     /// What this process does of it.
     does: PartsDone,
+    /// How many may be connected.
+    bounds: Bounds,
 }
 
 impl App {
@@ -119,10 +135,13 @@ impl App {
             forges: forges.clone(),
             executor,
             clock: clock.clone(),
+            tracer: settings.traces.as_ref().map(|to| Tracer::new(&to.url, to.headers.clone())),
             settings: limits,
         });
         let access = Access::new(access::access(settings, &engine.settings.public_url));
-        Ok(Self { engine, reporter: Reporter::new(store, forges, clock), notifier, access, does: PartsDone::all() })
+        let bounds = bounds(settings);
+        let reporter = Reporter::new(store, forges, clock);
+        Ok(Self { engine, reporter, notifier, access, does: PartsDone::all(), bounds })
     }
 
     /// All that it answers.
@@ -144,48 +163,69 @@ impl App {
     /// As [`App::serve`].
     pub async fn serve_with(
         self,
-        listener: TcpListener,
+        people: TcpListener,
         agents: Option<TcpListener>,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<()> {
+        self.serve_at(Addresses { people, agents, watchers: None, drain: Duration::ZERO }, stop).await
+    }
+
+    /// Serves at all of these addresses until `stop` is over. Then it is not ready any more, and for as long as it is to
+    /// drain everything else goes on; what is live is told to come again; nobody is let in any more, and what is under
+    /// way gets a moment to end; the loops end, and what they hold is given back.
+    ///
+    /// # Errors
+    /// If the listeners break.
+    pub async fn serve_at(self, at: Addresses, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
         let (stopping, stopped) = watch::channel(false);
         let loops = self.start_loops(&stopped);
-        let router = match &agents {
-            _ if !self.does.has(Part::Web) => web::probes_router(self.engine.clone(), Arc::clone(&self.access)),
-            Some(_) => web::people_router(self.engine.clone(), Arc::clone(&self.access)),
-            None => self.router(),
-        };
-        let router = router.into_make_service_with_connect_info::<SocketAddr>();
-        if let Some(agents) = agents.filter(|_| self.does.has(Part::Web)) {
-            let (router, mut heard) = (web::agent_router(self.engine.clone(), self.access.clone()), stopped.clone());
-            let serving = axum::serve(agents, router).with_graceful_shutdown(async move {
-                let _ = heard.wait_for(|stopped| *stopped).await;
-            });
-            tokio::spawn(async move {
-                if let Err(error) = serving.await {
-                    tracing::error!(%error, "nobody listens for agents any more");
-                }
-            });
-        }
-        let mut heard = stopped.clone();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
-            let _ = heard.wait_for(|stopped| *stopped).await;
-        });
-        let mut serving = tokio::spawn(serving.into_future());
-        tokio::select! {
-            ended = &mut serving => ended.context("the web server panicked")?.context("the web server")?,
-            () = stop => {
-                tracing::info!("stopping: running jobs go on, and are found again at the next start");
-                stopping.send_replace(true);
-                if tokio::time::timeout(GRACE, &mut serving).await.is_err() {
-                    serving.abort();
-                }
-            }
-        }
+        let pulse = self.engine.store.meters().pulse().clone();
+        let serving = self.listen(at.people, at.agents, at.watchers, &stopped);
+        stop.await;
+        tracing::info!("stopping: running jobs go on, and are found again at the next start");
+        pulse.stop();
+        tokio::time::sleep(at.drain).await;
+        pulse.close();
         stopping.send_replace(true);
+        serving.join_all().await;
         loops.join_all().await;
         self.engine.store.close().await;
+        tracing::info!("stopped");
         Ok(())
+    }
+
+    /// Answers at each address until `stopped` says so.
+    fn listen(
+        &self,
+        people: TcpListener,
+        agents: Option<TcpListener>,
+        watchers: Option<TcpListener>,
+        stopped: &watch::Receiver<bool>,
+    ) -> JoinSet<()> {
+        let mut serving = JoinSet::new();
+        let mut serve = |listener: TcpListener, router: axum::Router| {
+            let mut heard = stopped.clone();
+            let with = (self.bounds, self.engine.store.meters().clone());
+            serving.spawn(async move {
+                let stop = async move { drop(heard.wait_for(|stopped| *stopped).await) };
+                web::serve::serve(listener, router, with, GRACE, stop).await;
+            });
+        };
+        let parts = || (self.engine.clone(), Arc::clone(&self.access));
+        let is_web = self.does.has(Part::Web);
+        let of_people = match &agents {
+            _ if !is_web => web::probes_router(parts().0, parts().1),
+            Some(_) => web::people_router(parts().0, parts().1),
+            None => self.router(),
+        };
+        serve(people, of_people);
+        if let Some(agents) = agents.filter(|_| is_web) {
+            serve(agents, web::agent_router(parts().0, parts().1));
+        }
+        if let Some(watchers) = watchers {
+            serve(watchers, web::watch_router(parts().0, parts().1));
+        }
+        serving
     }
 
     /// Does all that is due, again and again, until nothing is. For tests, which have no loops.
@@ -207,10 +247,21 @@ impl App {
             done += self.engine.seal_logs().await?;
             done += self.reporter.tell().await?;
             done += self.notifier.notify().await?;
+            done += self.engine.send_traces().await?;
             if done == 0 {
                 return Ok(());
             }
         }
+    }
+}
+
+const fn bounds(settings: &Settings) -> Bounds {
+    let limits = &settings.limits;
+    Bounds {
+        connections: limits.connections,
+        of_source: limits.source_connections,
+        of_neighbour: limits.neighbour_connections,
+        head_within: web::serve::HEAD_WITHIN,
     }
 }
 
@@ -228,6 +279,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         artifact_keep: settings.artifact_keep,
         cache_limit: settings.cache_limit,
         retention: settings.retention.clone(),
+        queue_limit: settings.limits.queue,
         contact_timeout: settings.contact_timeout,
         triggers: settings.trigger_repositories.clone(),
         untrusted: settings.untrusted.rules.clone(),

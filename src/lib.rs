@@ -28,6 +28,8 @@ pub mod flow;
 #[cfg(feature = "server")]
 pub mod forge;
 #[cfg(feature = "server")]
+pub mod meters;
+#[cfg(feature = "server")]
 pub mod notify;
 #[cfg(feature = "server")]
 pub mod reach;

@@ -15,6 +15,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use crate::{
     forge::{Forge, ForgeError},
@@ -78,7 +79,10 @@ impl Reporter {
     /// If the database is away.
     pub async fn run(&self, errand: Errand) -> Result<(), StoreError> {
         match errand.0 {
-            Kind::Call(call) => self.call(&call).await,
+            Kind::Call(call) => {
+                let span = tracing::info_span!("report", run.id = %call.row.generation, trace_id = call.row.generation.trace(), context = %call.row.context);
+                self.call(&call).instrument(span).await
+            }
             Kind::Look(look) => self.look(&look).await,
         }
     }

@@ -11,6 +11,7 @@ mod access;
 mod blobs;
 mod database;
 mod forges;
+mod limits;
 mod people;
 mod place;
 mod untrusted;
@@ -19,6 +20,7 @@ mod values;
 pub use access::{AccessChoice, ModeChoice, OauthChoice};
 pub use blobs::S3Choice;
 pub use forges::{GiteaChoice, GithubChoice, GitlabChoice};
+pub use limits::{LimitChoice, LogFormat, TraceChoice};
 pub use people::SmtpChoice;
 pub use place::ExecutorChoice;
 pub use untrusted::{Isolation, UntrustedChoice};
@@ -30,6 +32,8 @@ const NAMES: &[&str] = &[
     "public_url",
     "agent_url",
     "agent_listen",
+    "metrics_listen",
+    "metrics_token",
     "data",
     "database_url",
     "database_connections",
@@ -98,6 +102,18 @@ const NAMES: &[&str] = &[
     "cache_limit",
     "contact_timeout",
     "sweep_interval",
+    "log_format",
+    "otlp_url",
+    "otlp_headers",
+    "drain",
+    "connections",
+    "source_connections",
+    "source_rate",
+    "token_rate",
+    "watchers",
+    "source_watchers",
+    "queue_limit",
+    "trusted_proxies",
     "config",
 ];
 const PREFIX: &str = "CONTAINEROPS_";
@@ -115,6 +131,10 @@ pub struct Settings {
     pub agent_url: Option<String>,
     /// Where it listens for agents alone; `None`: nowhere else.
     pub agent_listen: Option<SocketAddr>,
+    /// Where it listens for whoever watches it; `None`: nowhere else.
+    pub metrics_listen: Option<SocketAddr>,
+    /// What whoever watches it shows elsewhere.
+    pub metrics_tokens: Vec<SecretString>,
     /// The data directory.
     pub data: PathBuf,
     /// `sqlite:PATH` or `postgres://…`.
@@ -187,6 +207,12 @@ pub struct Settings {
     pub contact_timeout: std::time::Duration,
     /// How long after a look for what webhooks did not bring the next one follows; zero: there is none.
     pub sweep_interval: std::time::Duration,
+    /// How much may come at once, and from whom.
+    pub limits: LimitChoice,
+    /// Where traces go; `None`: nowhere.
+    pub traces: Option<TraceChoice>,
+    /// What log lines look like; `None`: what fits whoever reads them.
+    pub log_format: Option<LogFormat>,
 }
 
 /// Settings that cannot be used.
@@ -289,6 +315,8 @@ impl Values {
             public_url: self.url("public_url")?,
             agent_url: self.url("agent_url")?,
             agent_listen: self.parse("agent_listen")?,
+            metrics_listen: self.parse("metrics_listen")?,
+            metrics_tokens: self.secrets("metrics_token"),
             database_url: self.get("database_url").map_or_else(|| in_data("sqlite", "containerops.db"), str::to_owned),
             database_connections: self.database_connections()?,
             blob_url: self.get("blob_url").map_or_else(|| in_data("file", "blobs"), str::to_owned),
@@ -327,6 +355,9 @@ impl Values {
             artifact_keep: self.hours("artifact_keep", ARTIFACT_KEEP_HOURS)?,
             contact_timeout: self.minutes("contact_timeout", 15)?,
             sweep_interval: self.minutes("sweep_interval", 5)?,
+            limits: self.limits()?,
+            log_format: self.log_format()?,
+            traces: self.traces()?,
             data,
         })
     }

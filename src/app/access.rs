@@ -1,10 +1,12 @@
 //! Who may see and change what, by the settings.
 
+use secrecy::ExposeSecret as _;
+
 use super::is_here_alone;
 use crate::{
     forge::oauth::OAuth,
-    settings::{ModeChoice, OauthChoice, Settings},
-    web::access::{self, Mode},
+    settings::{LimitChoice, ModeChoice, OauthChoice, Settings},
+    web::access::{self, Bounds, Mode, Trusted},
 };
 
 /// What the settings say. A server that only this machine reaches, where nobody can sign in, asks nobody.
@@ -18,6 +20,26 @@ pub(super) fn access(settings: &Settings, public_url: &str) -> access::Settings 
         admins: choice.admins.clone(),
         git_readers: choice.git_readers,
         forges: choice.forges.iter().map(|forge| (forge.forge, oauth(forge))).collect(),
+        metrics_tokens: settings
+            .metrics_tokens
+            .iter()
+            .map(|token| crate::engine::hash(token.expose_secret()))
+            .collect(),
+        limits: bounds(&settings.limits),
+    }
+}
+
+fn bounds(limits: &LimitChoice) -> Bounds {
+    let proxies = limits.proxies.clone();
+    let trusted = move |address| proxies.iter().any(|network| network.has(address));
+    Bounds {
+        source_rate: limits.source_rate,
+        neighbour_rate: limits.neighbour_rate,
+        token_rate: limits.token_rate,
+        watchers: limits.watchers,
+        source_watchers: limits.source_watchers,
+        neighbour_watchers: limits.neighbour_watchers,
+        proxies: if limits.proxies.is_empty() { Trusted::neighbours() } else { Trusted::these(trusted) },
     }
 }
 

@@ -23,6 +23,10 @@ const FORGOTTEN: Duration = Duration::from_secs(60);
 const TIDY: Duration = Duration::from_secs(600);
 /// What webhooks did not bring is late already; each place has its own interval.
 const RECOVER: Duration = Duration::from_secs(30);
+/// A round may fetch a large repository, or wait for a forge; after so long it is stuck.
+const STUCK: Duration = Duration::from_secs(30 * 60);
+/// The same of a loop that waits for nobody but the database.
+const QUICK: Duration = Duration::from_secs(2 * 60);
 /// After trouble with the database a loop waits this long, so that a full disk does not fill the log.
 const TROUBLE: Duration = Duration::from_secs(2);
 
@@ -76,7 +80,15 @@ struct Round {
 }
 
 /// All but driving and telling, where each action and each call goes at its own pace.
-const ROUNDS: [Round; 11] = [
+const ROUNDS: [Round; 12] = [
+    Round {
+        name: "traces",
+        whose: Whose::One,
+        part: Part::Report,
+        pause: LOOK,
+        wakes: |change| matches!(change, Change::Run(_)),
+        tick: |app| async move { Ok(app.engine.send_traces().await?) }.boxed(),
+    },
     Round {
         name: "intake",
         whose: Whose::One,
@@ -172,16 +184,30 @@ const ROUNDS: [Round; 11] = [
 /// Repeats a round: at once while there is something to do, else when a change wakes it or the pause is over.
 async fn keep_going(round: Round, app: App, mut stopped: watch::Receiver<bool>) {
     let mut bell = app.engine.store.bell().listen();
+    let meters = app.engine.store.meters();
+    let beat = meters.pulse().begins(round.name, STUCK);
     while !*stopped.borrow() {
-        let pause = match done(&round, &app).await {
-            Ok(0) => round.pause,
-            Ok(_) => continue,
-            Err(error) if error.downcast_ref().is_some_and(is_late) => {
+        beat.beats();
+        let ticked = tokio::select! {
+            // a round that panics is begun again, like one that fails
+            ticked = AssertUnwindSafe(done(&round, &app)).catch_unwind() => ticked,
+            // what takes longer than a stop may is begun again at the next start: it may be cut off anywhere
+            () = over(stopped.clone()) => break,
+        };
+        meters.round(round.name, outcome(&ticked));
+        let pause = match ticked {
+            Ok(Ok(0)) => round.pause,
+            Ok(Ok(_)) => continue,
+            Ok(Err(error)) if is_late(&error) => {
                 tracing::debug!(loop.name = round.name, %error, "somebody else was faster");
                 LOOK
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 tracing::error!(loop.name = round.name, error = format!("{error:#}"), "round failed");
+                TROUBLE
+            }
+            Err(_) => {
+                tracing::error!(loop.name = round.name, "round panicked");
                 TROUBLE
             }
         };
@@ -202,8 +228,23 @@ async fn done(round: &Round, app: &App) -> Result<usize> {
 }
 
 /// Whether another server has done meanwhile what was to be done.
-fn is_late(error: &EngineError) -> bool {
-    matches!(error, EngineError::Store(StoreError::Rows { .. }))
+fn is_late(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(EngineError::Store(StoreError::Rows { .. })))
+}
+
+/// Returns when a round that is under way has had its time since everything was told to stop.
+async fn over(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+    tokio::time::sleep(GRACE).await;
+}
+
+fn outcome<E>(ticked: &Result<Result<usize>, E>) -> &'static str {
+    match ticked {
+        Ok(Ok(_)) => "well",
+        Ok(Err(error)) if is_late(error) => "late",
+        Ok(Err(_)) => "failed",
+        Err(_) => "panicked",
+    }
 }
 
 /// Drives every action at its own pace: a registry that does not answer holds up no action but its own. At the end the
@@ -214,7 +255,10 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
     let moved = |change| matches!(change, Change::Run(_) | Change::Attempt(_) | Change::Executor);
     let mut bell = engine.store.bell().listen();
     let (mut under_way, mut steps, mut resting) = (HashSet::new(), JoinSet::new(), Vec::new());
+    let beat = engine.store.meters().pulse().begins("drive", QUICK);
     while !*stopped.borrow() {
+        beat.beats();
+        engine.store.meters().round("drive", "well");
         // those that are not written down are looked at again, no more
         if let Err(error) = engine.let_rest(&std::mem::take(&mut resting)).await {
             tracing::error!(loop.name = "drive", %error, "round failed");
@@ -251,7 +295,13 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
             }
         }
     }
-    steps.join_all().await;
+    // a step that is cut off is taken again, by whoever claims the action next: and that is not to wait for the lease
+    if tokio::time::timeout(GRACE, async { while steps.join_next().await.is_some() {} }).await.is_err() {
+        steps.shutdown().await;
+    }
+    if let Err(error) = engine.release_leases().await {
+        tracing::warn!(%error, "leases were not given back, and end by themselves");
+    }
 }
 
 /// Tells forges, each call at its own pace: a forge that does not answer holds up no other. Calls that are under way at
@@ -260,7 +310,10 @@ async fn keep_telling(app: App, mut stopped: watch::Receiver<bool>) {
     let mut bell = app.engine.store.bell().listen();
     let mut calls = JoinSet::new();
     let failed = |error| tracing::error!(loop.name = "report", %error, "round failed");
+    let beat = app.engine.store.meters().pulse().begins("report", QUICK);
     while !*stopped.borrow() {
+        beat.beats();
+        app.engine.store.meters().round("report", "well");
         match app.reporter.errands().await {
             Ok(errands) => {
                 for errand in errands {
@@ -289,7 +342,10 @@ async fn keep_notifying(app: App, mut stopped: watch::Receiver<bool>) {
     let mut bell = app.engine.store.bell().listen();
     let mut sending = JoinSet::new();
     let failed = |error| tracing::error!(loop.name = "notify", %error, "round failed");
+    let beat = app.engine.store.meters().pulse().begins("notify", QUICK);
     while !*stopped.borrow() {
+        beat.beats();
+        app.engine.store.meters().round("notify", "well");
         match app.notifier.due(AT_ONCE.saturating_sub(sending.len())).await {
             Ok(due) => {
                 for notice in due {

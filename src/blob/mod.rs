@@ -258,6 +258,14 @@ impl Blobs {
         }
     }
 
+    /// Asks the store for something, to see whether it answers.
+    ///
+    /// # Errors
+    /// [`BlobError::Away`].
+    pub async fn answer(&self) -> Result<(), BlobError> {
+        self.store.list_with_delimiter(None).await.map(drop).map_err(away)
+    }
+
     /// Opens a blob for reading from its beginning to its end; `None` if there is none.
     ///
     /// # Errors

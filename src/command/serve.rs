@@ -12,8 +12,8 @@ use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
 
 use crate::{
-    app::{App, Part, PartsDone},
-    settings::Settings,
+    app::{Addresses, App, Part, PartsDone},
+    settings::{LogFormat, Settings},
 };
 
 /// An address that is taken for longer is somebody else's.
@@ -65,19 +65,21 @@ impl From<Only> for Part {
 /// # Errors
 /// If the settings are wrong, a part cannot be set up, or the address is taken.
 pub fn run(args: Args) -> Result<ExitCode> {
-    log_to_stderr("info", Lines::ByReader);
     let settings = settings(args.config)?;
+    log_to_stderr("info", settings.log_format.map_or(Lines::ByReader, Lines::As));
     let does = PartsDone::only(args.only.into_iter().map(Part::from));
     runtime()?.block_on(async {
         let listener = listen(settings.listen).await?;
         let address = listener.local_addr()?;
         let app = App::assemble(&settings, address).await?.only(does)?;
         tracing::info!(%address, data = %settings.data.display(), "serving");
-        let agents = match settings.agent_listen {
-            Some(address) => Some(listen(address).await?),
-            None => None,
+        let more = async |address: Option<SocketAddr>| match address {
+            Some(address) => Ok::<_, anyhow::Error>(Some(listen(address).await?)),
+            None => Ok(None),
         };
-        app.serve_with(listener, agents, stop_signal()?).await
+        let (agents, watchers) = (more(settings.agent_listen).await?, more(settings.metrics_listen).await?);
+        let at = Addresses { people: listener, agents, watchers, drain: settings.limits.drain };
+        app.serve_at(at, stop_signal()?).await
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -127,6 +129,8 @@ pub(super) enum Lines {
     ByReader,
     /// For people, wherever they go: what a command says to whoever called it.
     ForPeople,
+    /// As somebody has set it.
+    As(LogFormat),
 }
 
 /// Logs to standard error; `RUST_LOG` says how much.
@@ -137,7 +141,8 @@ pub(super) fn log_to_stderr(default: &str, lines: Lines) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
     // a second call finds the first one's logger in place, and that is fine
     let _ = match lines {
-        Lines::ByReader if !is_terminal => log.json().flatten_event(true).try_init(),
-        Lines::ByReader | Lines::ForPeople => log.with_target(false).try_init(),
+        Lines::As(LogFormat::Json) => log.json().flatten_event(true).with_span_list(false).try_init(),
+        Lines::ByReader if !is_terminal => log.json().flatten_event(true).with_span_list(false).try_init(),
+        Lines::As(LogFormat::Text) | Lines::ByReader | Lines::ForPeople => log.with_target(false).try_init(),
     };
 }

@@ -24,7 +24,10 @@ impl Engine {
             match &mut bell {
                 // only now it is known what to listen to; what was rung before is looked for once more
                 None => bell = Some(self.store.bell().listen_to(job.attempt_id)),
-                Some(bell) => bell.wait(patience, |change| change == Change::Attempt(job.attempt_id)).await,
+                Some(bell) => tokio::select! {
+                    () = bell.wait(patience, |change| change == Change::Attempt(job.attempt_id)) => {}
+                    () = self.store.meters().pulse().closing() => return Ok(answer),
+                },
             }
         }
     }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use tracing::{Instrument as _, field::Empty};
 
 use super::{
     Engine, EngineError, Result,
@@ -96,7 +97,12 @@ impl Engine {
 
     /// Takes one step with one action.
     pub async fn drive_one(&self, id: ActionId) -> Driven {
-        match self.step(id).await {
+        // whatever is logged meanwhile is about this action
+        match self
+            .step(id)
+            .instrument(tracing::info_span!("drive", action.id = %id, run.id = Empty, trace_id = Empty))
+            .await
+        {
             Ok(driven) => driven,
             Err(error) => {
                 tracing::error!(action.id = %id, %error, "action not driven");
@@ -179,6 +185,24 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
+    /// Gives back every lease that a step held that was cut off. Nobody takes a step meanwhile.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn release_leases(&self) -> Result<()> {
+        let held = self.leases.all();
+        if held.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.store.write().await?;
+        for (id, fence) in &held {
+            tx.release_action(*id, *fence).await?;
+        }
+        tx.commit().await?;
+        held.into_iter().for_each(|(id, fence)| self.leases.gave(id, fence));
+        Ok(())
+    }
+
     async fn step(&self, id: ActionId) -> Result<Driven> {
         if let Some(resting) = self.is_under_way(id).await? {
             return Ok(Driven::Rests(resting));
@@ -188,10 +212,14 @@ impl Engine {
         let claimed = tx.claim_action(id, now, now.after(LEASE), now.after(LOOK_AGAIN)).await?;
         tx.commit().await?;
         let Some(action) = claimed else { return Ok(Driven::Left) };
+        self.leases.took(id, action.fence);
+        let span = tracing::Span::current();
+        span.record("run.id", tracing::field::display(action.run_id)).record("trace_id", action.run_id.trace());
         let stepped = self.next_step(&action).await;
         let mut tx = self.store.write().await?;
         tx.release_action(id, action.fence).await?;
         tx.commit().await?;
+        self.leases.gave(id, action.fence);
         stepped.map(|()| Driven::Stepped)
     }
 

@@ -4,6 +4,7 @@
 use std::{pin::pin, time::Duration};
 
 use futures::{StreamExt, stream};
+use tracing::Instrument as _;
 
 use super::{
     Engine, EngineError, Result, Tells,
@@ -29,6 +30,8 @@ use crate::{
 const AT_ONCE: usize = 8;
 /// How many are read from the database at once, and written at once at the most.
 const BATCH: usize = 32;
+/// When to look again whether a repository has room for more runs.
+const FULL_PAUSE: Duration = Duration::from_secs(30);
 
 /// What a delivery comes to, before it is written.
 pub(super) struct Foreseen {
@@ -95,7 +98,10 @@ impl Engine {
     pub async fn intake(&self) -> Result<usize> {
         let due = self.store.read().await?.due_deliveries(self.now(), BATCH as i64).await?;
         let count = due.len();
-        let outcomes = stream::iter(due).map(async |delivery| (self.foresee(&delivery).await, delivery));
+        let outcomes = stream::iter(due).map(async |delivery| {
+            let span = tracing::info_span!("intake", delivery.id = %delivery.id, forge = %delivery.forge);
+            (self.foresee(&delivery).instrument(span).await, delivery)
+        });
         // a commit costs the disk's flush: what is known at the same moment shares one
         let mut known = pin!(outcomes.buffer_unordered(AT_ONCE).ready_chunks(BATCH));
         let mut written = Ok(());
@@ -159,7 +165,7 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
-    /// What becomes of a delivery instead, if its event has run already.
+    /// What becomes of a delivery instead, if its event has run already, or cannot run now.
     async fn repeated(
         &self,
         tx: &mut Tx,
@@ -173,8 +179,25 @@ impl Engine {
         if !outcome.is_runs() {
             return Ok(None);
         }
-        let ran = self.ran_already(tx, delivery, moved).await?;
-        Ok(ran.map(|reason| Outcome::Nothing { reason }))
+        match self.ran_already(tx, delivery, moved).await? {
+            Some(reason) => Ok(Some(Outcome::Nothing { reason })),
+            None => self.full(tx, outcome).await,
+        }
+    }
+
+    /// What becomes of a delivery instead, if its repository has as many runs as it may: it waits, and is not lost.
+    async fn full(&self, tx: &mut Tx, outcome: &Outcome) -> Result<Option<Outcome>> {
+        let (Outcome::Runs(event, _), most) = (outcome, self.settings.queue_limit) else { return Ok(None) };
+        let open = match tx.repository_named(event.repository.forge, &event.repository.name).await? {
+            Some(known) => tx.open_runs_of(known.id).await?,
+            None => 0,
+        };
+        if open < i64::from(most) {
+            return Ok(None);
+        }
+        self.store.meters().limited("runs_of_repository");
+        let trouble = format!("{} has {open} runs that have not ended, and may have {most}", event.repository.name);
+        Ok(Some(Outcome::Postponed { after: FULL_PAUSE, trouble }))
     }
 
     async fn write_one(&self, tx: &mut Tx, outcome: &Outcome, delivery: &DeliveryRow) -> Result<()> {
@@ -436,7 +459,7 @@ impl Engine {
                 now,
             };
             let run = tx.insert_run(&new).await?;
-            tracing::info!(run.id = %run, repository = %event.repository.name, sha = %event.sha, flow = draft.flow, "run made");
+            tracing::info!(run.id = %run, trace_id = run.trace(), repository = %event.repository.name, sha = %event.sha, flow = draft.flow, "run made");
             if let Some(vet) = vet {
                 self.begin_vetting(tx, run, vet).await?;
             }

@@ -25,6 +25,7 @@
 //! - [`rerun`]: once more, wholly or in part;
 //! - [`start`]: what starts flows besides what happens on a forge;
 //! - `trigger`: jobs that start other flows;
+//! - [`trace`]: what runs did and when, for whoever collects such things;
 //! - `replay`, [`dry_run`]: a recorded delivery once more, for real and only in thought;
 //! - [`janitor`]: what nobody needs any more is removed;
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
@@ -57,6 +58,7 @@ pub mod janitor;
 pub mod junit;
 pub mod keep;
 pub mod kubectl;
+mod lease;
 pub mod log;
 mod matrix;
 mod noted;
@@ -92,6 +94,7 @@ pub mod tested;
 pub mod timeline;
 pub mod title;
 mod token;
+pub mod trace;
 mod trigger;
 mod trust;
 pub mod turn;
@@ -117,6 +120,7 @@ use crate::{
 
 use contact::Contact;
 use hide::Hidden;
+use lease::Leases;
 
 pub use admit::month_of;
 pub use advance::{Move, Pause, Seat, Seen, Standing, Stop, advance, worst};
@@ -136,6 +140,7 @@ pub struct Engine {
     inner: Arc<Parts>,
     contact: Arc<Contact>,
     hidden: Arc<Hidden>,
+    leases: Arc<Leases>,
     /// Who may read reports of tests.
     reports_at_once: Arc<Semaphore>,
     /// On whose wish, for the audit log.
@@ -164,6 +169,8 @@ pub struct Parts {
     pub key: Key,
     /// What keeps the secrets of others.
     pub vault: Vault,
+    /// Where traces go, if they do.
+    pub tracer: Option<trace::Tracer>,
     /// What is allowed, and where things are.
     pub settings: Settings,
 }
@@ -199,6 +206,8 @@ pub struct Settings {
     pub untrusted: Vec<UntrustedRule>,
     /// Which receivers can be told.
     pub tells: Tells,
+    /// How many runs of one repository may wait and run.
+    pub queue_limit: u32,
     /// How long an agent may be silent while its pod runs, before the attempt is given up.
     pub contact_timeout: Duration,
     /// How long we wait for what else may not come.
@@ -243,7 +252,14 @@ impl Engine {
     pub fn new(parts: Parts) -> Self {
         let contact = Arc::new(Contact::new(parts.clock.now()));
         let reports_at_once = Arc::new(Semaphore::new(tested::AT_ONCE));
-        Self { inner: Arc::new(parts), contact, hidden: Arc::default(), reports_at_once, deed: None }
+        Self {
+            inner: Arc::new(parts),
+            contact,
+            hidden: Arc::default(),
+            leases: Arc::default(),
+            reports_at_once,
+            deed: None,
+        }
     }
 
     /// The same on somebody's wish: what changes by it is written down together with the change.

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use super::{Engine, EngineError, Result};
+use super::{
+    Engine, EngineError, Result,
+    timeline::{Facts, JobFacts, timeline},
+};
 use crate::{
     executor::{Observation, Sight},
-    model::{AttemptState, Moments},
+    model::{AttemptState, Moments, Phase, PhaseKind},
     store::{AttemptRow, JobRow},
 };
 
@@ -79,7 +82,28 @@ impl Engine {
         }
         let mut tx = self.store.write().await?;
         tx.set_attempt_state(attempt.id, &AttemptState::Removed, self.now()).await?;
-        Ok(tx.commit().await?)
+        // by all that was told of it
+        let whole = tx.attempt(attempt.id).await?;
+        let jobs = tx.jobs(attempt.id).await?;
+        tx.commit().await?;
+        // one that was removed before was counted then
+        if let Some(whole) = whole.filter(|_| attempt.state.0 != AttemptState::Removed) {
+            self.count_phases(&whole, &jobs);
+        }
+        Ok(())
+    }
+
+    /// Counts what an attempt's time went into, once nothing more is told of it.
+    fn count_phases(&self, attempt: &AttemptRow, jobs: &[JobRow]) {
+        let facts: Vec<_> = jobs.iter().map(JobFacts::from).collect();
+        let phases = timeline(&Facts::from(attempt), &facts, self.now()).phases;
+        for kind in PhaseKind::ALL {
+            let spans = phases.iter().filter(|phase| phase.kind == kind).map(Phase::span);
+            let took: Duration = spans.sum();
+            if took > Duration::ZERO {
+                self.store.meters().phase(self.executor.kind().as_str(), kind, took);
+            }
+        }
     }
 }
 

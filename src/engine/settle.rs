@@ -50,6 +50,9 @@ impl Engine {
             {
                 tx.hurry_trigger(delivery, now).await?;
             }
+            if was_open && self.tracer.is_some() && story.run.state.conclusion().is_some() {
+                tx.want_trace(id, now).await?;
+            }
             if was_open && self.settings.tells != Tells::Nobody {
                 notice::want(tx, &story, &masks, now).await?;
             }

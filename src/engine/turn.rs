@@ -295,7 +295,10 @@ impl Engine {
                 Wish::GoOn { .. } if left.is_zero() => return Ok(HeartbeatAnswer::GoOn),
                 Wish::GoOn { stops_in } => {
                     let left = stops_in.map_or(left, |stops_in| left.min(stops_in));
-                    bell.wait(left, |change| change == Change::Attempt(job.attempt_id)).await;
+                    tokio::select! {
+                        () = bell.wait(left, |change| change == Change::Attempt(job.attempt_id)) => {}
+                        () = self.store.meters().pulse().closing() => return Ok(HeartbeatAnswer::GoOn),
+                    }
                 }
             }
         }

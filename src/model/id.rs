@@ -121,3 +121,11 @@ ids! {
     /// A line of the audit log.
     AuditId
 }
+
+impl RunId {
+    /// The id of the run's trace, in hexadecimal digits: log lines about the run have it, too.
+    pub fn trace(self) -> String {
+        use sha2::Digest as _;
+        hex::encode(&sha2::Sha256::digest(format!("containerops trace {self}"))[..16])
+    }
+}

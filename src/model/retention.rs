@@ -190,7 +190,7 @@ mod tests {
             |forge, name: &str, event| Limits::of(&rules, forge, &name.parse().expect("a name"), event).to_string();
         assert_eq!(of(ForgeKind::Gitea, "acme/shop", "push"), "for 90 days");
         assert_eq!(of(ForgeKind::Gitea, "acme/shop", "pull_request"), "for 14 days, of the newest 200 runs");
-        assert_eq!(of(ForgeKind::Github, "Acme/shop", "pull_request"), "up to 1.0 TB");
+        assert_eq!(of(ForgeKind::Github, "Acme/shop", "pull_request"), "up to 1,000 GB");
         assert_eq!(of(ForgeKind::Github, "acme/shop", "tag"), "for ever");
         assert!(Limits::of(&[], ForgeKind::Git, &"a/b".parse().expect("a name"), "push").is_forever());
         for wrong in ["", "d", "0d", "90", "90x", "1d+2d", "a/b@deploy=1d", "=1d", "nowhere:a/b=1d", "36501d", "0runs"]

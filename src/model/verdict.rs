@@ -147,6 +147,34 @@ impl Verdict {
         }
     }
 
+    /// Its name: the same for all that ended so, whatever the words are.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Success { .. } => "success",
+            Self::Exit { .. } => "exit",
+            Self::Signal { .. } => "signal",
+            Self::ResultFalse { .. } => "result_false",
+            Self::StatusFalse { .. } => "status_false",
+            Self::NoResult => "no_result",
+            Self::OutOfMemory { .. } => "out_of_memory",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Cancelled { .. } => "cancelled",
+            Self::Skipped { .. } => "skipped",
+            Self::OutOfDisk { .. } => "out_of_disk",
+            Self::RunTimedOut => "run_timed_out",
+            Self::CannotStart { .. } => "cannot_start",
+            Self::NotKept { .. } => "not_kept",
+            Self::ImageNotFound { .. } => "image_not_found",
+            Self::ImageDenied { .. } => "image_denied",
+            Self::ImageInvalid { .. } => "image_invalid",
+            Self::Refused { .. } => "refused",
+            Self::NotDeployed { .. } => "not_deployed",
+            Self::NotTriggered { .. } => "not_triggered",
+            Self::NotReady { .. } => "not_ready",
+            Self::Infrastructure { kind, .. } => kind.as_str(),
+        }
+    }
+
     /// The colour of it.
     pub const fn conclusion(&self) -> Conclusion {
         match self {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Reporter, log, look::next_look, pause};
 use crate::{
     forge::{Allowance, Forge, ForgeError, Told, Wanted},
+    meters::TellEnd,
     model::Time,
     store::{Acknowledgement, Doubt, ReportRow, RepositoryRow, StoreError, Tx},
 };
@@ -38,6 +39,7 @@ impl Reporter {
             report: &row.wanted,
         };
         let told = forge.report(&wanted, row.known.as_deref()).await;
+        self.store.meters().told(repository.forge, end_of(&told));
         let now = self.clock.now();
         let mut tx = self.store.write().await?;
         match told {
@@ -82,6 +84,18 @@ impl Call {
             Told::Part { known } => tx.told_in_part(row, &known).await,
             Told::Full { reason } => tx.full(row, self.allowance.states.unwrap_or(row.calls), &reason).await,
         }
+    }
+}
+
+/// What a call came to, to be counted.
+const fn end_of(told: &Result<Told, ForgeError>) -> TellEnd {
+    match told {
+        Ok(Told::Whole { .. }) => TellEnd::Taken,
+        Ok(Told::Part { .. }) => TellEnd::Partly,
+        Ok(Told::Full { .. }) => TellEnd::Full,
+        Err(ForgeError::Away { .. }) => TellEnd::Away,
+        Err(ForgeError::Limited { .. }) => TellEnd::Limited,
+        Err(ForgeError::Refused { .. }) => TellEnd::Refused,
     }
 }
 

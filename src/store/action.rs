@@ -1,6 +1,7 @@
 //! Actions of runs, and who drives them.
 
 use super::{Change, Json, Result, Tx, execute, meant, row, rows, run::column};
+use crate::meters::Fact;
 use crate::model::{ActionId, ActionState, Conclusion, Need, Plan, RunId, Time};
 
 /// An action of a run.
@@ -129,7 +130,7 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn claim_action(&mut self, id: ActionId, now: Time, until: Time, due: Time) -> Result<Option<ActionRow>> {
-        row!(
+        let claimed = row!(
             self,
             ActionRow,
             "UPDATE actions SET lease_until = $3, due = $4, fence = fence + 1, holder = $5 \
@@ -139,7 +140,9 @@ impl Tx {
             until,
             due,
             self.me,
-        )
+        )?;
+        self.count(Fact::Claimed(if claimed.is_some() { "taken" } else { "lost" }));
+        Ok(claimed)
     }
 
     /// Errs unless the lease with this number still holds: what follows in the transaction is then nobody else's.
@@ -148,6 +151,10 @@ impl Tx {
     /// [`StoreError::Rows`](super::StoreError::Rows) if someone else has claimed the action since.
     pub async fn hold_lease(&mut self, id: ActionId, fence: i64, until: Time) -> Result<()> {
         let met = execute!(self, "UPDATE actions SET lease_until = $3 WHERE id = $1 AND fence = $2", id, fence, until)?;
+        if met == 0 {
+            // whatever was to follow is not committed
+            self.bell.meters().count(&Fact::Claimed("fenced"));
+        }
         meant("a lease holds", 1, met)
     }
 

@@ -11,7 +11,10 @@ use std::{
 
 use tokio::sync::{broadcast, mpsc};
 
-use crate::model::{AttemptId, JobId, RunId};
+use crate::{
+    meters::Meters,
+    model::{AttemptId, JobId, RunId},
+};
 
 /// Among so many bells attempts are shared out.
 const BELLS: usize = 64;
@@ -56,6 +59,8 @@ pub struct Bell {
     runs: Arc<AtomicU64>,
     /// To other processes of the same database, and since when.
     out: Option<(mpsc::Sender<Change>, Instant)>,
+    /// Whoever rings for what has changed counts it, too.
+    meters: Meters,
 }
 
 /// Hears every change since it was made.
@@ -67,7 +72,13 @@ impl Bell {
         let attempts = std::iter::repeat_with(|| broadcast::Sender::new(BACKLOG_OF_ATTEMPT)).take(BELLS).collect();
         let start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         let runs = Arc::new(AtomicU64::new(u64::try_from(start).unwrap_or_default()));
-        Self { all: broadcast::Sender::new(BACKLOG), attempts, runs, out: None }
+        let meters = Meters::new();
+        Self { all: broadcast::Sender::new(BACKLOG), attempts, runs, out: None, meters }
+    }
+
+    /// Counts what happens.
+    pub(super) const fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// One that other processes hear, too, and what they are to hear.

@@ -1,7 +1,10 @@
 //! Deliveries, after they are in.
 
 use super::{Json, Result, Tx, execute, meant, row, rows};
-use crate::model::{DeliveryId, DeliveryPhase, DeliveryState, ForgeKind, PlanDigest, RepositoryName, RunId, Time};
+use crate::meters::Fact;
+use crate::model::{
+    Clock, DeliveryId, DeliveryPhase, DeliveryState, ForgeKind, PlanDigest, RepositoryName, RunId, Time,
+};
 
 /// A delivery, whole.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -247,14 +250,22 @@ impl Tx {
     /// # Errors
     /// [`StoreError::Rows`](super::StoreError::Rows) if it was handled already.
     pub async fn delivery_handled(&mut self, id: DeliveryId, state: &DeliveryState) -> Result<()> {
-        let met = execute!(
+        let handled: Option<(ForgeKind, Time)> = row!(
             self,
-            "UPDATE deliveries SET phase = $2, state = $3, trouble = '' WHERE id = $1 AND phase = 'pending'",
+            (ForgeKind, Time),
+            "UPDATE deliveries SET phase = $2, state = $3, trouble = '' WHERE id = $1 AND phase = 'pending' \
+             RETURNING forge, received",
             id,
             state.phase(),
             Json(state),
         )?;
-        meant("a delivery is handled", 1, met)
+        meant("a delivery is handled", 1, handled.iter().len() as u64)?;
+        if let Some((forge, received)) = handled {
+            // when it was handled is when this is committed
+            let after = Clock::System.now().since(received);
+            self.count(Fact::Handled { forge, outcome: state.phase(), after });
+        }
+        Ok(())
     }
 
     /// A pending delivery could not be handled yet: it is tried again at `due`.

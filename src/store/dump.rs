@@ -64,9 +64,10 @@ pub const TABLES: &[(&str, &str)] = &[
     ("job_failures", "repository_id, sha, flow, job"),
     ("quotas", "level, forge, name"),
     ("uses", "repository_id"),
+    ("traces", "run_id"),
 ];
 /// What a database keeps of itself, and of the servers that share it just now.
-const OWN: [&str; 4] = ["_sqlx_migrations", "replicas", "duties", "agreements"];
+const OWN: [&str; 5] = ["_sqlx_migrations", "replicas", "duties", "agreements", "pulses"];
 /// What is long is not cut off.
 const PATIENT: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 

@@ -6,7 +6,10 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Bell, Change, Db, Json, On, Result, Tx, postgres};
-use crate::model::{DeliveryId, DeliveryState, ForgeKind, Time};
+use crate::{
+    meters::Fact,
+    model::{DeliveryId, DeliveryState, ForgeKind, Time},
+};
 
 /// Senders wait once so many deliveries are queued: memory stays bounded.
 const QUEUE: usize = 256;
@@ -106,7 +109,7 @@ async fn insert(db: &Db, bell: &Bell, deliveries: &[NewDelivery]) -> Result<Vec<
         // rows that nobody has seen yet: they are in nobody's way
         Db::Postgres(pools) => On::Postgres(pools.append().await?),
     };
-    let mut tx = Tx { on, changes: vec![Change::Delivery], bell: bell.clone(), me: 0 };
+    let mut tx = Tx { on, changes: vec![Change::Delivery], bell: bell.clone(), me: 0, facts: Vec::new() };
     let taken = tx.insert_deliveries(deliveries).await?;
     tx.commit().await?;
     Ok(taken)
@@ -115,7 +118,9 @@ async fn insert(db: &Db, bell: &Bell, deliveries: &[NewDelivery]) -> Result<Vec<
 impl Tx {
     async fn insert_deliveries(&mut self, deliveries: &[NewDelivery]) -> Result<Vec<Taken>> {
         if let (On::Postgres(on), true) = (&mut self.on, deliveries.len() > 1) {
-            return postgres::insert_deliveries(on, deliveries).await;
+            let taken = postgres::insert_deliveries(on, deliveries).await?;
+            deliveries.iter().zip(&taken).for_each(|(new, taken)| self.count(delivered(new, *taken)));
+            return Ok(taken);
         }
         let mut taken = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
@@ -146,6 +151,17 @@ impl Tx {
             new.state.phase(),
             Json(&new.state),
         )?;
-        Ok(if met == 1 { Taken::New(id) } else { Taken::Again })
+        let taken = if met == 1 { Taken::New(id) } else { Taken::Again };
+        self.count(delivered(new, taken));
+        Ok(taken)
     }
+}
+
+fn delivered(new: &NewDelivery, taken: Taken) -> Fact {
+    let outcome = match (taken, &new.state) {
+        (Taken::Again, _) => "again",
+        (Taken::New(_), DeliveryState::Unreadable { .. }) => "unreadable",
+        (Taken::New(_), _) => "new",
+    };
+    Fact::Delivered { forge: new.forge, event: new.event.clone(), outcome }
 }

@@ -3,6 +3,7 @@
 use super::{Change, Check, Json, Result, Tx, execute, meant, row, rows, run::column};
 use crate::{
     agent::protocol::{EndRecord, Held},
+    meters::Fact,
     model::{AttemptId, JobId, JobState, Output, RunId, Time},
 };
 
@@ -177,6 +178,9 @@ impl Tx {
             ended,
         )?;
         self.ring(Change::Log(id));
+        if let Some(verdict) = state.verdict() {
+            self.count(Fact::JobEnded(verdict.name()));
+        }
         meant("a job moves", 1, met)
     }
 

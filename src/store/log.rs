@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Change, JobRow, Json, Result, Tx, execute, meant, row, rows};
 use crate::{
     agent::protocol::Held,
+    meters::Fact,
     model::{Fold, JobId, JobState, RunId, Time},
 };
 
@@ -126,6 +127,7 @@ impl Tx {
             i64::from(chunk.open),
         )?;
         self.ring(Change::Log(chunk.job));
+        self.count(Fact::Logged(chunk.length.cast_unsigned()));
         meant("a log grows", 1, met)?;
         Ok(true)
     }

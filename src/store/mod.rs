@@ -26,6 +26,7 @@ mod inbox;
 mod job;
 mod listed;
 mod log;
+mod meter;
 mod notice;
 mod people;
 mod podless;
@@ -51,6 +52,7 @@ mod sweep;
 mod telling;
 mod tested;
 mod timeline;
+mod trace;
 mod trigger;
 mod types;
 mod url;
@@ -60,6 +62,8 @@ use std::sync::Arc;
 
 use sqlx::{Postgres, Sqlite, SqlitePool, Transaction};
 use tokio_util::sync::DropGuard;
+
+use crate::meters::{Fact, Meters};
 
 pub use action::ActionRow;
 pub use approval::ApprovalRow;
@@ -103,6 +107,7 @@ pub use sweep::{HeadRow, SweepRow};
 pub use telling::{Acknowledgement, Doubt};
 pub use tested::{TestsRead, TestsRow};
 pub use timeline::{AttemptTimes, JobTimes, QueuedRow};
+pub use trace::TraceRow;
 pub use trigger::TriggerPlace;
 pub use types::Json;
 pub use vetting::{NewVetting, Vetting, VettingRow, Vote};
@@ -168,6 +173,8 @@ pub struct Tx {
     bell: Bell,
     /// Which process this is, among those that share the database; 0: it is alone.
     me: i64,
+    /// What is counted once it is committed.
+    facts: Vec<Fact>,
 }
 
 #[derive(Debug)]
@@ -321,7 +328,7 @@ impl Store {
             Db::Sqlite { .. } => 0,
             Db::Postgres(pools) => pools.me(),
         };
-        Tx { on, changes: Vec::new(), bell: self.bell.clone(), me }
+        Tx { on, changes: Vec::new(), bell: self.bell.clone(), me, facts: Vec::new() }
     }
 
     /// The version of its schema: that of the newest migration.
@@ -350,6 +357,19 @@ impl Store {
         &self.bell
     }
 
+    /// Counts what happens.
+    pub const fn meters(&self) -> &Meters {
+        self.bell.meters()
+    }
+
+    /// How many connections there are: of which pool, in which state.
+    pub fn connections(&self) -> Vec<(&'static str, &'static str, i64)> {
+        match &self.db {
+            Db::Sqlite { writer, readers } => [usage("writer", writer), usage("readers", readers)].concat(),
+            Db::Postgres(pools) => pools.usage(),
+        }
+    }
+
     /// Closes all connections, so that a file is whole and nobody holds it.
     pub async fn close(&self) {
         match &self.db {
@@ -375,7 +395,13 @@ impl Tx {
         for change in self.changes {
             self.bell.ring(change);
         }
+        self.facts.iter().for_each(|fact| self.bell.meters().count(fact));
         Ok(())
+    }
+
+    /// Counts this once the transaction is committed.
+    pub(super) fn count(&mut self, fact: Fact) {
+        self.facts.push(fact);
     }
 
     /// Rings for `change` once this transaction is committed.
@@ -384,4 +410,11 @@ impl Tx {
             self.changes.push(change);
         }
     }
+}
+
+/// What a pool's connections are doing.
+fn usage<D: sqlx::Database>(name: &'static str, pool: &sqlx::Pool<D>) -> Vec<(&'static str, &'static str, i64)> {
+    let (size, most) = (i64::from(pool.size()), i64::from(pool.options().get_max_connections()));
+    let idle = i64::try_from(pool.num_idle()).unwrap_or(i64::MAX).min(size);
+    vec![(name, "used", size - idle), (name, "idle", idle), (name, "most", most)]
 }

@@ -171,6 +171,12 @@ impl Pools {
         self.me
     }
 
+    /// What its connections are doing.
+    pub(super) fn usage(&self) -> Vec<(&'static str, &'static str, i64)> {
+        let pools = [("readers", &self.readers), ("writer", &self.writers), ("beside", &self.beside)];
+        pools.into_iter().flat_map(|(name, pool)| super::usage(name, pool)).collect()
+    }
+
     pub(super) async fn read(&self) -> Result<Transaction<'static, Postgres>> {
         begin(&self.readers).await
     }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Change, Json, Result, Tx, execute, meant, report::millis, row, rows};
+use crate::meters::Fact;
 use crate::model::{
     DeliveryId, Diagnostic, Event, Grants, Listed, Plan, PlanDigest, Repeats, RepositoryId, RunId, RunState, Sha, Time,
     Wants, What,
@@ -339,6 +340,9 @@ impl Tx {
             state.label(),
         )?;
         self.ring(Change::Run(run));
+        if let Some(conclusion) = state.conclusion() {
+            self.count(Fact::RunEnded(conclusion.as_str()));
+        }
         meant("a run moves", 1, met)
     }
 

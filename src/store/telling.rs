@@ -190,7 +190,7 @@ impl Tx {
             millis(PACE),
         )?;
         self.ring(Change::Report);
-        Ok(())
+        self.count_told(told, taken.told_at).await
     }
 
     /// The forge has taken a part of what `told` wanted, and may be told the rest.

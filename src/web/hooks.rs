@@ -1,11 +1,14 @@
 //! `POST /hooks/{forge}`: a delivery is checked on its raw bytes, committed, and only then answered.
 
+use std::{sync::Arc, time::Duration};
+
 use axum::{
     body::{Bytes, HttpBody as _},
     extract::{FromRequest, Path, Request, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Web;
 use crate::{
@@ -24,12 +27,38 @@ const HEADER_NAME_MAX: usize = 128;
 /// A longer value is cut.
 const HEADER_VALUE_MAX: usize = 1024;
 
+/// So many bytes of webhooks' bodies are in memory at once, in KiB; whoever comes then waits.
+const BODIES_KIB: usize = 512 << 10;
+/// And no longer than this.
+const ROOM_WITHIN: Duration = Duration::from_secs(10);
+/// A body that has not come within this time is none of a forge's.
+const BODY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Room for bodies.
+#[derive(Debug, Clone)]
+pub(super) struct Room(Arc<Semaphore>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(BODIES_KIB)))
+    }
+}
+
+impl Room {
+    /// For one body, until it is dropped; as large as it says that it is, or as it may be.
+    async fn of(&self, size: Option<u64>) -> Option<OwnedSemaphorePermit> {
+        let size = size.map_or(BODY_MAX, |size| usize::try_from(size).unwrap_or(BODY_MAX));
+        let kib = u32::try_from(size.min(BODY_MAX) / 1024 + 1).unwrap_or(u32::MAX);
+        tokio::time::timeout(ROOM_WITHIN, Arc::clone(&self.0).acquire_many_owned(kib)).await.ok()?.ok()
+    }
+}
+
 /// Takes one delivery.
 pub(super) async fn take(
     State(web): State<Web>,
     Path(forge): Path<String>,
     headers: HeaderMap,
-    Raw(body): Raw,
+    Raw(body, _room): Raw,
 ) -> Response {
     let known = forge.parse::<ForgeKind>().ok().and_then(|kind| Some((kind, web.engine.forges.get(&kind)?)));
     let Some((kind, forge)) = known else {
@@ -40,6 +69,8 @@ pub(super) async fn take(
     let authentic = forge.authenticate(&headers, &body).filter(|authentic| !is_ours(&authentic.event));
     let Some(authentic) = authentic else {
         tracing::warn!(forge = %kind, bytes = body.len(), "delivery refused: wrong or missing signature");
+        // whoever cannot prove who they are does not choose what is counted
+        web.engine.store.meters().delivery(kind, "", "refused");
         return (StatusCode::UNAUTHORIZED, "wrong or missing signature\n").into_response();
     };
     let unreadable = why_not_json(forge.as_ref(), &authentic, &body);
@@ -54,6 +85,7 @@ pub(super) async fn take(
         (Ok(Taken::Again), None) => (StatusCode::ACCEPTED, "taken before\n").into_response(),
         (Err(error), _) => {
             tracing::error!(forge = %kind, %error, "delivery not stored");
+            web.engine.store.meters().delivery(kind, "", "not_stored");
             (StatusCode::SERVICE_UNAVAILABLE, "not stored: send it again\n").into_response()
         }
     }
@@ -68,16 +100,30 @@ const fn unreadable_status(forge: ForgeKind) -> StatusCode {
     }
 }
 
-/// A body of at most [`BODY_MAX`] bytes; one that announces more is refused before a byte of it is read.
-pub(super) struct Raw(Bytes);
+/// A body of at most [`BODY_MAX`] bytes; one that announces more is refused before a byte of it is read. It has its room
+/// until it is stored.
+pub(super) struct Raw(Bytes, OwnedSemaphorePermit);
 
-impl<S: Send + Sync> FromRequest<S> for Raw {
+impl FromRequest<Web> for Raw {
     type Rejection = Response;
-    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+    async fn from_request(request: Request, web: &Web) -> Result<Self, Response> {
         if request.body().size_hint().lower() > BODY_MAX as u64 {
             return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
         }
-        Bytes::from_request(request, state).await.map(Self).map_err(IntoResponse::into_response)
+        let meters = web.engine.store.meters();
+        let size = request.body().size_hint().upper();
+        let Some(room) = web.room.of(size).await else {
+            meters.limited("webhook_bodies");
+            let later = [(header::RETRY_AFTER, "10")];
+            return Err((StatusCode::SERVICE_UNAVAILABLE, later, "others send much just now\n").into_response());
+        };
+        match tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, web)).await {
+            Ok(body) => body.map(|body| Self(body, room)).map_err(IntoResponse::into_response),
+            Err(_) => {
+                meters.limited("webhook_seconds");
+                Err((StatusCode::REQUEST_TIMEOUT, "the body took too long\n").into_response())
+            }
+        }
     }
 }
 

@@ -14,12 +14,16 @@ mod filter;
 mod hooks;
 mod links;
 pub mod log;
+mod metrics;
 mod mistake;
 pub mod pages;
 pub mod picture;
+mod ready;
 mod rule;
 mod schema;
 mod secrets;
+pub mod serve;
+pub mod slow;
 mod start;
 mod statistics;
 mod tokens;
@@ -30,7 +34,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, State},
+    extract::DefaultBodyLimit,
     http::StatusCode,
     middleware,
     routing::{any, get, post},
@@ -61,12 +65,28 @@ pub struct Web {
     rooms: Arc<pages::Rooms>,
     /// What agents upload at once.
     uploads: upload::Uploads,
+    /// What was told last of what goes on here.
+    told: Arc<metrics::Told>,
+    /// What was found out last of whether we are ready.
+    found: Arc<ready::Found>,
+    /// For bodies of webhooks.
+    room: hooks::Room,
 }
 
 impl Web {
     fn new(engine: Engine, access: Arc<Access>, dry_runs: usize, searches: usize) -> Self {
         let [dry_runs, searches] = [dry_runs, searches].map(|at_once| Arc::new(Semaphore::new(at_once)));
-        Self { engine, access, dry_runs, searches, rooms: Arc::default(), uploads: upload::Uploads::new() }
+        Self {
+            engine,
+            access,
+            dry_runs,
+            searches,
+            rooms: Arc::default(),
+            uploads: upload::Uploads::new(),
+            told: Arc::default(),
+            found: Arc::default(),
+            room: hooks::Room::default(),
+        }
     }
 
     /// Whether browsers reach us by https.
@@ -79,13 +99,13 @@ impl Web {
 /// what it needs.
 pub fn router(engine: Engine, access: Arc<Access>) -> Router {
     let web = Web::new(engine, access, delivery::DRY_RUNS, pages::SEARCHES);
-    Router::new().nest("/agent/v1", agent::routes()).merge(peoples(&web)).with_state(web)
+    counted(Router::new().nest("/agent/v1", agent::routes()).merge(peoples(&web)), web)
 }
 
 /// The same where agents have an address of their own: they are sent there.
 pub fn people_router(engine: Engine, access: Arc<Access>) -> Router {
     let web = Web::new(engine, access, delivery::DRY_RUNS, pages::SEARCHES);
-    Router::new().route("/agent/v1/{*call}", any(async || ELSEWHERE)).merge(peoples(&web)).with_state(web)
+    counted(Router::new().route("/agent/v1/{*call}", any(async || ELSEWHERE)).merge(peoples(&web)), web)
 }
 
 /// What an agent is told that comes to people's address.
@@ -106,7 +126,23 @@ fn peoples(web: &Web) -> Router<Web> {
 /// What agents ask, and nothing else: for an address that untrusted code may reach.
 pub fn agent_router(engine: Engine, access: Arc<Access>) -> Router {
     let web = Web::new(engine, access, 0, 0);
-    Router::new().nest("/agent/v1", agent::routes()).route("/healthz", get(async || "ok\n")).with_state(web)
+    counted(Router::new().nest("/agent/v1", agent::routes()).route("/healthz", get(async || "ok\n")), web)
+}
+
+/// What whoever watches the service asks, and nothing else: for an address that nobody else reaches.
+pub fn watch_router(engine: Engine, access: Arc<Access>) -> Router {
+    let web = Web::new(engine, access, 0, 0);
+    metrics::routes().route("/readyz", get(ready::unguarded)).with_state(web)
+}
+
+/// Whatever is answered is counted, nobody asks too often, and no body comes too slowly.
+fn counted(router: Router<Web>, web: Web) -> Router {
+    // the last one is the first that a request comes to
+    router
+        .layer(middleware::from_fn_with_state(web.clone(), slow::paced))
+        .layer(middleware::from_fn_with_state(web.clone(), access::limited))
+        .layer(middleware::from_fn_with_state(web.clone(), metrics::count))
+        .with_state(web)
 }
 
 /// What a process answers that does something else: whether it lives, and is ready.
@@ -130,17 +166,7 @@ pub fn needs() -> Vec<RouteNeed> {
 fn probes() -> Routes {
     Routes::new()
         .get("/healthz", async |_: Anybody| "ok\n")
-        .get("/readyz", ready)
+        .get("/readyz", ready::serve)
+        .get(metrics::PATH, metrics::serve)
         .get("/schema/flow.json", schema::serve)
-}
-
-/// Ready if the database answers. Says which release it is.
-async fn ready(
-    _: Anybody,
-    State(web): State<Web>,
-) -> Result<([(&'static str, &'static str); 1], &'static str), StatusCode> {
-    match web.engine.store.read().await {
-        Ok(_) => Ok(([(VERSION_HEADER, env!("CARGO_PKG_VERSION"))], "ready\n")),
-        Err(_) => Err(StatusCode::SERVICE_UNAVAILABLE),
-    }
 }

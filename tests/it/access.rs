@@ -93,7 +93,7 @@ impl Tester {
     }
 
     /// A token of someone; of the server itself without a login.
-    async fn token(&self, login: Option<&str>, scopes: &[Scope]) -> Shows {
+    pub(crate) async fn token(&self, login: Option<&str>, scopes: &[Scope]) -> Shows {
         let now = self.clock.now();
         let scopes = Scopes::new(scopes.iter().copied());
         let token = format!("token of {login:?} for {scopes}").replace([' ', '"', '/'], "-");
@@ -110,7 +110,7 @@ impl Tester {
     }
 
     /// An answer, and no further.
-    async fn asked(&self, shows: &Shows, method: Method, path: &str) -> Response {
+    pub(crate) async fn asked(&self, shows: &Shows, method: Method, path: &str) -> Response {
         shows.on(self.straight.request(method, format!("{}{path}", self.url()))).send().await.expect("an answer")
     }
 

@@ -223,7 +223,7 @@ fn anchors(path: &Path) -> Vec<String> {
 }
 
 /// The modules of a tree of sources, by their paths as tests are called, with their texts.
-fn modules(of: &str) -> Vec<(String, String)> {
+pub(crate) fn modules(of: &str) -> Vec<(String, String)> {
     let top = root().join(of);
     let (mut found, mut waiting) = (Vec::new(), vec![top.clone()]);
     while let Some(folder) = waiting.pop() {
@@ -242,7 +242,7 @@ fn modules(of: &str) -> Vec<(String, String)> {
 }
 
 /// Whether there are tests of this name: one, or those of a module.
-fn is_tested(modules: &[(String, String)], name: &str) -> bool {
+pub(crate) fn is_tested(modules: &[(String, String)], name: &str) -> bool {
     let within = |of: &str, what: &str| modules.iter().any(|(path, text)| path == of && text.contains(what));
     let whole = name.trim_end_matches("::*");
     let is_module = modules.iter().any(|(path, _)| path == whole);

@@ -1,15 +1,12 @@
 //! The program itself, killed without a warning while a job runs: the job goes on, says more and ends while nobody
 //! listens, and after the next start all of it is there.
 
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::harness::service::Service;
+use crate::harness::{pipe, service::Service};
 
 /// The longest that anything here may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -82,12 +79,4 @@ async fn kills() {
     eprintln!("from a kill to the first line after it: median {median:?}, {took:?}");
     // a busy machine and a build without optimization; the figure to be held is two seconds
     assert!(median < Duration::from_secs(5), "{took:?}");
-}
-
-/// A named pipe: whoever opens one end waits for the other.
-fn pipe(folder: &Path, name: &str) -> PathBuf {
-    let path = folder.join(name);
-    let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo is installed");
-    assert!(made.success());
-    path
 }

@@ -16,13 +16,14 @@ use std::{
 };
 
 /// What each part may import besides itself: parts, or modules of a part.
-const MAY_IMPORT: [(&str, &[&str]); 18] = [
+const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("model", &[]),
+    ("meters", &["model"]),
     ("flow", &["model"]),
     ("forge", &["model", "client"]),
     ("client", &[]),
     ("executor", &["model", "client", "agent::protocol", "agent::chunk"]),
-    ("store", &["model", "agent::protocol", "agent::chunk"]),
+    ("store", &["model", "meters", "agent::protocol", "agent::chunk"]),
     ("blob", &["model"]),
     ("agent", &["model"]),
     ("reach", &["model"]),
@@ -42,15 +43,18 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
             "agent::mask",
         ],
     ),
-    ("report", &["model", "forge", "store"]),
+    ("report", &["model", "meters", "forge", "store"]),
     ("notify", &["model", "store", "client", "reach"]),
-    ("web", &["model", "flow", "forge", "executor", "store", "blob", "engine", "agent::protocol", "agent::chunk"]),
+    (
+        "web",
+        &["model", "meters", "flow", "forge", "executor", "store", "blob", "engine", "agent::protocol", "agent::chunk"],
+    ),
     ("settings", &["model"]),
     (
         "app",
         &[
             "model", "flow", "forge", "executor", "store", "blob", "reach", "agent", "engine", "report", "notify",
-            "web", "settings",
+            "web", "settings", "meters",
         ],
     ),
     (

@@ -187,7 +187,7 @@ async fn parts() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
     let web = Service::start_only(&data, "web", &[]).await;
-    let agents = [("CONTAINEROPS_AGENT_URL", web.url()), ("CONTAINEROPS_PUBLIC_URL", web.url())];
+    let agents = [("CONTAINEROPS_AGENT_URL", web.url("")), ("CONTAINEROPS_PUBLIC_URL", web.url(""))];
     let engine = Service::start_only(&data, "engine", &agents).await;
     let report = Service::start_only(&data, "report", &agents).await;
     let up = folder.path().join("up");

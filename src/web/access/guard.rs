@@ -61,7 +61,7 @@ wanted! {
 pub(in crate::web) struct Refused(Failure, bool);
 
 impl Refused {
-    fn new(parts: &Parts) -> impl Fn(Failure) -> Self {
+    pub(in crate::web) fn new(parts: &Parts) -> impl Fn(Failure) -> Self + use<> {
         let api = is_api(parts);
         move |failure| Self(failure, api)
     }

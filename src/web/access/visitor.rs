@@ -1,13 +1,11 @@
 //! Whoever asks: what is known of them, and what they may do.
 
-use std::net::SocketAddr;
-
 use axum::{
-    extract::{ConnectInfo, OriginalUri},
+    extract::OriginalUri,
     http::{HeaderMap, Method, header, request::Parts},
 };
 
-use super::{Mode, cookie_value, roles::Away, session_cookie};
+use super::{Mode, cookie_value, roles::Away, session_cookie, source::source};
 use crate::{
     engine::{Engine, hash},
     model::{Deed, ForgeKind, GitReaders, Login, PersonId, Proof, Right, Role, Scope, Scopes},
@@ -79,7 +77,8 @@ impl Visitor {
     /// Whoever sent this request.
     pub(in crate::web) async fn of(web: &Web, parts: &Parts) -> Result<Self, Failure> {
         let way = if is_api(parts) { "API" } else { "page" };
-        let from = address(parts);
+        let from =
+            source(parts, &web.access.settings.limits.proxies).map_or_else(String::new, |source| source.to_string());
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         if !reads {
             same_site(&parts.headers, &web.engine.settings.public_url)?;
@@ -355,17 +354,4 @@ fn is_ours(web: &Web, headers: &HeaderMap) -> bool {
         .map_or(host, |(name, _)| name);
     let ip = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     name == "localhost" || ip.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
-}
-
-/// Where a request comes from; a proxy of this network says whom it asks for.
-fn address(parts: &Parts) -> String {
-    let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else { return String::new() };
-    let ip = peer.ip();
-    let near = ip.is_loopback() || !crate::model::is_public(ip);
-    let forwarded = parts.headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
-    let client = forwarded.and_then(|all| all.rsplit(',').next()).map(str::trim).filter(|_| near);
-    match client.and_then(|client| client.parse::<std::net::IpAddr>().ok()) {
-        Some(client) => format!("{client} through {ip}"),
-        None => ip.to_string(),
-    }
 }

@@ -185,14 +185,13 @@ fn refusals(need: Need, told: &Told) -> Vec<(&'static str, &'static str)> {
     let parameters = || told.parameters.iter().flatten();
     let has_query = parameters().any(|one| matches!(one.parameter_in, ParameterIn::Query));
     let has_header = parameters().any(|one| one.name == "Idempotency-Key");
-    let mut all = Vec::new();
+    let mut all = vec![("429", "Too many requests or wrong tokens; wait as long as `Retry-After` says, or a minute")];
     if has_query || has_header || told.request_body.is_some() {
         all.push(("400", "Something of the request is not of the expected form; `errors` says what"));
     }
     if need != Need::Nothing {
         all.push(("401", "The token is not known here or has expired, or one is needed"));
         all.push(("403", "It is not yours to do, the token was not made for it, or another site asked"));
-        all.push(("429", "Too many wrong tokens came from your address; wait a minute"));
         all.push(("503", "The forge is away, or others are asking for this just now"));
     }
     if has_query || parameters().next().is_some() || matches!(need, Need::Known | Need::SignedIn) {

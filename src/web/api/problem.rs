@@ -76,6 +76,7 @@ const fn kind(failure: &Failure) -> (&'static str, &'static str) {
         Failure::Forbidden(_) => ("forbidden", "This is not allowed"),
         Failure::Token | Failure::NoToken => ("token", "A good token is needed"),
         Failure::TooMany => ("too-many", "Too many tries"),
+        Failure::Rate => ("rate", "Too many requests"),
         Failure::Unknown(_) => ("forge-away", "The forge is away"),
         Failure::Busy => ("busy", "Others are asking for this just now"),
         Failure::Ours(_) => ("ours", "Something went wrong on our side"),

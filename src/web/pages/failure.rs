@@ -65,6 +65,9 @@ pub enum Failure {
     /// Whoever guesses is slowed down.
     #[error("too many tries from your address; wait a minute")]
     TooMany,
+    /// Whoever asks too often.
+    #[error("too many requests; wait before the next one")]
+    Rate,
     /// Nobody has signed in.
     #[error("{0}")]
     SignIn(String),
@@ -185,7 +188,7 @@ impl Failure {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unknown(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Token | Self::NoToken => StatusCode::UNAUTHORIZED,
-            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany | Self::Rate => StatusCode::TOO_MANY_REQUESTS,
             Self::Refused(_) => StatusCode::CONFLICT,
             Self::CrossSite | Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,

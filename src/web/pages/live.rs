@@ -18,11 +18,15 @@ use super::{
     Failure, JobPlace, Place, Route,
     job::{JobQuery, find, parameters},
     query,
-    room::{Form, Key, News, Reader, Room, said},
+    room::{Form, Key, News, Reader, Room, again, said},
 };
 use crate::{
+    meters::Watching,
     model::{JobPath, Right, Time},
-    web::{Web, access::Visitor},
+    web::{
+        Web,
+        access::{Seat, Visitor, source, too_many},
+    },
 };
 
 /// How long a stream waits for news before it looks by itself.
@@ -31,6 +35,8 @@ const LOOK: Duration = Duration::from_secs(5);
 const QUIET: u32 = 3;
 /// How long whoever reads a stream may go on before it is asked whether they still may.
 const STILL: Duration = Duration::from_secs(30);
+/// Whoever finds no seat may try again after so long.
+const COME_AGAIN: Duration = Duration::from_secs(10);
 /// A proxy passes on what comes as it comes.
 const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -50,6 +56,11 @@ pub(super) async fn stream(
     request: &Parts,
 ) -> Result<Response, Failure> {
     let asked: StreamQuery = query(&request.uri)?;
+    let limits = &web.access.settings.limits;
+    let seat = match web.access.seats.take(source(request, &limits.proxies), limits) {
+        Ok(seat) => seat,
+        Err(limit) => return Ok(too_many(web, (limit, COME_AGAIN), false)),
+    };
     let which: JobQuery = query(&request.uri)?;
     let found = find(web, route, run, path, which.attempt).await?;
     let last = request.headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
@@ -70,6 +81,8 @@ pub(super) async fn stream(
         checked: web.engine.clock.now(),
         seal: 0,
         quiet: 0,
+        _counted: web.engine.store.meters().watching("log"),
+        _seat: seat,
     };
     let headers =
         [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache"), (UNBUFFERED, "no")];
@@ -93,6 +106,8 @@ struct Watcher {
     seal: u64,
     /// How often they looked and there was nothing.
     quiet: u32,
+    _counted: Watching,
+    _seat: Seat,
 }
 
 enum At {
@@ -106,7 +121,11 @@ impl Watcher {
     /// The next event and who waits for more; `None` after `end`. Trouble ends the stream too, without `end`: the browser
     /// comes again.
     async fn next(mut self) -> Option<(Bytes, Option<Self>)> {
+        let pulse = self.web.engine.store.meters().pulse().clone();
         loop {
+            if pulse.is_closing() {
+                return Some((again(), None));
+            }
             self.still().await?;
             self.catch_up();
             match &mut self.place {
@@ -130,8 +149,10 @@ impl Watcher {
                         self.place = At::Behind(Box::new(Reader::new(&self.web.engine, &self.key, self.started)));
                         continue;
                     }
-                    room.wait(LOOK).await;
-                    self.quiet += 1;
+                    tokio::select! {
+                        () = room.wait(LOOK) => self.quiet += 1,
+                        () = pulse.closing() => continue,
+                    }
                     if self.quiet.is_multiple_of(QUIET) {
                         return Some((said(), Some(self)));
                     }

@@ -66,7 +66,7 @@ pub(super) use visible::visible;
 use super::{
     Web,
     access::{FACE, Face, Routes, Visitor},
-    assets,
+    assets, metrics,
 };
 use crate::{
     executor::ExecutorKind,
@@ -194,9 +194,10 @@ async fn place(visitor: Visitor, State(web): State<Web>, request: Request) -> Re
 /// found out once who looks.
 pub(super) async fn dress(State(web): State<Web>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let is_file = parts.uri.path().starts_with("/static/");
+    // nobody looks at these, or they are asked for in a way of their own
+    let is_no_page = parts.uri.path().starts_with("/static/") || metrics::shows_token(&web, &parts);
     // who cannot be known is told so by the route's guard
-    let visitor = if is_file { None } else { Visitor::of(&web, &parts).await.ok() };
+    let visitor = if is_no_page { None } else { Visitor::of(&web, &parts).await.ok() };
     let face = visitor.as_ref().map(|visitor| visitor.face(&web)).unwrap_or_default();
     if let Some(visitor) = visitor {
         parts.extensions.insert(visitor);

@@ -378,6 +378,11 @@ pub(super) fn said() -> Bytes {
     Bytes::from_static(b":\n\n")
 }
 
+/// The server stops: whoever listens is to come again in a moment, to whichever takes its place.
+pub(super) fn again() -> Bytes {
+    Bytes::from_static(b"retry: 1000\n\n")
+}
+
 /// Without a last character that is not complete yet.
 fn whole_characters(text: &[u8], over: bool) -> &[u8] {
     if over {

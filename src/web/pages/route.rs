@@ -68,6 +68,29 @@ pub enum JobPlace {
     Stream,
 }
 
+impl Place {
+    /// What all paths that lead to such a place have in common, for whoever counts them.
+    pub(in crate::web) const fn pattern(&self) -> &'static str {
+        match self {
+            Self::Runs => "/{repository}",
+            Self::Statistics => "/{repository}/statistics",
+            Self::Search => "/{repository}/search",
+            Self::Badge => "/{repository}/badge.svg",
+            Self::Run(_, RunPlace::Page) => "/{repository}/runs/{run}",
+            Self::Run(_, RunPlace::Timeline) => "/{repository}/runs/{run}/timeline",
+            Self::Run(_, RunPlace::Picture) => "/{repository}/runs/{run}/picture.svg",
+            Self::Run(_, RunPlace::Cancel) => "/{repository}/runs/{run}/cancel",
+            Self::Run(_, RunPlace::Rerun) => "/{repository}/runs/{run}/rerun",
+            Self::Run(_, RunPlace::Approve) => "/{repository}/runs/{run}/approve",
+            Self::Run(_, RunPlace::Reject) => "/{repository}/runs/{run}/reject",
+            Self::Job(_, _, JobPlace::Page) => "/{repository}/runs/{run}/{job}",
+            Self::Job(_, _, JobPlace::Raw) => "/{repository}/runs/{run}/{job}/log.txt",
+            Self::Job(_, _, JobPlace::Stream) => "/{repository}/runs/{run}/{job}/log/stream",
+            Self::Artifact(..) => "/{repository}/runs/{run}/{job}/artifacts/{name}",
+        }
+    }
+}
+
 /// A path that leads nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("there is nothing at this path")]

@@ -41,11 +41,12 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// `None` where there is no such server, which is said.
     pub(crate) async fn start() -> Option<Self> {
-        let found = Command::new("moto_server").arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        let program = match found {
-            Ok(found) if found.success() => "moto_server".to_owned(),
-            Ok(_) | Err(_) => required("s3", "CONTAINEROPS_TEST_S3")?,
+        let in_path = || {
+            let asked = Command::new("moto_server").arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status();
+            asked.is_ok_and(|found| found.success()).then(|| "moto_server".to_owned())
         };
+        let named = std::env::var("CONTAINEROPS_TEST_S3").ok();
+        let program = named.or_else(in_path).or_else(|| required("s3", "CONTAINEROPS_TEST_S3"))?;
         let port = Port::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
         let mut command = Command::new(program);
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).env("MOTO_S3_DEFAULT_MAX_KEYS", "3");
@@ -70,6 +71,11 @@ impl Bucket {
             }
         };
         tokio::time::timeout(PATIENCE, made).await.expect("it starts");
+    }
+
+    /// Where it answers.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// What an operator writes to have his blobs there.

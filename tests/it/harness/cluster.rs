@@ -63,7 +63,7 @@ impl Cluster {
         let lock = tokio::task::spawn_blocking(move || lock(how)).await.expect("the lock's thread ends");
         let agent_image = std::env::var("CONTAINEROPS_TEST_AGENT_IMAGE")
             .expect("CONTAINEROPS_TEST_AGENT_IMAGE names the image that .ci/agent-image made");
-        let host = variable("CONTAINEROPS_TEST_HOST_IP", "CLUSTER_HOST_IP");
+        let host = host();
         let client = connect(kubeconfig.clone()).await;
         remove_stale(&client).await;
         let namespace = format!("co-test-{}-{}-{test}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
@@ -125,6 +125,11 @@ impl Cluster {
         let pods = pods.iter().map(|pod| format!("pod {}", pod.name_any()));
         pods.chain(secrets.iter().map(|secret| format!("secret {}", secret.name_any()))).collect()
     }
+}
+
+/// This machine's address as pods reach it.
+pub(crate) fn host() -> String {
+    variable("CONTAINEROPS_TEST_HOST_IP", "CLUSTER_HOST_IP")
 }
 
 /// What the cluster says of itself; ours comes first, for clusters that are set up in another way.

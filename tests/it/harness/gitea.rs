@@ -38,7 +38,7 @@ pub(crate) use story::GiteaStory;
 pub(crate) use webhook::{fixture, signed};
 
 /// What the model's webhooks are signed with.
-pub(crate) const WEBHOOK_SECRET: &str = "a secret between Gitea and us";
+pub(crate) const WEBHOOK_SECRET: &str = "a-secret-between-Gitea-and-us";
 /// The access token that the model takes.
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -125,9 +125,14 @@ pub(crate) struct Status {
 impl ModelGitea {
     /// Starts it, without repositories.
     pub(crate) async fn start() -> Self {
+        Self::start_at("127.0.0.1").await
+    }
+
+    /// The same at an address of this machine.
+    pub(crate) async fn start_at(address: &str) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let world = Arc::<World>::default();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = tokio::net::TcpListener::bind((address, 0)).await.expect("a port");
         let host = format!("http://{}", listener.local_addr().expect("an address"));
         let git = tempfile::tempdir().expect("a folder");
         let fetched = git_http::router(git.path()).layer(from_fn(routes::only_by_token));

@@ -1,7 +1,12 @@
 //! What the tests stand on: a real cluster for those who have one, and models of the outside: small, strict, and able
 //! to fail.
 
-use std::{collections::BTreeSet, io::Write as _, path::PathBuf, sync::Mutex};
+use std::{
+    collections::BTreeSet,
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
 
 pub(crate) mod agent;
 pub(crate) mod agents;
@@ -19,6 +24,7 @@ pub(crate) mod inboxes;
 pub(crate) mod oauth;
 pub(crate) mod place;
 pub(crate) mod pods;
+pub(crate) mod relay;
 pub(crate) mod repository;
 pub(crate) mod server;
 pub(crate) mod service;
@@ -48,4 +54,12 @@ pub(crate) fn say_skipped(thing: &str, remedy: &str) {
     if SAID.lock().expect("nobody panics here").insert(thing.to_owned()) {
         let _ = writeln!(std::io::stderr(), "SKIPPED: what needs {thing}, which is not there; {remedy}");
     }
+}
+
+/// A named pipe: whoever opens one end waits for the other.
+pub(crate) fn pipe(folder: &Path, name: &str) -> PathBuf {
+    let path = folder.join(name);
+    let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo is installed");
+    assert!(made.success());
+    path
 }

@@ -67,13 +67,13 @@ impl Service {
         command.env("CONTAINEROPS_EXECUTOR", "process").envs(settings.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("it can be started");
-        let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-        while let Some(line) = log.next_line().await.expect("text") {
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        while let Some(line) = lines.next_line().await.expect("text") {
             if line.contains("serving") {
                 // whoever reads no more must not end it by that
                 let (said, heard) = unbounded_channel();
                 tokio::spawn(async move {
-                    while let Ok(Some(line)) = log.next_line().await {
+                    while let Ok(Some(line)) = lines.next_line().await {
                         let _ = said.send(line);
                     }
                 });
@@ -92,9 +92,40 @@ impl Service {
         Self::spawn(self.data, self.address, self.only, self.settings).await
     }
 
-    /// Where it answers.
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A place of it.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let process = self.child.id().expect("it lives").to_string();
+        let sent = std::process::Command::new("kill").arg(process).status().expect("kill is installed");
+        assert!(sent.success());
+    }
+
+    /// Returns when it has ended by itself, well, with what it has said since it served.
+    pub(crate) async fn stopped(mut self) -> (Self, String) {
+        let status = self.child.wait().await.expect("it ends");
+        assert!(status.success(), "{status}");
+        // jobs that go on have the same pipe: it has no end
+        let mut log = String::new();
+        while !log.contains("\"stopped\"") {
+            log += &(self.log.recv().await.expect("it says so") + "\n");
+        }
+        (self, log)
+    }
+
+    /// Another start at the same place.
+    pub(crate) async fn again(self) -> Self {
+        // in nobody's hands until the next one has it
+        let _kept = self.database;
+        Self::spawn(self.data, self.address, self.only, self.settings).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> reqwest::Response {

@@ -47,6 +47,7 @@ impl Assembled {
             artifact_keep: settings.artifact_keep,
             cache_limit: settings.cache_limit,
             retention: settings.retention.clone(),
+            queue_limit: settings.limits.queue,
             contact_timeout: Duration::from_secs(15 * 60),
             patience: engine::Patience::default(),
             given: containerops::flow::Given::default(),
