@@ -85,7 +85,7 @@ impl Engine {
         let size = new.bundle.parts.iter().map(|part| part.size).sum::<u64>().cast_signed();
         let place = Place::of(&mut tx, job.attempt_id).await?;
         let of = tx.repository(place.run.repository_id).await?;
-        self.make_room(&mut tx, &of, size).await?.map_err(Denied::Bundle)?;
+        Self::make_room(&mut tx, &of, size).await?.map_err(Denied::Bundle)?;
         tx.insert_artifact(&artifact).await?;
         let run = place.run;
         if tx.artifacts_length(run.id).await? > self.settings.artifact_limit.saturating_mul(ARTIFACTS_OF_RUN) {

@@ -215,7 +215,7 @@ impl Engine {
         let most = self.settings.cache_limit.saturating_mul(CACHES_OF_REPOSITORY);
         tx.forget_caches_over(place.run.repository_id, most.cast_signed()).await?;
         let of = tx.repository(place.run.repository_id).await?;
-        self.limit_caches(tx, &of).await
+        Self::limit_caches(tx, &of).await
     }
 }
 

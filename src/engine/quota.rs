@@ -122,10 +122,13 @@ async fn count_stored(tx: &mut Tx, all: &mut BTreeMap<QuotaScope, QuotaUse>) -> 
     Ok(())
 }
 
+/// What is said of an action for which no quota will do.
+pub(super) const NEVER: &str = "can never run here";
+
 fn diagnostic(action: &str, why: &str) -> Diagnostic {
     Diagnostic {
         severity: Severity::Error,
-        message: format!("action `{action}` can never run here: {why}"),
+        message: format!("action `{action}` {NEVER}: {why}"),
         line: 1,
         column: 1,
         length: 0,

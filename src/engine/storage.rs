@@ -1,8 +1,6 @@
 //! What organisations and repositories may keep: caches that were found least lately give way, and an artifact that does
 //! not fit beside what is left is not kept.
 
-use std::collections::BTreeMap;
-
 use super::{Engine, Result, admit::quotas};
 use crate::{
     model::{QuotaScope, RepositoryId, Size, memory_text},
@@ -18,7 +16,7 @@ struct Shelf {
 
 impl Engine {
     /// Makes room for so many bytes that a repository is to keep. Why there is none, in words.
-    pub(super) async fn make_room(&self, tx: &mut Tx, of: &RepositoryRow, bytes: i64) -> Result<Result<(), String>> {
+    pub(super) async fn make_room(tx: &mut Tx, of: &RepositoryRow, bytes: i64) -> Result<Result<(), String>> {
         let shelves = shelves(tx, of).await?;
         for shelf in &shelves {
             let kept: i64 = shelf.rows.iter().map(|row| row.kept).sum();
@@ -28,38 +26,18 @@ impl Engine {
                     "{} keeps {} of the {} that it may, and this has {}: remove some, or ask for a higher quota",
                     shelf.scope.short(),
                     size(kept),
-                    memory_text(shelf.limit),
+                    limit_text(shelf.limit),
                     size(bytes),
                 )));
             }
         }
-        self.let_caches_go(tx, &shelves, bytes).await.map(Ok)
+        let_caches_go(tx, &shelves, bytes).await.map(Ok)
     }
 
     /// Lets go of caches that there is no room for any more.
-    pub(super) async fn limit_caches(&self, tx: &mut Tx, of: &RepositoryRow) -> Result<()> {
+    pub(super) async fn limit_caches(tx: &mut Tx, of: &RepositoryRow) -> Result<()> {
         let shelves = shelves(tx, of).await?;
-        self.let_caches_go(tx, &shelves, 0).await
-    }
-
-    async fn let_caches_go(&self, tx: &mut Tx, shelves: &[Shelf], bytes: i64) -> Result<()> {
-        let all = |shelf: &Shelf| shelf.rows.iter().map(|row| row.kept + row.caches).sum::<i64>();
-        let mut over: BTreeMap<usize, i64> =
-            shelves.iter().enumerate().map(|(at, shelf)| (at, all(shelf) + bytes - shelf.limit)).collect();
-        over.retain(|_, over| *over > 0);
-        if over.is_empty() {
-            return Ok(());
-        }
-        for cache in tx.cache_sizes().await? {
-            let is_of = |at: &usize| shelves[*at].has(cache.repository_id);
-            if !over.keys().any(is_of) {
-                continue;
-            }
-            tx.forget_cache(cache.id).await?;
-            over.iter_mut().filter(|(at, _)| is_of(at)).for_each(|(_, over)| *over -= cache.size);
-            over.retain(|_, over| *over > 0);
-        }
-        Ok(())
+        let_caches_go(tx, &shelves, 0).await
     }
 
     /// Counts logs anew, where it matters how many there are.
@@ -80,6 +58,31 @@ impl Shelf {
     fn has(&self, repository: RepositoryId) -> bool {
         self.rows.iter().any(|row| row.repository_id == repository)
     }
+}
+
+async fn let_caches_go(tx: &mut Tx, shelves: &[Shelf], bytes: i64) -> Result<()> {
+    let all = |shelf: &Shelf| shelf.rows.iter().map(|row| row.kept.saturating_add(row.caches)).sum::<i64>();
+    let of = |shelf| (shelf, all(shelf).saturating_add(bytes).saturating_sub(shelf.limit));
+    let mut over: Vec<(&Shelf, i64)> = shelves.iter().map(of).filter(|(_, over)| *over > 0).collect();
+    if over.is_empty() {
+        return Ok(());
+    }
+    for cache in tx.cache_sizes().await? {
+        if over.iter().any(|(shelf, _)| shelf.has(cache.repository_id)) {
+            tx.forget_cache(cache.id).await?;
+            for (shelf, over) in &mut over {
+                *over -= if shelf.has(cache.repository_id) { cache.size } else { 0 };
+            }
+            over.retain(|(_, over)| *over > 0);
+        }
+    }
+    Ok(())
+}
+
+/// A limit as somebody has set it, or where that is a long number as people read it.
+fn limit_text(bytes: i64) -> String {
+    let text = memory_text(bytes);
+    if text.ends_with(|c: char| c.is_ascii_digit()) { Size(bytes.unsigned_abs()).to_string() } else { text }
 }
 
 /// The scopes around a repository that may keep only so much.

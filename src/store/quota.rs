@@ -164,7 +164,7 @@ impl Tx {
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn has_waiting(&mut self) -> Result<bool> {
         let found: Option<(i64,)> =
-            row!(self, (i64,), "SELECT 1 FROM actions WHERE phase = 'queued' AND admitted IS NULL LIMIT 1")?;
+            row!(self, (i64,), "SELECT id FROM actions WHERE phase = 'queued' AND admitted IS NULL LIMIT 1")?;
         Ok(found.is_some())
     }
 

@@ -173,6 +173,7 @@ async fn two_servers_never_give_one_place_away_twice() {
         t.settle().await;
         assert_eq!(t.pods.placed().len(), usize::try_from(limit).expect("few"));
     }
+    t.read_writes();
 }
 
 #[tokio::test]

@@ -74,5 +74,9 @@ async fn administrators_see_and_set_quotas_and_a_repository_shows_its_own() {
     assert_eq!(t.quotas(&other, Method::GET, "/quotas", &Value::Null).await.0, 404);
     assert_eq!(t.quotas(&other, Method::PUT, whose, &json!({})).await.0, 404);
     assert_eq!(t.quotas(&robot, Method::DELETE, whose, &Value::Null).await.0, 200);
-    assert_snapshot!(t.audited().await, @"");
+    assert_snapshot!(t.audited().await, @r"
+    github/root (page) set a quota: all repositories of acme on github: set: actions 20, cpu 500m
+    github/root (token `robot`) set a quota: all repositories of acme on github: set: actions 3, memory 8Gi, storage 1Gi, minutes 100, priority 20
+    github/root (token `robot`) remove a quota: all repositories of acme on github: taken away
+    ");
 }

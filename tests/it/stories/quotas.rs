@@ -6,7 +6,10 @@ use std::time::Duration;
 use containerops::model::{ForgeKind, Quota, QuotaScope, Sha};
 use insta::assert_snapshot;
 
-use super::{RUN, SMALL};
+use super::{
+    RUN, SMALL,
+    caches::{agent_runs, finds_and_leaves},
+};
 use crate::harness::app::Tester;
 
 const APP: &str = "beta/app";
@@ -116,7 +119,7 @@ async fn cpu_and_memory_are_counted_by_what_flows_ask_for_and_what_never_fits_fa
     t.push("main", &asks("500m", "3Gi")).await;
     assert_eq!(t.pods.placed().len(), 2, "what fits passes by");
     let never = t.push("main", &asks("3", "8Gi")).await;
-    assert_snapshot!(t.checks(&never), @"failure containerops/ci/push: .containerops.yml has 1 error");
+    assert_snapshot!(t.checks(&never), @"failure containerops/ci/push: action `test.test` can never run here: it needs 3 CPU, and acme may use 2 at once");
     // what was planned before the quota was lowered fails, too, and can be run again
     let lower = Quota { cpu: Some(900), ..Quota::default() };
     set(&t, owner("acme"), lower).await;
@@ -154,4 +157,29 @@ async fn a_month_whose_minutes_are_used_up_is_told_at_once_and_the_next_one_begi
     t.settle().await;
     t.run_the_job("test", 0).await;
     assert_eq!(t.check(&late, RUN).state, "success");
+}
+
+#[tokio::test]
+async fn what_is_kept_has_its_limit_caches_give_way_and_an_artifact_that_does_not_fit_is_refused() {
+    let t = Tester::start().await;
+    // three of ten bytes each
+    set(&t, owner("acme"), Quota { storage: Some(35), ..Quota::default() }).await;
+    for key in ["a", "b", "c"] {
+        finds_and_leaves(&t, key, 1).await;
+    }
+    let exact = Some("hit by its key of branch main".to_owned());
+    assert_eq!(finds_and_leaves(&t, "a", 1).await, exact, "three have room");
+    finds_and_leaves(&t, "d", 1).await;
+    assert_ne!(finds_and_leaves(&t, "b", 1).await, exact, "b was found least lately, and gave way");
+    let limit = Quota { storage: Some(100_000), ..Quota::default() };
+    set(&t, owner("acme"), limit).await;
+    let run = "head -c 90000 /dev/urandom > out";
+    let flow =
+        format!("stages: [{{name: build, image: \"i:1\", run: \"{run}\", artifacts: [{{name: bin, paths: [out]}}]}}]");
+    t.push("main", &flow).await;
+    assert_eq!(agent_runs(&t, "build.build").await.0, Some(0), "one has room");
+    let sha = t.push("main", &flow).await;
+    let (code, log) = agent_runs(&t, "build.build").await;
+    assert!(code == Some(1) && log.contains("of the 100 kB that it may"), "{log}");
+    assert_snapshot!(t.check(&sha, RUN).title, @"failure in build/build: not kept: artifact bin could not be kept: the server refused artifacts with 400 Bad Request: it is not kept: acme k…");
 }
