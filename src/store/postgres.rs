@@ -392,3 +392,25 @@ pub(super) async fn insert_deliveries(
     let taken = |id: DeliveryId| if inserted.contains(&id) { Taken::New(id) } else { Taken::Again };
     Ok(ids.into_iter().map(taken).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_or_stores_text_in_another_way_is_refused_in_words() {
+        let fits = |version, encoding: &str, schema: Option<&str>| {
+            let (encoding, schema) = (encoding.to_owned(), schema.map(ToOwned::to_owned));
+            let facts = Facts { version, version_name: "14.9".to_owned(), encoding, schema, schema_hash: 0 };
+            facts.fit().err().map(|error| error.to_string())
+        };
+        assert_eq!(fits(150_000, "UTF8", Some("public")), None);
+        let unfit = |why: &str| Some(format!("the database cannot be used: {why}"));
+        let old = unfit("it is PostgreSQL 14.9, and this version needs 15 or newer");
+        assert_eq!(fits(149_999, "UTF8", Some("public")), old);
+        let latin = "its encoding is LATIN1, and this version needs one that was made with ENCODING 'UTF8'";
+        assert_eq!(fits(170_000, "LATIN1", Some("public")), unfit(latin));
+        let none = unfit("none of the schemas of its search_path is there: make it, or name another");
+        assert_eq!(fits(170_000, "UTF8", None), none);
+    }
+}

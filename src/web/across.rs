@@ -14,7 +14,7 @@ use super::{
         search::{Hits, Pattern, Search},
         window::Window,
     },
-    pages::{Failure, PATIENCE, Place, Route},
+    pages::{Failure, PATIENCE, Place, Route, turn},
 };
 use crate::{
     engine::scan::Scanned,
@@ -162,8 +162,7 @@ impl Asked {
 impl Quest {
     /// Looks, when it is one's turn.
     pub(super) async fn look(mut self, web: &Web) -> Result<Findings, Failure> {
-        let turn = tokio::time::timeout(PATIENCE, web.searches.acquire()).await;
-        let _turn = turn.map_err(|_| Failure::Busy)?.map_err(|_| Failure::Busy)?;
+        let _turn = turn(&web.searches, PATIENCE).await?;
         let until = Instant::now() + LOOKS;
         let oldest = self.days.map(|days| web.engine.clock.now().before(Duration::from_secs(days * 24 * 3600)));
         let mut found = Findings::default();

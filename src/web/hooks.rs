@@ -36,12 +36,29 @@ const BODY_WITHIN: Duration = Duration::from_secs(60);
 
 /// Room for bodies.
 #[derive(Debug, Clone)]
-pub(super) struct Room(Arc<Semaphore>);
+pub(super) struct Room {
+    kib: Arc<Semaphore>,
+    /// So long somebody waits for room.
+    waits: Duration,
+    /// And so long a body may take to come.
+    within: Duration,
+}
 
 impl Default for Room {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(BODIES_KIB)))
+        Self { kib: Arc::new(Semaphore::new(BODIES_KIB)), waits: ROOM_WITHIN, within: BODY_WITHIN }
     }
+}
+
+/// Why there is no body.
+#[derive(Debug)]
+enum NoBody<E> {
+    /// There is no room.
+    Full,
+    /// It did not come in time.
+    Late,
+    /// It cannot be had.
+    Unfit(E),
 }
 
 impl Room {
@@ -49,7 +66,14 @@ impl Room {
     async fn of(&self, size: Option<u64>) -> Option<OwnedSemaphorePermit> {
         let size = size.map_or(BODY_MAX, |size| usize::try_from(size).unwrap_or(BODY_MAX));
         let kib = u32::try_from(size.min(BODY_MAX) / 1024 + 1).unwrap_or(u32::MAX);
-        tokio::time::timeout(ROOM_WITHIN, Arc::clone(&self.0).acquire_many_owned(kib)).await.ok()?.ok()
+        tokio::time::timeout(self.waits, Arc::clone(&self.kib).acquire_many_owned(kib)).await.ok()?.ok()
+    }
+
+    /// A body with its room.
+    async fn take<E>(&self, size: Option<u64>, body: impl Future<Output = Result<Bytes, E>>) -> Result<Raw, NoBody<E>> {
+        let room = self.of(size).await.ok_or(NoBody::Full)?;
+        let body = tokio::time::timeout(self.within, body).await.map_err(|_| NoBody::Late)?;
+        body.map(|body| Raw(body, room)).map_err(NoBody::Unfit)
     }
 }
 
@@ -112,18 +136,18 @@ impl FromRequest<Web> for Raw {
         }
         let meters = web.engine.store.meters();
         let size = request.body().size_hint().upper();
-        let Some(room) = web.room.of(size).await else {
-            meters.limited("webhook_bodies");
-            let later = [(header::RETRY_AFTER, "10")];
-            return Err((StatusCode::SERVICE_UNAVAILABLE, later, "others send much just now\n").into_response());
-        };
-        match tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, web)).await {
-            Ok(body) => body.map(|body| Self(body, room)).map_err(IntoResponse::into_response),
-            Err(_) => {
-                meters.limited("webhook_seconds");
-                Err((StatusCode::REQUEST_TIMEOUT, "the body took too long\n").into_response())
+        web.room.take(size, Bytes::from_request(request, web)).await.map_err(|why| match why {
+            NoBody::Full => {
+                meters.limited("webhook_bodies");
+                let later = [(header::RETRY_AFTER, "10")];
+                (StatusCode::SERVICE_UNAVAILABLE, later, "others send much just now\n").into_response()
             }
-        }
+            NoBody::Late => {
+                meters.limited("webhook_seconds");
+                (StatusCode::REQUEST_TIMEOUT, "the body took too long\n").into_response()
+            }
+            NoBody::Unfit(refused) => refused.into_response(),
+        })
     }
 }
 
@@ -165,4 +189,34 @@ fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
         (name.as_str().chars().take(HEADER_NAME_MAX).collect(), text)
     };
     headers.iter().take(HEADERS_MAX).map(show).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, future};
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(20);
+
+    async fn taken(room: &Room, size: u64) -> Result<Raw, NoBody<Infallible>> {
+        room.take(Some(size), future::ready(Ok(Bytes::new()))).await
+    }
+
+    #[tokio::test]
+    async fn bodies_have_no_more_than_the_room_that_there_is_and_no_more_than_their_time() {
+        let room = Room { kib: Arc::new(Semaphore::new(100)), waits: SHORT, within: SHORT };
+        let first = taken(&room, 60 << 10).await.expect("there is room");
+        assert!(matches!(taken(&room, 60 << 10).await, Err(NoBody::Full)));
+        let other = taken(&room, 30 << 10).await.expect("there is room for less");
+        drop((first, other));
+        let room = Room { waits: Duration::from_secs(60), ..room };
+        let late = room.take(Some(99 << 10), future::pending::<Result<Bytes, Infallible>>()).await;
+        assert!(matches!(late, Err(NoBody::Late)));
+        taken(&room, 99 << 10).await.expect("what is late has no room any more");
+        // who does not say how large a body is gets as much room as it may have
+        let small = Room { waits: SHORT, ..room };
+        assert!(matches!(small.take(None, future::ready(Ok::<_, Infallible>(Bytes::new()))).await, Err(NoBody::Full)));
+        assert_eq!((BODIES_KIB, ROOM_WITHIN.as_secs(), BODY_WITHIN.as_secs()), (512 << 10, 10, 60));
+    }
 }

@@ -70,6 +70,39 @@ async fn connections_are_counted() {
 }
 
 #[tokio::test]
+async fn streams_of_http2_are_bounded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = Service::start_with(folder.path(), &[]).await;
+    let mut stream = TcpStream::connect(service.address()).await.expect("a connection");
+    // the preface, and settings without a word (RFC 9113, 3.4 and 6.5)
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.expect("it reads");
+    let mut head = [0; 9];
+    timeout(SOON, stream.read_exact(&mut head)).await.expect("in time").expect("a frame");
+    assert_eq!(head[3], 4, "settings come first");
+    let mut settings = vec![0; usize::from(head[2])];
+    stream.read_exact(&mut settings).await.expect("settings");
+    let most = settings.chunks(6).find(|setting| setting[..2] == [0, 3]).expect("how many streams");
+    assert_eq!(most[2..], [0, 0, 0, 128]);
+}
+
+#[tokio::test]
+async fn of_a_webhook_so_many_headers_are_kept() {
+    let t = Tester::start().await;
+    t.commit("main", FLOW);
+    let mut delivery = t.github.push(WIDGET, "main");
+    for number in 0..80 {
+        let name = reqwest::header::HeaderName::try_from(format!("x-more-{number}")).expect("a name");
+        delivery.headers.insert(name, "more".parse().expect("a value"));
+    }
+    let (status, answer) = t.send("github", delivery).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    let mut tx = t.app().engine.store.read().await.expect("the database is there");
+    let kept = tx.deliveries(&DeliveryFilter { limit: 1, ..DeliveryFilter::default() }).await.expect("deliveries");
+    let kept = tx.delivery_shown(kept[0].id, 0).await.expect("a delivery").expect("it is there");
+    assert_eq!(kept.headers.0.len(), 64);
+}
+
+#[tokio::test]
 async fn heads_are_bounded() {
     let folder = tempfile::tempdir().expect("a folder");
     let service = Service::start(&folder.path().join("data")).await;

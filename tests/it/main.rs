@@ -37,6 +37,7 @@ mod pages;
 mod pages_http;
 mod picture;
 mod pod;
+mod postgres;
 mod prism;
 mod problems;
 mod process_executor;

@@ -60,7 +60,7 @@ pub(super) use job::known_fault;
 pub(super) use kept::{Kept, still_kept};
 pub(super) use mark::css as marks_css;
 pub(super) use room::Rooms;
-pub(super) use search::{PATIENCE, SEARCHES, look_through};
+pub(super) use search::{PATIENCE, SEARCHES, look_through, turn};
 pub(super) use visible::visible;
 
 use super::{

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use super::{Failure, route::encode};
 use crate::{
     engine::{fault, scan::Scanned},
@@ -71,10 +73,15 @@ pub(super) fn encode_query(text: &str, is_regex: bool) -> String {
     }
 }
 
+/// Waits until one may search.
+pub(in crate::web) async fn turn(searches: &Semaphore, patience: Duration) -> Result<SemaphorePermit<'_>, Failure> {
+    let turn = tokio::time::timeout(patience, searches.acquire()).await;
+    turn.map_err(|_| Failure::Busy)?.map_err(|_| Failure::Busy)
+}
+
 /// Looks through a log, when it is one's turn, for as long as one may.
 pub(in crate::web) async fn look_through(web: &Web, job: JobId, look: Search) -> Result<Scanned<Hits>, Failure> {
-    let turn = tokio::time::timeout(PATIENCE, web.searches.acquire()).await;
-    let _turn = turn.map_err(|_| Failure::Busy)?.map_err(|_| Failure::Busy)?;
+    let _turn = turn(&web.searches, PATIENCE).await?;
     Ok(web.engine.scan(job, look, Some(Instant::now() + PATIENCE)).await?)
 }
 
@@ -97,4 +104,21 @@ fn words(hits: &Hits, is_whole: bool) -> String {
         Hits { .. } => Counted(hits.count, "line").to_string(),
     };
     if is_whole { of } else { format!("{of}, as far as the log was searched in {} s", PATIENCE.as_secs()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn so_many_search_at_once_and_others_wait_for_their_turn() {
+        let (searches, patience) = (Semaphore::new(SEARCHES), Duration::from_millis(20));
+        let mut turns = Vec::new();
+        for _ in 0..4 {
+            turns.push(turn(&searches, patience).await.expect("there is room"));
+        }
+        assert!(matches!(turn(&searches, patience).await, Err(Failure::Busy)));
+        turns.pop();
+        drop(turn(&searches, patience).await.expect("there is room again"));
+    }
 }
