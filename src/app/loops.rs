@@ -279,8 +279,11 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
                 (id, driven.unwrap_or(Driven::Left))
             });
         }
-        // more may be let in, or told what they wait for
-        while let_in == 0 {
+        if let_in > 0 {
+            // more may be let in, or told what they wait for
+            continue;
+        }
+        loop {
             tokio::select! {
                 Some(Ok((id, driven))) = steps.join_next() => {
                     under_way.remove(&id);
