@@ -41,6 +41,8 @@ enum Command {
     Policy(command::trust::PolicyArgs),
     /// Set, list and remove the secrets of jobs.
     Secret(command::secret::Args),
+    /// Show and set what organisations and repositories may use.
+    Quota(command::quota::Args),
     /// Make, list and remove tokens for programs.
     Token(command::token::Args),
     /// Print the JSON Schema of flow files.
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Command::Approve(args) => command::trust::approve(args),
         Command::Policy(args) => command::trust::policy(args),
         Command::Secret(args) => command::secret::run(args),
+        Command::Quota(args) => command::quota::run(args),
         Command::Token(args) => command::token::run(args),
         Command::Schema(args) => command::schema::run(args),
         Command::Report(args) => command::report::run(args),

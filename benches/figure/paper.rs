@@ -66,6 +66,7 @@ pub(crate) fn claim(session: &str) -> ClaimRequest {
 pub(crate) fn ended_well(job: JobId) -> EndRecord {
     let now = Clock::System.now();
     EndRecord {
+        chores: Default::default(),
         ready: None,
         job,
         cause: Cause::Exit { code: 0 },

@@ -283,6 +283,10 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
         if let Err(error) = engine.let_rest(&std::mem::take(&mut resting)).await {
             tracing::error!(loop.name = "drive", %error, "round failed");
         }
+        let let_in = engine.let_in().await.unwrap_or_else(|error| {
+            tracing::error!(loop.name = "drive", %error, "nobody was let in");
+            0
+        });
         let due = engine.actions_due().await.unwrap_or_else(|error| {
             tracing::error!(loop.name = "drive", %error, "round failed");
             Vec::new()
@@ -294,6 +298,10 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
                 let driven = AssertUnwindSafe(engine.drive_one(action)).catch_unwind().await;
                 (action.id, driven.unwrap_or(Driven::Left))
             });
+        }
+        if let_in > 0 {
+            // more may be let in, or told what they wait for
+            continue;
         }
         loop {
             tokio::select! {

@@ -13,6 +13,7 @@ pub mod hooks;
 pub mod lint;
 pub mod migrate;
 pub mod plan;
+pub mod quota;
 pub mod report;
 pub mod restore;
 pub mod run;

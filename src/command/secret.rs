@@ -253,7 +253,7 @@ fn limited(limits: &SecretLimits) -> String {
 }
 
 /// Who sits at the keyboard, as far as the system says.
-fn who() -> String {
+pub(super) fn who() -> String {
     let name = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     name.map_or_else(|| "someone on the server".to_owned(), |name| format!("{name} on the server"))
 }
@@ -449,7 +449,7 @@ impl Whose {
     }
 }
 
-async fn only_forge(tx: &mut Tx, level: SecretLevel, name: &RepositoryName) -> Result<ForgeKind> {
+pub(super) async fn only_forge(tx: &mut Tx, level: SecretLevel, name: &RepositoryName) -> Result<ForgeKind> {
     let known: Vec<ForgeKind> = match level {
         SecretLevel::Repository => tx.repositories_named(name).await?.into_iter().map(|row| row.forge).collect(),
         SecretLevel::Owner => tx.forges_of_owner(name).await?,

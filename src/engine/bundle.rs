@@ -82,8 +82,12 @@ impl Engine {
             return if there.digest == digest { Ok(()) } else { Err(Denied::Bundle("it is there already".to_owned())) };
         }
         let artifact = self.artifact(&mut tx, &job, new, listing, now).await?;
+        let size = new.bundle.parts.iter().map(|part| part.size).sum::<u64>().cast_signed();
+        let place = Place::of(&mut tx, job.attempt_id).await?;
+        let of = tx.repository(place.run.repository_id).await?;
+        Self::make_room(&mut tx, &of, size).await?.map_err(Denied::Bundle)?;
         tx.insert_artifact(&artifact).await?;
-        let run = Place::of(&mut tx, job.attempt_id).await?.run;
+        let run = place.run;
         if tx.artifacts_length(run.id).await? > self.settings.artifact_limit.saturating_mul(ARTIFACTS_OF_RUN) {
             return Err(Denied::Bundle(format!(
                 "the run's artifacts have more than {ARTIFACTS_OF_RUN} times the limit"

@@ -214,7 +214,8 @@ impl Engine {
         }
         let most = self.settings.cache_limit.saturating_mul(CACHES_OF_REPOSITORY);
         tx.forget_caches_over(place.run.repository_id, most.cast_signed()).await?;
-        Ok(())
+        let of = tx.repository(place.run.repository_id).await?;
+        Self::limit_caches(tx, &of).await
     }
 }
 

@@ -86,12 +86,13 @@ impl Engine {
         if !protocol::is_spoken(asked.protocol) {
             return Err(Unclaimed::Refused { message: stranger(asked.protocol), job: Box::new(job) });
         }
-        match self.answer(tx, &job, asked.now).await? {
-            ClaimAnswer::Run(work) if work.needs() > asked.protocol => {
-                Err(Unclaimed::Refused { message: too_old(&work, asked.protocol), job: Box::new(job) })
-            }
-            answer => Ok((job, answer)),
+        let answer = self.answer(tx, &job, asked.now).await?;
+        if let ClaimAnswer::Run(work) = &answer
+            && work.needs() > asked.protocol
+        {
+            return Err(Unclaimed::Refused { message: too_old(work, asked.protocol), job: Box::new(job) });
         }
+        Ok((job, answer))
     }
 
     /// A job whose agent has claimed before and must wait on, which most claims do: nothing is written then.

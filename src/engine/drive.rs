@@ -116,17 +116,18 @@ impl Driven {
 }
 
 impl Engine {
-    /// Takes one step with every action that is due. How many had something to do.
+    /// Lets those start whose turn it is, and takes one step with every action that is due. How many had something to do.
     ///
     /// # Errors
     /// If the database is away; an action's own trouble is its own.
     pub async fn drive(&self) -> Result<usize> {
+        let let_in = self.let_in().await?;
         let due = self.actions_due().await?;
         let driven = join_all(due.into_iter().map(|due| self.drive_one(due))).await;
         let stepped = driven.iter().filter(|driven| matches!(driven, Driven::Stepped)).count();
         let resting: Vec<_> = driven.into_iter().filter_map(Driven::rests).collect();
         self.let_rest(&resting).await?;
-        Ok(stepped)
+        Ok(let_in + stepped)
     }
 
     /// The actions that someone should take a step with now.
@@ -357,6 +358,9 @@ impl Engine {
             tx.commit().await?;
             return Ok(Lease::Held);
         }
+        if action.admitted.is_none() {
+            return Ok(Lease::Held);
+        }
         let pins = match self.pin_images(action, run).await {
             Ok(pins) => pins,
             Err(Unpinned::Wait(reason)) => return self.say(action, &reason).await.map(|()| Lease::Held),
@@ -383,7 +387,7 @@ impl Engine {
         self.place(action, pinned.as_ref().unwrap_or(run), &attempt, &jobs).await
     }
 
-    fn new_jobs(&self, action: &ActionRow, run: &RunRow, now: crate::model::Time) -> Result<Vec<NewJob>> {
+    pub(super) fn new_jobs(&self, action: &ActionRow, run: &RunRow, now: crate::model::Time) -> Result<Vec<NewJob>> {
         use secrecy::ExposeSecret as _;
         let plan = plan_of(action, run)?;
         let services = plan.services.iter().map(|service| i64::try_from(service.after).ok());

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     forge::{Forge, ForgeError, Moved, Reading},
     model::{
-        Admission, Audience, Button, Closing, DeliveryId, DeliveryState, Diagnostic, Event, EventKind, Grants,
-        RepositoryName, Role, RunState, Start, Trust, Visibility, backoff,
+        Admission, Audience, Button, Closing, Conclusion, DeliveryId, DeliveryState, Diagnostic, Event, EventKind,
+        Grants, RepositoryName, Role, RunState, Start, Trust, Visibility, backoff,
     },
     store::{DeliveryRow, NewRun, Tx},
 };
@@ -427,7 +427,18 @@ impl Engine {
             let grants = event.trusted().map_or_else(Grants::none, |event| Grants::of(event, &draft.wants));
             let mailless = self.settings.tells == Tells::Webhooks;
             let unmailed = draft.plan.as_ref().filter(|_| mailless).and_then(notice::unmailed);
-            let diagnostics: Vec<Diagnostic> = draft.diagnostics.iter().cloned().chain(unmailed).collect();
+            let unfit = match draft.plan.as_ref().filter(|_| draft.state == RunState::Queued) {
+                Some(plan) => self.unfit(tx, event, plan).await?,
+                None => Vec::new(),
+            };
+            // what no quota will ever have ends before it begins
+            let refused = unfit.first().map(|first| first.message.clone());
+            let (plan, state, vet) = match refused {
+                Some(_) => (None, RunState::Ended(Conclusion::Failure), None),
+                None => (draft.plan.as_ref(), draft.state.clone(), vet),
+            };
+            let said = draft.diagnostics.iter().cloned();
+            let diagnostics: Vec<Diagnostic> = unfit.into_iter().chain(said).chain(unmailed).collect();
             let new = NewRun {
                 repository,
                 delivery: Some(delivery.id),
@@ -436,12 +447,12 @@ impl Engine {
                 flow: &draft.flow,
                 path: &draft.path,
                 event,
-                plan: draft.plan.as_ref(),
+                plan,
                 wants: &draft.wants,
                 grants: &grants,
                 diagnostics: &diagnostics,
-                state: draft.state.clone(),
-                reason: waits.as_ref().unwrap_or(&draft.reason),
+                state,
+                reason: refused.as_ref().or(waits.as_ref()).unwrap_or(&draft.reason),
                 pins: &std::collections::BTreeMap::new(),
                 source: None,
                 source_note: "",

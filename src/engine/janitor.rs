@@ -77,6 +77,7 @@ impl Engine {
         tx.forget_removed_blobs(self.now().before(2 * UNNEEDED_KEPT)).await?;
         tx.commit().await?;
         self.retain().await?;
+        self.count_logs().await?;
         for digest in self.blobs.some(BLOBS).await? {
             self.look_at_blob(digest).await?;
         }

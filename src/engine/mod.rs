@@ -8,7 +8,9 @@
 //! - `trust`: whose code an event brings; [`vetting`]: runs of untrusted code wait for somebody;
 //! - [`recover`]: what webhooks did not bring becomes deliveries, late;
 //! - [`drive`]: a queued action becomes an attempt on the executor, and is watched to its end;
+//! - [`share`]: whose turn it is to use what quotas grant; pure; `admit` lets them start;
 //! - [`queue`]: which runs of a group may go, which wait, and which are superseded;
+//! - `quota`: what may be used, and is; `storage`: what may be kept;
 //! - [`problem`]: what a log says of lines of files; pure;
 //! - `pin`: what its images are, by digest;
 //! - [`mod@log`], [`scan`]: logs, read part by part, and looked through as a whole; [`fault`]: which line people look for; [`fold`]: what of them has a title;
@@ -30,6 +32,7 @@
 //! - [`tell`]: what forges are to show, as rows; [`report`](crate::report) sends them.
 
 mod absent;
+mod admit;
 mod advance;
 mod append;
 mod bundle;
@@ -68,6 +71,7 @@ pub mod pause;
 mod pin;
 pub mod problem;
 pub mod queue;
+mod quota;
 pub mod recover;
 mod remains;
 mod remarks;
@@ -80,9 +84,11 @@ mod seal;
 mod secret;
 pub mod service;
 mod settle;
+pub mod share;
 pub mod shelf;
 pub mod source;
 pub mod start;
+mod storage;
 mod tail;
 mod tally;
 pub mod tell;
@@ -119,9 +125,11 @@ use hide::Hidden;
 use lease::Leases;
 use lot::Lots;
 
+pub use admit::month_of;
 pub use advance::{Move, Pause, Seat, Seen, Standing, Stop, advance, worst};
 pub use keep::{Kept, SECRET_EVENTS, SECRET_LENGTHS, Unkept, check_branches, check_images, check_limits};
 pub use patience::Patience;
+pub use quota::QuotaUse;
 pub use retry::{After, Again, again};
 pub use secret::{Asked, Withheld, choose};
 pub use token::{Key, hash};

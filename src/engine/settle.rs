@@ -143,6 +143,7 @@ impl Engine {
             tx.keep_tail(job.id, &tail).await?;
         }
         tally::count(tx, place, job, &verdict, now).await?;
+        tally::use_time(tx, place, job, now).await?;
         tx.set_job_state(job.id, &JobState::Ended(verdict), now).await?;
         self.settle_attempt(tx, place, now).await
     }

@@ -1,10 +1,21 @@
 //! Jobs are counted for their repository's statistics when they end, in the transaction of that end.
 
-use super::{Result, settle::Place};
+use super::{Result, admit::month_of, settle::Place};
 use crate::{
     model::{Conclusion, JobState, Listed, Time, Verdict},
     store::{EndedJob, JobRow, Tx},
 };
+
+/// The time that a job has run on the executor is used up of its month's.
+pub(super) async fn use_time(tx: &mut Tx, place: &Place, job: &JobRow, now: Time) -> Result<()> {
+    let (JobState::Running, Some(started)) = (&job.state.0, job.started) else { return Ok(()) };
+    let is_own = |at: i64| place.plan().ok()?.jobs.get(usize::try_from(at).ok()?).map(|plan| !plan.is_podless());
+    if is_own(job.place) != Some(true) {
+        return Ok(());
+    }
+    let took = i64::try_from(now.since(started).as_millis()).unwrap_or(i64::MAX);
+    Ok(tx.use_time(place.run.repository_id, month_of(now).number(), took, now).await?)
+}
 
 /// Counts a job that has run to an end. One that was stopped, left out or lost with its machine says nothing of itself.
 pub(super) async fn count(tx: &mut Tx, place: &Place, job: &JobRow, verdict: &Verdict, now: Time) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The one line that a forge shows of a run, and of each of its actions. Pure.
 
 use super::{
-    counted,
+    counted, quota,
     tell::{Chapter, Story, first_bad, is_error, took},
 };
 use crate::model::{ActionState, Conclusion, Late, RunState};
@@ -61,6 +61,9 @@ fn odd_of(chapter: &Chapter) -> Option<String> {
 
 fn ended_title(story: &Story, conclusion: Conclusion) -> String {
     let errors = story.run.diagnostics.iter().filter(|diagnostic| is_error(diagnostic)).count();
+    if errors > 0 && story.run.reason.contains(quota::NEVER) {
+        return story.run.reason.clone();
+    }
     if errors > 0 {
         return format!("{} has {errors} error{}", story.run.path, if errors == 1 { "" } else { "s" });
     }

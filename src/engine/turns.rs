@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     model::{ActionState, QueuePlace, RepositoryId, RunId, RunState, Time, Waiting},
-    store::{QueuedRun, RunRow, Tx},
+    store::{ActionRow, QueuedRun, RunRow, Tx},
 };
 
 /// How far back in a group it is looked whether an event came late: deliveries change places with their neighbours.
@@ -83,9 +83,14 @@ pub async fn waiting(tx: &mut Tx, run: &RunRow) -> Result<Option<Waiting>> {
         return Ok(source);
     }
     let actions = tx.actions(run.id).await?;
-    let queued = actions.into_iter().filter(|action| action.state.0 == ActionState::Queued);
-    let said = queued.map(|action| action.reason).find(|reason| !reason.is_empty());
-    Ok(said.map(|message| Waiting::Executor { message }).or(source))
+    let mut queued = actions.into_iter().filter(|action| action.state.0 == ActionState::Queued);
+    let said = queued.find(|action| !action.reason.is_empty());
+    Ok(said.map(waiting_action).or(source))
+}
+
+fn waiting_action(action: ActionRow) -> Waiting {
+    let message = action.reason;
+    if action.held.is_some() { Waiting::Quota { message } } else { Waiting::Executor { message } }
 }
 
 fn place_of(run: &RunRow, runs: &[QueuedRun]) -> Option<QueuePlace> {

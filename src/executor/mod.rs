@@ -2,7 +2,6 @@
 //! results: those come from the agent that each container runs.
 
 mod ability;
-mod amount;
 mod answer;
 pub mod docker;
 pub mod kubernetes;

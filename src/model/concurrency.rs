@@ -56,6 +56,11 @@ pub enum Waiting {
     },
     /// A person.
     Approval(Question),
+    /// Room in a quota.
+    Quota {
+        /// Whose, and what of it is in use.
+        message: String,
+    },
     /// The executor: a place, an image, a quota.
     Executor {
         /// What it says.
@@ -88,6 +93,7 @@ impl Waiting {
             Self::Queue(_) => "queue",
             Self::Source { .. } => "source",
             Self::Approval(_) => "approval",
+            Self::Quota { .. } => "quota",
             Self::Executor { .. } => "executor",
         }
     }
@@ -95,7 +101,7 @@ impl Waiting {
     /// Whether it is more than the usual moment before a start.
     pub const fn is_trouble(&self) -> bool {
         match self {
-            Self::Queue(_) | Self::Approval(_) | Self::Executor { .. } => true,
+            Self::Queue(_) | Self::Approval(_) | Self::Quota { .. } | Self::Executor { .. } => true,
             Self::Source { trouble } => !trouble.is_empty(),
         }
     }
@@ -109,7 +115,7 @@ impl fmt::Display for Waiting {
             Self::Source { trouble } if trouble.is_empty() => f.write_str("its source is being fetched"),
             Self::Source { trouble } => f.write_str(trouble),
             Self::Approval(question) => question.fmt(f),
-            Self::Executor { message } => f.write_str(message),
+            Self::Quota { message } | Self::Executor { message } => f.write_str(message),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod access;
 mod address;
+mod amount;
 mod approval;
 mod checkout;
 mod closing;
@@ -29,6 +30,7 @@ mod order;
 mod phase;
 mod plan;
 mod problem;
+mod quota;
 mod receiver;
 mod report;
 mod rerun;
@@ -47,6 +49,7 @@ mod verdict;
 
 pub use access::{GitReaders, Login, Right, Scope, Scopes, Visibility};
 pub use address::is_public;
+pub use amount::{amount, compare};
 pub use approval::{Answer, Approval, Approver, Proof, Question, Via};
 pub use checkout::{Checkout, CheckoutOptions, Reference, Submodules};
 pub use closing::{Audience, Closing, PullEnd};
@@ -77,6 +80,7 @@ pub use plan::{
     Program, Reports, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,
 };
 pub use problem::{Level, Problem};
+pub use quota::{LIMITS, Month, Need, Quota, QuotaScope, QuotaValue, cpu_text, memory_text};
 pub use receiver::{Good, News, Receiver, Way};
 pub use report::{Annotation, Conclusion, Context, Headline, Progress, Rank, Report};
 pub use rerun::{ActionPath, Button, ExternalId, FlowChoice, FlowSource, Repeats, Rerun, What, Wish};

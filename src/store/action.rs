@@ -2,7 +2,7 @@
 
 use super::{Change, Json, Result, Tx, execute, meant, row, rows, run::column};
 use crate::meters::Fact;
-use crate::model::{ActionId, ActionState, Conclusion, Plan, RunId, Time};
+use crate::model::{ActionId, ActionState, Conclusion, Need, Plan, RunId, Time};
 
 /// An action of a run.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -33,6 +33,10 @@ pub struct ActionRow {
     pub ended: Option<Time>,
     /// The action of an earlier run whose end, outputs and logs stand here.
     pub carried_from: Option<ActionId>,
+    /// When it was its turn to use what its quotas grant; `None`: it waits for that.
+    pub admitted: Option<Time>,
+    /// Whether it was told to wait for that; its reason says for what.
+    pub held: Option<i64>,
 }
 
 /// An action that wants a driver.
@@ -56,17 +60,21 @@ impl Tx {
     pub(super) async fn insert_actions(&mut self, run: RunId, plan: Option<&Plan>, now: Time) -> Result<()> {
         let stages = plan.map_or(&[][..], |plan| &plan.stages);
         for (stage, stage_plan) in stages.iter().enumerate() {
-            for place in 0..stage_plan.actions.len() {
+            for (place, action) in stage_plan.actions.iter().enumerate() {
+                let need = Need::of(action);
                 execute!(
                     self,
                     "INSERT INTO actions (id, run_id, stage, place, phase, state, reason, attempts, due, lease_until, \
-                     fence) VALUES ($1, $2, $3, $4, $5, $6, '', 0, 0, 0, 0)",
+                     fence, places, cpu, memory) VALUES ($1, $2, $3, $4, $5, $6, '', 0, 0, 0, 0, $7, $8, $9)",
                     ActionId::mint(now),
                     run,
                     column(stage),
                     column(place),
                     ActionState::Waiting.phase(),
                     Json(ActionState::Waiting),
+                    need.actions,
+                    need.cpu,
+                    need.memory,
                 )?;
             }
         }
@@ -116,8 +124,9 @@ impl Tx {
         rows!(
             self,
             DueAction,
-            "SELECT id, attempts FROM actions WHERE phase IN ('queued', 'running') AND due <= $1 AND lease_until <= $1 \
-             ORDER BY due, id LIMIT $2",
+            "SELECT id, attempts FROM actions WHERE phase IN ('queued', 'running') \
+             AND (admitted IS NOT NULL OR cancelled_by IS NOT NULL OR phase = 'running') \
+             AND due <= $1 AND lease_until <= $1 ORDER BY due, id LIMIT $2",
             now,
             limit,
         )
@@ -242,14 +251,15 @@ impl Tx {
     }
 
     /// An action that will be attempted, or attempted again: queued from now on, with its next attempt not before `due`.
+    /// Where there are quotas it waits for its turn.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn requeue_action(&mut self, id: ActionId, due: Time, reason: &str, now: Time) -> Result<()> {
         let met = execute!(
             self,
-            "UPDATE actions SET phase = $2, state = $3, reason = $4, due = $5, queued = $6 \
-             WHERE id = $1 AND phase <> 'ended'",
+            "UPDATE actions SET phase = $2, state = $3, reason = $4, due = $5, queued = $6, held = NULL, admitted = \
+             CASE WHEN places = 0 OR NOT EXISTS (SELECT 1 FROM quotas) THEN CAST($6 AS BIGINT) END WHERE id = $1 AND phase <> 'ended'",
             id,
             ActionState::Queued.phase(),
             Json(ActionState::Queued),

@@ -62,6 +62,8 @@ pub const TABLES: &[(&str, &str)] = &[
     ("log_folds", "job_id"),
     ("job_days", "repository_id, day, flow, branch, job"),
     ("job_failures", "repository_id, sha, flow, job"),
+    ("quotas", "level, forge, name"),
+    ("uses", "repository_id"),
     ("traces", "run_id"),
 ];
 /// What a database keeps of itself, and of the servers that share it just now.

@@ -33,6 +33,7 @@ mod podless;
 mod postgres;
 mod problem;
 mod queue;
+mod quota;
 mod recovery;
 mod replay;
 mod reply;
@@ -46,6 +47,7 @@ mod shown;
 mod sqlite;
 mod starter;
 mod statistics;
+mod stored;
 mod sweep;
 mod telling;
 mod tested;
@@ -91,6 +93,7 @@ pub use people::{NewToken, PersonRow, TokenRow};
 pub use podless::PodlessRow;
 pub use postgres::CONNECTIONS;
 pub use queue::{QueuedRun, TurnRow};
+pub use quota::{QuotaRow, UsedRow, UsingRow, WaitingRow};
 pub use recovery::{Lost, NewRecovery, RecoveryRow};
 pub use replay::Replay;
 pub use reply::ReplyRow;
@@ -102,6 +105,7 @@ pub use secret::{GivenRow, SecretRow};
 pub use shown::{ShownOutputRow, ShownSilenceRow, StartedRow, WholeOutputRow, WrittenRow};
 pub use starter::{StarterOf, StarterRow};
 pub use statistics::{BadgeAsked, BadgeRow, EndedJob, JobFigures, RunFigure, RunsAsked};
+pub use stored::{CacheSize, StoredRow};
 pub use sweep::{HeadRow, SweepRow};
 pub use telling::{Acknowledgement, Doubt};
 pub use tested::{TestsRead, TestsRow};
@@ -151,13 +155,13 @@ impl From<sqlx::Error> for StoreError {
 
 impl From<sqlx::migrate::MigrateError> for StoreError {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
-        match error {
-            sqlx::migrate::MigrateError::VersionMissing(found) => Self::Unfit(format!(
+        if let sqlx::migrate::MigrateError::VersionMissing(found) = error {
+            return Self::Unfit(format!(
                 "its schema is of a newer release (version {found}; this release knows {}): start that release, or a newer one",
                 Store::schema()
-            )),
-            error => Self::Schema(error),
+            ));
         }
+        Self::Schema(error)
     }
 }
 

@@ -18,6 +18,7 @@ mod me;
 mod phases;
 mod policy;
 mod problem;
+mod quota;
 mod repository;
 mod run;
 mod runs;
@@ -94,4 +95,7 @@ fn operations() -> Routes {
         .operation(token::make, token::__path_make)
         .operation(token::remove, token::__path_remove)
         .operation(audit::list, audit::__path_list)
+        .operation(quota::list, quota::__path_list)
+        .operation(quota::set, quota::__path_set)
+        .operation(quota::remove, quota::__path_remove)
 }

@@ -4,6 +4,7 @@ mod lists;
 mod live;
 mod matrix;
 mod people;
+mod quotas;
 mod rules;
 mod secrets;
 mod security;

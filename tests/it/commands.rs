@@ -4,6 +4,7 @@ mod component;
 mod github;
 mod hooks;
 mod places;
+mod quotas;
 mod run;
 mod secrets;
 mod tokens;
@@ -269,7 +270,9 @@ fn plan_of_a_broken_file_or_of_several_files_is_a_failure() {
 #[test]
 fn every_command_shows_examples() {
     let folder = folder(&[]);
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 19] = [
+        &["quota"],
+        &["quota", "list"],
         &["token"],
         &[],
         &["doctor"],

@@ -2,5 +2,6 @@
 
 mod advance;
 mod queue;
+mod share;
 mod timeline;
 mod verdict;

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use containerops::{
-    model::{DeliveryState, ForgeKind, Time},
+    model::{DeliveryState, ForgeKind, Quota, QuotaScope, Time},
     store::{Change, DeliveryFilter, NewDelivery, Store, StoreError, Taken},
 };
 use futures::future::join_all;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::harness::{
+    app::Tester,
     database::{self, Database},
     required,
     service::Service,
@@ -146,6 +147,33 @@ async fn all_servers_of_a_database_have_the_same_key() {
     let refused = store.agree("secret key", "another", "copy it").await.expect_err("another one");
     let said = refused.to_string();
     assert_eq!(said, "the database cannot be used: its other servers have another secret key: copy it");
+}
+
+#[tokio::test]
+async fn two_servers_never_give_one_place_away_twice() {
+    if required("postgres", "CONTAINEROPS_TEST_POSTGRES").is_none() {
+        return;
+    }
+    let t = Tester::start().await;
+    let (one, other) = (t.app(), t.another().await);
+    let cells: Vec<String> = (1..=40).map(|cell| cell.to_string()).collect();
+    let set = async |limit: i64| {
+        let quota = Quota { actions: Some(limit), ..Quota::default() };
+        one.engine.set_quota(&QuotaScope::Server, &quota, "root").await.expect("the database answers");
+    };
+    set(0).await;
+    let flow = r#"stages: [{name: test, actions: [{name: test, matrix: {N: [CELLS]}, image: "rust:1", run: make}]}]"#;
+    t.push("main", &flow.replace("CELLS", &cells.join(", "))).await;
+    assert!(t.pods.placed().is_empty());
+    for limit in [1, 2, 9, 20] {
+        set(limit).await;
+        let tries = [&one, &other, &one, &other].map(|app| app.engine.drive());
+        join_all(tries).await.into_iter().for_each(|driven| assert!(driven.is_ok()));
+        futures::try_join!(one.drain(), other.drain()).expect("the database answers");
+        t.settle().await;
+        assert_eq!(t.pods.placed().len(), usize::try_from(limit).expect("few"));
+    }
+    t.read_writes();
 }
 
 #[tokio::test]

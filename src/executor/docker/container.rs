@@ -15,8 +15,8 @@ use secrecy::ExposeSecret as _;
 
 use super::DockerSettings;
 use crate::{
-    executor::{Container, Hopeless, Isolation, Placement, amount::amount, label},
-    model::AttemptId,
+    executor::{Container, Hopeless, Isolation, Placement, label},
+    model::{AttemptId, amount},
 };
 
 /// Where the agent leaves its end record.

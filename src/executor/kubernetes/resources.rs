@@ -13,10 +13,7 @@ use k8s_openapi::{
     apimachinery::pkg::api::resource::Quantity,
 };
 
-use crate::{
-    executor::amount::{amount, compare},
-    model::Resources,
-};
+use crate::model::{Resources, amount, compare};
 
 /// One resource of one container.
 #[derive(Debug, Clone)]

@@ -262,7 +262,9 @@ impl WaitsFor {
                 expires: Some(At(question.expires)),
                 ..Self::default()
             },
-            Waiting::Source { .. } | Waiting::Executor { .. } => Self { r#for, reason, ..Self::default() },
+            Waiting::Source { .. } | Waiting::Quota { .. } | Waiting::Executor { .. } => {
+                Self { r#for, reason, ..Self::default() }
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ mod live;
 mod mark;
 mod pause;
 mod queue;
+mod quota;
 mod raw;
 mod receivers;
 mod repositories;
@@ -103,6 +104,8 @@ pub(super) fn routes() -> Routes {
         .post("/deliveries/{id}/replay", delivery::replay)
         .post("/deliveries/{id}/dry-run", dry_run::page)
         .get("/audit", audit::page)
+        .get("/admin/quotas", quota::page)
+        .post("/admin/quotas", quota::change)
         .post("/policy", rule::press)
         .get("/sign-in", sign_in::choose)
         .get("/sign-in/{forge}", sign_in::go)

@@ -46,7 +46,7 @@ impl WaitingView {
             Waiting::Queue(place) => Self { words: place_words(place), ahead: Named::new(route, &place.ahead) },
             // the stage that asks has a form with all of it
             Waiting::Approval(question) => Self { words: format!("Waiting {question}"), ahead: Named::default() },
-            Waiting::Source { .. } | Waiting::Executor { .. } => {
+            Waiting::Source { .. } | Waiting::Quota { .. } | Waiting::Executor { .. } => {
                 Self { words: format!("Waiting: {waiting}"), ahead: Named::default() }
             }
         }

@@ -13,6 +13,7 @@ use super::{
     filters::FilterView,
     news, nothing_new, query,
     queue::{QueueView, queues},
+    quota::{self, Bar},
     render, secret,
     start::{StartView, forms},
     summary::SummaryView,
@@ -62,6 +63,8 @@ struct RepositoryView {
     web_url: Option<String>,
     /// Of its newest runs, and its badge.
     summary: Option<SummaryView>,
+    /// What it counts for, as far as that is limited, by whose quota it is.
+    uses: Vec<(String, Vec<Bar>)>,
     /// For those who maintain it.
     beside: Beside,
     /// Where they are set; empty: not by whoever looks.
@@ -246,7 +249,9 @@ async fn repository(
         true => Some(SummaryView::new(tx, row, route, &web.engine.settings.public_url).await?),
         false => None,
     };
+    let uses = if filter.is_newest() { quota::of_repository(web, tx, row).await? } else { Vec::new() };
     Ok(RepositoryView {
+        uses,
         name: row.name.to_string(),
         forge: row.forge,
         owner: owner(row),

@@ -187,7 +187,9 @@ fn of_visitor(somebody: &Somebody, path: &str) -> Option<Answer> {
         "/deliveries" | "/api/v1/deliveries" => {
             Some(if somebody.is_person() || somebody.scopes.is_some() { Answer::Let } else { Answer::Hidden })
         }
-        "/audit" | "/api/v1/audit" | "/metrics" => Some(somebody.expects_of_server()),
+        "/admin/quotas" | "/api/v1/quotas" | "/audit" | "/api/v1/audit" | "/metrics" => {
+            Some(somebody.expects_of_server())
+        }
         // whose they are is named in the query: those with one stand in `pages`
         "/secrets" | "/api/v1/secrets" | "/api/v1/secrets/{name}" => Some(Answer::Let),
         // its end is another story, and the rest of the paths stand in `pages`

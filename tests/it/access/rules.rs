@@ -115,6 +115,8 @@ fn body(path: &str) -> Option<(&'static str, Value)> {
         "/sign-out" => return None,
         "/policy" => ("form", json!({"run": "approval", "flow": "base"})),
         "/secrets" => ("form", json!({"name": "TOKEN", "value": "hunter22"})),
+        "/admin/quotas" => ("form", json!({"level": "server", "actions": "100"})),
+        "/api/v1/quotas" => ("json", json!({"actions": 50})),
         "/api/v1/secrets/{name}" => ("json", json!({"value": "hunter23"})),
         "/tokens" => ("form", json!({"name": "new", "days": "1"})),
         "/api/v1/tokens" => ("json", json!({"name": "newer", "scopes": ["run"], "days": 1})),

@@ -138,7 +138,8 @@ impl Deployment {
 
     /// Runs a script in the service's pod, where there is nothing but a shell and git.
     pub(super) fn exec(&self, script: &str) -> String {
-        self.fed(&["-n", NAMESPACE, "exec", "-i", "deployment/containerops", "--", "sh", "-s"], script).unwrap()
+        self.fed(&["-n", NAMESPACE, "exec", "-i", "deployment/containerops", "--", "sh", "-s"], script)
+            .expect("it runs")
     }
 
     /// Runs `kubectl`, which reads this. What it says, or why it failed.

@@ -114,6 +114,12 @@ impl Tester {
         *self.running.lock().expect("no test panics with it") = new;
     }
 
+    /// Another server on the same data, which drives and listens for nobody.
+    pub(crate) async fn another(&self) -> App {
+        let (place, github) = ((self.data.path(), &*self.database), (&self.github, self.identity));
+        Assembled::of(place, github, &self.neighbours, &self.pods, &self.clock).await.app.clone()
+    }
+
     /// Writes the operator's file of settings, and starts again with it.
     pub(crate) async fn set_up(&self, settings: &str) {
         std::fs::write(self.data().join("containerops.toml"), settings).expect("it can be written");

@@ -239,7 +239,7 @@ async fn a_cache_whose_key_files_do_not_exist_says_so_and_is_kept_anew() {
 }
 
 /// What an agent of the flow's only job finds of a cache with such a key, and that it then leaves one of `length` bytes.
-async fn finds_and_leaves(t: &Tester, key: &str, length: u64) -> Option<String> {
+pub(super) async fn finds_and_leaves(t: &Tester, key: &str, length: u64) -> Option<String> {
     t.push("main", "stages: [{name: test, image: \"i:1\", run: x, cache: {key-files: lock, paths: dir}}]").await;
     let agent = t.claims("test").await;
     let request = CacheRequest { name: "test".to_owned(), key: Some(hex::encode(Sha256::digest(key))) };

@@ -31,6 +31,7 @@ mod matrix;
 mod pause;
 mod problems;
 mod queue;
+mod quotas;
 mod receivers;
 mod red;
 mod registry;

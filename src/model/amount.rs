@@ -3,13 +3,13 @@
 use std::cmp::Ordering;
 
 /// Which of two is more.
-pub(super) fn compare(one: &str, other: &str) -> Ordering {
+pub fn compare(one: &str, other: &str) -> Ordering {
     amount(one).total_cmp(&amount(other))
 }
 
 /// A quantity's number. What is none counts as nothing: the flow's reader has refused it already, and so would the
 /// API server.
-pub(super) fn amount(quantity: &str) -> f64 {
+pub fn amount(quantity: &str) -> f64 {
     let end = quantity.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(quantity.len());
     let (number, suffix) = quantity.split_at(end);
     let factor = match suffix {
