@@ -208,17 +208,15 @@ async fn walk(url: &str, query: &str) -> Vec<(Vec<String>, u64)> {
         let names = logs.map(|log| format!("{} {}", log["run"], log["job"][2])).collect();
         found.push((names, answer["searched"]["partly"].as_u64().unwrap_or_default()));
         assert!(found.len() < 20, "it comes to an end: {answer}");
-        next = match &answer["next"] {
-            Value::Null => return found,
-            next => {
-                let part = |name: &str| match &next[name] {
-                    Value::Null => None,
-                    Value::String(value) => Some(format!("&{name}={value}")),
-                    value => Some(format!("&{name}={value}")),
-                };
-                part("before").unwrap_or_default() + &part("past").unwrap_or_default()
-            }
+        let further = &answer["next"];
+        if further.is_null() {
+            return found;
+        }
+        let part = |name: &str| {
+            let value = Some(&further[name]).filter(|value| !value.is_null())?;
+            Some(format!("&{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         };
+        next = part("before").unwrap_or_default() + &part("past").unwrap_or_default();
     }
 }
 
