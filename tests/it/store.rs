@@ -102,18 +102,16 @@ async fn what_is_not_committed_has_not_happened_and_does_not_ring() {
         other => panic!("{other:?}"),
     };
     let mut bell = scene.store.bell().listen();
-    if scene.database.is_shared() {
-        // it hears of others from now on, and rings once for all that may have been before
-        bell.wait(Duration::MAX, |_| false).await;
-        bell = scene.store.bell().listen();
-    }
     let mut tx = scene.store.write().await.expect("the database is there");
     tx.ring(Change::Delivery);
     tx.delivery_handled(id, &DeliveryState::Started { runs: 1 }).await.expect("it is pending");
     drop(tx);
     assert_eq!(state(&scene.store, id).await, DeliveryState::Pending);
-    let rang = tokio::time::timeout(Duration::ZERO, bell.wait(Duration::MAX, |_| true)).await;
-    assert!(rang.is_err(), "nothing rang");
+    if !scene.database.is_shared() {
+        // one that hears of other processes rings at some time for all that may have been before
+        let rang = tokio::time::timeout(Duration::ZERO, bell.wait(Duration::MAX, |_| true)).await;
+        assert!(rang.is_err(), "nothing rang");
+    }
     let mut tx = scene.store.write().await.expect("the database is there");
     tx.ring(Change::Delivery);
     tx.commit().await.expect("a commit");
