@@ -25,7 +25,7 @@ use crate::{
     executor::{
         Executor, UntrustedCode,
         docker::{self, Docker, DockerSettings},
-        kubernetes::{Kubernetes, KubernetesSettings, Untrusted, Users, deploy::Deployer},
+        kubernetes::{Kubernetes, KubernetesSettings, NamespacePer, Untrusted, Users, deploy::Deployer},
         process::Process,
         registry::Registry,
     },
@@ -34,7 +34,7 @@ use crate::{
     model::{Clock, ForgeKind},
     notify::{self, Notifier},
     report::Reporter,
-    settings::{self, ExecutorChoice, Settings},
+    settings::{self, ExecutorChoice, PerChoice, Settings},
     store::Store,
     web::{self, access::Access, serve::Bounds},
 };
@@ -285,6 +285,7 @@ pub fn limits(settings: &Settings, url: &str) -> engine::Settings {
         contact_timeout: settings.contact_timeout,
         triggers: settings.trigger_repositories.clone(),
         untrusted: settings.untrusted.rules.clone(),
+        privileged: settings.privileged_images.clone(),
         tells: if settings.smtp.is_some() { Tells::All } else { Tells::Webhooks },
         sweep_interval: settings.sweep_interval,
         patience: engine::Patience::default(),
@@ -417,7 +418,18 @@ fn kubernetes(settings: &Settings) -> KubernetesSettings {
         users: if settings.untrusted.own_users { Users::Own } else { Users::Shared },
         ..Untrusted::new(&settings.untrusted.namespace)
     };
-    KubernetesSettings { kubeconfig: settings.kubeconfig.clone(), untrusted: Some(Box::new(untrusted)), ..with }
+    let per = match settings.kubernetes_namespace_per {
+        PerChoice::Server => NamespacePer::Server,
+        PerChoice::Organisation => NamespacePer::Organisation,
+        PerChoice::Repository => NamespacePer::Repository,
+    };
+    KubernetesSettings {
+        per,
+        privileged: !settings.privileged_images.is_empty(),
+        kubeconfig: settings.kubeconfig.clone(),
+        untrusted: Some(Box::new(untrusted)),
+        ..with
+    }
 }
 
 /// The engine at this address, as the settings would have it. A server that only this machine reaches is reached by

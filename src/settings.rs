@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::Pat
 
 use secrecy::{SecretSlice, SecretString};
 
-use crate::model::{AllowedNamespace, AllowedTrigger, RetentionRule};
+use crate::model::{AllowedNamespace, AllowedTrigger, PrivilegedImage, RetentionRule};
 
 mod access;
 mod blobs;
@@ -22,7 +22,7 @@ pub use blobs::S3Choice;
 pub use forges::{GiteaChoice, GithubChoice, GitlabChoice};
 pub use limits::{LimitChoice, LogFormat, TraceChoice};
 pub use people::SmtpChoice;
-pub use place::ExecutorChoice;
+pub use place::{ExecutorChoice, PerChoice};
 pub use untrusted::{Isolation, UntrustedChoice};
 use values::Values;
 
@@ -47,6 +47,7 @@ const NAMES: &[&str] = &[
     "retention",
     "executor",
     "kubernetes_namespace",
+    "kubernetes_namespace_per",
     "kubernetes_untrusted_namespace",
     "kubernetes_agent_image",
     "kubernetes_insecure_registries",
@@ -84,6 +85,7 @@ const NAMES: &[&str] = &[
     "gitea_submodules",
     "git_root",
     "git_webhook_secret",
+    "privileged_images",
     "trigger_repositories",
     "untrusted",
     "untrusted_runtime",
@@ -149,8 +151,10 @@ pub struct Settings {
     pub retention: Vec<RetentionRule>,
     /// Where containers run; `None`: what is found.
     pub executor: Option<ExecutorChoice>,
-    /// The namespace of pods.
+    /// The namespace of pods, or how the names of those begin that tenants have.
     pub kubernetes_namespace: String,
+    /// For whom there is a namespace.
+    pub kubernetes_namespace_per: PerChoice,
     /// The image that holds the agent.
     pub kubernetes_agent_image: String,
     /// Registries that are spoken to without TLS.
@@ -183,6 +187,8 @@ pub struct Settings {
     pub git_webhook_secrets: Vec<SecretString>,
     /// What becomes of untrusted code.
     pub untrusted: UntrustedChoice,
+    /// Which images are privileged, in which repositories.
+    pub privileged_images: Vec<PrivilegedImage>,
     /// Which repositories' jobs may start flows of which others.
     pub trigger_repositories: Vec<AllowedTrigger>,
     /// By what server mail is sent, if it is.
@@ -324,6 +330,7 @@ impl Values {
             retention: self.list("retention")?,
             executor: self.executor()?,
             kubernetes_namespace: self.get("kubernetes_namespace").unwrap_or("containerops").to_owned(),
+            kubernetes_namespace_per: self.namespace_per()?,
             kubernetes_agent_image: self.get("kubernetes_agent_image").unwrap_or(AGENT_IMAGE).to_owned(),
             insecure_registries: self
                 .get("kubernetes_insecure_registries")
@@ -343,6 +350,7 @@ impl Values {
             git_root: path("git_root", "git"),
             git_webhook_secrets: self.secrets("git_webhook_secret"),
             untrusted: self.untrusted()?,
+            privileged_images: self.list("privileged_images")?,
             trigger_repositories: self.list("trigger_repositories")?,
             smtp: self.smtp()?,
             webhook_secrets: self.signing_keys("webhook_secret")?,

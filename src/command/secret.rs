@@ -231,7 +231,7 @@ async fn set(args: SetArgs) -> Result<ExitCode> {
     let kept = Kept::open(&settings).await?;
     let scope = whose.scope(&kept.store).await?;
     let value = value::read(&name, from_file.as_deref())?;
-    engine::check_value(&value)?;
+    engine::check_secret(&name, &value)?;
     let now = Clock::System.now();
     let row = kept.vault.seal((&scope, &name), limits, &value, (now, &who()))?;
     let mut tx = kept.store.write().await?;

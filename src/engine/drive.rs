@@ -10,17 +10,16 @@ use tracing::{Instrument as _, field::Empty};
 
 use super::{
     Engine, EngineError, Result,
+    keys::ActionKeys,
     pin::{Unpinned, merged},
+    placement::PLACING,
     remains::news_of,
     settle::{Place, places},
 };
 use crate::{
-    executor::{Changed, Container, ExecutorError, Isolation, Observation, Placement},
-    model::{
-        ActionId, ActionPlan, ActionState, AttemptId, AttemptState, Infrastructure, JobId, Moments, Resources, Service,
-        Time, Verdict,
-    },
-    store::{ActionRow, AttemptRow, Change, DueAction, JobRow, NewJob, Pins, RunRow, Tx},
+    executor::{Changed, ExecutorError, Observation},
+    model::{ActionId, ActionState, AttemptId, AttemptState, Infrastructure, JobId, Moments, Service, Time, Verdict},
+    store::{ActionRow, AttemptRow, Change, DueAction, JobRow, NewJob, Pins, RunRow, SecretRow, Tx},
 };
 
 /// A lease outlives the longest single step: a registry's and an executor's time limits together.
@@ -34,8 +33,6 @@ const REST: Duration = Duration::from_secs(10);
 const REST_SPREAD_MS: u64 = 8192;
 /// An executor that is away is asked again ever more seldom, by how long it has been asked: within these bounds.
 const AWAY_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
-/// Added to the jobs' own limits: for pulling, scheduling and unpacking.
-const PLACING: Duration = Duration::from_secs(3600);
 /// Changes on the executor closer together than this are one.
 const BURST: Duration = Duration::from_millis(50);
 /// How many actions are looked at in one go.
@@ -361,7 +358,11 @@ impl Engine {
         if action.admitted.is_none() {
             return Ok(Lease::Held);
         }
-        let pins = match self.pin_images(action, run).await {
+        let ActionKeys { keys, .. } = match self.keys_of(run, plan_of(action, run)?).await? {
+            Ok(keys) => keys,
+            Err(verdict) => return self.end_unplaced(action, run, &verdict).await.map(|()| Lease::Held),
+        };
+        let pins = match self.pin_images(action, run, &keys).await {
             Ok(pins) => pins,
             Err(Unpinned::Wait(reason)) => return self.say(action, &reason).await.map(|()| Lease::Held),
             Err(Unpinned::Never(verdict)) => {
@@ -412,14 +413,22 @@ impl Engine {
 
     /// Asks the executor to place an attempt. Safe to repeat: its name is the attempt's id, its tokens are the same.
     async fn place(&self, action: &ActionRow, run: &RunRow, attempt: &AttemptRow, jobs: &[JobRow]) -> Result<Lease> {
-        let placement = self.placement(action, run, attempt, jobs)?;
+        let plan = plan_of(action, run)?;
+        let ActionKeys { keys, secret } = match self.keys_of(run, plan).await? {
+            Ok(keys) => keys,
+            Err(verdict) => {
+                return self.end_now(action, attempt, |_| Some(verdict.clone())).await.map(|()| Lease::Held);
+            }
+        };
+        let tenant = self.tenant(run).await?;
+        let placement = self.placement(action, run, attempt, jobs, tenant, keys)?;
         // without a container there is nothing to place
         let started = match placement.containers.is_empty() {
             true => Ok(()),
             false => self.executor.start(&placement).await,
         };
         match started {
-            Ok(()) => self.placed(action, attempt.id).await.map(|()| Lease::GivenBack),
+            Ok(()) => self.placed(action, attempt.id, secret).await.map(|()| Lease::GivenBack),
             Err(ExecutorError::NoRoom { message, .. })
                 if self.now().since(attempt.created) > self.settings.patience.room =>
             {
@@ -443,60 +452,23 @@ impl Engine {
     }
 
     /// An attempt is placed, which ends the step and its lease.
-    async fn placed(&self, action: &ActionRow, attempt: AttemptId) -> Result<()> {
+    async fn placed(&self, action: &ActionRow, attempt: AttemptId, used: Option<SecretRow>) -> Result<()> {
         let (id, run, fence, now) = (action.id, action.run_id, action.fence, self.now());
+        let used = Arc::new(used);
         self.in_lot(move |tx| {
+            let used = Arc::clone(&used);
             async move {
                 tx.hold_lease(id, fence, Time::from_millis(0)).await?;
                 tx.attempt_placed(attempt, now).await?;
+                if let Some(secret) = used.as_ref() {
+                    tx.secret_used(secret, now).await?;
+                }
                 tx.ring(Change::Run(run));
                 Ok(())
             }
             .boxed()
         })
         .await
-    }
-
-    fn placement(&self, action: &ActionRow, run: &RunRow, attempt: &AttemptRow, jobs: &[JobRow]) -> Result<Placement> {
-        let plan = plan_of(action, run)?;
-        let stage = run.plan.0.as_ref().and_then(|plan| plan.stages.get(places(action).0));
-        let container = |(place, (job, row)): (usize, (&crate::model::JobPlan, &JobRow))| Container {
-            job: row.id,
-            name: match place.checked_sub(plan.jobs.len()) {
-                None => format!("job-{place}"),
-                Some(service) => format!("service-{service}"),
-            },
-            service: plan.service(place).map(|service| service.job.name.clone()),
-            image: run.pins.get(&job.image).map_or_else(|| job.image.clone(), |pin| pin.image.clone()),
-            resources: Resources::clone(&job.resources),
-            token: self.key.job_token(row.id),
-        };
-        Ok(Placement {
-            attempt: attempt.id,
-            run: run.id,
-            repository: run.event.repository.name.to_string(),
-            flow: run.flow.clone(),
-            action: format!("{}.{}", stage.map_or("", |stage| &stage.name), plan.name),
-            containers: plan
-                .members()
-                .zip(jobs)
-                .enumerate()
-                .filter(|(_, (job, _))| !job.is_podless())
-                .map(container)
-                .collect(),
-            deadline: self.time_for(plan) + PLACING,
-            isolation: Isolation::from(&run.event.0),
-            runtime: plan.runtime.clone(),
-            node: plan.node.clone(),
-            agent_url: self.settings.agent_url.clone(),
-        })
-    }
-
-    /// The most time that an action's jobs may take together, with what they may wait for its services.
-    fn time_for(&self, plan: &ActionPlan) -> Duration {
-        let longest = self.settings.job_timeout;
-        let jobs: Duration = plan.jobs.iter().map(|job| job.timeout.unwrap_or(longest).min(longest)).sum();
-        jobs + plan.services.iter().map(|service| service.ready.within).sum::<Duration>()
     }
 
     pub(super) async fn end_now(

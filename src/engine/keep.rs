@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use super::{
-    Engine, EngineError, UnfitValue, VaultError, check_value,
+    Engine, EngineError, UnfitValue, VaultError, check_secret,
     vault::{VALUE_MAX, VALUE_MIN},
 };
 use crate::{
@@ -68,7 +68,7 @@ impl Engine {
         value: &SecretString,
         by: &str,
     ) -> Result<(Kept, SecretRow), Unkept> {
-        check_value(value)?;
+        check_secret(name, value)?;
         check_limits(&limits).map_err(Unkept::Limits)?;
         let row = self.vault.seal((scope, name), limits, value, (self.now(), by))?;
         let mut tx = self.store.write().await?;

@@ -58,6 +58,7 @@ pub mod intake;
 pub mod janitor;
 pub mod junit;
 pub mod keep;
+mod keys;
 pub mod kubectl;
 mod lease;
 pub mod log;
@@ -69,6 +70,7 @@ mod outcome;
 mod patience;
 pub mod pause;
 mod pin;
+mod placement;
 pub mod problem;
 pub mod queue;
 mod quota;
@@ -116,7 +118,7 @@ use crate::{
     executor::{Executor, registry::Registry},
     flow::Given,
     forge::{Forge, mirror::Mirrors},
-    model::{AllowedTrigger, Clock, Deed, ForgeKind, RetentionRule, Time, UntrustedRule},
+    model::{AllowedTrigger, Clock, Deed, ForgeKind, PrivilegedImage, RetentionRule, Time, UntrustedRule},
     store::{Store, StoreError, Tx},
 };
 
@@ -128,13 +130,16 @@ use lot::Lots;
 pub use admit::month_of;
 pub use advance::{Move, Pause, Seat, Seen, Standing, Stop, advance, worst};
 pub use keep::{Kept, SECRET_EVENTS, SECRET_LENGTHS, Unkept, check_branches, check_images, check_limits};
+pub use keys::REGISTRY_SECRET;
 pub use patience::Patience;
 pub use quota::QuotaUse;
 pub use retry::{After, Again, again};
 pub use secret::{Asked, Withheld, choose};
 pub use token::{Key, hash};
 pub use turns::waiting;
-pub use vault::{KeyFileError, UnfitValue, Vault, VaultError, add_key, check_value, forget_old_keys, keys_in};
+pub use vault::{
+    KeyFileError, UnfitValue, Vault, VaultError, add_key, check_secret, check_value, forget_old_keys, keys_in,
+};
 pub use verdict::{Evidence, verdict};
 
 /// All that the engine works with. Cheap to clone.
@@ -209,6 +214,8 @@ pub struct Settings {
     pub triggers: Vec<AllowedTrigger>,
     /// What becomes of untrusted code, in which repositories.
     pub untrusted: Vec<UntrustedRule>,
+    /// Which images are privileged, in which repositories.
+    pub privileged: Vec<PrivilegedImage>,
     /// Which receivers can be told.
     pub tells: Tells,
     /// How many runs of one repository may wait and run.

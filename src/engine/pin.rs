@@ -9,7 +9,7 @@ use super::{Engine, drive::plan_of};
 use crate::{
     executor::{
         ExecutorKind,
-        registry::{Reach, RegistryError},
+        registry::{Reach, RegistryError, RegistryKeys},
     },
     model::{Program, Verdict},
     store::{ActionRow, Pin, Pins, RunRow},
@@ -46,7 +46,12 @@ impl Need {
 
 impl Engine {
     /// Asks the registries what the action's images are, as far as the run does not know yet.
-    pub(super) async fn pin_images(&self, action: &ActionRow, run: &RunRow) -> Result<Pins, Unpinned> {
+    pub(super) async fn pin_images(
+        &self,
+        action: &ActionRow,
+        run: &RunRow,
+        keys: &RegistryKeys,
+    ) -> Result<Pins, Unpinned> {
         let plan = plan_of(action, run).map_err(|error| Unpinned::Wait(error.to_string()))?;
         if self.executor.kind() == ExecutorKind::Process {
             return Ok(Pins::new());
@@ -57,14 +62,14 @@ impl Engine {
             *need = Need::of(&job.program).max(*need);
         }
         let reach = if run.event.trusted().is_some() { Reach::Everywhere } else { Reach::Public };
-        let asked = wanted.iter().map(|(image, need)| self.pin(image, *need, reach));
+        let asked = wanted.iter().map(|(image, need)| self.pin(image, *need, reach, keys));
         let answers = try_join_all(asked).await?;
         let known = wanted.into_keys().zip(answers);
         Ok(known.filter_map(|(image, pin)| Some((image.clone(), pin?))).collect())
     }
 
-    async fn pin(&self, image: &str, need: Need, reach: Reach) -> Result<Option<Pin>, Unpinned> {
-        let asked = self.registry.pin(image, reach);
+    async fn pin(&self, image: &str, need: Need, reach: Reach, keys: &RegistryKeys) -> Result<Option<Pin>, Unpinned> {
+        let asked = self.registry.pin(image, reach, keys);
         let pin = match need {
             Need::Welcome => tokio::time::timeout(PATIENCE, asked).await.ok().and_then(Result::ok),
             Need::Necessary => Some(asked.await.map_err(unpinned)?),

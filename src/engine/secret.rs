@@ -149,7 +149,7 @@ fn own_branch(event: &Event) -> Option<&str> {
 
 /// Whether a pattern means a job's image. One without a tag means every tag; one with a digest means the bytes that will
 /// run, so the registry must have told their digest.
-fn is_image(pattern: &str, asked: Asked<'_>) -> bool {
+pub(super) fn is_image(pattern: &str, asked: Asked<'_>) -> bool {
     if let Some((name, digest)) = pattern.split_once('@') {
         let pinned = asked.pinned.or(Some(asked.image)).and_then(|image| image.split_once('@'));
         return pinned.is_some_and(|(_, is)| is == digest) && flow::is_match(untagged(name), untagged(asked.image));

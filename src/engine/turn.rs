@@ -18,6 +18,7 @@ use crate::{
         OUTPUTS_MAX, Outputs, Start, Upload, Work,
     },
     blob::{Blob, Digest},
+    executor::ExecutorKind,
     flow::{self, data::MAX_DATA_BYTES},
     model::{
         ActionState, Artifact, AttemptId, AttemptState, EventKind, JobPlan, JobState, Program, RunState, Subscription,
@@ -98,10 +99,13 @@ impl Engine {
             Ready::NotYet => return Ok(ClaimAnswer::Wait),
         };
         let mut environments = plan.environments.clone();
-        let given = match self.secrets_of(tx, place, plan).await? {
+        let mut given = match self.secrets_of(tx, place, plan).await? {
             Ok(given) => given,
             Err(words) => return self.cannot_start(tx, job, words, now).await,
         };
+        if self.is_privileged(&place.run, &plan.image) && self.executor.kind() != ExecutorKind::Process {
+            given.notes.push(format!("this container is privileged, as the operator has it for {}", plan.image));
+        }
         self.hide_from_now(tx, place, &given).await?;
         let secrets: Vec<String> = given.variables.values().map(|value| value.expose_secret().to_owned()).collect();
         environments.extend(given.variables.keys().cloned().zip(secrets.iter().cloned()));

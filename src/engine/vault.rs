@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use sha2::Sha256;
 
 use crate::{
+    executor::registry::{KeysError, RegistryKeys},
     model::{SecretLimits, SecretName, SecretScope, Time},
     store::{Json, SecretRow},
 };
@@ -68,7 +69,7 @@ pub enum VaultError {
 }
 
 /// Why a text cannot be a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitValue {
     /// Too short to be hidden.
     #[error(
@@ -81,6 +82,9 @@ pub enum UnfitValue {
     /// No program can have such a variable.
     #[error("a secret has no NUL byte in it, for no variable can")]
     Nul,
+    /// Its name says that it is the keys of registries, and it is something else.
+    #[error("a secret named `DOCKER_AUTH_CONFIG` is the keys of registries, and of this nobody can read any: {0}")]
+    Registries(#[from] KeysError),
 }
 
 /// Encrypts and decrypts secrets.
@@ -233,6 +237,18 @@ fn place(row: &SecretRow) -> Vec<u8> {
     let parts =
         ["containerops secret 1", row.forge.as_str(), row.level.as_str(), row.scope.as_str(), row.name.as_str()];
     format!("{}\0{limits}", parts.join("\0")).into_bytes()
+}
+
+/// Why a text cannot be the value of the secret of this name.
+///
+/// # Errors
+/// [`UnfitValue`].
+pub fn check_secret(name: &SecretName, value: &SecretString) -> Result<(), UnfitValue> {
+    check_value(value)?;
+    if name.as_str() == super::REGISTRY_SECRET {
+        RegistryKeys::read(value.expose_secret())?;
+    }
+    Ok(())
 }
 
 /// Why a text cannot be a secret's value.

@@ -93,7 +93,7 @@ fn facts(placement: &Placement) -> [(&'static str, String); 5] {
         (ATTEMPT, placement.attempt.to_string()),
         (RUN, placement.run.to_string()),
         (FLOW, placement.flow.clone()),
-        (REPOSITORY, placement.repository.clone()),
+        (REPOSITORY, placement.tenant.repository.to_string()),
         (ACTION, placement.action.clone()),
     ]
 }

@@ -15,7 +15,11 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::model::{AttemptId, Event, Infrastructure, JobId, Moments, Plan, Resources, RunId};
+use self::registry::RegistryKeys;
+use crate::model::{
+    AttemptId, Event, ForgeKind, Infrastructure, JobId, Moments, Plan, Quota, QuotaScope, RepositoryName, Resources,
+    RunId,
+};
 
 pub use ability::{Unable, UntrustedCode};
 pub use news::{Changed, News};
@@ -36,6 +40,11 @@ pub trait Executor: Send + Sync {
     /// words.
     fn unable_to_isolate(&self) -> Option<Unable> {
         None
+    }
+
+    /// Whether each tenant has a home of its own there, which its quotas bound.
+    fn makes_homes(&self) -> bool {
+        false
     }
 
     /// Places an attempt. Its name is the attempt's id, so that a repeated call finds it and is a success.
@@ -94,8 +103,8 @@ pub struct Placement {
     pub attempt: AttemptId,
     /// For labels, so that people find the pod of a run.
     pub run: RunId,
-    /// `owner/repository`.
-    pub repository: String,
+    /// Whose it is.
+    pub tenant: Tenant,
     /// The flow's name.
     pub flow: String,
     /// `stage.action`.
@@ -112,6 +121,26 @@ pub struct Placement {
     pub runtime: Option<String>,
     /// Labels that its node must have.
     pub node: BTreeMap<String, String>,
+    /// By what its images are fetched that not everybody may have.
+    pub keys: RegistryKeys,
+}
+
+/// A repository, and what it may use.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// Which forge's.
+    pub forge: ForgeKind,
+    /// Its name.
+    pub repository: RepositoryName,
+    /// Of it and all around it, as far as there are any. Only an [`Executor`] that makes homes is told.
+    pub quotas: BTreeMap<QuotaScope, Quota>,
+}
+
+impl Tenant {
+    /// All that its use counts for, the widest first.
+    pub fn around(&self) -> Vec<QuotaScope> {
+        QuotaScope::around(self.forge, &self.repository)
+    }
 }
 
 /// How far an attempt is kept apart.
@@ -152,6 +181,8 @@ pub struct Container {
     pub image: String,
     /// What it asks for.
     pub resources: Resources,
+    /// Whether it may do to its machine whatever that itself may.
+    pub privileged: bool,
     /// For the agent's first claim.
     pub token: SecretString,
 }

@@ -29,6 +29,7 @@ mod number;
 mod order;
 mod phase;
 mod plan;
+mod privileged;
 mod problem;
 mod quota;
 mod receiver;
@@ -79,6 +80,7 @@ pub use plan::{
     ActionPlan, Artifact, Cache, CacheHit, Cell, Diagnostic, Download, JobPlan, KeepOn, Output, Plan, PlanDigest,
     Program, Reports, Resources, Sequencing, Severity, StageKind, StagePlan, Subscription, When,
 };
+pub use privileged::PrivilegedImage;
 pub use problem::{Level, Problem};
 pub use quota::{LIMITS, Month, Need, Quota, QuotaScope, QuotaValue, cpu_text, memory_text};
 pub use receiver::{Good, News, Receiver, Way};

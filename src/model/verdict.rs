@@ -213,8 +213,8 @@ impl Verdict {
             Self::RunTimedOut => "raise the flow's `timeout`, or let it need less time",
             Self::ImageNotFound { .. } => "check the image's name and tag",
             Self::ImageDenied { .. } => {
-                "check the image's name; if it is private, the cluster needs credentials for its registry: an \
-                 `imagePullSecret` of the namespace's service account, or the nodes' own"
+                "check the image's name; if it is private, set the secret `DOCKER_AUTH_CONFIG` of the repository or its \
+                 owner: a Docker configuration with credentials for its registry"
             }
             Self::ImageInvalid { .. } => "write the image as `registry/repository:tag`, in lower case",
             Self::NotReady { .. } => "its log says more; if it only needs longer, raise `ready: {within: …}`",

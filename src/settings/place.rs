@@ -2,6 +2,9 @@
 
 use super::{SettingsError, Values};
 
+/// A namespace's name has 63 characters, of which tenants get most.
+const PREFIX_MAX: usize = 30;
+
 /// An executor by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExecutorChoice {
@@ -13,7 +16,40 @@ pub enum ExecutorChoice {
     Process,
 }
 
+/// For whom there is a namespace on a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PerChoice {
+    /// One for all.
+    Server,
+    /// One for each organisation.
+    Organisation,
+    /// One for each repository.
+    Repository,
+}
+
 impl Values {
+    pub(super) fn namespace_per(&self) -> Result<PerChoice, SettingsError> {
+        let name = "kubernetes_namespace_per";
+        let per = match self.get(name) {
+            None | Some("server") => return Ok(PerChoice::Server),
+            Some("organisation") => PerChoice::Organisation,
+            Some("repository") => PerChoice::Repository,
+            Some(other) => {
+                let message = format!("`{other}` is none of `server`, `organisation` and `repository`");
+                return Err(SettingsError::Value { name, message });
+            }
+        };
+        // what begins the names of others must leave room for them
+        let names = ["kubernetes_namespace", "kubernetes_untrusted_namespace"];
+        match names.into_iter().find(|name| self.get(name).is_some_and(|text| text.len() > PREFIX_MAX)) {
+            None => Ok(per),
+            Some(name) => Err(SettingsError::Value {
+                name,
+                message: format!("it begins the names of tenants' namespaces: at most {PREFIX_MAX} characters"),
+            }),
+        }
+    }
+
     pub(super) fn executor(&self) -> Result<Option<ExecutorChoice>, SettingsError> {
         match self.get("executor") {
             None => Ok(None),

@@ -129,6 +129,28 @@ impl Tx {
         )
     }
 
+    /// The secret of this name that a repository's jobs would have: its own, or that of who is nearest above it.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn nearest_secret(
+        &mut self,
+        forge: ForgeKind,
+        repository: &RepositoryName,
+        name: &SecretName,
+    ) -> Result<Option<SecretRow>> {
+        row!(
+            self,
+            SecretRow,
+            "SELECT * FROM secrets WHERE forge = $1 AND name = $2 AND ((level = 'repository' AND scope = $3) \
+             OR (level = 'owner' AND SUBSTR($3, 1, LENGTH(scope) + 1) = scope || '/')) \
+             ORDER BY LENGTH(scope) DESC LIMIT 1",
+            forge,
+            name,
+            repository,
+        )
+    }
+
     /// A job of a run is about to be given a secret: it is kept for the run as it is now, and when it was used.
     ///
     /// # Errors
@@ -149,6 +171,14 @@ impl Tx {
             &secret.sealed,
             now,
         )?;
+        meant("a secret that is used", 1, u64::from(self.secret_used(secret, now).await?))
+    }
+
+    /// A secret was used. False: it is not there any more.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn secret_used(&mut self, secret: &SecretRow, now: Time) -> Result<bool> {
         let met = execute!(
             self,
             "UPDATE secrets SET used = $5 WHERE forge = $1 AND level = $2 AND scope = $3 AND name = $4",
@@ -158,7 +188,7 @@ impl Tx {
             &secret.name,
             now,
         )?;
-        meant("a secret that is used", 1, met)
+        Ok(met == 1)
     }
 
     /// What the jobs of a run were given.

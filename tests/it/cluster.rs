@@ -11,5 +11,6 @@ mod queue;
 mod secrecy;
 mod services;
 mod survival;
+mod tenants;
 mod timeline;
 mod trouble;

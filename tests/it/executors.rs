@@ -4,6 +4,7 @@
 mod behaviours;
 mod engine;
 mod refusals;
+mod rights;
 
 use crate::harness::{
     cluster::Cluster,
@@ -13,15 +14,16 @@ use crate::harness::{
 
 /// A test of each behaviour, at a place.
 macro_rules! at {
-    ($place:ident, $get:expr, [$($behaviour:ident),+ $(,)?]) => {
+    ($place:ident, $get:expr, $of:ident, [$($behaviour:ident),+ $(,)?]) => {
         mod $place {
             use super::*;
 
             $(
-                #[tokio::test]
+                // what a test itself changes in the database must be over while git blocks its thread
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $behaviour() {
                     let Some(place) = $get(stringify!($behaviour)).await else { return };
-                    behaviours::$behaviour(Server::at(place).await).await;
+                    $of::$behaviour(Server::at(place).await).await;
                 }
             )+
         }
@@ -48,6 +50,7 @@ async fn this_machine(_: &str) -> Option<Machine> {
 at!(
     kubernetes,
     a_cluster,
+    behaviours,
     [
         a_job_sees_its_environment_and_no_other,
         jobs_share_files_and_what_follows_a_failure_is_skipped,
@@ -70,6 +73,7 @@ at!(
 at!(
     docker,
     an_engine,
+    behaviours,
     [
         a_job_sees_its_environment_and_no_other,
         jobs_share_files_and_what_follows_a_failure_is_skipped,
@@ -92,6 +96,7 @@ at!(
 at!(
     podman,
     a_podman,
+    behaviours,
     [
         a_job_sees_its_environment_and_no_other,
         jobs_share_files_and_what_follows_a_failure_is_skipped,
@@ -114,6 +119,7 @@ at!(
 at!(
     process,
     this_machine,
+    behaviours,
     [
         a_job_sees_its_environment_and_no_other,
         jobs_share_files_and_what_follows_a_failure_is_skipped,
@@ -124,5 +130,28 @@ at!(
         a_job_over_its_time_is_ended_and_its_log_is_kept,
         a_cancelled_job_may_clean_up,
         what_a_job_leaves_behind_goes_with_it,
+    ]
+);
+
+at!(
+    rights_on_kubernetes,
+    a_cluster,
+    rights,
+    [
+        an_image_is_privileged_where_the_operator_says_so_and_no_other,
+        an_image_that_not_everybody_may_have_is_fetched_by_the_organisations_key,
+    ]
+);
+
+// a Docker in a container cannot start a privileged one: see `engine` for what it is asked
+at!(rights_on_docker, an_engine, rights, [an_image_that_not_everybody_may_have_is_fetched_by_the_organisations_key]);
+
+at!(
+    rights_on_podman,
+    a_podman,
+    rights,
+    [
+        an_image_is_privileged_where_the_operator_says_so_and_no_other,
+        an_image_that_not_everybody_may_have_is_fetched_by_the_organisations_key,
     ]
 );

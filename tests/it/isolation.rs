@@ -44,7 +44,7 @@ fn pods(policy: &NetworkPolicy) -> Vec<String> {
 }
 
 /// What must hold of the policy, wherever it was read.
-fn keeps_apart(policy: &NetworkPolicy) {
+pub(crate) fn keeps_apart(policy: &NetworkPolicy) {
     let reach = |to: &str| lets_reach(std::slice::from_ref(policy), to.parse::<IpAddr>().expect(to));
     for (what, addresses) in [
         ("clouds' metadata", "169.254.169.254 169.254.170.2 fd00:ec2::254 100.100.100.200 192.0.0.192"),

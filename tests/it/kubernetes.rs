@@ -5,6 +5,7 @@ use std::time::Duration;
 use containerops::{
     executor::{
         Container, Executor, Hopeless, Isolation, Observation, Outside, Placement, Why, kubernetes::Kubernetes,
+        registry::RegistryKeys,
     },
     model::{AttemptId, Clock, Infrastructure, JobId, Resources, RunId},
 };
@@ -30,6 +31,7 @@ fn attempt(cluster: &Cluster, jobs: &[(&str, &str)]) -> Placement {
             name,
             image: (*image).to_owned(),
             resources: Resources::default(),
+            privileged: false,
             token: token.into(),
         }
     };
@@ -39,7 +41,8 @@ fn attempt(cluster: &Cluster, jobs: &[(&str, &str)]) -> Placement {
         node: Default::default(),
         attempt: AttemptId::mint(now),
         run: RunId::mint(now),
-        repository: "acme/shop".to_owned(),
+        tenant: crate::pod::tenant("acme/shop"),
+        keys: RegistryKeys::default(),
         flow: "build & test".to_owned(),
         action: "check.unit".to_owned(),
         containers: jobs.iter().enumerate().map(container).collect(),

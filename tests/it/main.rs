@@ -25,6 +25,7 @@ mod gitea;
 mod github;
 mod gitlab;
 mod harness;
+mod homes;
 mod isolation;
 mod junit;
 mod killed;

@@ -344,7 +344,7 @@ fn placed(plan: &Plan, event: &Event, n: u64) -> String {
             isolation: Isolation::from(event),
             flow: plan.title.clone(),
             action: action.name.clone(),
-            repository: event.repository.name.to_string(),
+            tenant: pod::tenant(event.repository.name.as_str()),
             containers: (0..).zip(action.members()).map(container).collect(),
             ..pod::placement()
         };

@@ -4,15 +4,21 @@ use std::time::Duration;
 
 use containerops::{
     executor::{
-        Container, Isolation, Placement,
-        kubernetes::{KubernetesSettings, Untrusted, Users, pod, secret},
+        Container, Isolation, Placement, Tenant,
+        kubernetes::{KubernetesSettings, Untrusted, Users, pod, registry_secret, secret},
+        registry::RegistryKeys,
     },
     model::{
-        Admission, AttemptId, Author, Behind, JobId, Resources, Role, RunId, RunUntrusted, Sha, Trust, UntrustedPolicy,
-        UntrustedReason, Vouched,
+        Admission, AttemptId, Author, Behind, ForgeKind, JobId, Resources, Role, RunId, RunUntrusted, Sha, Trust,
+        UntrustedPolicy, UntrustedReason, Vouched,
     },
 };
 use proptest::prelude::*;
+
+/// A repository on GitHub, without quotas.
+pub(crate) fn tenant(repository: &str) -> Tenant {
+    Tenant { forge: ForgeKind::Github, repository: repository.parse().expect("a name"), quotas: Default::default() }
+}
 
 /// Two jobs.
 pub(crate) fn placement() -> Placement {
@@ -22,6 +28,7 @@ pub(crate) fn placement() -> Placement {
         name: format!("job-{place}"),
         image: format!("registry.example/team/image-{place}@sha256:00"),
         resources: Resources::default(),
+        privileged: false,
         token: format!("secret-token-{place}").into(),
     };
     Placement {
@@ -30,7 +37,8 @@ pub(crate) fn placement() -> Placement {
         node: Default::default(),
         attempt: AttemptId::from_i64(1),
         run: RunId::from_i64(2),
-        repository: "acme/shop".to_owned(),
+        tenant: tenant("acme/shop"),
+        keys: RegistryKeys::default(),
         flow: "build & test".to_owned(),
         action: "check.unit".to_owned(),
         containers: vec![container(0), container(1)],
@@ -309,6 +317,38 @@ fn a_pod_of_untrusted_code_has_no_capability_and_less_of_everything() {
     assert_eq!(sizes, ["64Mi", "10Gi", "2Gi"]);
     assert_eq!(settings.namespace_of(Isolation::Strict), Some("strangers"));
     assert_eq!(self::settings().namespace_of(Isolation::Strict), None, "never that of trusted code");
+}
+
+#[test]
+fn a_container_is_privileged_where_that_is_said_and_its_code_is_trusted() {
+    let mut placement = placement();
+    placement.containers[0].privileged = true;
+    let rights = |placement: &Placement| {
+        let pod = serde_json::to_value(pod(placement, &settings())).expect("a pod is JSON");
+        pod["spec"]["containers"].as_array().expect("containers")[1..]
+            .iter()
+            .map(|container| container["securityContext"].to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(rights(&placement), [r#"{"privileged":true}"#, r#"{"allowPrivilegeEscalation":false}"#]);
+    let strict = Placement { isolation: Isolation::Strict, ..placement };
+    assert!(rights(&strict).iter().all(|rights| rights.contains(r#""privileged":false"#)), "{:?}", rights(&strict));
+}
+
+#[test]
+fn the_keys_of_registries_are_in_a_secret_that_goes_with_the_pod() {
+    let keys = r#"{"auths": {"registry.example": {"username": "ada", "password": "sesame"}}}"#;
+    let keys = RegistryKeys::read(keys).expect("a configuration");
+    let placement = Placement { keys, ..placement() };
+    let pod = serde_json::to_value(pod(&placement, &settings())).expect("a pod is JSON");
+    let of_registries = registry_secret(&placement, "uid-1", &settings()).expect("there are keys");
+    let secret = serde_json::to_value(of_registries).expect("a Secret is JSON");
+    assert_eq!(pod["spec"]["imagePullSecrets"][0]["name"], secret["metadata"]["name"]);
+    assert_eq!(secret["metadata"]["ownerReferences"][0]["uid"], "uid-1");
+    assert_eq!(secret["type"], "kubernetes.io/dockerconfigjson");
+    assert!(!pod.to_string().contains("sesame"), "{pod}");
+    let without = self::placement();
+    assert!(registry_secret(&without, "uid-1", &settings()).is_none());
 }
 
 fn reasons() -> impl Strategy<Value = Trust> {

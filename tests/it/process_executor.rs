@@ -25,7 +25,8 @@ fn placement(server: &Server, attempt: AttemptId) -> Placement {
         node: Default::default(),
         attempt,
         run: RunId::from_i64(1),
-        repository: "acme/shop".to_owned(),
+        tenant: crate::pod::tenant("acme/shop"),
+        keys: Default::default(),
         flow: "ci".to_owned(),
         action: "check.unit".to_owned(),
         containers: vec![Container {
@@ -34,6 +35,7 @@ fn placement(server: &Server, attempt: AttemptId) -> Placement {
             name: "job-0".to_owned(),
             image: "ignored".to_owned(),
             resources: Resources::default(),
+            privileged: false,
             token: TOKEN.to_owned().into(),
         }],
         deadline: Duration::from_secs(60),

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use containerops::executor::registry::{Reach, Registry, RegistryError};
+use containerops::executor::registry::{Reach, Registry, RegistryError, RegistryKeys};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -88,6 +88,11 @@ fn client(insecure: Vec<String>) -> Registry {
     Registry::new(insecure, containerops::reach::public_only)
 }
 
+/// Who has no keys.
+fn nobody() -> RegistryKeys {
+    RegistryKeys::default()
+}
+
 async fn answer(
     State(contents): State<Arc<Contents>>,
     Path((what, name)): Path<(String, String)>,
@@ -114,7 +119,7 @@ async fn a_tag_is_pinned_to_its_digest_with_its_entrypoint() {
     contents.tag("latest", &digest);
     let registry = contents.serve().await;
     for image in [registry.name(":1"), registry.name(""), registry.name(&format!("@{digest}"))] {
-        let pin = registry.client().pin(&image, Reach::Everywhere).await.expect("it is there");
+        let pin = registry.client().pin(&image, Reach::Everywhere, &nobody()).await.expect("it is there");
         assert_eq!(pin.image, registry.name(&format!("@{digest}")));
         assert_eq!(pin.entrypoint, ["/bin/tool", "--fast", "now"]);
         assert_eq!(pin.working_dir.as_deref(), Some("/srv"));
@@ -134,7 +139,7 @@ async fn an_index_is_pinned_whole_and_read_for_this_machine() {
     let index = contents.put("manifests", &json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }));
     contents.tag("1", &index);
     let registry = contents.serve().await;
-    let pin = registry.client().pin(&registry.name(":1"), Reach::Everywhere).await.expect("it is there");
+    let pin = registry.client().pin(&registry.name(":1"), Reach::Everywhere, &nobody()).await.expect("it is there");
     assert_eq!(pin.image, registry.name(&format!("@{index}")));
     assert_eq!(pin.entrypoint, ["/ours"]);
 }
@@ -142,7 +147,8 @@ async fn an_index_is_pinned_whole_and_read_for_this_machine() {
 #[tokio::test]
 async fn what_is_not_there_is_the_authors_mistake_in_the_registrys_words() {
     let registry = Contents::default().serve().await;
-    let error = registry.client().pin(&registry.name(":9"), Reach::Everywhere).await.expect_err("it is not there");
+    let error =
+        registry.client().pin(&registry.name(":9"), Reach::Everywhere, &nobody()).await.expect_err("it is not there");
     let RegistryError::NotFound { image, message } = error else { panic!("{error:?}") };
     assert_eq!(image, registry.name(":9"));
     assert_eq!(message, format!("{} says MANIFEST_UNKNOWN: manifest unknown", registry.host));
@@ -156,7 +162,7 @@ async fn a_registry_that_wants_to_know_who_asks_denies() {
         let routes = Router::new().fallback(async move || status);
         tokio::spawn(async move { axum::serve(listener, routes).await.expect("the model serves") });
         let error = client(vec![host.clone()])
-            .pin(&format!("{host}/secret/tool:1"), Reach::Everywhere)
+            .pin(&format!("{host}/secret/tool:1"), Reach::Everywhere, &nobody())
             .await
             .expect_err("not to us");
         let RegistryError::Denied { message, .. } = error else { panic!("{error:?}") };
@@ -165,9 +171,76 @@ async fn a_registry_that_wants_to_know_who_asks_denies() {
 }
 
 #[tokio::test]
+async fn who_has_the_key_of_a_registry_is_let_in_whatever_it_wants() {
+    for wanted in ["Basic realm=\"r\"", "Bearer realm=\"http://HOST/token\",service=\"r\""] {
+        let mut contents = Contents::default();
+        let digest = contents.image(&["/bin/tool"], &[]);
+        contents.tag("1", &digest);
+        let (host, seen) = locked(contents, wanted).await;
+        let image = format!("{host}/team/tool:1");
+        let keys = |password: &str| {
+            let entry = format!(r#"{{"auths": {{"{host}/team": {{"username": "ada", "password": "{password}"}}}}}}"#);
+            RegistryKeys::read(&entry).expect("a configuration")
+        };
+        let pin = client(vec![host.clone()]).pin(&image, Reach::Everywhere, &keys("sesame")).await.expect("let in");
+        assert_eq!(pin.image, format!("{host}/team/tool@{digest}"));
+        for wrong in [keys("open"), nobody()] {
+            let error = client(vec![host.clone()]).pin(&image, Reach::Everywhere, &wrong).await.expect_err("kept out");
+            assert!(matches!(error, RegistryError::Denied { .. }), "{wanted}: {error:?}");
+        }
+        let seen = std::mem::take(&mut *seen.lock().expect("nobody panics"));
+        assert!(seen.iter().any(|path| path.starts_with("/v2/team/tool/")), "{seen:?}");
+    }
+    // a key is for its own registry
+    let mut contents = Contents::default();
+    let digest = contents.image(&["/bin/tool"], &[]);
+    contents.tag("1", &digest);
+    let (host, _) = locked(contents, "Basic realm=\"r\"").await;
+    let other = RegistryKeys::read(r#"{"auths": {"other.example": {"username": "ada", "password": "sesame"}}}"#);
+    let asked = client(vec![host.clone()]);
+    let asked = asked.pin(&format!("{host}/team/tool:1"), Reach::Everywhere, &other.expect("a configuration")).await;
+    assert!(matches!(asked, Err(RegistryError::Denied { .. })), "{asked:?}");
+}
+
+/// A registry for Ada alone, and the paths that were asked for with her key or with what it gave for that.
+async fn locked(contents: Contents, wanted: &'static str) -> (String, Arc<std::sync::Mutex<Vec<String>>>) {
+    // ada:sesame
+    const KEY: &str = "Basic YWRhOnNlc2FtZQ==";
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback is there");
+    let host = listener.local_addr().expect("an address").to_string();
+    let seen = Arc::<std::sync::Mutex<Vec<String>>>::default();
+    let (wanted, noted, contents) = (wanted.replace("HOST", &host), Arc::clone(&seen), Arc::new(contents));
+    let routes = Router::new().fallback(move |uri: axum::http::Uri, headers: HeaderMap| {
+        let (wanted, noted, contents) = (wanted.clone(), Arc::clone(&noted), Arc::clone(&contents));
+        async move {
+            let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let of_token = wanted.starts_with("Bearer");
+            if uri.path() == "/token" {
+                return if shown == KEY {
+                    r#"{"token": "good"}"#.into_response()
+                } else {
+                    StatusCode::UNAUTHORIZED.into_response()
+                };
+            }
+            if shown != if of_token { "Bearer good" } else { KEY } {
+                return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, wanted)]).into_response();
+            }
+            noted.lock().expect("nobody panics").push(uri.path().to_owned());
+            let key = uri.path().trim_start_matches("/v2/team/tool/").to_owned();
+            contents
+                .bodies
+                .get(&key)
+                .map_or_else(|| StatusCode::NOT_FOUND.into_response(), |body| body.clone().into_response())
+        }
+    });
+    tokio::spawn(async move { axum::serve(listener, routes).await.expect("the model serves") });
+    (host, seen)
+}
+
+#[tokio::test]
 async fn a_name_that_is_none_asks_nobody() {
     for image in ["", "UPPER/case", "a b", "x@sha256:12", "tool:bad tag"] {
-        let error = client(Vec::new()).pin(image, Reach::Everywhere).await.expect_err("no name");
+        let error = client(Vec::new()).pin(image, Reach::Everywhere, &nobody()).await.expect_err("no name");
         assert!(matches!(error, RegistryError::Invalid { .. }), "{image:?}: {error:?}");
     }
 }
@@ -180,8 +253,11 @@ async fn a_chart_is_no_image() {
     let chart = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor, "layers": [] });
     let digest = contents.put("manifests", &chart);
     let registry = contents.serve().await;
-    let error =
-        registry.client().pin(&registry.name(&format!("@{digest}")), Reach::Everywhere).await.expect_err("no image");
+    let error = registry
+        .client()
+        .pin(&registry.name(&format!("@{digest}")), Reach::Everywhere, &nobody())
+        .await
+        .expect_err("no image");
     assert!(matches!(error, RegistryError::Invalid { .. }), "{error:?}");
 }
 
@@ -195,13 +271,14 @@ async fn a_registry_that_lies_or_floods_or_is_gone_is_away() {
     let registry = contents.serve().await;
     let client = registry.client();
     for rest in [format!("@{digest}"), ":flood".to_owned(), ":page".to_owned()] {
-        let error = client.pin(&registry.name(&rest), Reach::Everywhere).await.expect_err("nobody can use that");
+        let error =
+            client.pin(&registry.name(&rest), Reach::Everywhere, &nobody()).await.expect_err("nobody can use that");
         assert!(matches!(error, RegistryError::Away { .. }), "{rest}: {error:?}");
     }
     let image = registry.name(":1");
     registry.task.abort();
     drop(registry);
-    let error = client.pin(&image, Reach::Everywhere).await.expect_err("nobody is there");
+    let error = client.pin(&image, Reach::Everywhere, &nobody()).await.expect_err("nobody is there");
     assert!(matches!(error, RegistryError::Away { .. } | RegistryError::NotFound { .. }), "{error:?}");
 }
 
@@ -237,7 +314,7 @@ async fn a_registry_leads_nobody_to_what_nobody_has_listed() {
         });
         tokio::spawn(async move { axum::serve(listener, routes).await.expect("the model serves") });
         for reach in [Reach::Everywhere, Reach::Public] {
-            let error = client(vec![host.clone()]).pin(&format!("{host}/team/tool:1"), reach).await;
+            let error = client(vec![host.clone()]).pin(&format!("{host}/team/tool:1"), reach, &nobody()).await;
             assert!(matches!(error, Err(RegistryError::Away { .. })), "{error:?}");
         }
     }
@@ -260,11 +337,11 @@ async fn untrusted_code_has_us_ask_nothing_in_our_own_network() {
     ];
     for registry in private {
         let image = format!("{registry}/team/tool:1");
-        let error = client(Vec::new()).pin(&image, Reach::Public).await.expect_err("it is private");
+        let error = client(Vec::new()).pin(&image, Reach::Public, &nobody()).await.expect_err("it is private");
         assert!(matches!(error, RegistryError::Away { .. } | RegistryError::Invalid { .. }), "{image}: {error:?}");
     }
     assert_eq!(asked.lock().expect("nobody panics").as_slice(), [""; 0]);
     // what the operator has listed is asked, whoever names it
-    let error = client(vec![host.clone()]).pin(&format!("{host}/team/tool:1"), Reach::Public).await;
+    let error = client(vec![host.clone()]).pin(&format!("{host}/team/tool:1"), Reach::Public, &nobody()).await;
     assert!(matches!(error, Err(RegistryError::NotFound { .. })), "{error:?}");
 }

@@ -74,7 +74,8 @@ pub(super) fn body(
             extra_hosts: extra_hosts(placement, &name, settings),
             runtime: placement.runtime.clone(),
             mounts: Some(vec![workspace(placement)]),
-            security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            privileged: is_privileged(placement, container).then_some(true),
+            security_opt: (!is_privileged(placement, container)).then(|| vec!["no-new-privileges".to_owned()]),
             cap_drop: (placement.isolation == Isolation::Strict).then(|| vec!["ALL".to_owned()]),
             restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
             log_config: Some(HostConfigLogConfig {
@@ -86,6 +87,11 @@ pub(super) fn body(
         }),
         ..Default::default()
     }
+}
+
+/// Untrusted code never is, whatever is said of its image.
+fn is_privileged(placement: &Placement, container: &Container) -> bool {
+    container.privileged && placement.isolation == Isolation::Usual
 }
 
 /// A container that does nothing but have the network: of the last container's image, which is there, with the agent.

@@ -125,7 +125,8 @@ impl Docker {
             let (news, attempt) = (Arc::clone(&self.news), placement.attempt);
             move || news.tell(attempt)
         };
-        let looked = placement.containers.iter().map(|container| self.pulls.ensure(&container.image, tell()));
+        let looked =
+            placement.containers.iter().map(|container| self.pulls.ensure(&container.image, &placement.keys, tell()));
         let mut waiting = None;
         for (container, looked) in placement.containers.iter().zip(join_all(looked).await) {
             self.pulled.note(placement.attempt, container, &looked);

@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
-use bollard::{models::CreateImageInfo, query_parameters as query};
+use bollard::{auth::DockerCredentials, models::CreateImageInfo, query_parameters as query};
 use futures::TryStreamExt as _;
+use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
 use super::connection::{Connection, Fault};
@@ -15,6 +16,7 @@ use crate::{
     executor::{
         Why,
         answer::{Answer, answer},
+        registry::{RegistryKeys, full_name},
     },
     model::Infrastructure,
 };
@@ -57,13 +59,18 @@ impl Pulls {
     }
 
     /// Whether the image is there. If not, a pull begins, unless one goes on; `tell` is called when it ends.
-    pub(super) async fn ensure(&self, image: &str, tell: impl FnOnce() + Send + 'static) -> Result<Fetched, Fault> {
+    pub(super) async fn ensure(
+        &self,
+        image: &str,
+        keys: &RegistryKeys,
+        tell: impl FnOnce() + Send + 'static,
+    ) -> Result<Fetched, Fault> {
         match self.connection.call(async |docker| docker.inspect_image(image).await).await {
             Ok(_) => {
                 known(&self.known).remove(image);
                 Ok(Fetched::Here)
             }
-            Err(Fault::Missing(_)) => Ok(self.fetch(image, tell)),
+            Err(Fault::Missing(_)) => Ok(self.fetch(image, credentials(image, keys), tell)),
             Err(Fault::Refused(message) | Fault::Failed(message)) if is_no_name(&message) => {
                 Ok(Fetched::Never(Why::ImageInvalid { image: image.to_owned(), message }))
             }
@@ -71,7 +78,7 @@ impl Pulls {
         }
     }
 
-    fn fetch(&self, image: &str, tell: impl FnOnce() + Send + 'static) -> Fetched {
+    fn fetch(&self, image: &str, as_whom: Option<DockerCredentials>, tell: impl FnOnce() + Send + 'static) -> Fetched {
         let now = Instant::now();
         let mut pulls = known(&self.known);
         let since = match pulls.get(image).cloned() {
@@ -92,15 +99,20 @@ impl Pulls {
         drop(pulls);
         let (connection, known, name) = (self.connection.clone(), Arc::clone(&self.known), image.to_owned());
         tokio::spawn(async move {
-            pull(&connection, &known, &name, since).await;
+            pull(&connection, &known, (&name, as_whom), since).await;
             tell();
         });
         Fetched::Soon(format!("pulling image {image}"))
     }
 }
 
-async fn pull(connection: &Connection, known: &Mutex<HashMap<String, Pull>>, image: &str, since: Instant) {
-    let ended = follow(connection, known, image).await;
+async fn pull(
+    connection: &Connection,
+    known: &Mutex<HashMap<String, Pull>>,
+    (image, as_whom): (&str, Option<DockerCredentials>),
+    since: Instant,
+) {
+    let ended = follow(connection, known, image, as_whom).await;
     let mut pulls = self::known(known);
     match ended {
         Ok(()) => drop(pulls.remove(image)),
@@ -110,11 +122,26 @@ async fn pull(connection: &Connection, known: &Mutex<HashMap<String, Pull>>, ima
     }
 }
 
-async fn follow(connection: &Connection, known: &Mutex<HashMap<String, Pull>>, image: &str) -> Result<(), String> {
+/// By what the registry of an image knows us, if it does.
+fn credentials(image: &str, keys: &RegistryKeys) -> Option<DockerCredentials> {
+    let key = keys.of(&full_name(image)?)?;
+    Some(DockerCredentials {
+        username: Some(key.user.clone()),
+        password: Some(key.password.expose_secret().to_owned()),
+        ..DockerCredentials::default()
+    })
+}
+
+async fn follow(
+    connection: &Connection,
+    known: &Mutex<HashMap<String, Pull>>,
+    image: &str,
+    as_whom: Option<DockerCredentials>,
+) -> Result<(), String> {
     let client = connection.client().await.map_err(Fault::message)?;
     let (name, tag) = name_and_tag(image);
     let options = query::CreateImageOptionsBuilder::default().from_image(name).tag(tag).build();
-    let mut told = client.create_image(Some(options), None, None);
+    let mut told = client.create_image(Some(options), None, as_whom);
     let mut layers = HashMap::new();
     loop {
         let next = tokio::time::timeout(SILENCE_MAX, told.try_next()).await;

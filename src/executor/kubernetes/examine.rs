@@ -15,7 +15,7 @@ use kube::{
     client::Body,
 };
 
-use super::{CALL_MAX, KubernetesSettings, access, label, policy::lets_reach};
+use super::{CALL_MAX, KubernetesSettings, NamespacePer, access, home, label, policy::lets_reach};
 use crate::model::{Finding, Health};
 
 const ABOUT: &str = "cluster";
@@ -29,6 +29,22 @@ const NEEDED: [(&str, &str); 8] = [
     ("pods", "delete"),
     ("secrets", "create"),
     ("secrets", "delete"),
+];
+
+/// What we do besides, in all namespaces, where each tenant has one.
+const NEEDED_FOR_HOMES: [(&str, &str); 12] = [
+    ("events", "list"),
+    ("events", "watch"),
+    ("namespaces", "get"),
+    ("namespaces", "list"),
+    ("namespaces", "create"),
+    ("namespaces", "patch"),
+    ("resourcequotas", "create"),
+    ("resourcequotas", "patch"),
+    ("limitranges", "create"),
+    ("limitranges", "patch"),
+    ("networkpolicies.networking.k8s.io", "create"),
+    ("networkpolicies.networking.k8s.io", "patch"),
 ];
 
 /// What untrusted code is to be kept from, each by one address of it.
@@ -53,18 +69,39 @@ pub async fn examine(settings: &KubernetesSettings) -> (Vec<Finding>, Option<i64
         Err(message) => return (vec![away(&message)], None),
     };
     let mut findings = vec![Finding::ok(ABOUT, format!("it answers, and is Kubernetes {version}"))];
-    let (namespace, rights, quota, strangers) = futures::join!(
-        namespace(&client, &settings.namespace),
-        rights(&client, &settings.namespace),
-        quota(&client, settings),
-        unlabelled(&client, settings)
-    );
-    findings.extend(namespace.into_iter().chain([rights]).chain(quota).chain(strangers));
-    if let Some(untrusted) = &settings.untrusted {
-        findings.extend(strict(&client, &untrusted.namespace, server).await);
-    }
+    findings.extend(match settings.per {
+        NamespacePer::Server => of_namespaces(&client, settings, server).await,
+        NamespacePer::Organisation | NamespacePer::Repository => of_homes(&client).await,
+    });
     findings.push(image(settings));
     (findings, time)
+}
+
+/// Of the namespaces that others have made for us.
+async fn of_namespaces(client: &Client, settings: &KubernetesSettings, server: Option<IpAddr>) -> Vec<Finding> {
+    let (namespace, rights, quota, strangers) = futures::join!(
+        namespace(client, &settings.namespace),
+        rights(client, Some(&settings.namespace), &NEEDED),
+        quota(client, settings),
+        unlabelled(client, settings)
+    );
+    let mut findings: Vec<_> = namespace.into_iter().chain([rights]).chain(quota).chain(strangers).collect();
+    if let Some(untrusted) = &settings.untrusted {
+        findings.extend(strict(client, &untrusted.namespace, server).await);
+    }
+    findings
+}
+
+/// Of the namespaces that we make.
+async fn of_homes(client: &Client) -> Vec<Finding> {
+    let all: Vec<_> = NEEDED.iter().chain(&NEEDED_FOR_HOMES).copied().collect();
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let ours = ListParams::default().labels(&home::selector());
+    let (rights, found) = futures::join!(rights(client, None, &all), within(namespaces.list_metadata(&ours)));
+    let counted = found.map(|found| {
+        Finding::ok(ABOUT, format!("tenants have {} namespaces, which we make as they are needed", found.items.len()))
+    });
+    std::iter::once(rights).chain(counted).collect()
 }
 
 async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
@@ -95,7 +132,7 @@ async fn strict(client: &Client, name: &str, server: Option<IpAddr>) -> Vec<Find
         Health::Ok | Health::Warning => finding,
     };
     let (namespace, rights, policies) =
-        futures::join!(namespace(client, name), rights(client, name), policies(client, name, server));
+        futures::join!(namespace(client, name), rights(client, Some(name), &NEEDED), policies(client, name, server));
     namespace.into_iter().chain([rights]).map(soften).chain(policies).collect()
 }
 
@@ -135,14 +172,17 @@ async fn namespace(client: &Client, name: &str) -> Option<Finding> {
     }
 }
 
-async fn rights(client: &Client, name: &str) -> Finding {
+/// Whether we may do all that is needed, in this namespace or in every one.
+async fn rights(client: &Client, namespace: Option<&str>, needed: &[(&str, &str)]) -> Finding {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
-    let ask = async |(resource, verb): (&str, &str)| {
+    let ask = async |&(resource, verb): &(&str, &str)| {
+        let (kind, group) = resource.split_once('.').unwrap_or((resource, ""));
         let wanted = SelfSubjectAccessReview {
             spec: SelfSubjectAccessReviewSpec {
                 resource_attributes: Some(ResourceAttributes {
-                    namespace: Some(name.to_owned()),
-                    resource: Some(resource.to_owned()),
+                    namespace: namespace.map(str::to_owned),
+                    group: Some(group.to_owned()),
+                    resource: Some(kind.to_owned()),
                     verb: Some(verb.to_owned()),
                     ..Default::default()
                 }),
@@ -154,13 +194,17 @@ async fn rights(client: &Client, name: &str) -> Finding {
         let allowed = answer.status.is_some_and(|status| status.allowed);
         Ok::<_, String>((!allowed).then(|| format!("{verb} {resource}")))
     };
-    let answers: Result<Vec<_>, String> = join_all(NEEDED.map(ask)).await.into_iter().collect();
+    let (place, role) = match namespace {
+        Some(name) => (name, "kubernetes/rbac.yaml"),
+        None => ("every namespace", "components/tenants"),
+    };
+    let answers: Result<Vec<_>, String> = join_all(needed.iter().map(ask)).await.into_iter().collect();
     match answers.map(|answers| answers.into_iter().flatten().collect::<Vec<_>>()) {
         Err(message) => away(&message),
-        Ok(missing) if missing.is_empty() => Finding::ok(ABOUT, format!("we may do all that we do in {name}")),
+        Ok(missing) if missing.is_empty() => Finding::ok(ABOUT, format!("we may do all that we do in {place}")),
         Ok(missing) => {
-            let message = format!("in {name} we may not {}", missing.join(", "));
-            Finding::error(ABOUT, message, "apply the role of deploy/kubernetes/rbac.yaml")
+            let message = format!("in {place} we may not {}", missing.join(", "));
+            Finding::error(ABOUT, message, format!("apply the role of deploy/{role}"))
         }
     }
 }

@@ -3,13 +3,18 @@
 //! An attempt is one pod and one Secret of the same name, made from the attempt's id; so every call can be repeated,
 //! by any process, and what is left over can be found by its labels alone. The Secret is made after the pod and owned
 //! by it from its first moment: there is never a Secret without a pod, the pod waits for nothing but its own tokens,
-//! and the service account needs no right to read Secrets.
+//! and the service account needs no right to read Secrets. Where images need keys, a second Secret holds them.
+//!
+//! Pods are in one namespace, or in one of their tenant, which is made when it is needed ([`home()`]).
 //!
 //! A finalizer holds a pod that someone deletes until [`Executor::remove`] is called, so that a deletion is seen.
 
+mod area;
 pub mod deploy;
 mod examine;
 mod heard;
+mod home;
+mod keeper;
 mod moments;
 mod observation;
 mod outside;
@@ -25,24 +30,23 @@ mod watch;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use k8s_openapi::api::core::v1::{Event, Pod, Secret};
 use kube::{
-    Api, Client, Config, ResourceExt as _,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    Client, Config, ResourceExt as _,
     config::{KubeConfigOptions, Kubeconfig},
 };
 
+use self::{area::Area, keeper::Keeper};
 pub use self::{
     examine::examine,
     heard::Heard,
+    home::{Home, home},
     moments::moments,
     observation::{Seen, observation},
     patience::Patience,
-    pod::{pod, secret},
+    pod::{pod, registry_secret, secret},
     policy::lets_reach,
     route::our_address,
 };
-use self::{refusal::Refusal, watch::Watch};
 use super::{
     Changed, Executor, ExecutorError, ExecutorKind, Isolation, News, Observation, Placement, Sight, Unable,
     UntrustedCode, label,
@@ -57,8 +61,12 @@ const REMOVE_GRACE_SECONDS: u32 = 5;
 /// Where pods go, and what is the same for all of them.
 #[derive(Debug, Clone)]
 pub struct KubernetesSettings {
-    /// The namespace; it must exist.
+    /// The namespace of trusted code, which must exist; where each tenant has its own, how their names begin.
     pub namespace: String,
+    /// Whose namespaces there are.
+    pub per: NamespacePer,
+    /// Whether some images are privileged: the cluster is told that pods in namespaces of trusted code may be.
+    pub privileged: bool,
     /// Which server's pods these are: others in the namespace are left alone. A label's value.
     pub server: String,
     /// An image with the agent at `/containerops-agent`, which can copy itself.
@@ -81,10 +89,22 @@ pub struct KubernetesSettings {
     pub untrusted_code: UntrustedCode,
 }
 
+/// For whom there is a namespace.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NamespacePer {
+    /// For all that this server runs. Others make it.
+    #[default]
+    Server,
+    /// For each organisation, or outermost group. We make them.
+    Organisation,
+    /// For each repository. We make them.
+    Repository,
+}
+
 /// Where untrusted code runs, and how.
 #[derive(Debug, Clone)]
 pub struct Untrusted {
-    /// The namespace, which is no other code's; it must exist.
+    /// The namespace, which is no other code's and must exist; where each tenant has its own, how their names begin.
     pub namespace: String,
     /// The `RuntimeClass` of its pods, where a flow names none.
     pub runtime: Option<String>,
@@ -133,6 +153,8 @@ impl KubernetesSettings {
         let some = |quantity: &str| Some(quantity.to_owned());
         Self {
             namespace: namespace.into(),
+            per: NamespacePer::Server,
+            privileged: false,
             server: "unnamed".to_owned(),
             agent_image: agent_image.into(),
             kubeconfig: None,
@@ -161,23 +183,15 @@ impl KubernetesSettings {
     }
 }
 
-/// A cluster: the namespace of trusted code, and that of untrusted.
+/// A cluster: where trusted code runs, and where untrusted.
 pub struct Kubernetes {
     settings: KubernetesSettings,
-    usual: Namespace,
-    strict: Option<Namespace>,
+    /// Of trusted code, and of all where each tenant has a namespace.
+    usual: Area,
+    /// Of untrusted code, if that has one namespace.
+    strict: Option<Area>,
+    keeper: Keeper,
     news: Arc<News>,
-}
-
-/// A namespace of a cluster.
-struct Namespace {
-    name: String,
-    /// Whether it may be one of which we know nothing.
-    optional: bool,
-    server: String,
-    pods: Api<Pod>,
-    secrets: Api<Secret>,
-    watch: Watch,
 }
 
 impl Kubernetes {
@@ -190,13 +204,20 @@ impl Kubernetes {
         let server = config.cluster_url.clone();
         let client = Client::try_from(config).map_err(|error| refused(&error.to_string()))?;
         tracing::info!(%server, namespace = settings.namespace, "attempts become pods");
-        let news = Arc::<News>::default();
-        let usual = Namespace::of(&settings, &settings.namespace, &client, &news);
-        let strict = settings.untrusted.as_ref().map(|untrusted| {
-            tracing::info!(%server, namespace = untrusted.namespace, "attempts of untrusted code become pods");
-            Namespace { optional: true, ..Namespace::of(&settings, &untrusted.namespace, &client, &news) }
-        });
-        Ok(Self { settings, usual, strict, news })
+        let (news, keeper) = (Arc::<News>::default(), Keeper::new(client.clone()));
+        let (usual, strict) = match settings.per {
+            NamespacePer::Server => {
+                let strict = settings.untrusted.as_ref().map(|untrusted| {
+                    tracing::info!(%server, namespace = untrusted.namespace, "attempts of untrusted code become pods");
+                    Area::watch(&settings, Some(&untrusted.namespace), &client, &news).optional()
+                });
+                (Area::watch(&settings, Some(&settings.namespace), &client, &news), strict)
+            }
+            NamespacePer::Organisation | NamespacePer::Repository => {
+                (Area::watch(&settings, None, &client, &news), None)
+            }
+        };
+        Ok(Self { settings, usual, strict, keeper, news })
     }
 
     /// Whether this process runs in a pod, with a service account's access to its cluster.
@@ -204,129 +225,24 @@ impl Kubernetes {
         std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
     }
 
-    /// Where an attempt goes.
-    fn namespace(&self, isolation: Isolation) -> Result<&Namespace, ExecutorError> {
-        let name = self.settings.namespace_of(isolation);
-        let found = self.namespaces().find(|namespace| Some(namespace.name.as_str()) == name);
-        found.ok_or_else(|| refused("there is no namespace for untrusted code"))
+    /// The area of an attempt, and the namespace there that it goes into.
+    async fn place(&self, placement: &Placement) -> Result<(&Area, String), ExecutorError> {
+        let nowhere = || refused("there is no namespace for untrusted code");
+        if self.settings.per != NamespacePer::Server {
+            let home = home(placement, &self.settings).ok_or_else(nowhere)?;
+            self.keeper.keep(&home).await?;
+            return Ok((&self.usual, home.name));
+        }
+        let name = self.settings.namespace_of(placement.isolation).ok_or_else(nowhere)?;
+        let area = match placement.isolation {
+            Isolation::Usual => &self.usual,
+            Isolation::Strict => self.strict.as_ref().ok_or_else(nowhere)?,
+        };
+        Ok((area, name.to_owned()))
     }
 
-    fn namespaces(&self) -> impl Iterator<Item = &Namespace> {
+    fn areas(&self) -> impl Iterator<Item = &Area> {
         std::iter::once(&self.usual).chain(&self.strict)
-    }
-}
-
-impl Namespace {
-    fn of(settings: &KubernetesSettings, name: &str, client: &Client, news: &Arc<News>) -> Self {
-        let pods: Api<Pod> = Api::namespaced(client.clone(), name);
-        let secrets = Api::namespaced(client.clone(), name);
-        let events: Api<Event> = Api::namespaced(client.clone(), name);
-        let watch = Watch::begin(pods.clone(), events, name, settings.patience, Arc::clone(news));
-        Self { name: name.to_owned(), optional: false, server: settings.server.clone(), pods, secrets, watch }
-    }
-
-    /// The attempt's pod as the API server has it now.
-    async fn get(&self, name: &str) -> Result<Option<Pod>, ExecutorError> {
-        match self.call(self.pods.get_opt(name)).await {
-            Err(refusal) if self.optional && refusal.is_closed() => Ok(None),
-            answer => answer.map_err(Refusal::away),
-        }
-    }
-
-    /// Every attempt with a pod, as the API server has it now.
-    async fn list(&self) -> Result<Vec<AttemptId>, ExecutorError> {
-        let ours = ListParams::default().labels(&label::selector_of(&self.server));
-        match self.call(self.pods.list_metadata(&ours)).await {
-            // what we may not look into we could not have placed anything in
-            Err(refusal) if self.optional && refusal.is_closed() => Ok(Vec::new()),
-            answer => Ok(answer.map_err(Refusal::away)?.iter().filter_map(attempt_of).collect()),
-        }
-    }
-
-    async fn create_pod(&self, placement: &Placement, wanted: &Pod) -> Result<Pod, ExecutorError> {
-        match self.call(self.pods.create(&PostParams::default(), wanted)).await {
-            Ok(created) => Ok(created),
-            Err(Refusal::Exists) => self.existing(placement.attempt).await,
-            Err(refusal) => Err(refusal.of_creation(&self.name)),
-        }
-    }
-
-    /// The pod that a call before this one made.
-    async fn existing(&self, attempt: AttemptId) -> Result<Pod, ExecutorError> {
-        let name = label::object_name(attempt);
-        match self.get(&name).await? {
-            Some(pod) if attempt_of(&pod) == Some(attempt) => Ok(pod),
-            Some(_) => Err(refused(&format!("a pod {name} is there already, and it is not ours"))),
-            None => Err(away(format!("the pod {name} went away just now"))),
-        }
-    }
-
-    async fn create_secret(&self, wanted: &Secret) -> Result<(), ExecutorError> {
-        match self.call(self.secrets.create(&PostParams::default(), wanted)).await {
-            Ok(_) | Err(Refusal::Exists) => Ok(()),
-            Err(refusal) => Err(refusal.of_creation(&self.name)),
-        }
-    }
-
-    /// Asks for the pod's end. What ended by itself needs no time to end.
-    async fn delete_pod(&self, pod: &Pod) -> Result<(), ExecutorError> {
-        let has_ended = matches!(self.watch.look(pod).observation, Observation::Ended { .. });
-        let grace = if has_ended { 0 } else { REMOVE_GRACE_SECONDS };
-        let params = DeleteParams { grace_period_seconds: Some(grace), ..DeleteParams::default() };
-        gone_is_fine(self.call(self.pods.delete(&pod.name_any(), &params)).await)
-    }
-
-    /// Lets the pod go: we have seen all that we wanted to see.
-    async fn release_pod(&self, pod: &Pod) -> Result<(), ExecutorError> {
-        let others: Vec<&String> = pod.finalizers().iter().filter(|name| *name != label::FINALIZER).collect();
-        let patch = Patch::Merge(serde_json::json!({ "metadata": { "finalizers": others } }));
-        gone_is_fine(self.call(self.pods.patch(&pod.name_any(), &PatchParams::default(), &patch)).await)
-    }
-
-    async fn call<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, Refusal> {
-        match tokio::time::timeout(CALL_MAX, call).await {
-            Ok(answer) => answer.map_err(Refusal::from),
-            Err(_) => Err(Refusal::Silent(CALL_MAX)),
-        }
-    }
-
-    async fn look(&self, attempt: AttemptId) -> Result<Sight, ExecutorError> {
-        let name = label::object_name(attempt);
-        if let Some(pod) = self.watch.newest(&name).await {
-            return Ok(self.watch.look(&pod));
-        }
-        // The watch may not have heard of a pod that was made a moment ago, so its silence is no proof.
-        Ok(self.get(&name).await?.map_or_else(Sight::absent, |pod| self.watch.look(&pod)))
-    }
-
-    async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {
-        let name = label::object_name(attempt);
-        match self.call(self.secrets.delete(&name, &DeleteParams::default())).await {
-            Err(refusal) if self.optional && refusal.is_closed() => {}
-            answer => gone_is_fine(answer)?,
-        }
-        match self.get(&name).await? {
-            Some(pod) if attempt_of(&pod) == Some(attempt) => {
-                self.delete_pod(&pod).await?;
-                self.release_pod(&pod).await
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    async fn attempts(&self) -> Result<Vec<AttemptId>, ExecutorError> {
-        match self.watch.all().await {
-            Some(pods) => {
-                let ours = pods.iter().filter(|pod| label::is_of(pod.labels(), &self.server));
-                Ok(ours.filter_map(|pod| attempt_of(pod.as_ref())).collect())
-            }
-            None => self.list().await,
-        }
-    }
-
-    /// Whether the watch knows the attempt's pod.
-    async fn knows(&self, attempt: AttemptId) -> bool {
-        self.watch.newest(&label::object_name(attempt)).await.is_some()
     }
 }
 
@@ -349,11 +265,19 @@ impl Executor for Kubernetes {
         })
     }
 
+    fn makes_homes(&self) -> bool {
+        self.settings.per != NamespacePer::Server
+    }
+
     async fn start(&self, placement: &Placement) -> Result<(), ExecutorError> {
-        let namespace = self.namespace(placement.isolation)?;
-        let pod = namespace.create_pod(placement, &pod(placement, &self.settings)).await?;
-        let secret = secret(placement, &pod.uid().unwrap_or_default(), &self.settings);
-        namespace.create_secret(&secret).await
+        let (area, namespace) = self.place(placement).await?;
+        let pod = area.create_pod(&namespace, placement.attempt, &pod(placement, &self.settings)).await?;
+        let uid = pod.uid().unwrap_or_default();
+        // the pod waits for its tokens, so that all else is there when it begins to fetch images
+        if let Some(keys) = registry_secret(placement, &uid, &self.settings) {
+            area.create_secret(&namespace, &keys).await?;
+        }
+        area.create_secret(&namespace, &secret(placement, &uid, &self.settings)).await
     }
 
     async fn look(&self, attempt: AttemptId) -> Result<Sight, ExecutorError> {
@@ -369,16 +293,16 @@ impl Executor for Kubernetes {
     }
 
     async fn remove(&self, attempt: AttemptId) -> Result<(), ExecutorError> {
-        for namespace in self.namespaces() {
-            namespace.remove(attempt).await?;
+        for area in self.areas() {
+            area.remove(attempt).await?;
         }
         Ok(())
     }
 
     async fn attempts(&self) -> Result<Vec<AttemptId>, ExecutorError> {
         let mut all = Vec::new();
-        for namespace in self.namespaces() {
-            all.extend(namespace.attempts().await?);
+        for area in self.areas() {
+            all.extend(area.attempts().await?);
         }
         Ok(all)
     }
@@ -403,13 +327,6 @@ async fn access(settings: &KubernetesSettings) -> Result<Config, String> {
 
 fn attempt_of(object: &impl kube::ResourceExt) -> Option<AttemptId> {
     object.labels().get(label::ATTEMPT)?.parse().ok()
-}
-
-fn gone_is_fine<T>(answer: Result<T, Refusal>) -> Result<(), ExecutorError> {
-    match answer {
-        Ok(_) | Err(Refusal::Missing(_)) => Ok(()),
-        Err(refusal) => Err(refusal.away()),
-    }
 }
 
 fn away(message: String) -> ExecutorError {

@@ -4,14 +4,14 @@
 //! secret and no command of a flow: a container knows the server's address and where its token is, and the agent in it
 //! is told the rest.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use k8s_openapi::{
     ByteString,
     api::core::v1::{
         Capabilities, Container, EmptyDirVolumeSource, ExecAction, HostAlias, KeyToPath, Lifecycle, LifecycleHandler,
-        Pod, PodSecurityContext, PodSpec, SeccompProfile, Secret, SecretVolumeSource, SecurityContext, Toleration,
-        Volume, VolumeMount,
+        LocalObjectReference, Pod, PodSecurityContext, PodSpec, SeccompProfile, Secret, SecretVolumeSource,
+        SecurityContext, Toleration, Volume, VolumeMount,
     },
     apimachinery::pkg::{
         api::resource::Quantity,
@@ -87,6 +87,23 @@ pub fn secret(placement: &Placement, uid: &str, settings: &KubernetesSettings) -
     }
 }
 
+/// The keys by which the attempt's images are fetched, owned by the pod as its tokens are; `None`: it needs none.
+pub fn registry_secret(placement: &Placement, uid: &str, settings: &KubernetesSettings) -> Option<Secret> {
+    let config = placement.keys.config()?;
+    let data = ByteString(config.expose_secret().as_bytes().to_vec());
+    let tokens = secret(placement, uid, settings);
+    Some(Secret {
+        metadata: ObjectMeta { name: Some(registry_secret_name(placement)), ..tokens.metadata },
+        data: Some(BTreeMap::from([(".dockerconfigjson".to_owned(), data)])),
+        type_: Some("kubernetes.io/dockerconfigjson".to_owned()),
+        ..tokens
+    })
+}
+
+fn registry_secret_name(placement: &Placement) -> String {
+    format!("{}-registries", label::object_name(placement.attempt))
+}
+
 /// The settings as they are for this placement: untrusted code gets less.
 fn bounded<'a>(placement: &Placement, settings: &'a KubernetesSettings) -> Cow<'a, KubernetesSettings> {
     match (placement.isolation, &settings.untrusted) {
@@ -129,6 +146,8 @@ fn spec(placement: &Placement, settings: &KubernetesSettings) -> PodSpec {
         host_users: host_users(placement, settings),
         node_selector: (!placement.node.is_empty()).then(|| placement.node.clone()),
         host_aliases: host_aliases(placement),
+        image_pull_secrets: (!placement.keys.is_empty())
+            .then(|| vec![LocalObjectReference { name: registry_secret_name(placement) }]),
         containers: std::iter::once(install(settings)).chain(jobs(placement, settings)).collect(),
         volumes: Some(volumes(placement, settings)),
         ..Default::default()
@@ -200,21 +219,25 @@ fn jobs(placement: &Placement, settings: &KubernetesSettings) -> Vec<Container> 
         .zip(requirements)
         .map(|(container, requirements)| Container {
             resources: Some(requirements),
-            security_context: Some(rights(placement.isolation)),
+            security_context: Some(rights(placement.isolation, container.privileged)),
             ..job(container, &placement.agent_url)
         })
         .collect()
 }
 
 /// What a job's container may. Untrusted code may be root there, as most images would have it, but a root without any
-/// capability, who may do no more than others.
-fn rights(isolation: Isolation) -> SecurityContext {
-    let none = || Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Default::default() };
-    SecurityContext {
-        allow_privilege_escalation: Some(false),
-        capabilities: (isolation == Isolation::Strict).then(none),
-        privileged: (isolation == Isolation::Strict).then_some(false),
-        ..Default::default()
+/// capability, who may do no more than others; whatever is said of its image, it is never privileged.
+fn rights(isolation: Isolation, privileged: bool) -> SecurityContext {
+    match isolation {
+        Isolation::Strict => SecurityContext {
+            allow_privilege_escalation: Some(false),
+            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Default::default() }),
+            privileged: Some(false),
+            ..Default::default()
+        },
+        // the cluster refuses one that may not gain what it has already
+        Isolation::Usual if privileged => SecurityContext { privileged: Some(true), ..Default::default() },
+        Isolation::Usual => SecurityContext { allow_privilege_escalation: Some(false), ..Default::default() },
     }
 }
 

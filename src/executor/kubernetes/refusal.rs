@@ -28,12 +28,15 @@ pub(super) enum Refusal {
 impl Refusal {
     /// As the answer to a call for which there is no "never".
     pub(super) fn away(self) -> ExecutorError {
+        away(self.message())
+    }
+
+    /// In words.
+    pub(super) fn message(self) -> String {
         match self {
-            Self::Exists => away("the API server says that it exists already".to_owned()),
-            Self::Missing(message) | Self::Never(message) | Self::NotNow(message) | Self::NoRoom(message) => {
-                away(message)
-            }
-            Self::Silent(span) => away(format!("the API server has not answered for {} s", span.as_secs())),
+            Self::Exists => "the API server says that it exists already".to_owned(),
+            Self::Missing(message) | Self::Never(message) | Self::NotNow(message) | Self::NoRoom(message) => message,
+            Self::Silent(span) => format!("the API server has not answered for {} s", span.as_secs()),
         }
     }
 

@@ -1,5 +1,5 @@
-//! One shared watch over all our pods of the namespace, and one over what the cluster tells of them, however many
-//! attempts there are.
+//! One shared watch over all our pods of an area, and one over what the cluster tells of them, however many attempts
+//! there are.
 //!
 //! It promises the newest that is known, and says when it knows nothing: while the watch is interrupted its pods may
 //! be old, and nobody may conclude from it that a pod is gone.
@@ -61,12 +61,17 @@ pub(super) struct Watch {
 struct Shared {
     clock: Clock,
     begun: Instant,
+    /// For people: the namespace, or `all`.
     namespace: String,
+    /// What the pods have as labels.
+    select: String,
     patience: Patience,
     is_current: AtomicBool,
     news: Arc<News>,
     /// By the pod's name.
     heard: Mutex<HashMap<String, Heard>>,
+    /// In which namespace each pod is, by its name.
+    places: Mutex<HashMap<String, String>>,
 }
 
 impl Watch {
@@ -74,7 +79,7 @@ impl Watch {
     pub(super) fn begin(
         pods: Api<Pod>,
         events: Api<v1::Event>,
-        namespace: &str,
+        (namespace, select): (&str, &str),
         patience: Patience,
         news: Arc<News>,
     ) -> Self {
@@ -83,10 +88,12 @@ impl Watch {
             clock: Clock::System,
             begun: Instant::now(),
             namespace: namespace.to_owned(),
+            select: select.to_owned(),
             patience,
             is_current: AtomicBool::new(false),
             news,
             heard: Mutex::default(),
+            places: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(follow(pods, writer, Arc::clone(&shared)));
@@ -96,7 +103,17 @@ impl Watch {
 
     /// The pod, if it is known for certain that this is its newest state.
     pub(super) async fn newest(&self, name: &str) -> Option<Arc<Pod>> {
-        self.is_current().await.then(|| self.pods.get(&ObjectRef::new(name).within(&self.shared.namespace))).flatten()
+        self.is_current().await.then(|| self.pods.get(&ObjectRef::new(name).within(&self.place(name)?))).flatten()
+    }
+
+    /// The namespace of the pod of this name, if anything was heard of it.
+    pub(super) fn place(&self, name: &str) -> Option<String> {
+        self.shared.places().get(name).cloned()
+    }
+
+    /// A pod was made just now: the watch may not know of it yet.
+    pub(super) fn note_place(&self, pod: &Pod) {
+        self.shared.note_place(pod);
     }
 
     /// All pods, if it is known for certain that these are all.
@@ -143,28 +160,43 @@ impl Shared {
         let mut heard = self.heard();
         heard.entry(name.to_owned()).or_default().event(event);
         if heard.len() > 2 * pods.len() + STRANGERS_MAX {
-            heard.retain(|name, _| pods.get(&ObjectRef::new(name).within(&self.namespace)).is_some());
+            let places = self.places();
+            heard.retain(|name, _| places.contains_key(name));
         }
         drop(heard);
         self.news.tell(attempt);
     }
 
+    fn places(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_place(&self, pod: &Pod) {
+        self.places().insert(pod.name_any(), pod.namespace().unwrap_or_default());
+    }
+
     fn forget(&self, pod: &Pod) {
         self.heard().remove(&pod.name_any());
+        self.places().remove(&pod.name_any());
     }
 
     fn take(&self, event: Event<Pod>) {
         match event {
             Event::Apply(pod) => {
+                self.note_place(&pod);
                 self.remember(&pod);
                 self.tell(&pod);
             }
-            Event::InitApply(pod) => self.remember(&pod),
+            Event::InitApply(pod) => {
+                self.note_place(&pod);
+                self.remember(&pod);
+            }
             Event::Delete(pod) => {
                 self.forget(&pod);
                 self.tell(&pod);
             }
-            Event::Init => {}
+            // what is not in the list that comes is gone
+            Event::Init => self.places().clear(),
             Event::InitDone => {
                 if !self.is_current.swap(true, Ordering::AcqRel) {
                     tracing::info!(namespace = self.namespace, "our pods are watched");
@@ -195,7 +227,7 @@ impl Shared {
 async fn follow(pods: Api<Pod>, mut writer: reflector::store::Writer<Pod>, shared: Arc<Shared>) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let config = watcher::Config::default().labels(&label::selector()).timeout(WATCH_SECONDS);
+        let config = watcher::Config::default().labels(&shared.select).timeout(WATCH_SECONDS);
         let mut events = pin!(watcher::watcher(pods.clone(), config));
         while let Some(event) = events.next().await {
             let event = match event {
@@ -216,7 +248,7 @@ async fn follow(pods: Api<Pod>, mut writer: reflector::store::Writer<Pod>, share
     }
 }
 
-/// Follows the events of the namespace's pods. What happens to pods is known without them, and their words are not; so
+/// Follows the events of the area's pods. What happens to pods is known without them, and their words are not; so
 /// trouble here is told once, and no more.
 async fn listen(events: Api<v1::Event>, pods: Store<Pod>, shared: Arc<Shared>) {
     let config = watcher::Config::default().fields("involvedObject.kind=Pod").timeout(WATCH_SECONDS);

@@ -1,9 +1,10 @@
 //! What an image is at this moment: its digest, so that a re-run uses the same bytes, and the program it starts.
 //!
-//! Registries are asked anonymously. What they answer is checked against its digest and bounded in size and time; no
+//! Registries are asked anonymously, or by the keys that somebody has given for them. What they answer is checked against its digest and bounded in size and time; no
 //! layer is ever fetched. Nobody but the operator has us ask without TLS, whoever leads there; and untrusted code has us
 //! ask nothing in our own network.
 
+mod keys;
 mod transport;
 
 use std::{sync::Arc, time::Duration};
@@ -21,6 +22,8 @@ use self::transport::{Body, Fault, Session};
 use reqwest::{ClientBuilder, Url, redirect};
 
 use crate::{client::LateClient, model::is_public};
+
+pub use keys::{KeysError, RegistryKey, RegistryKeys};
 
 /// The most time for all questions about one image.
 const PIN_MAX: Duration = Duration::from_secs(10);
@@ -123,14 +126,14 @@ impl Registry {
         Self { http: Arc::new(LateClient::new(make)), public: Arc::new(LateClient::new(bounded)), insecure }
     }
 
-    /// What `image` is now, for somebody with this reach. Short names are Docker Hub's, as everywhere; no tag means
-    /// `latest`; a digest stays.
+    /// What `image` is now, for somebody with this reach and these keys. Short names are Docker Hub's, as everywhere; no
+    /// tag means `latest`; a digest stays.
     ///
     /// # Errors
     /// [`RegistryError`], after ten seconds at most.
-    pub async fn pin(&self, image: &str, reach: Reach) -> Result<Pin, RegistryError> {
+    pub async fn pin(&self, image: &str, reach: Reach, keys: &RegistryKeys) -> Result<Pin, RegistryError> {
         let wrong = |message: String| RegistryError::Invalid { image: image.to_owned(), message };
-        let name: Reference = image.parse().map_err(|error: ParseError| wrong(error.to_string()))?;
+        let name = read(image).map_err(|error| wrong(error.to_string()))?;
         if name.repository().contains(|c: char| c.is_ascii_uppercase()) {
             return Err(wrong("a repository's name is in lower case".to_owned()));
         }
@@ -143,12 +146,25 @@ impl Registry {
         };
         let http = client.get().map_err(|error| Fault::Away(format!("setting up TLS: {error}")).about(image))?;
         let scheme = if is_listed { "http" } else { "https" };
-        let session = Session::new(http, scheme, &name).within(&self.insecure, reach);
+        let session = Session::new(http, scheme, &name, keys.of(&whole_name(&name))).within(&self.insecure, reach);
         match tokio::time::timeout(PIN_MAX, ask(session, &name)).await {
             Ok(answer) => answer.map_err(|fault| fault.about(image)),
             Err(_) => Err(Fault::Away(format!("no answer within {} s", PIN_MAX.as_secs())).about(image)),
         }
     }
+}
+
+/// An image's name in full, without tag and digest: `docker.io/library/busybox`. `None`: it is no image's name.
+pub fn full_name(image: &str) -> Option<String> {
+    read(image).ok().map(|name| whole_name(&name))
+}
+
+fn read(image: &str) -> Result<Reference, ParseError> {
+    image.parse()
+}
+
+fn whole_name(name: &Reference) -> String {
+    format!("{}/{}", name.registry(), name.repository())
 }
 
 fn builder(listed: &Arc<[String]>, reach: Reach) -> ClientBuilder {
@@ -203,7 +219,7 @@ async fn ask(mut session: Session<'_>, name: &Reference) -> Result<Pin, Fault> {
     };
     let start = start(&mut session, &manifest).await?;
     Ok(Pin {
-        image: format!("{}/{}@{}", name.registry(), name.repository(), top.digest),
+        image: format!("{}@{}", whole_name(name), top.digest),
         entrypoint: [start.entrypoint, start.cmd].into_iter().flatten().flatten().collect(),
         working_dir: start.working_dir.filter(|dir| !dir.is_empty()),
     })

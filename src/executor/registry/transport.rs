@@ -8,12 +8,13 @@ use oci_client::{
     },
 };
 use reqwest::{
-    Response, StatusCode, Url,
-    header::{ACCEPT, AUTHORIZATION, WWW_AUTHENTICATE},
+    RequestBuilder, Response, StatusCode, Url,
+    header::{ACCEPT, WWW_AUTHENTICATE},
 };
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
-use super::{Reach, may_be_asked};
+use super::{Reach, RegistryKey, may_be_asked};
 use sha2::{Digest as _, Sha256};
 
 /// The most bytes of a manifest, of a configuration and of a token: the registries' own limit for manifests.
@@ -46,11 +47,30 @@ pub(super) struct Session<'a> {
     http: &'a reqwest::Client,
     base: String,
     registry: &'a str,
-    token: Option<String>,
+    /// By what we are known, if we are.
+    key: Option<&'a RegistryKey>,
+    pass: Option<Pass>,
     /// Registries that may be asked without TLS, and in our own network.
     listed: &'a [String],
     /// What others may be.
     reach: Reach,
+}
+
+/// What lets us in.
+enum Pass {
+    /// A token.
+    Token(String),
+    /// The key itself.
+    Key,
+}
+
+/// What a registry wants.
+#[derive(Debug, PartialEq, Eq)]
+enum Challenge {
+    /// A token, from there.
+    Token(Url),
+    /// User and password.
+    Key,
 }
 
 #[derive(Deserialize)]
@@ -73,10 +93,15 @@ struct RegistrysError {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(http: &'a reqwest::Client, scheme: &str, name: &'a Reference) -> Self {
+    pub(super) fn new(
+        http: &'a reqwest::Client,
+        scheme: &str,
+        name: &'a Reference,
+        key: Option<&'a RegistryKey>,
+    ) -> Self {
         let registry = name.resolve_registry();
         let base = format!("{scheme}://{registry}/v2/{}", name.repository());
-        Self { http, base, registry, token: None, listed: &[], reach: Reach::Public }
+        Self { http, base, registry, key, pass: None, listed: &[], reach: Reach::Public }
     }
 
     /// Where it may be led.
@@ -117,8 +142,8 @@ impl<'a> Session<'a> {
     async fn fetch(&mut self, what: &str, wanted: &str) -> Result<Body, Fault> {
         let url = format!("{}/{what}/{wanted}", self.base);
         let mut response = self.get(&url).await?;
-        if response.status() == StatusCode::UNAUTHORIZED && self.token.is_none() {
-            self.token = Some(self.ask_for_token(&response).await?);
+        if response.status() == StatusCode::UNAUTHORIZED && self.pass.is_none() {
+            self.pass = Some(self.pass(&response).await?);
             response = self.get(&url).await?;
         }
         if !response.status().is_success() {
@@ -136,21 +161,36 @@ impl<'a> Session<'a> {
             OCI_IMAGE_MEDIA_TYPE,
             IMAGE_MANIFEST_MEDIA_TYPE,
         ];
-        let mut request = self.http.get(url).header(ACCEPT, accepted.join(", "));
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-        }
+        let request = self.http.get(url).header(ACCEPT, accepted.join(", "));
+        let request = match (&self.pass, self.key) {
+            (Some(Pass::Token(token)), _) => request.bearer_auth(token),
+            (Some(Pass::Key), Some(key)) => with(request, key),
+            (Some(Pass::Key) | None, _) => request,
+        };
         request.send().await.map_err(unreachable)
     }
 
-    /// Goes where the registry sends us for a token that is good for everybody.
-    async fn ask_for_token(&self, response: &Response) -> Result<String, Fault> {
-        let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
-        let url = challenge.and_then(token_url).ok_or_else(|| self.private("it wants a password"))?;
+    /// Does what the registry wants before it lets us in.
+    async fn pass(&self, response: &Response) -> Result<Pass, Fault> {
+        let wanted = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+        match wanted.and_then(challenge) {
+            Some(Challenge::Token(url)) => self.ask_for_token(url).await.map(Pass::Token),
+            Some(Challenge::Key) if self.key.is_some() => Ok(Pass::Key),
+            Some(Challenge::Key) | None => Err(self.private("it wants a password")),
+        }
+    }
+
+    /// Goes where the registry sends us for a token: one that is good for everybody, or for whom we are.
+    async fn ask_for_token(&self, url: Url) -> Result<String, Fault> {
         if !may_be_asked(&url, self.listed, self.reach) {
             return Err(Fault::Away("it sends us for a token where we do not go".to_owned()));
         }
-        let answer = self.http.get(url).send().await.map_err(unreachable)?;
+        let request = self.http.get(url);
+        let request = match self.key {
+            Some(key) => with(request, key),
+            None => request,
+        };
+        let answer = request.send().await.map_err(unreachable)?;
         if !answer.status().is_success() {
             return Err(self.refusal(answer).await);
         }
@@ -183,6 +223,15 @@ async fn bounded(mut response: Response) -> Result<Vec<u8>, Fault> {
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
+}
+
+fn with(request: RequestBuilder, key: &RegistryKey) -> RequestBuilder {
+    request.basic_auth(&key.user, Some(key.password.expose_secret()))
+}
+
+fn challenge(text: &str) -> Option<Challenge> {
+    let is_basic = text.split(' ').next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"));
+    if is_basic { Some(Challenge::Key) } else { token_url(text).map(Challenge::Token) }
 }
 
 /// `Bearer realm="https://…",service="…",scope="…"` → where to ask for a token.

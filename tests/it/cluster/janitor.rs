@@ -21,6 +21,7 @@ fn placement() -> Placement {
         name: "job-0".to_owned(),
         image: "docker.io/library/busybox:latest".to_owned(),
         resources: Resources::default(),
+        privileged: false,
         token: "nobody's".to_owned().into(),
     };
     Placement {
@@ -29,7 +30,8 @@ fn placement() -> Placement {
         node: Default::default(),
         attempt: AttemptId::mint(now),
         run: RunId::mint(now),
-        repository: "acme/other".to_owned(),
+        tenant: crate::pod::tenant("acme/other"),
+        keys: Default::default(),
         flow: "ci".to_owned(),
         action: "other.other".to_owned(),
         containers: vec![container],

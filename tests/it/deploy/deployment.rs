@@ -44,6 +44,11 @@ pub(super) struct Deployment {
 impl Deployment {
     /// Applies this part of `deploy/` as its kustomization.yaml says, with these values in the Secrets of these names.
     pub(super) fn apply(part: &str, secrets: &[(&str, &[(&str, String)])]) -> Option<Self> {
+        Self::apply_with(part, &[], secrets)
+    }
+
+    /// The same with components.
+    pub(super) fn apply_with(part: &str, components: &[&str], secrets: &[(&str, &[(&str, String)])]) -> Option<Self> {
         let kubeconfig = kubeconfig()?;
         let image = required("kubernetes", "CONTAINEROPS_TEST_SERVER_IMAGE")?;
         let directory = TempDir::new().expect("a directory for tests can be made");
@@ -59,7 +64,12 @@ impl Deployment {
             let words: Vec<String> = words.into_iter().chain(values).collect();
             new.kubectl(&words.iter().map(String::as_str).collect::<Vec<_>>());
         }
-        new.kubectl(&["apply", "-k", &file(part)]);
+        let whole = deploy.join("overlays/tried");
+        std::fs::create_dir_all(&whole).expect("ours");
+        let components: Vec<String> = components.iter().map(|name| format!("../../{name}")).collect();
+        let text = format!("resources: [../../{part}]\ncomponents: [{}]\n", components.join(", "));
+        std::fs::write(whole.join("kustomization.yaml"), text).expect("ours");
+        new.kubectl(&["apply", "-k", &file("overlays/tried")]);
         Some(new)
     }
 
@@ -220,7 +230,7 @@ pub(super) fn at(kind: &str, name: &str, port: &str) -> String {
     format!("/api/v1/namespaces/{NAMESPACE}/{kind}/{name}:{port}/proxy")
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(super) fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir(to).expect("ours");
     for entry in from.read_dir().expect("a folder") {
         let entry = entry.expect("an entry");

@@ -4,11 +4,12 @@ mod deployment;
 mod replicated;
 mod settings;
 
-use std::{process::Command, time::Instant};
+use std::{path::Path, process::Command, time::Instant};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
-use self::deployment::{Deployment, NAMESPACE, PATIENCE, printed};
+use self::deployment::{Deployment, NAMESPACE, PATIENCE, copy_folder, printed};
 use crate::harness::kubeconfig;
 
 /// What pushes, inside of the service's pod: the way that deploy/ offers for trying it out.
@@ -93,6 +94,90 @@ fn every_overlay_is_as_strict_as_the_other_and_the_replicated_one_goes_on_while_
             assert_eq!((claims.len(), budgets.len(), &spec["replicas"]), (1, 0, &1.into()), "{of}");
             assert_eq!(spec["strategy"]["type"], "Recreate", "{of}");
         }
+    }
+}
+
+#[test]
+fn namespaces_of_tenants_take_rights_that_nothing_else_takes() {
+    if kubeconfig().is_none() {
+        return;
+    }
+    let folder = TempDir::new().expect("a directory for tests can be made");
+    let deploy = folder.path().join("deploy");
+    copy_folder(Path::new("deploy"), &deploy);
+    let with = |components: &str| {
+        let overlay = deploy.join("overlays/tried");
+        std::fs::create_dir_all(&overlay).expect("ours");
+        let text = format!(
+            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../replicated]\n\
+             components: [{components}]\n"
+        );
+        std::fs::write(overlay.join("kustomization.yaml"), text).expect("ours");
+        objects(&overlay.display().to_string())
+    };
+    let objects = with("../../components/tenants");
+    let [role] = of_kind(&objects, "ClusterRole")[..] else { panic!("one role") };
+    let rules = role["rules"].as_array().expect("rules");
+    let may = |kind: &str| {
+        let rule = rules.iter().find(|rule| rule["resources"].as_array().is_some_and(|of| of.contains(&kind.into())));
+        rule.map_or_else(String::new, |rule| rule["verbs"].to_string())
+    };
+    assert_eq!(may("namespaces"), r#"["get","list","create","patch"]"#);
+    assert_eq!(may("secrets"), r#"["create","delete"]"#, "it reads none");
+    for kind in ["pods/exec", "roles", "rolebindings", "serviceaccounts", "nodes", "configmaps", "*"] {
+        assert_eq!(may(kind), "", "{kind}");
+    }
+    let policies = of_kind(&objects, "NetworkPolicy");
+    let of_service = policies.iter().find(|policy| policy["metadata"]["name"] == "containerops").expect("ours");
+    let spec = of_service["spec"].to_string();
+    assert!(spec.contains(r#""containerops.io/jobs":"true""#) && spec.contains("9090"), "{spec}");
+    let level = |components: &str| {
+        let all = with(components);
+        let namespaces = of_kind(&all, "Namespace");
+        let of = |name: &str| namespaces.iter().find(|one| one["metadata"]["name"] == name).copied().expect("there");
+        let label = |name: &str| of(name)["metadata"]["labels"]["pod-security.kubernetes.io/enforce"].clone();
+        (label("containerops"), label("containerops-untrusted"))
+    };
+    assert_eq!(level("../../components/privileged"), ("privileged".into(), "baseline".into()));
+    assert_eq!(level("../../components/tenants"), ("baseline".into(), "baseline".into()));
+}
+
+#[test]
+fn a_service_that_makes_its_tenants_namespaces_takes_a_push_to_a_green_run() {
+    let settings = [
+        ("CONTAINEROPS_PUBLIC_URL", "https://ci.example".to_owned()),
+        ("CONTAINEROPS_GIT_READERS", "everyone".to_owned()),
+    ];
+    let secrets: [(&str, &[_]); 1] = [("containerops-settings", &settings)];
+    let Some(deployment) = Deployment::apply_with("overlays/single", &["components/tenants"], &secrets) else { return };
+    deployment.rolls_out();
+    deployment.exec(PUSH);
+    let run = deployment.run(|run| run["status"]["state"] == "ended");
+    assert_eq!(run["status"]["conclusion"], "success", "{run:#}");
+    let ours = ["get", "namespaces", "-l", "containerops.io/jobs", "-o", "name"];
+    let names = deployment.kubectl(&ours);
+    let home = names.lines().find_map(|name| name.strip_prefix("namespace/containerops-acme-")).expect("one was made");
+    let home = format!("containerops-acme-{home}");
+    let bounds = deployment.kubectl(&["-n", &home, "get", "resourcequota,limitrange,networkpolicy", "-o", "name"]);
+    assert_eq!(bounds.lines().count(), 3, "{bounds}");
+    // what it may not, wherever it is tried
+    let account = format!("--as=system:serviceaccount:{NAMESPACE}:containerops");
+    let tries: [&[&str]; 6] = [
+        &["delete", "namespace", &home],
+        &["-n", &home, "get", "secrets"],
+        &["-n", &home, "create", "rolebinding", "more", "--clusterrole=cluster-admin", "--user=somebody"],
+        &["-n", &home, "create", "serviceaccount", "more"],
+        &["-n", "kube-system", "get", "configmaps"],
+        &["get", "nodes"],
+    ];
+    for words in tries {
+        let tried = deployment.command(&[&[account.as_str()], words].concat()).output().expect("kubectl is installed");
+        let said = String::from_utf8_lossy(&tried.stderr);
+        assert!(!tried.status.success() && said.to_lowercase().contains("forbidden"), "{words:?}: {said}");
+    }
+    deployment.kubectl(&["delete", "namespace", &home, "--wait=false"]);
+    for kind in ["clusterrole", "clusterrolebinding"] {
+        deployment.kubectl(&["delete", kind, "containerops-tenants"]);
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use containerops::{
     executor::{
-        Changed, Container, Executor, Observation, Placement,
+        Changed, Container, Executor, Isolation, Observation, Placement,
         docker::{Docker, DockerSettings},
+        registry::RegistryKeys,
     },
     model::{ActionState, AttemptId, Clock, JobId, Resources, RunId},
     settings::Settings,
@@ -110,6 +111,30 @@ async fn an_attempt_is_placed_once_and_what_is_left_of_it_is_found_and_removed()
 }
 
 #[tokio::test]
+async fn an_engine_is_asked_for_a_privileged_container_where_that_is_said_and_code_is_trusted() {
+    let Some(engine) = Engine::get() else { return };
+    for (isolation, expected) in [(Isolation::Usual, [true, false]), (Isolation::Strict, [false, false])] {
+        let executor = Docker::connect(settings(&engine)).expect("an executor");
+        let mut placement = Placement { isolation, ..placement("http://127.0.0.1:9") };
+        placement.containers[0].privileged = true;
+        // an engine that is in a container itself has not all that it is to give, and starts none: it has made them
+        let _ = executor.start(&placement).await;
+        let mut privileged = Vec::new();
+        for one in containers(&engine, placement.run).await {
+            let id = one["Id"].as_str().expect("an id").to_owned();
+            let seen = ask(&engine, reqwest::Method::GET, &format!("/containers/{id}/json")).await;
+            let options = seen["HostConfig"]["SecurityOpt"].as_array().map_or(0, Vec::len);
+            let is = seen["HostConfig"]["Privileged"] == true;
+            assert_eq!(options, usize::from(!is), "what is not privileged gains nothing, either");
+            privileged.push((seen["Name"].to_string(), is));
+        }
+        privileged.sort();
+        assert_eq!(privileged.into_iter().map(|(_, is)| is).collect::<Vec<_>>(), expected, "{isolation:?}");
+        executor.remove(placement.attempt).await.expect("it is removed");
+    }
+}
+
+#[tokio::test]
 async fn an_engine_that_is_away_is_waited_for_in_its_own_words() {
     let executor = Docker::connect(DockerSettings::new("unix:///nowhere/docker.sock", "none")).expect("an executor");
     let error = executor.start(&placement("http://127.0.0.1:9")).await.expect_err("nothing is there").to_string();
@@ -132,15 +157,17 @@ fn placement(url: &str) -> Placement {
         name: format!("job-{place}"),
         image: "busybox".to_owned(),
         resources: Resources::default(),
+        privileged: false,
         token: format!("token-{place}").into(),
     };
     Placement {
-        isolation: containerops::executor::Isolation::Usual,
+        isolation: Isolation::Usual,
         runtime: None,
         node: Default::default(),
         attempt: AttemptId::mint(now),
         run: RunId::mint(now),
-        repository: "acme/shop".to_owned(),
+        tenant: crate::pod::tenant("acme/shop"),
+        keys: RegistryKeys::default(),
         flow: "build & test".to_owned(),
         action: "check.unit".to_owned(),
         containers: (0..2).map(container).collect(),

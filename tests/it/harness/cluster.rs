@@ -109,6 +109,11 @@ impl Cluster {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    /// Who may do everything.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// Objects that are in no namespace.
     pub(crate) fn all<K>(&self) -> Api<K>
     where

@@ -124,7 +124,7 @@ async fn the_authors_deaths_are_final_and_say_what_to_do() {
     failure failure in test/test: image cc:1 not found: the registry's words
         What to do: check the image's name and tag.
     failure failure in test/test: image cc:1 denied: the registry's words
-        What to do: check the image's name; if it is private, the cluster needs credentials for its registry: an `imagePullSecret` of the namespace's service account, or the nodes' own.
+        What to do: check the image's name; if it is private, set the secret `DOCKER_AUTH_CONFIG` of the repository or its owner: a Docker configuration with credentials for its registry.
     failure failure in test/test: image cc:1 invalid: the registry's words
         What to do: write the image as `registry/repository:tag`, in lower case.
     failure failure in test/test: cannot start: no such user
