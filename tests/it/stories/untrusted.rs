@@ -6,13 +6,13 @@ use std::{fmt::Write as _, time::Duration};
 
 use containerops::{
     agent::protocol::{Cause, HeartbeatAnswer},
-    executor::Isolation,
-    model::{Clock, Sha},
+    executor::{ExecutorKind, Isolation},
+    model::{Clock, ForgeKind, SecretLevel, SecretLimits, SecretScope, Sha},
 };
 use insta::assert_snapshot;
 
 use super::SMALL;
-use crate::harness::app::{Tester, WIDGET};
+use crate::harness::app::{Identity, Tester, WIDGET};
 
 const FORK: &str = "mallory/widget";
 const RUN: &str = "containerops/ci/pr";
@@ -212,6 +212,30 @@ async fn what_is_rejected_never_runs() {
     t.settle().await;
     assert!(t.pods.placed().is_empty(), "a re-run of it waits anew");
     t.checks(&sha);
+}
+
+#[tokio::test]
+async fn untrusted_code_has_no_keys_of_registries_and_is_never_privileged() {
+    let t = Tester::start_as(Identity::App, ExecutorKind::Docker).await;
+    t.set_up("untrusted = \"always+head\"\nprivileged_images = \"*=alpine\"\n").await;
+    let scope =
+        SecretScope { forge: ForgeKind::Github, level: SecretLevel::Owner, name: "acme".parse().expect("a name") };
+    let keys = r#"{"auths": {"docker.io": {"username": "ada", "password": "sesame"}}}"#.to_owned().into();
+    let name = "DOCKER_AUTH_CONFIG".parse().expect("a name");
+    let set = t.app().engine.set_secret((&scope, &name), SecretLimits::default(), &keys, "ada").await;
+    set.expect("it is set");
+    let rights = || {
+        let placement = t.pods.newest("test.test").expect("a pod");
+        (placement.keys.is_empty(), placement.containers[0].privileged)
+    };
+    let (_, theirs) = t.fork_opens(EVIL).await;
+    assert_eq!(rights(), (true, false), "the fork's");
+    t.placed_job().await;
+    let ours = t.push("main", EVIL).await;
+    assert_eq!(rights(), (false, true), "the repository's own");
+    for sha in [theirs, ours] {
+        t.checks(&sha);
+    }
 }
 
 #[tokio::test]

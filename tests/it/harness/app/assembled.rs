@@ -36,7 +36,7 @@ impl Assembled {
             public_url: "https://ci.example.com".to_owned(),
             agent_url: url.clone(),
             scratch: data.join("scratch"),
-            privileged: Vec::new(),
+            privileged: settings.privileged_images.clone(),
             triggers: settings.trigger_repositories.clone(),
             untrusted: settings.untrusted.rules.clone(),
             tells: if settings.smtp.is_some() { engine::Tells::All } else { engine::Tells::Webhooks },
