@@ -76,3 +76,41 @@ impl Values {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::{PerChoice, Settings, SettingsError};
+
+    fn read(variables: &[(&str, &str)]) -> Result<PerChoice, SettingsError> {
+        let variables = variables.iter().map(|(name, value)| (format!("CONTAINEROPS_{name}"), (*value).to_owned()));
+        Settings::read(variables, None).map(|settings| settings.kubernetes_namespace_per)
+    }
+
+    #[test]
+    fn namespaces_are_one_or_one_for_each() {
+        assert_eq!(read(&[]), Ok(PerChoice::Server));
+        let cases = [("organisation", PerChoice::Organisation), ("repository", PerChoice::Repository)];
+        for (text, per) in cases {
+            assert_eq!(read(&[("KUBERNETES_NAMESPACE_PER", text)]), Ok(per));
+        }
+        let error = read(&[("KUBERNETES_NAMESPACE_PER", "team")]).expect_err("there is none").to_string();
+        assert!(error.contains("`team` is none of `server`, `organisation` and `repository`"), "{error}");
+        let long = "a-namespace-whose-name-is-rather-long";
+        assert_eq!(read(&[("KUBERNETES_NAMESPACE", long)]), Ok(PerChoice::Server));
+        let error = read(&[("KUBERNETES_NAMESPACE", long), ("KUBERNETES_NAMESPACE_PER", "repository")]);
+        let error = error.expect_err("no room for names").to_string();
+        assert!(error.contains("`kubernetes_namespace`") && error.contains("at most 30 characters"), "{error}");
+    }
+
+    #[test]
+    fn an_image_that_is_privileged_is_named() {
+        let read = |text: &str| Settings::read([("CONTAINEROPS_PRIVILEGED_IMAGES".to_owned(), text.to_owned())], None);
+        let rules = read("acme/*=docker:27-dind, github:b/c=kaniko").expect("two rules").privileged_images;
+        assert_eq!(
+            rules.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["acme/*=docker:27-dind", "github:b/c=kaniko"]
+        );
+        let error = read("docker:27-dind").expect_err("nobody's").to_string();
+        assert!(error.contains("`privileged_images`") && error.contains("acme/*=docker:27-dind"), "{error}");
+    }
+}

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use containerops::model::{ActionState, Conclusion, ForgeKind, Quota, QuotaScope};
+use containerops::{
+    executor::kubernetes::{KubernetesSettings, NamespacePer, examine},
+    model::{ActionState, Conclusion, ForgeKind, Quota, QuotaScope},
+};
 use k8s_openapi::api::{
     core::v1::{LimitRange, Namespace, Pod, ResourceQuota, Secret},
     networking::v1::NetworkPolicy,
@@ -14,6 +17,43 @@ use kube::{
 use serde_json::json;
 
 use crate::harness::{cluster::Cluster, server::Server, story::Story};
+
+#[tokio::test]
+async fn the_doctor_says_what_is_missing_of_the_rights_to_make_namespaces() {
+    let Some(cluster) = Cluster::get("rights").await else { return };
+    let said = async |kubeconfig: std::path::PathBuf| {
+        let settings = KubernetesSettings {
+            per: NamespacePer::Organisation,
+            kubeconfig: Some(kubeconfig),
+            ..KubernetesSettings::new(&cluster.namespace, "registry.example/agent:1")
+        };
+        let (findings, _) = examine(&settings).await;
+        findings
+            .into_iter()
+            .map(|finding| format!("{:?} {}: {}", finding.health, finding.message, finding.advice))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let all = said(cluster.kubeconfig.clone()).await;
+    assert!(all.contains("Ok we may do all that we do in every namespace"), "{all}");
+    assert!(all.contains("namespaces, which we make as they are needed"), "{all}");
+    // the same as somebody who may do nothing
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = std::fs::read_to_string(&cluster.kubeconfig).expect("a kubeconfig");
+    let mut nobody: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+    nobody["users"][0]["user"]["as"] = json!("system:serviceaccount:default:nobody");
+    let file = folder.path().join("nobody");
+    std::fs::write(&file, nobody.to_string()).expect("ours");
+    let none = said(file).await;
+    assert!(
+        none.contains("Error in every namespace we may not create pods") || none.contains("may not create pods"),
+        "{none}"
+    );
+    assert!(
+        none.contains("patch networkpolicies.networking.k8s.io") && none.contains("deploy/components/tenants"),
+        "{none}"
+    );
+}
 
 /// The namespaces that a test's server has made.
 struct Homes {
