@@ -147,16 +147,20 @@ impl Tx {
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn want_all(&mut self, news: &[NewReport<'_>]) -> Result<()> {
         let Some(first) = news.first() else { return Ok(()) };
-        let wanted: Vec<(Context, String)> = rows!(
+        let wanted: Vec<(Context, String, RunId)> = rows!(
             self,
-            (Context, String),
-            "SELECT context, wanted_digest FROM reports WHERE repository_id = $1 AND sha = $2",
+            (Context, String, RunId),
+            "SELECT context, wanted_digest, generation FROM reports WHERE repository_id = $1 AND sha = $2",
             first.repository,
             first.sha,
         )?;
-        let wanted: BTreeMap<&Context, &String> = wanted.iter().map(|(context, digest)| (context, digest)).collect();
+        let wanted: BTreeMap<&Context, (&String, RunId)> =
+            wanted.iter().map(|(context, digest, generation)| (context, (digest, *generation))).collect();
         for new in news {
-            if wanted.get(new.context).is_none_or(|wanted| **wanted != digest(new.report)) {
+            let stays = |(wanted, generation): &(&String, RunId)| {
+                *generation > new.generation || **wanted == digest(new.report)
+            };
+            if !wanted.get(new.context).is_some_and(stays) {
                 self.want(new).await?;
             }
         }
