@@ -87,6 +87,16 @@ impl Bucket {
         )
     }
 
+    /// The same for one who sets variables.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 4] {
+        [
+            ("CONTAINEROPS_BLOB_URL", format!("s3://{BUCKET}/some/where")),
+            ("CONTAINEROPS_S3_ENDPOINT", format!("http://{}", self.address)),
+            ("CONTAINEROPS_S3_ACCESS_KEY_ID", "id".to_owned()),
+            ("CONTAINEROPS_S3_SECRET_ACCESS_KEY", "secret".to_owned()),
+        ]
+    }
+
     pub(crate) fn blobs(&self) -> Blobs {
         self.blobs_of(BUCKET)
     }
