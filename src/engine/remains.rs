@@ -64,7 +64,7 @@ impl Engine {
     /// Takes an attempt away unless its executor may soon tell more of its moments. Whether it did.
     async fn take_away_told(&self, attempt: &AttemptRow) -> Result<bool> {
         let sight = self.executor.look(attempt.id).await.ok();
-        if let Some(sight) = &sight
+        if let Some(sight) = sight.as_ref().filter(|sight| tells(sight))
             && attempt.ended.is_some_and(|ended| self.now().since(ended) < TOLD_WITHIN)
             && is_behind(attempt, sight, &self.store.read().await?.jobs(attempt.id).await?)
         {
@@ -121,14 +121,17 @@ impl Engine {
     }
 }
 
-/// Whether an executor that still has an attempt, and tells of moments at all, has not told yet of a container whose
-/// agent was told to start.
+/// Whether an executor still has an attempt, and tells of moments at all.
+fn tells(sight: &Sight) -> bool {
+    sight.moments.made.is_some() && sight.observation != Observation::Absent
+}
+
+/// Whether an executor that tells has not told yet of a container whose agent was told to start.
 fn is_behind(attempt: &AttemptRow, sight: &Sight, jobs: &[JobRow]) -> bool {
-    let tells = sight.moments.made.is_some() && sight.observation != Observation::Absent;
     let is_told =
         |job: &JobRow| [&attempt.moments.0, &sight.moments].iter().any(|known| known.container(job.id).is_some());
     let has_spoken = |job: &&JobRow| job.heard.is_some() && job.started.is_some();
-    tells && !jobs.iter().filter(has_spoken).all(is_told)
+    !jobs.iter().filter(has_spoken).all(is_told)
 }
 
 /// All that is known of an attempt's moments, if some of it was told only now.
