@@ -41,7 +41,10 @@ impl Rest {
     /// Nothing has become of it yet.
     const fn same(self) -> &'static str {
         match self {
-            Self::Action => "SELECT 1 FROM actions WHERE id = $1 AND fence = $2 AND phase <> 'ended'",
+            // one that goes its way is looked at without a lease: that of the dead need only be over
+            Self::Action => {
+                "SELECT 1 FROM actions WHERE id = $1 AND fence = $2 AND lease_until > 0 AND phase <> 'ended'"
+            }
             Self::Call => "SELECT 1 FROM reports WHERE id = $1 AND calls = $2 AND called_at IS NOT NULL",
         }
     }

@@ -80,11 +80,8 @@ impl Bucket {
 
     /// What an operator writes to have his blobs there.
     pub(crate) fn settings(&self) -> String {
-        format!(
-            "blob_url = \"s3://{BUCKET}/some/where\"\ns3_endpoint = \"http://{}\"\ns3_access_key_id = \"id\"\n\
-             s3_secret_access_key = \"secret\"\n",
-            self.address
-        )
+        let key = |name: &str| name.trim_start_matches("CONTAINEROPS_").to_lowercase();
+        self.variables().iter().map(|(name, value)| format!("{} = \"{value}\"\n", key(name))).collect()
     }
 
     /// The same for one who sets variables.
