@@ -138,9 +138,10 @@ async fn push_all(app: &App, data: &Path) {
         succeed(init.args(["git", "init", "--url", &url, "--data"]).arg(&data).arg(&bare));
         git(&tree, &["init", "--quiet", "--initial-branch=main"]);
         git(&tree, &["add", "--all"]);
-        let commit = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "--quiet", "--message=Many"];
-        git(&tree, &commit);
+        let user = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"];
+        let commit = ["commit", "--quiet", "--allow-empty", "--message=Many"];
         for n in 0..RUNS {
+            git(&tree, &[&user[..], &commit].concat());
             git(&tree, &["push", "--quiet", &bare.to_string_lossy(), &format!("HEAD:refs/heads/branch-{n}")]);
         }
     });

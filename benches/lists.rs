@@ -1,6 +1,7 @@
 //! How long people wait for lists of runs, a repository's statistics and a badge where 100,000 runs are stored.
 //!
-//! The runs are written into the database of a server that runs, as the engine writes them: ten repositories over ninety
+//! The runs are written into the database of a server that runs, a file or one on the PostgreSQL that
+//! `CONTAINEROPS_TEST_POSTGRES` names, as the engine writes them: ten repositories over ninety
 //! days, one of which has half of all runs. Then each page is asked for over HTTP, in turn.
 
 #[expect(dead_code, reason = "each figure needs a part of it")]
@@ -16,7 +17,7 @@ use containerops::{
     },
     store::{EndedJob, NewRun, Pins, Store},
 };
-use figure::{Figure, Server, forge::store};
+use figure::{Figure, Server, database::Database};
 
 const RUNS: u64 = 100_000;
 const REPOSITORIES: u64 = 10;
@@ -33,8 +34,10 @@ stages:
 
 #[tokio::main]
 async fn main() {
-    let server = Server::start(&[("CONTAINEROPS_EXECUTOR", "process")]);
-    write(&store(server.data()).await).await;
+    let database = Database::make();
+    let own = [("CONTAINEROPS_EXECUTOR", "process")];
+    let server = Server::start(&own.into_iter().chain(database.setting()).collect::<Vec<_>>());
+    write(&database.store(server.data()).await).await;
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
     let url = |path: &str| format!("http://{}{path}", server.address());
     let asked = [
@@ -66,7 +69,8 @@ async fn main() {
     figures.push(watcher(&client, &url("/")).await);
     let method = format!(
         "Medians of {ROUNDS} requests each, one after another, over HTTP on loopback; {RUNS} runs of {REPOSITORIES} \
-         repositories over {DAYS} days; the server is a release build."
+         repositories over {DAYS} days; {}; the server is a release build.",
+        Database::what()
     );
     figure::print(&figures, &method);
 }

@@ -26,8 +26,8 @@ use crate::{
 
 /// A loop looks at the database at least this often, whatever it was not told.
 const LOOK: Duration = Duration::from_secs(1);
-/// Looks for what is to be driven are at least so far apart.
-const TOGETHER: Duration = Duration::from_millis(5);
+/// Looks for what is to be driven are at least so far apart, and so are those of a round: one look serves a crowd of changes.
+const TOGETHER: Duration = Duration::from_millis(10);
 /// Time limits are whole seconds: looking more often would change nothing.
 const SETTLE: Duration = Duration::from_secs(5);
 /// What is forgotten has time.
@@ -199,8 +199,11 @@ async fn keep_going(round: Round, app: App, mut stopped: watch::Receiver<bool>) 
     let mut bell = app.engine.store.bell().listen();
     let meters = app.engine.store.meters();
     let beat = meters.pulse().begins(round.name, STUCK);
+    let mut looked: Option<Instant> = None;
     while !*stopped.borrow() {
         beat.beats();
+        tokio::time::sleep(looked.map_or(Duration::ZERO, |at| TOGETHER.saturating_sub(at.elapsed()))).await;
+        looked = Some(Instant::now());
         let ticked = tokio::select! {
             // a round that panics is begun again, like one that fails
             ticked = AssertUnwindSafe(done(&round, &app)).catch_unwind() => ticked,

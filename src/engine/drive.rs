@@ -186,7 +186,19 @@ impl Engine {
         self.expire_vettings().await?;
         let mut tx = self.store.write().await?;
         self.settle_queues(&mut tx, self.now()).await?;
+        self.follow_clock(&mut tx).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Nothing waits longer than it was to because the clock was set back.
+    async fn follow_clock(&self, tx: &mut Tx) -> Result<()> {
+        let now = self.now();
+        if let Some(by) = tx.note_time(now).await? {
+            tracing::warn!(seconds = by.as_secs(), "the clock was set back: what was to come is brought forward");
+            tx.bring_forward(now, by).await?;
+            tx.ring(Change::All);
+        }
+        Ok(())
     }
 
     /// Hurries whatever the executor sees change, for as long as it is polled; first of all everything, because nobody

@@ -20,7 +20,7 @@ use super::{Engine, EngineError, Result};
 use crate::store::Tx;
 
 /// The most of one lot: whoever waits for the writer waits no longer than that takes.
-const MOST: usize = 64;
+const MOST: usize = 256;
 
 /// What gathers for the next lot.
 #[derive(Default)]

@@ -27,8 +27,11 @@ impl Engine {
     /// If the database is away.
     pub async fn sweep(&self) -> Result<usize> {
         let ended = self.store.read().await?.ended_attempts().await?;
-        let done = join_all(ended.iter().map(|attempt| self.remove_told(attempt))).await;
-        Ok(done.into_iter().filter(|removed| matches!(removed, Ok(true))).count())
+        let taken = join_all(ended.iter().map(|attempt| self.take_away_told(attempt))).await;
+        let taken = ended.iter().zip(taken).filter(|(_, taken)| matches!(taken, Ok(true)));
+        let gone: Vec<&AttemptRow> = taken.map(|(attempt, _)| attempt).collect();
+        self.note_gone(&gone).await?;
+        Ok(gone.len())
     }
 
     /// Whether nothing is left of an attempt, so that the next one does not run beside it. A node that does not answer
@@ -43,7 +46,8 @@ impl Engine {
             AttemptState::Removed => true,
             AttemptState::Starting | AttemptState::Running | AttemptState::Ended => {
                 let sight = self.executor.look(earlier.id).await.ok();
-                self.remove(earlier, sight.as_ref()).await.is_ok()
+                let taken = self.take_away(earlier, sight.as_ref()).await;
+                taken.is_ok() && self.note_gone(&[earlier]).await.is_ok()
             }
         };
         removed && matches!(self.executor.observe(earlier.id).await, Ok(Observation::Absent))
@@ -57,38 +61,48 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
-    /// Removes an attempt unless its executor may soon tell more of its moments. Whether it did.
-    async fn remove_told(&self, attempt: &AttemptRow) -> Result<bool> {
+    /// Takes an attempt away unless its executor may soon tell more of its moments. Whether it did.
+    async fn take_away_told(&self, attempt: &AttemptRow) -> Result<bool> {
         let sight = self.executor.look(attempt.id).await.ok();
-        if let Some(sight) = &sight
+        if let Some(sight) = sight.as_ref().filter(|sight| tells(sight))
             && attempt.ended.is_some_and(|ended| self.now().since(ended) < TOLD_WITHIN)
             && is_behind(attempt, sight, &self.store.read().await?.jobs(attempt.id).await?)
         {
             return Ok(false);
         }
-        self.remove(attempt, sight.as_ref()).await?;
+        self.take_away(attempt, sight.as_ref()).await?;
         Ok(true)
     }
 
-    /// Keeps what was seen of an attempt last, and removes it.
-    async fn remove(&self, attempt: &AttemptRow, sight: Option<&Sight>) -> Result<()> {
+    /// Keeps what was seen of an attempt last, and takes it away.
+    async fn take_away(&self, attempt: &AttemptRow, sight: Option<&Sight>) -> Result<()> {
         if let Some(sight) = sight {
             // first: when it is gone, nobody tells of it any more
             self.keep_moments(attempt, &sight.moments).await?;
         }
-        if let Err(error) = self.executor.remove(attempt.id).await {
+        self.executor.remove(attempt.id).await.map_err(|error| {
             tracing::warn!(attempt.id = %attempt.id, %error, "attempt not removed yet");
-            return Err(EngineError::Broken(error.to_string()));
+            EngineError::Broken(error.to_string())
+        })
+    }
+
+    /// Writes down that nothing is left of these attempts, of all in one transaction.
+    async fn note_gone(&self, gone: &[&AttemptRow]) -> Result<()> {
+        if gone.is_empty() {
+            return Ok(());
         }
-        let mut tx = self.store.write().await?;
-        tx.set_attempt_state(attempt.id, &AttemptState::Removed, self.now()).await?;
-        // by all that was told of it
-        let whole = tx.attempt(attempt.id).await?;
-        let jobs = tx.jobs(attempt.id).await?;
+        let (mut tx, mut told) = (self.store.write().await?, Vec::new());
+        for attempt in gone {
+            tx.set_attempt_state(attempt.id, &AttemptState::Removed, self.now()).await?;
+            // one that was removed before was counted then
+            if attempt.state.0 != AttemptState::Removed {
+                // by all that was told of it
+                told.push((tx.attempt(attempt.id).await?, tx.jobs(attempt.id).await?));
+            }
+        }
         tx.commit().await?;
-        // one that was removed before was counted then
-        if let Some(whole) = whole.filter(|_| attempt.state.0 != AttemptState::Removed) {
-            self.count_phases(&whole, &jobs);
+        for (whole, jobs) in told {
+            whole.into_iter().for_each(|whole| self.count_phases(&whole, &jobs));
         }
         Ok(())
     }
@@ -107,14 +121,17 @@ impl Engine {
     }
 }
 
-/// Whether an executor that still has an attempt, and tells of moments at all, has not told yet of a container whose
-/// agent was told to start.
+/// Whether an executor still has an attempt, and tells of moments at all.
+fn tells(sight: &Sight) -> bool {
+    sight.moments.made.is_some() && sight.observation != Observation::Absent
+}
+
+/// Whether an executor that tells has not told yet of a container whose agent was told to start.
 fn is_behind(attempt: &AttemptRow, sight: &Sight, jobs: &[JobRow]) -> bool {
-    let tells = sight.moments.made.is_some() && sight.observation != Observation::Absent;
     let is_told =
         |job: &JobRow| [&attempt.moments.0, &sight.moments].iter().any(|known| known.container(job.id).is_some());
     let has_spoken = |job: &&JobRow| job.heard.is_some() && job.started.is_some();
-    tells && !jobs.iter().filter(has_spoken).all(is_told)
+    !jobs.iter().filter(has_spoken).all(is_told)
 }
 
 /// All that is known of an attempt's moments, if some of it was told only now.

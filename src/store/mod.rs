@@ -43,6 +43,7 @@ mod rerun;
 mod retention;
 mod run;
 mod secret;
+mod set_back;
 mod shown;
 mod sqlite;
 mod starter;

@@ -10,6 +10,7 @@ mod clean;
 mod herald;
 mod presence;
 mod stale;
+mod wanted;
 
 use std::{str::FromStr as _, sync::Arc, time::Duration};
 
@@ -23,6 +24,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(super) use clean::{Clean, text};
 pub(super) use stale::notice;
+pub(super) use wanted::want;
 
 use super::{Bell, Change, MIGRATIONS, NewDelivery, Result, StoreError, Taken};
 use crate::model::{DeliveryId, SharedClock, Time};

@@ -6,14 +6,32 @@ use std::{
     time::Duration,
 };
 
-use super::{Change, Json, Result, Tx, execute, row, rows};
+use super::{Change, Json, On, Result, Tx, execute, postgres, row, rows};
 use crate::model::{Context, Event, Headline, Rank, Report, ReportId, RepositoryId, RunId, Sha, Time};
 
 /// A forge is told of states that are not the last so often at most, for each context; what changes in between becomes
 /// one call.
 pub(super) const PACE: Duration = Duration::from_secs(2);
 /// What no forge has acknowledged for so long is read back.
-const LONG: Duration = Duration::from_secs(10 * 60);
+pub(super) const LONG: Duration = Duration::from_secs(10 * 60);
+
+/// What becomes of a row that is there: an older run does not overwrite a newer one's, and an equal state changes nothing.
+macro_rules! unless_newer {
+    () => {
+        "ON CONFLICT (repository_id, sha, context) DO UPDATE SET generation = excluded.generation, \
+         wanted = excluded.wanted, wanted_digest = excluded.wanted_digest, wanted_at = excluded.wanted_at, \
+         rank = excluded.rank, final = excluded.final, repairs = 0, \
+         look_at = CASE WHEN reports.doubt = 1 THEN reports.look_at ELSE excluded.look_at END, \
+         tries = CASE WHEN reports.generation < excluded.generation THEN 0 ELSE reports.tries END, \
+         due = CASE WHEN reports.doubt = 1 THEN reports.due \
+             WHEN reports.generation < excluded.generation OR excluded.final > reports.final THEN excluded.due \
+             WHEN reports.tries > 0 THEN reports.due \
+             WHEN excluded.final = 0 AND reports.told_at + $12 > excluded.due THEN reports.told_at + $12 \
+             ELSE excluded.due END \
+         WHERE reports.generation <= excluded.generation AND reports.wanted_digest <> excluded.wanted_digest"
+    };
+}
+pub(super) use unless_newer;
 
 /// One context of one commit.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -95,6 +113,15 @@ pub struct NewReport<'a> {
     pub now: Time,
 }
 
+impl NewReport<'_> {
+    pub(super) const fn rank(&self) -> i64 {
+        match self.rank {
+            Rank::Run => 0,
+            Rank::Action => 1,
+        }
+    }
+}
+
 impl Tx {
     /// Wants a state shown. An older run does not overwrite a newer one's; an equal state changes nothing. The first
     /// state of a run and the last one are due at once, unless the forge is away; those between at their pace.
@@ -104,20 +131,12 @@ impl Tx {
     pub async fn want(&mut self, new: &NewReport<'_>) -> Result<()> {
         let met = execute!(
             self,
-            "INSERT INTO reports (id, repository_id, sha, context, generation, wanted, wanted_digest, acknowledged, \
-             due, tries, trouble, wanted_at, rank, final, look_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, 0, '', $8, $9, $10, $11) \
-             ON CONFLICT (repository_id, sha, context) DO UPDATE SET generation = excluded.generation, \
-             wanted = excluded.wanted, wanted_digest = excluded.wanted_digest, wanted_at = excluded.wanted_at, \
-             rank = excluded.rank, final = excluded.final, repairs = 0, \
-             look_at = CASE WHEN reports.doubt = 1 THEN reports.look_at ELSE excluded.look_at END, \
-             tries = CASE WHEN reports.generation < excluded.generation THEN 0 ELSE reports.tries END, \
-             due = CASE WHEN reports.doubt = 1 THEN reports.due \
-                 WHEN reports.generation < excluded.generation OR excluded.final > reports.final THEN excluded.due \
-                 WHEN reports.tries > 0 THEN reports.due \
-                 WHEN excluded.final = 0 AND reports.told_at + $12 > excluded.due THEN reports.told_at + $12 \
-                 ELSE excluded.due END \
-             WHERE reports.generation <= excluded.generation AND reports.wanted_digest <> excluded.wanted_digest",
+            concat!(
+                "INSERT INTO reports (id, repository_id, sha, context, generation, wanted, wanted_digest, \
+                 acknowledged, due, tries, trouble, wanted_at, rank, final, look_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, 0, '', $8, $9, $10, $11) ",
+                unless_newer!()
+            ),
             ReportId::mint(new.now),
             new.repository,
             new.sha,
@@ -126,10 +145,7 @@ impl Tx {
             Json(new.report),
             digest(new.report),
             new.now,
-            match new.rank {
-                Rank::Run => 0_i64,
-                Rank::Action => 1,
-            },
+            new.rank(),
             i64::from(new.report.progress.is_final()),
             new.now.after(LONG),
             millis(PACE),
@@ -147,18 +163,39 @@ impl Tx {
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn want_all(&mut self, news: &[NewReport<'_>]) -> Result<()> {
         let Some(first) = news.first() else { return Ok(()) };
-        let wanted: Vec<(Context, String)> = rows!(
+        let wanted: Vec<(Context, String, RunId)> = rows!(
             self,
-            (Context, String),
-            "SELECT context, wanted_digest FROM reports WHERE repository_id = $1 AND sha = $2",
+            (Context, String, RunId),
+            "SELECT context, wanted_digest, generation FROM reports WHERE repository_id = $1 AND sha = $2",
             first.repository,
             first.sha,
         )?;
-        let wanted: BTreeMap<&Context, &String> = wanted.iter().map(|(context, digest)| (context, digest)).collect();
-        for new in news {
-            if wanted.get(new.context).is_none_or(|wanted| **wanted != digest(new.report)) {
-                self.want(new).await?;
+        let wanted: BTreeMap<&Context, (&String, RunId)> =
+            wanted.iter().map(|(context, digest, generation)| (context, (digest, *generation))).collect();
+        let is_new = |new: &&NewReport<'_>| {
+            let stays = |(wanted, generation): &(&String, RunId)| {
+                *generation > new.generation || **wanted == digest(new.report)
+            };
+            !wanted.get(new.context).is_some_and(stays)
+        };
+        // the last word on a context counts
+        let last: BTreeMap<&Context, &NewReport<'_>> =
+            news.iter().filter(is_new).map(|new| (new.context, new)).collect();
+        let is_last = |new: &&NewReport<'_>| last.get(new.context).is_some_and(|last| std::ptr::eq(*last, *new));
+        let news: Vec<&NewReport<'_>> = news.iter().filter(is_last).collect();
+        self.want_each(&news).await
+    }
+
+    /// Wants each of these, of which no two have one context, shown.
+    async fn want_each(&mut self, news: &[&NewReport<'_>]) -> Result<()> {
+        if let (On::Postgres(on), [_, _, ..]) = (&mut self.on, news) {
+            if postgres::want(on, news).await? > 0 {
+                self.ring(Change::Report);
             }
+            return Ok(());
+        }
+        for new in news {
+            self.want(new).await?;
         }
         Ok(())
     }
@@ -222,7 +259,7 @@ pub(super) fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn digest(report: &Report) -> String {
+pub(super) fn digest(report: &Report) -> String {
     use sha2::Digest as _;
     hex::encode(sha2::Sha256::digest(serde_json::to_vec(report).unwrap_or_default()))
 }

@@ -1,7 +1,7 @@
 //! Jobs that start another flow, and the deliveries by which they do.
 
-use super::{Result, Tx, execute, row};
-use crate::model::{DeliveryId, JobId, RunId, Time};
+use super::{Result, Tx, execute, row, rows};
+use crate::model::{ActionId, DeliveryId, JobId, RunId, Time};
 
 /// A job that has started a run, by its places in its run's plan.
 #[derive(Debug, Clone, Copy, sqlx::FromRow)]
@@ -56,14 +56,22 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn hurry_trigger(&mut self, delivery: DeliveryId, now: Time) -> Result<()> {
-        execute!(
+        // two statements: hardly any delivery is a trigger's, and then no action is looked for
+        let waiting: Vec<(ActionId,)> = rows!(
             self,
-            "UPDATE actions SET due = $2 WHERE phase IN ('queued', 'running') AND due > $2 AND id IN \
-             (SELECT x.action_id FROM triggers t JOIN jobs j ON j.id = t.job_id JOIN attempts x ON x.id = j.attempt_id \
-             WHERE t.delivery_id = $1 AND x.phase IN ('starting', 'running'))",
+            (ActionId,),
+            "SELECT x.action_id FROM triggers t JOIN jobs j ON j.id = t.job_id JOIN attempts x ON x.id = j.attempt_id \
+             WHERE t.delivery_id = $1 AND x.phase IN ('starting', 'running')",
             delivery,
-            now,
         )?;
+        for (action,) in waiting {
+            execute!(
+                self,
+                "UPDATE actions SET due = $2 WHERE phase IN ('queued', 'running') AND due > $2 AND id = $1",
+                action,
+                now,
+            )?;
+        }
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
-//! How long it takes until others have gone on with what a server held that was killed: its duties, and the actions that it
-//! drove. Asked of the database itself, and not of the servers.
+//! How long it takes until others have gone on with what a server held that was killed: its duties, the actions that it
+//! drove, and its calls to the forge. Asked of the database itself, and not of the servers.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,36 @@ pub(crate) struct Held {
     database: PgConnection,
     killed: Instant,
     holder: i64,
-    actions: Vec<(i64, i64)>,
+    /// Actions and their leases' numbers, reports and their calls' numbers.
+    rest: Vec<(Rest, i64, i64)>,
+}
+
+/// What else a server holds than its duties.
+#[derive(Debug, Clone, Copy)]
+enum Rest {
+    Action,
+    Call,
+}
+
+impl Rest {
+    /// What this server holds.
+    const fn held(self) -> &'static str {
+        match self {
+            Self::Action => "SELECT id, fence FROM actions WHERE holder = $1 AND lease_until > 0 AND phase <> 'ended'",
+            Self::Call => "SELECT id, calls FROM reports WHERE holder = $1 AND called_at IS NOT NULL",
+        }
+    }
+
+    /// Nothing has become of it yet.
+    const fn same(self) -> &'static str {
+        match self {
+            // one that goes its way is looked at without a lease: that of the dead need only be over
+            Self::Action => {
+                "SELECT 1 FROM actions WHERE id = $1 AND fence = $2 AND lease_until > 0 AND phase <> 'ended'"
+            }
+            Self::Call => "SELECT 1 FROM reports WHERE id = $1 AND calls = $2 AND called_at IS NOT NULL",
+        }
+    }
 }
 
 impl Held {
@@ -30,9 +59,12 @@ impl Held {
         let found = sqlx::query_as("SELECT id FROM replicas WHERE name LIKE $1 ORDER BY started DESC LIMIT 1");
         let found = found.bind(format!("%, process {process}")).fetch_optional(&mut database);
         let (holder,): (i64,) = found.await.ok()??;
-        let held = "SELECT id, fence FROM actions WHERE holder = $1 AND lease_until > 0 AND phase <> 'ended'";
-        let actions = sqlx::query_as(held).bind(holder).fetch_all(&mut database).await.ok()?;
-        let mut held = Self { database, killed, holder, actions };
+        let mut rest = Vec::new();
+        for what in [Rest::Action, Rest::Call] {
+            let held = sqlx::query_as::<_, (i64, i64)>(what.held()).bind(holder).fetch_all(&mut database).await.ok()?;
+            rest.extend(held.into_iter().map(|(id, number)| (what, id, number)));
+        }
+        let mut held = Self { database, killed, holder, rest };
         (held.is_held().await.ok()?).then_some(held)
     }
 
@@ -55,9 +87,8 @@ impl Held {
         if duties.fetch_optional(&mut self.database).await?.is_some() {
             return Ok(true);
         }
-        for (action, fence) in &self.actions {
-            let same = "SELECT 1 FROM actions WHERE id = $1 AND fence = $2 AND phase <> 'ended'";
-            if sqlx::query(same).bind(action).bind(fence).fetch_optional(&mut self.database).await?.is_some() {
+        for (what, id, number) in &self.rest {
+            if sqlx::query(what.same()).bind(id).bind(number).fetch_optional(&mut self.database).await?.is_some() {
                 return Ok(true);
             }
         }

@@ -25,8 +25,6 @@ use super::{
     service::{Service, Setup},
 };
 
-/// As often of a hundred times somebody is killed; else he stands still.
-const KILLED: u64 = 60;
 /// How long somebody is away who was killed.
 const AWAY: Duration = Duration::from_millis(1500);
 /// A server that stands still is not asked any more after this long: that is how a service notices.
@@ -103,7 +101,9 @@ impl Balancer {
 pub(crate) struct Fleet {
     services: Vec<Option<Service>>,
     balancer: Arc<Balancer>,
-    /// For how many milliseconds somebody stands still.
+    /// As often of a hundred times somebody is killed; else he stands still.
+    killed: u64,
+    /// For how many milliseconds.
     stills: Range<u64>,
     database: String,
     /// A command that starts the database anew.
@@ -115,7 +115,7 @@ impl Fleet {
     pub(crate) async fn start(
         setups: Vec<Setup>,
         at: SocketAddr,
-        stills: Range<u64>,
+        (killed, stills): (u64, Range<u64>),
         (database, restart): (String, Option<String>),
     ) -> Self {
         let addresses: Vec<_> = setups.iter().map(|setup| setup.address).collect();
@@ -125,7 +125,7 @@ impl Fleet {
         let first = Service::start(setups.next().expect("one at least")).await;
         let others = futures::future::join_all(setups.map(Service::start)).await;
         let services = std::iter::once(first).chain(others).map(Some).collect();
-        Self { services, balancer, stills, database, restart }
+        Self { services, balancer, killed, stills, database, restart }
     }
 
     /// One blow every `pace`, until `calm` says true; then all are well again.
@@ -159,7 +159,7 @@ impl Fleet {
             let at = well[dice.between(0, well.len() as u64) as usize];
             let service = self.services[at].take().expect("it is well");
             let balancer = Arc::clone(&self.balancer);
-            if dice.happens(KILLED) {
+            if dice.happens(self.killed) {
                 blows.kills += 1;
                 let database = self.database.clone();
                 recovering.spawn(async move { (at, killed(service, &balancer, at, &database).await) });

@@ -9,8 +9,10 @@
 //! ```
 //!
 //! With `--replicas 3 --database postgres://…` as many servers share a database: every three seconds one of them is
-//! killed, or stands still for a while, and the others go on. `--restart COMMAND` starts the database anew in mid-storm.
+//! killed, or stands still for a while, and the others go on (`CHAOS_KILLED=100`: each time it is killed). `--restart COMMAND` starts the database anew in mid-storm.
 //! `--clocks /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1` gives two of them clocks that are wrong.
+//! `--blobs-away 60` puts their blobs into the store that `CONTAINEROPS_TEST_S3` starts, which nobody can reach for a
+//! minute, and `--disk-full 20` their data on a small disk, which is full for 20 s.
 //!
 //! ```text
 //! eval "$(.ci/postgres FOLDER)"
@@ -33,6 +35,7 @@ mod fleet;
 mod harness;
 mod service;
 mod storm;
+mod troubles;
 
 use std::{
     collections::BTreeMap,
@@ -59,9 +62,12 @@ use harness::{
 };
 use service::{Service, Setup};
 use storm::{Expected, Storm, Weather};
+use troubles::Troubles;
 
 /// How much longer than the storm it may take until all is as it must be: what was lost is looked for within a minute.
 const CALM: Duration = Duration::from_secs(180);
+/// As often of a hundred times one of several is killed, and else stands still.
+const KILLED: u64 = 60;
 /// How many of the lost are asked for in a minute.
 const ASKED_A_MINUTE: usize = 80;
 /// Between two looks.
@@ -86,6 +92,7 @@ struct Several {
     restart: Option<String>,
     /// The library that gives wrong clocks.
     clocks: Option<String>,
+    troubles: troubles::Asked,
 }
 
 impl Several {
@@ -98,6 +105,8 @@ impl Several {
                 "--database" => asked.database = Some(words.next().expect("a URL")),
                 "--restart" => asked.restart = Some(words.next().expect("a command")),
                 "--clocks" => asked.clocks = Some(words.next().expect("libfaketime")),
+                "--blobs-away" => asked.troubles.blobs_away = Some(seconds(words.next())),
+                "--disk-full" => asked.troubles.disk_full = Some(seconds(words.next())),
                 // what Cargo itself passes on
                 _ => {}
             }
@@ -167,7 +176,8 @@ async fn start(
     }
     let database = setup.settings.iter().find(|(name, _)| *name == "CONTAINEROPS_DATABASE_URL");
     let database = database.map(|(_, url)| url.clone()).expect("several servers have one");
-    let fleet = Fleet::start(setups, setup.address, stills, (database, several.restart.clone())).await;
+    let blows = (number("CHAOS_KILLED").unwrap_or(KILLED), stills);
+    let fleet = Fleet::start(setups, setup.address, blows, (database, several.restart.clone())).await;
     tokio::spawn(async move {
         let (_lives, blows) = fleet.battered_until(calmed, (pace, lasts), dice).await;
         Servers::Several { _lives, blows }
@@ -187,6 +197,7 @@ async fn run(storm: Storm, several: &Several, dice: Dice) -> ExitCode {
     if let Some(database) = &database {
         setup.settings.push(("CONTAINEROPS_DATABASE_URL", database.url.clone()));
     }
+    let troubles = Troubles::of(several.troubles, &mut setup).await;
     let url = format!("http://{}", setup.address);
     let (calm, calmed) = watch::channel(false);
     let redelivering = tokio::spawn(storm::redeliver(Arc::clone(&github), url.clone()));
@@ -196,8 +207,10 @@ async fn run(storm: Storm, several: &Several, dice: Dice) -> ExitCode {
         let (github, url, began_dir) = (Arc::clone(&github), url.clone(), began_dir.clone());
         async move { storm.rage(&github, &url, &began_dir).await }
     });
+    let troubles = tokio::spawn(troubles.happen(lasts));
     let (expected, weather) = raging.await.expect("the storm ends");
     println!("  the storm is over after {} s: {pushes} pushes, {weather:?}", lasts.as_secs());
+    let _stand = troubles.await.expect("all is well again");
     calm.send_replace(true);
     let servers = battered.await.expect("whoever kills them ends");
     let mut shown = Shown::default();
@@ -283,6 +296,10 @@ fn free() -> SocketAddr {
 fn number(variable: &str) -> Option<u64> {
     let value = std::env::var(variable).ok()?;
     Some(value.parse().unwrap_or_else(|_| panic!("{variable}={value} is no number")))
+}
+
+fn seconds(word: Option<String>) -> Duration {
+    Duration::from_secs(word.and_then(|word| word.parse().ok()).expect("a number of seconds"))
 }
 
 fn seed_of_now() -> u64 {

@@ -16,7 +16,9 @@ use super::dice::Dice;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_containerops");
 /// The longest that a start may take on a busy machine.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(60);
+/// Until one that ended by itself is started again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// How a service is set up.
 #[derive(Debug, Clone)]
@@ -35,12 +37,7 @@ pub(crate) struct Service {
 impl Service {
     /// Returns when it answers.
     pub(crate) async fn start(setup: Setup) -> Self {
-        let mut command = Command::new(PROGRAM);
-        command.arg("serve").env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("CONTAINEROPS_DATA", &setup.data).env("CONTAINEROPS_LISTEN", setup.address.to_string());
-        command.env("CONTAINEROPS_EXECUTOR", "process").envs(setup.settings.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stderr(log(&setup.data)).kill_on_drop(true);
-        let child = command.spawn().expect("it can be started");
+        let child = spawn(&setup);
         let mut service = Self { setup, child };
         service.answers().await;
         service
@@ -92,16 +89,27 @@ impl Service {
     async fn answers(&mut self) {
         let began = Instant::now();
         let url = format!("http://{}/readyz", self.setup.address);
-        while reqwest::get(&url).await.and_then(reqwest::Response::error_for_status).is_err() {
-            assert!(began.elapsed() < START, "it did not answer within {START:?}");
-            assert!(
-                self.child.try_wait().expect("it is ours").is_none(),
-                "it ended; see {}",
-                log_path(&self.setup.data).display()
-            );
+        // whatever it says: what it stands on may be away just now
+        while reqwest::get(&url).await.is_err() {
+            let log = log_path(&self.setup.data);
+            assert!(began.elapsed() < START, "it did not answer within {START:?}; see {}", log.display());
+            if self.child.try_wait().expect("it is ours").is_some() {
+                // as whoever looks after a service does: the database may be starting anew just now
+                tokio::time::sleep(AGAIN).await;
+                self.child = spawn(&self.setup);
+            }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+fn spawn(setup: &Setup) -> Child {
+    let mut command = Command::new(PROGRAM);
+    command.arg("serve").env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("CONTAINEROPS_DATA", &setup.data).env("CONTAINEROPS_LISTEN", setup.address.to_string());
+    command.env("CONTAINEROPS_EXECUTOR", "process").envs(setup.settings.iter().map(|(name, value)| (name, value)));
+    command.stdin(Stdio::null()).stderr(log(&setup.data)).kill_on_drop(true);
+    command.spawn().expect("it can be started")
 }
 
 /// Where all its lives write what they log.

@@ -80,11 +80,18 @@ impl Bucket {
 
     /// What an operator writes to have his blobs there.
     pub(crate) fn settings(&self) -> String {
-        format!(
-            "blob_url = \"s3://{BUCKET}/some/where\"\ns3_endpoint = \"http://{}\"\ns3_access_key_id = \"id\"\n\
-             s3_secret_access_key = \"secret\"\n",
-            self.address
-        )
+        let key = |name: &str| name.trim_start_matches("CONTAINEROPS_").to_lowercase();
+        self.variables().iter().map(|(name, value)| format!("{} = \"{value}\"\n", key(name))).collect()
+    }
+
+    /// The same for one who sets variables.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 4] {
+        [
+            ("CONTAINEROPS_BLOB_URL", format!("s3://{BUCKET}/some/where")),
+            ("CONTAINEROPS_S3_ENDPOINT", format!("http://{}", self.address)),
+            ("CONTAINEROPS_S3_ACCESS_KEY_ID", "id".to_owned()),
+            ("CONTAINEROPS_S3_SECRET_ACCESS_KEY", "secret".to_owned()),
+        ]
     }
 
     pub(crate) fn blobs(&self) -> Blobs {

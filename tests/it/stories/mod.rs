@@ -41,6 +41,7 @@ mod retention;
 mod retry;
 mod secrets;
 mod services;
+mod set_back;
 mod stages;
 mod starts;
 mod tested;
