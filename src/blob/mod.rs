@@ -263,7 +263,11 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::Away`].
     pub async fn answer(&self) -> Result<(), BlobError> {
-        self.store.list_with_delimiter(None).await.map(drop).map_err(away)
+        // a directory that is not there is an empty one to a store
+        match self.incoming.as_ref().and_then(|incoming| incoming.parent()) {
+            Some(folder) => tokio::fs::read_dir(folder).await.map(drop).map_err(away),
+            None => self.store.list_with_delimiter(None).await.map(drop).map_err(away),
+        }
     }
 
     /// Opens a blob for reading from its beginning to its end; `None` if there is none.

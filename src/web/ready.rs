@@ -1,6 +1,6 @@
-//! `/readyz`: whether this process should be sent work. It says so of the database, which must take changes, of the
-//! blobs, of its own loops, and of whether it was told to stop. Where jobs run is stated, and decides nothing: webhooks
-//! must be taken, and pages shown, also while a cluster is away.
+//! `/readyz`: whether this process should be sent work. It says so of the database, which must take changes, of its own
+//! loops, and of whether it was told to stop. Of blobs and of where jobs run it is stated, and decides nothing: webhooks
+//! must be taken, and pages shown, also while a bucket or a cluster is away, which all servers would be without.
 
 use std::{
     fmt::Write as _,
@@ -51,16 +51,21 @@ async fn answer(web: &Web) -> Response {
     let pulse = web.engine.store.meters().pulse();
     let (parts, executor) = tokio::join!(parts(web), executor(web));
     let still = pulse.still();
-    let is_ready = parts.database && parts.blobs && still.is_empty() && !pulse.is_stopping();
+    let is_ready = parts.database && still.is_empty() && !pulse.is_stopping();
     let mut text = String::from(if is_ready { "ready\n" } else { "not ready\n" });
     if pulse.is_stopping() {
         text += "stopping\n";
     }
-    for (part, is_well) in [("database", parts.database), ("blobs", parts.blobs), ("loops", still.is_empty())] {
+    let how = |is_well: bool, else_: &'static str| if is_well { "ok" } else { else_ };
+    for (part, how) in [
+        ("database", how(parts.database, "not ok")),
+        ("blobs", how(parts.blobs, "away; logs and what is kept in them wait")),
+        ("loops", how(still.is_empty(), "not ok")),
+        ("executor", how(executor, "away; jobs wait")),
+    ] {
         // writing to a String cannot fail
-        let _ = writeln!(text, "{part}: {}", if is_well { "ok" } else { "not ok" });
+        let _ = writeln!(text, "{part}: {how}");
     }
-    let _ = writeln!(text, "executor: {}", if executor { "ok" } else { "away; jobs wait" });
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(VERSION_HEADER, env!("CARGO_PKG_VERSION"))], text).into_response()
 }

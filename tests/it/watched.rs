@@ -149,6 +149,23 @@ async fn who_is_not_ready_says_why_and_who_is_says_what_release_it_is() {
     assert_eq!((status, text.contains("database: not ok\nblobs: ok\n")), (503, true), "{text}");
 }
 
+#[tokio::test]
+async fn a_server_whose_blobs_are_away_takes_webhooks_all_the_same() {
+    let t = Tester::start().await;
+    t.github.writes_are_another_story();
+    let ready = async || {
+        let answer = t.http.get(format!("{}/readyz", t.url())).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
+    };
+    let blobs = t.data().join("blobs");
+    std::fs::rename(&blobs, t.data().join("away")).expect("ours");
+    std::fs::write(&blobs, "no folder").expect("ours");
+    let (status, text) = ready().await;
+    assert_eq!((status, text.contains("blobs: away; logs and what is kept in them wait\n")), (200, true), "{text}");
+    t.push("main", "stages: [{name: test, image: alpine, run: make}]").await;
+    assert!(!t.runs().await.is_empty(), "it is kept, and waits for them");
+}
+
 /// The names of families in a text.
 fn names(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
