@@ -10,7 +10,7 @@ use tracing::{Instrument as _, field::Empty};
 
 use super::{
     Engine, EngineError, Result,
-    keys::ActionKeys,
+    keys::KeyRing,
     pin::{Unpinned, merged},
     placement::PLACING,
     remains::news_of,
@@ -329,7 +329,10 @@ impl Engine {
                 match attempt.placed {
                     None if action.cancelled_by.is_none() => {
                         let jobs = self.store.read().await?.jobs(attempt.id).await?;
-                        self.place(&action, &run, &attempt, &jobs).await
+                        match self.key_ring(&run, plan_of(&action, &run)?).await? {
+                            Ok(ring) => self.place(&action, &run, &attempt, &jobs, &ring).await,
+                            Err(verdict) => self.end_so(&action, &attempt, verdict).await,
+                        }
                     }
                     None | Some(_) => self.go_on_with(&action, &run, &attempt).await.map(|()| Lease::Held),
                 }
@@ -370,11 +373,12 @@ impl Engine {
         if action.admitted.is_none() {
             return Ok(Lease::Held);
         }
-        let ActionKeys { keys, .. } = match self.keys_of(run, plan_of(action, run)?).await? {
-            Ok(keys) => keys,
+        let plan = plan_of(action, run)?;
+        let ring = match self.key_ring(run, plan).await? {
+            Ok(ring) => ring,
             Err(verdict) => return self.end_unplaced(action, run, &verdict).await.map(|()| Lease::Held),
         };
-        let pins = match self.pin_images(action, run, &keys).await {
+        let pins = match self.pin_images(action, run, &ring.of(run, plan).0).await {
             Ok(pins) => pins,
             Err(Unpinned::Wait(reason)) => return self.say(action, &reason).await.map(|()| Lease::Held),
             Err(Unpinned::Never(verdict)) => {
@@ -382,7 +386,7 @@ impl Engine {
             }
         };
         let jobs = self.new_jobs(action, run, now)?;
-        let podless = plan_of(action, run)?.jobs.iter().zip(&jobs).filter(|(plan, _)| plan.is_podless());
+        let podless = plan.jobs.iter().zip(&jobs).filter(|(plan, _)| plan.is_podless());
         let begun = Arc::new(Begun {
             action: action.clone(),
             attempt: AttemptId::mint(now),
@@ -397,7 +401,7 @@ impl Engine {
                 async move { begun.write(tx, now).await }.boxed()
             })
             .await?;
-        self.place(action, pinned.as_ref().unwrap_or(run), &attempt, &jobs).await
+        self.place(action, pinned.as_ref().unwrap_or(run), &attempt, &jobs, &ring).await
     }
 
     pub(super) fn new_jobs(&self, action: &ActionRow, run: &RunRow, now: crate::model::Time) -> Result<Vec<NewJob>> {
@@ -424,14 +428,15 @@ impl Engine {
     }
 
     /// Asks the executor to place an attempt. Safe to repeat: its name is the attempt's id, its tokens are the same.
-    async fn place(&self, action: &ActionRow, run: &RunRow, attempt: &AttemptRow, jobs: &[JobRow]) -> Result<Lease> {
-        let plan = plan_of(action, run)?;
-        let ActionKeys { keys, secret } = match self.keys_of(run, plan).await? {
-            Ok(keys) => keys,
-            Err(verdict) => {
-                return self.end_now(action, attempt, |_| Some(verdict.clone())).await.map(|()| Lease::Held);
-            }
-        };
+    async fn place(
+        &self,
+        action: &ActionRow,
+        run: &RunRow,
+        attempt: &AttemptRow,
+        jobs: &[JobRow],
+        ring: &KeyRing,
+    ) -> Result<Lease> {
+        let (keys, secret) = ring.of(run, plan_of(action, run)?);
         let tenant = self.tenant(run).await?;
         let placement = self.placement(action, run, attempt, jobs, tenant, keys)?;
         // without a container there is nothing to place
@@ -440,12 +445,11 @@ impl Engine {
             false => self.executor.start(&placement).await,
         };
         match started {
-            Ok(()) => self.placed(action, attempt.id, secret).await.map(|()| Lease::GivenBack),
+            Ok(()) => self.placed(action, attempt.id, secret.cloned()).await.map(|()| Lease::GivenBack),
             Err(ExecutorError::NoRoom { message, .. })
                 if self.now().since(attempt.created) > self.settings.patience.room =>
             {
-                let verdict = Verdict::Infrastructure { kind: Infrastructure::Quota, message };
-                self.end_now(action, attempt, |_| Some(verdict.clone())).await.map(|()| Lease::Held)
+                self.end_so(action, attempt, Verdict::Infrastructure { kind: Infrastructure::Quota, message }).await
             }
             Err(ExecutorError::Away { message, .. } | ExecutorError::NoRoom { message, .. }) => {
                 self.say(action, &message).await?;
@@ -457,10 +461,14 @@ impl Engine {
                 Ok(Lease::Held)
             }
             Err(ExecutorError::Refused { message, .. }) => {
-                let verdict = Verdict::Refused { message };
-                self.end_now(action, attempt, |_| Some(verdict.clone())).await.map(|()| Lease::Held)
+                self.end_so(action, attempt, Verdict::Refused { message }).await
             }
         }
+    }
+
+    /// Ends an attempt of which nothing runs.
+    async fn end_so(&self, action: &ActionRow, attempt: &AttemptRow, verdict: Verdict) -> Result<Lease> {
+        self.end_now(action, attempt, |_| Some(verdict.clone())).await.map(|()| Lease::Held)
     }
 
     /// An attempt is placed, which ends the step and its lease.

@@ -12,44 +12,49 @@ use crate::{
         ExecutorKind,
         registry::{RegistryKeys, full_name},
     },
-    model::{ActionPlan, Event, SecretName, Verdict},
+    model::{ActionPlan, Event, Verdict},
     store::{Pin, Pins, RunRow, SecretRow},
 };
 
 /// The name of that secret: GitLab's users know it.
 pub const REGISTRY_SECRET: &str = "DOCKER_AUTH_CONFIG";
 
-/// An action's keys.
+/// A repository's keys, and the secret that they are from.
 #[derive(Debug, Default)]
-pub(super) struct ActionKeys {
-    pub(super) keys: RegistryKeys,
-    /// The secret that they are from, if any is used.
-    pub(super) secret: Option<SecretRow>,
+pub(super) struct KeyRing {
+    keys: RegistryKeys,
+    secret: Option<SecretRow>,
+}
+
+impl KeyRing {
+    /// The keys that an action's images are in need of, and the secret if there are any.
+    pub(super) fn of(&self, run: &RunRow, plan: &ActionPlan) -> (RegistryKeys, Option<&SecretRow>) {
+        let Some(secret) = &self.secret else { return Default::default() };
+        let keys = allowed(&self.keys, secret, &images(plan, &run.pins), &run.event.0);
+        let used = (!keys.is_empty()).then_some(secret);
+        (keys, used)
+    }
 }
 
 impl Engine {
-    /// The keys for an action's images, or how it ends without them.
-    pub(super) async fn keys_of(&self, run: &RunRow, plan: &ActionPlan) -> Result<Result<ActionKeys, Verdict>> {
+    /// The keys that an action may have, or how it ends without them.
+    pub(super) async fn key_ring(&self, run: &RunRow, plan: &ActionPlan) -> Result<Result<KeyRing, Verdict>> {
         let event = &run.event.0;
+        let Some((first, _)) = images(plan, &run.pins).first().copied() else { return Ok(Ok(KeyRing::default())) };
         if event.trusted().is_none() || self.executor.kind() == ExecutorKind::Process {
-            return Ok(Ok(ActionKeys::default()));
+            return Ok(Ok(KeyRing::default()));
         }
-        let Some(name) = REGISTRY_SECRET.parse::<SecretName>().ok() else { return Ok(Ok(ActionKeys::default())) };
         let repository = &event.repository;
-        let found = self.store.read().await?.nearest_secret(repository.forge, &repository.name, &name).await?;
-        let Some(row) = found else { return Ok(Ok(ActionKeys::default())) };
+        let found =
+            self.store.read().await?.nearest_secret(repository.forge, &repository.name, REGISTRY_SECRET).await?;
+        let Some(row) = found else { return Ok(Ok(KeyRing::default())) };
         let read = self.vault.reveal(&row).map_err(|error| error.to_string());
         let read = read.and_then(|text| RegistryKeys::read(text.expose_secret()).map_err(|error| error.to_string()));
         Ok(match read {
-            Ok(keys) => {
-                let keys = allowed(&keys, &row, &images(plan, &run.pins), event);
-                let secret = (!keys.is_empty()).then_some(row);
-                Ok(ActionKeys { keys, secret })
-            }
+            Ok(keys) => Ok(KeyRing { keys, secret: Some(row) }),
             Err(error) => {
-                let image = plan.members().find(|job| !job.is_podless()).map(|job| job.image.clone());
-                let message = format!("secret {name} of {}: {error}", row.scope());
-                Err(Verdict::ImageDenied { image: image.unwrap_or_default(), message })
+                let message = format!("secret {REGISTRY_SECRET} of {}: {error}", row.scope());
+                Err(Verdict::ImageDenied { image: first.to_owned(), message })
             }
         })
     }

@@ -137,7 +137,7 @@ impl Tx {
         &mut self,
         forge: ForgeKind,
         repository: &RepositoryName,
-        name: &SecretName,
+        name: &str,
     ) -> Result<Option<SecretRow>> {
         row!(
             self,
