@@ -1,15 +1,16 @@
 //! One call to GitHub's API: limited in time and size, and every way it can fail said in [`ForgeError`]'s words.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header, uri::Authority};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use octocrab::Octocrab;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 
+use super::app_key::AppKey;
 use crate::{forge::ForgeError, model::ForgeKind};
 
 /// A file of 1 MiB in base64 within JSON, a directory of 1000 entries: both are well below.
@@ -27,6 +28,8 @@ pub(super) struct Caller {
     pub(super) host: Authority,
     /// For each call, from its first byte to the answer's last.
     pub(super) time_limit: Duration,
+    /// What signs as the App, if that calls.
+    pub(super) app: Option<Arc<AppKey>>,
 }
 
 /// What is asked.
@@ -60,7 +63,22 @@ impl Caller {
     /// The same API with an access token.
     pub(super) fn with(&self, token: &SecretString) -> Result<Self, ForgeError> {
         let client = self.client.user_access_token(token.clone()).map_err(|e| refused(0, chain(&e)))?;
-        Ok(Self { client, ..self.clone() })
+        Ok(Self { client, app: None, ..self.clone() })
+    }
+}
+
+impl Caller {
+    /// Takes in what time it is at GitHub, for whatever is signed. Whether that is another than was thought.
+    fn hears_the_time(&self, answer: &Answer) -> bool {
+        let heard = self.app.as_ref().zip(answer.date());
+        heard.is_some_and(|(app, theirs)| app.heard(Timestamp::now(), theirs))
+    }
+
+    /// What time it is at GitHub, as far as is known.
+    pub(super) fn time_there(&self) -> Timestamp {
+        let now = Timestamp::now();
+        let there = self.app.as_ref().and_then(|app| Timestamp::from_second(app.time_there(now)).ok());
+        there.unwrap_or(now)
     }
 }
 
@@ -93,7 +111,11 @@ impl Call {
 
     /// Makes the call.
     pub(super) async fn by(&self, caller: &Caller) -> Result<Answer, ForgeError> {
-        let answer = self.once(caller, &self.path).await?;
+        let mut answer = self.once(caller, &self.path).await?;
+        if caller.hears_the_time(&answer) && answer.status == StatusCode::UNAUTHORIZED {
+            // it was signed for another time than GitHub's
+            answer = self.once(caller, &self.path).await?;
+        }
         match (self.redirects, answer.moved_to(&caller.host)) {
             (Redirects::Followed, Some(path)) => self.once(caller, &path).await,
             (Redirects::Followed, None) | (Redirects::Refused, _) => Ok(answer),
@@ -101,7 +123,11 @@ impl Call {
     }
 
     async fn once(&self, caller: &Caller, path: &str) -> Result<Answer, ForgeError> {
-        let request = http::Request::builder().method(self.method.clone()).uri(path);
+        let mut request = http::Request::builder().method(self.method.clone()).uri(path);
+        if let Some(app) = &caller.app {
+            let jwt = app.jwt(Timestamp::now()).map_err(|e| refused(0, chain(&e)))?;
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", jwt.expose_secret()));
+        }
         let request = caller.client.build_request(request, self.body.as_ref()).map_err(|e| refused(0, chain(&e)))?;
         let answer = async {
             let response = caller.client.execute(request).await.map_err(|e| away(chain(&e)))?;
@@ -134,7 +160,9 @@ impl Answer {
 
     /// Itself, if GitHub did what was asked.
     pub(super) fn checked(self) -> Result<Self, ForgeError> {
-        if self.status.is_success() { Ok(self) } else { Err(self.failure(Timestamp::now())) }
+        // GitHub's own time, where it says that: ours may be another
+        let there = self.date().and_then(|seconds| Timestamp::from_second(seconds).ok());
+        if self.status.is_success() { Ok(self) } else { Err(self.failure(there.unwrap_or_else(Timestamp::now))) }
     }
 
     fn failure(&self, now: Timestamp) -> ForgeError {

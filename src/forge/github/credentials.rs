@@ -1,9 +1,11 @@
 //! Who we are on GitHub, checked when we start, so that a wrong setting is named then and not at the first push.
 
-use octocrab::{Octocrab, models::AppId};
+use std::sync::Arc;
+
+use octocrab::{Octocrab, jsonwebtoken};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{GithubSettings, call::Caller};
+use super::{GithubSettings, app_key::AppKey, call::Caller};
 
 /// Who we are on GitHub.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +35,7 @@ pub enum SettingsError {
     Token,
     /// Not an RSA key in PEM.
     #[error("CONTAINEROPS_GITHUB_PRIVATE_KEY_FILE holds no RSA key in PEM form, as the App's settings page makes it")]
-    PrivateKey(#[source] octocrab::Error),
+    PrivateKey(#[source] jsonwebtoken::errors::Error),
     /// Not a URL that calls can go to.
     #[error("CONTAINEROPS_GITHUB_API_URL `{0}` is no http or https URL")]
     ApiUrl(String),
@@ -63,15 +65,16 @@ pub(super) fn caller(settings: &GithubSettings) -> Result<Caller, SettingsError>
         .base_uri(uri)
         .map_err(|_| wrong_url())?
         .add_header(http::header::USER_AGENT, concat!("containerops/", env!("CARGO_PKG_VERSION")).to_owned());
-    let builder = match credentials {
+    let app = match credentials {
         Credentials::App { id, private_key } => {
-            builder.app_from_rsa_pem(AppId(*id), private_key.expose_secret()).map_err(SettingsError::PrivateKey)?
+            Some(Arc::new(AppKey::new(*id, private_key).map_err(SettingsError::PrivateKey)?))
         }
-        Credentials::Token(token) if is_token(token.expose_secret()) => builder,
+        Credentials::Token(token) if is_token(token.expose_secret()) => None,
         Credentials::Token(_) => return Err(SettingsError::Token),
-        Credentials::None => builder,
+        Credentials::None => None,
     };
-    Ok(Caller { client: builder.build().map_err(SettingsError::Client)?, host, time_limit: *time_limit })
+    let client = builder.build().map_err(SettingsError::Client)?;
+    Ok(Caller { client, host, time_limit: *time_limit, app })
 }
 
 fn is_token(text: &str) -> bool {

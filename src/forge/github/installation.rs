@@ -94,7 +94,7 @@ impl Installations {
     async fn token_of(&self, app: &Caller, installation: u64) -> Result<SecretString, ForgeError> {
         let slot = self.slot(installation);
         let mut held = slot.lock().await;
-        let fresh = held.as_ref().filter(|held| held.is_fresh(Timestamp::now()));
+        let fresh = held.as_ref().filter(|held| held.is_fresh(app.time_there()));
         if let Some(fresh) = fresh {
             return Ok(fresh.token.clone());
         }

@@ -6,6 +6,7 @@
 
 mod annotation;
 mod api;
+mod app_key;
 mod button;
 mod call;
 mod changes;

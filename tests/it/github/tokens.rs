@@ -37,6 +37,22 @@ async fn a_token_that_ends_within_five_minutes_is_renewed() {
 }
 
 #[tokio::test]
+async fn a_machine_whose_clock_is_wrong_signs_for_githubs_time() {
+    for behind in [SignedDuration::from_hours(1), SignedDuration::from_hours(-1)] {
+        let model = ModelGithub::start().await;
+        model.clock_is_behind(behind);
+        let github = app(&model);
+        let (repository, _) = widget(&github, &model, FILES);
+        for _ in 0..2 {
+            github.open_pull_request(&repository, "main").await.expect("an answer");
+        }
+        // signed for the wrong time once; and a token is as old as it is there
+        assert_eq!(model.calls(MINTED).len(), 2, "{behind}");
+        assert_eq!(model.calls("/pulls").len(), 2, "{behind}");
+    }
+}
+
+#[tokio::test]
 async fn a_refused_token_is_renewed_once() {
     let model = ModelGithub::start().await;
     let github = app(&model);

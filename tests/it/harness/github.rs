@@ -81,6 +81,8 @@ struct State {
     hooks: hooks::Hooks,
     scopes: Option<String>,
     token_life: Option<SignedDuration>,
+    /// By how much its clock is behind this machine's.
+    behind: SignedDuration,
     /// Repositories that were renamed, and the URLs to which calls are sent.
     moved: BTreeMap<String, String>,
     checks: BTreeMap<u64, Write>,
@@ -316,6 +318,11 @@ impl ModelGithub {
         self.state().token_life = Some(life);
     }
 
+    /// Its clock is so far behind this machine's: whoever is right, GitHub goes by its own.
+    pub(crate) fn clock_is_behind(&self, by: SignedDuration) {
+        self.state().behind = by;
+    }
+
     /// All checks are gone, as when GitHub's retention has removed them.
     pub(crate) fn remove_checks(&self) {
         self.state().checks.clear();
@@ -398,6 +405,11 @@ impl Drop for ModelGithub {
 impl World {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no test panics while it holds the model")
+    }
+
+    /// What time it is here.
+    fn time(&self) -> Timestamp {
+        Timestamp::now() - self.state().behind
     }
 }
 

@@ -59,7 +59,17 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .fallback(|| async { not_found() })
         .layer(DefaultBodyLimit::max(1 << 20))
         .layer(from_fn_with_state(Arc::clone(&world), gate))
+        .layer(from_fn_with_state(Arc::clone(&world), dated))
         .with_state(world)
+}
+
+/// Every answer says what time it is here.
+async fn dated(State(world): Model, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Ok(date) = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&world.time()) {
+        response.headers_mut().insert(header::DATE, date.parse().expect("a header's value"));
+    }
+    response
 }
 
 /// Every call passes here: it is noted, delayed, let down if the test wants so, and must say who it is.
@@ -112,7 +122,7 @@ fn is_let_in(world: &World, method: &Method, uri: &Uri, headers: &HeaderMap) -> 
     let Some(credentials) = headers.get(header::AUTHORIZATION) else { return method == Method::GET };
     let Some(token) = credentials.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")) else { return false };
     if uri.path() == "/app" || uri.path().starts_with("/app/") || uri.path().ends_with("/installation") {
-        return app::is_jwt_of_app(token);
+        return app::is_jwt_of_app(token, world.time());
     }
     token == TOKEN || world.state().tokens.get(token).is_some_and(|&end| end > Timestamp::now())
 }
@@ -140,7 +150,7 @@ async fn access_token(State(world): Model, Path(id): Path<u64>) -> Result<impl I
     let token = format!("ghs_{}_{:0>500}", app::APP, state.next_id());
     let end = Timestamp::now() + state.token_life.unwrap_or(SignedDuration::from_hours(1));
     state.tokens.insert(token.clone(), end);
-    let body = json!({"token": token, "expires_at": end, "permissions": {"checks": "write"}});
+    let body = json!({"token": token, "expires_at": end - state.behind, "permissions": {"checks": "write"}});
     Ok((StatusCode::CREATED, Json(body)))
 }
 
