@@ -104,6 +104,10 @@ impl Area {
         attempt: AttemptId,
         wanted: &Pod,
     ) -> Result<Pod, ExecutorError> {
+        // where there are many namespaces, it may be in another one since a setting was changed
+        if self.namespace.is_none() && self.knows(attempt).await {
+            return self.existing(attempt).await;
+        }
         match within(self.pods(namespace).create(&PostParams::default(), wanted)).await {
             Ok(created) => {
                 self.watch.note_place(&created);

@@ -272,7 +272,7 @@ impl Executor for Kubernetes {
     async fn start(&self, placement: &Placement) -> Result<(), ExecutorError> {
         let (area, namespace) = self.place(placement).await?;
         let pod = area.create_pod(&namespace, placement.attempt, &pod(placement, &self.settings)).await?;
-        let uid = pod.uid().unwrap_or_default();
+        let (uid, namespace) = (pod.uid().unwrap_or_default(), pod.namespace().unwrap_or(namespace));
         // the pod waits for its tokens, so that all else is there when it begins to fetch images
         if let Some(keys) = registry_secret(placement, &uid, &self.settings) {
             area.create_secret(&namespace, &keys).await?;

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use containerops::{
-    executor::kubernetes::{KubernetesSettings, NamespacePer, examine},
-    model::{ActionState, Conclusion, ForgeKind, Quota, QuotaScope},
+    executor::{
+        Executor as _,
+        kubernetes::{Kubernetes, KubernetesSettings, NamespacePer, examine, home},
+    },
+    model::{ActionState, AttemptId, Clock, Conclusion, ForgeKind, Quota, QuotaScope},
 };
 use k8s_openapi::api::{
     core::v1::{LimitRange, Namespace, Pod, ResourceQuota, Secret},
@@ -175,6 +178,30 @@ async fn runs_that_are_under_way_when_namespaces_are_made_are_found_where_they_a
     assert_eq!(story.run.state.0.conclusion(), Some(Conclusion::Success), "{}", story.told());
     server.until_nothing_is_left().await;
     assert_eq!(homes.names().await, [""; 0], "it needed none");
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_placed_before_there_were_namespaces_is_not_placed_again() {
+    let Some(cluster) = Cluster::get("twice").await else { return };
+    let mut placement = crate::pod::placement();
+    placement.attempt = AttemptId::mint(Clock::System.now());
+    let before = cluster.executor().await;
+    before.start(&placement).await.expect("it is placed");
+    let settings = KubernetesSettings {
+        per: NamespacePer::Repository,
+        kubeconfig: Some(cluster.kubeconfig.clone()),
+        ..KubernetesSettings::new(&cluster.namespace, &cluster.agent_image)
+    };
+    let home = home(&placement, &settings).expect("a namespace").name;
+    let after = Kubernetes::connect(settings).await.expect("the kubeconfig can be read");
+    after.start(&placement).await.expect("it is placed already");
+    let everywhere = Api::<Pod>::all(cluster.client());
+    let ours = ListParams::default().labels(&format!("containerops.io/attempt={}", placement.attempt));
+    let found = everywhere.list(&ours).await.expect("a list").items;
+    let places: Vec<_> = found.iter().filter_map(ResourceExt::namespace).collect();
+    assert_eq!(places, std::slice::from_ref(&cluster.namespace));
+    after.remove(placement.attempt).await.expect("it is removed");
+    let _ = Api::<Namespace>::all(cluster.client()).delete(&home, &DeleteParams::default()).await;
 }
 
 #[tokio::test]
