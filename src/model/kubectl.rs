@@ -53,10 +53,7 @@ impl FromStr for AllowedNamespace {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is not `[forge:]owner/repository=namespace[:account]`");
         let (repository, place) = text.split_once('=').ok_or_else(wrong)?;
-        let (forge, repository) = match repository.split_once(':') {
-            Some((forge, repository)) => (Some(forge.parse().map_err(|_| wrong())?), repository),
-            None => (None, repository),
-        };
+        let (forge, repository) = ForgeKind::before(repository).map_err(|_| wrong())?;
         let (namespace, account) = place.split_once(':').unwrap_or((place, ACCOUNT));
         let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         let is_label = |text: &str, most: usize| {

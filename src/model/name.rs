@@ -57,6 +57,19 @@ impl ForgeKind {
     }
 }
 
+impl ForgeKind {
+    /// The forge that stands before a colon, if one does, and what follows: of `github:acme/shop` both.
+    ///
+    /// # Errors
+    /// [`NameError`], if what stands there is no forge.
+    pub(super) fn before(text: &str) -> Result<(Option<Self>, &str), NameError> {
+        match text.split_once(':') {
+            Some((forge, rest)) => Ok((Some(forge.parse()?), rest)),
+            None => Ok((None, text)),
+        }
+    }
+}
+
 impl fmt::Display for ForgeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

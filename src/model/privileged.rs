@@ -27,10 +27,7 @@ impl FromStr for PrivilegedImage {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is not `[forge:]owner/repository=image`, such as `acme/*=docker:27-dind`");
         let (whose, image) = text.split_once('=').ok_or_else(wrong)?;
-        let (forge, repositories) = match whose.split_once(':') {
-            Some((forge, pattern)) => (Some(forge.parse().map_err(|_| wrong())?), pattern),
-            None => (None, whose),
-        };
+        let (forge, repositories) = ForgeKind::before(whose).map_err(|_| wrong())?;
         let is_name = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
         // whatever is privileged is named: an image that anybody may choose is everything
         if !is_name(repositories) || !is_name(image) || image.trim_matches(['*', '/']).is_empty() {

@@ -52,10 +52,7 @@ impl FromStr for AllowedTrigger {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is not `[forge:]owner/repository=owner/other`");
         let (from, to) = text.split_once('=').ok_or_else(wrong)?;
-        let (forge, from) = match from.split_once(':') {
-            Some((forge, from)) => (Some(forge.parse().map_err(|_| wrong())?), from),
-            None => (None, from),
-        };
+        let (forge, from) = ForgeKind::before(from).map_err(|_| wrong())?;
         let repository = |text: &str| text.parse().map_err(|_| wrong());
         Ok(Self { forge, from: repository(from)?, to: repository(to)? })
     }

@@ -191,10 +191,7 @@ impl FromStr for UntrustedRule {
         let (whose, policy) = text.rsplit_once('=').unwrap_or(("*", text));
         let policy = policy.parse()?;
         let wrong = |_| format!("`{text}` is not `[[forge:]pattern=]rule`");
-        let (forge, pattern) = match whose.split_once(':') {
-            Some((forge, pattern)) => (Some(forge.parse().map_err(wrong)?), pattern),
-            None => (None, whose),
-        };
+        let (forge, pattern) = ForgeKind::before(whose).map_err(wrong)?;
         if pattern.is_empty() {
             return Err(format!("`{text}` names no repository: `*={policy}` is for all of them"));
         }
