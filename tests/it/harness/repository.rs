@@ -62,3 +62,13 @@ pub(crate) fn git(directory: &Path, arguments: &[&str]) -> String {
     assert!(output.status.success(), "git {arguments:?}: {printed}");
     printed
 }
+
+/// Makes a bare repository of plain Git as an operator does, by another process: git runs no hook that somebody still has
+/// open to write, and whatever is started here meanwhile has all that is open here until it is a program of its own.
+pub(crate) fn make(bare: &Path, url: &str, data: &Path) {
+    let mut make = Command::new(env!("CARGO_BIN_EXE_containerops"));
+    make.args(["git", "init", "--url", url, "--data"]).arg(data).arg(bare);
+    let output = make.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).output();
+    let output = output.expect("our program can be started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,5 +1,7 @@
 //! The whole server on a namespace of a real cluster: a push goes in; rows, logs, notes and pods come out.
 
+mod pushes;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -10,16 +12,15 @@ use std::{
 
 use containerops::{
     app::{self, App},
-    command::git::{Authority, HookSettings, init},
     engine,
     executor::{
         Executor,
         kubernetes::{Kubernetes, KubernetesSettings},
     },
     forge::{Forge, git},
-    model::{Clock, ForgeKind, RunId, RunState, Sha},
+    model::{Clock, ForgeKind, RunId, RunState},
     settings::Settings,
-    store::{RunFilter, Tx},
+    store::Tx,
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
@@ -27,8 +28,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime};
 
-use super::repository::Worktree;
-use super::{cluster::Cluster, place::Place, story::Story};
+use super::{cluster::Cluster, place::Place, repository::Worktree, story::Story};
 
 /// The longest that anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
@@ -133,7 +133,7 @@ impl<P: Place> Server<P> {
         let any = format!("{}:0", cluster.host()).parse().expect("an address");
         let mut new = Self { cluster, address: any, ada, directory, tuning, running: None };
         new.resume().await;
-        new.make_repository().await;
+        new.make_repository();
         new
     }
 
@@ -199,20 +199,6 @@ impl<P: Place> Server<P> {
     /// Writes a file into the worktree; the next push has it.
     pub(crate) fn writes(&self, path: &str, text: &str) {
         self.ada.write(path, text);
-    }
-
-    /// Commits this flow file and pushes it by the real git and its hook. Returns the run that it starts.
-    pub(crate) async fn push(&self, flow: &str) -> RunId {
-        self.push_to("main", "Change the flow", flow).await
-    }
-
-    /// The same to any branch, with any title.
-    pub(crate) async fn push_to(&self, branch: &str, title: &str, flow: &str) -> RunId {
-        self.ada.write(".containerops.yml", flow);
-        self.ada.write("README", "a file of the repository\n");
-        let sha = self.ada.commit(title);
-        self.ada.git(&["push", "--quiet", "origin", &format!("main:refs/heads/{branch}")]);
-        self.run_of(&sha).await
     }
 
     /// The story of a run, once it has ended.
@@ -307,29 +293,6 @@ impl<P: Place> Server<P> {
             bell.wait(LOOK, |_| true).await;
         }
         None
-    }
-
-    async fn run_of(&self, sha: &Sha) -> RunId {
-        let name = REPOSITORY.parse().expect("a name");
-        let run = self.found(async |tx| {
-            let known = tx.repository_named(ForgeKind::Git, &name).await.expect("the database answers")?;
-            let filter = RunFilter { repository: Some(known.id), limit: 10, ..RunFilter::default() };
-            let runs = tx.runs(&filter).await.expect("the database answers");
-            runs.into_iter().find(|run| run.sha == *sha).map(|run| run.id)
-        });
-        run.await.expect("the push starts a run")
-    }
-
-    async fn make_repository(&self) {
-        let hook = HookSettings {
-            program: env!("CARGO_BIN_EXE_containerops").into(),
-            url: self.url(),
-            root: self.data().join("git"),
-            authority: Authority::OfData(self.data()),
-        };
-        let bare = hook.root.join(format!("{REPOSITORY}.git"));
-        let made = init(&bare, &hook).await.expect("a repository can be made");
-        self.ada.git(&["remote", "add", "origin", &made.path.display().to_string()]);
     }
 
     /// The data directory.

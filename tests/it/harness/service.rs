@@ -7,14 +7,16 @@ use std::{
     sync::Arc,
 };
 
-use containerops::command::git::{Authority, HookSettings, init};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
 
-use super::{database::Database, repository::Worktree};
+use super::{
+    database::Database,
+    repository::{Worktree, make},
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_containerops");
 
@@ -173,16 +175,11 @@ impl Service {
 
     /// Makes a repository of plain Git with our hook, if it is not there, and pushes a flow file to it.
     pub(crate) async fn push(&self, clone: &Path, flow: &str) {
-        let hook = HookSettings {
-            program: PROGRAM.into(),
-            url: format!("http://{}", self.address),
-            root: self.data.join("git"),
-            authority: Authority::OfData(self.data.clone()),
-        };
-        let made = init(&self.data.join("git/acme/widget.git"), &hook).await.expect("it can be made");
+        let bare = self.data.join("git/acme/widget.git");
+        make(&bare, &format!("http://{}", self.address), &self.data);
         let ada = Worktree::new(clone.to_owned());
         ada.write(".containerops.yml", flow);
         ada.commit("Try it");
-        ada.git(&["push", "--quiet", &made.path.display().to_string(), "main"]);
+        ada.git(&["push", "--quiet", &bare.display().to_string(), "main"]);
     }
 }
