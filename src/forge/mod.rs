@@ -23,7 +23,7 @@ use crate::model::{
 
 pub use git_command::{GitCommand, GitCommandError};
 pub use hook::{Hook, HookKeeper};
-pub use recall::{AttemptsPage, DeliveryAttempt, Head, Heads, Hooks, Moved, Recall, Webhook};
+pub use recall::{AttemptsPage, DeliveryAttempt, Head, Heads, Hooks, Left, Moved, Recall, Webhook};
 pub use report::{Allowance, AtOnce, Shown, Told, Wanted, Writes};
 
 /// One forge. Every call to the outside has a time limit and may be repeated; none is made from the request that

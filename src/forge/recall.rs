@@ -4,6 +4,8 @@
 //! A forge that tries only once, or leaves events out, loses some. Nothing here decides what was lost: that is the
 //! engine's, which knows what has arrived.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 
 use super::ForgeError;
@@ -45,6 +47,12 @@ pub trait Recall: Send + Sync {
 
     /// The head that a delivery tells of, if it tells that one has moved. Pure.
     fn moved(&self, event: &str, body: &[u8]) -> Option<Moved>;
+
+    /// What hooks could not bring and have left where we can read it, in the order in which each of them has. Whoever has
+    /// taken one removes its file.
+    async fn left(&self) -> Vec<Left> {
+        Vec::new()
+    }
 }
 
 /// Where a forge keeps what became of its deliveries.
@@ -111,6 +119,19 @@ pub struct Webhook {
     pub body: Vec<u8>,
     /// When it happened, as far as the forge tells.
     pub happened: Option<Time>,
+}
+
+/// A delivery that its hook has written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// What it is about.
+    pub repository: RepositoryName,
+    /// Its id, by which the hook sends it, too.
+    pub delivery: String,
+    /// What is in it.
+    pub webhook: Webhook,
+    /// Where it is.
+    pub file: PathBuf,
 }
 
 /// A head that has moved.

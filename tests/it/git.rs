@@ -2,6 +2,7 @@
 
 mod changes;
 mod init;
+mod left;
 mod notes;
 
 use std::{
@@ -239,7 +240,10 @@ async fn nothing_is_lost_while_nobody_listens() {
     let scene = Scene::new(NOBODY).await;
     let first = scene.ada.commit("One");
     let said = scene.push(&["main"]).await;
-    assert!(said.starts_with("ContainerOps: not told yet; this is kept and sent with the next push: "), "{said}");
+    assert!(
+        said.starts_with("ContainerOps: not told yet; this is kept, and found once ContainerOps is there: "),
+        "{said}"
+    );
     assert!(said.contains("/hooks/git does not answer: Connection refused"), "{said}");
     assert_eq!(scene.undelivered(), 1);
 

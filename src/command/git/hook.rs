@@ -1,10 +1,8 @@
 //! `containerops git hook`: tells ContainerOps of every ref that a push has updated.
 //!
 //! What is promised: each update is on the disk before it is sent and stays there until it was taken, so that none is
-//! lost while ContainerOps is away; the next push sends what is left, in order, before its own. An update that is
-//! sent twice has the same delivery id, and so starts nothing twice.
-
-mod undelivered;
+//! lost while ContainerOps is away. The server takes what is left by itself, and the next push sends it, in order, before
+//! its own. An update that comes twice has the same delivery id, and so starts nothing twice.
 
 use std::{
     io::{self, BufRead, Read as _, Write},
@@ -15,13 +13,12 @@ use std::{
 use reqwest::StatusCode;
 use secrecy::SecretString;
 
-use self::undelivered::Undelivered;
 use super::say;
 use crate::{
     forge::{
         GitCommand, GitCommandError,
         git::{
-            self,
+            self, Undelivered,
             delivery::{self, Commit, DELIVERY_HEADER, Delivery, EVENT_HEADER, SIGNATURE_HEADER},
         },
     },
@@ -82,7 +79,9 @@ pub async fn hook(
     }
     let words = match send(&settings, &undelivered).await {
         Ok(page) => format!("ContainerOps: taken, {page}"),
-        Err(reason) => format!("ContainerOps: not told yet; this is kept and sent with the next push: {reason}"),
+        Err(reason) => {
+            format!("ContainerOps: not told yet; this is kept, and found once ContainerOps is there: {reason}")
+        }
     };
     say(said, &words);
     Ok(())

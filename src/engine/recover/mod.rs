@@ -13,6 +13,7 @@ mod attempts;
 mod compare;
 mod heads;
 mod hook;
+mod left;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -54,12 +55,13 @@ impl Engine {
     /// # Errors
     /// If the database is away; a forge's trouble postpones the place.
     pub async fn recover(&self) -> Result<usize> {
+        let left = self.take_what_is_left().await?;
         if self.settings.sweep_interval.is_zero() {
-            return Ok(0);
+            return Ok(left);
         }
         self.find_places().await?;
         let due = self.store.read().await?.due_sweeps(self.now(), PLACES).await?;
-        let (mut recovered, mut limited) = (0, BTreeSet::new());
+        let (mut recovered, mut limited) = (left, BTreeSet::new());
         for sweep in due {
             if !limited.contains(&sweep.forge) {
                 let looked = self.look(sweep.clone()).await;

@@ -10,6 +10,7 @@ mod flow_files;
 mod heads;
 mod notes;
 mod secret;
+mod undelivered;
 
 use std::{
     collections::HashMap,
@@ -24,12 +25,13 @@ use secrecy::SecretString;
 use self::delivery::{Commit, DELIVERY_HEADER, Delivery, EVENT_HEADER, SIGNATURE_HEADER};
 use super::{
     Allowance, AtOnce, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, GitCommand, GitCommandError, Head, Heads,
-    Hooks, Moved, Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
+    Hooks, Left, Moved, Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
 };
 use crate::model::{ChangedFiles, Event, EventKind, ForgeKind, Repository, RepositoryName, Sha, Trust, Visibility};
 
 pub(crate) use secret::read as read_secret;
 pub use secret::{SecretError, secret, secret_file};
+pub(crate) use undelivered::Undelivered;
 
 /// For a list of branches.
 const REFS_MOST: usize = 1 << 20;
@@ -167,7 +169,7 @@ impl Forge for Git {
 
 #[async_trait]
 impl Recall for Git {
-    /// None: what a hook could not deliver is on the disk beside it, and it delivers that itself.
+    /// None: what a hook could not deliver is on the disk beside it.
     fn hooks(&self) -> Hooks {
         Hooks::None
     }
@@ -190,6 +192,11 @@ impl Recall for Git {
 
     fn moved(&self, event: &str, body: &[u8]) -> Option<Moved> {
         heads::moved(event, body)
+    }
+
+    async fn left(&self) -> Vec<Left> {
+        let root = self.root.clone();
+        tokio::task::spawn_blocking(move || undelivered::left(&root)).await.unwrap_or_default()
     }
 }
 

@@ -3,6 +3,7 @@
 mod deliveries;
 mod heads;
 mod trouble;
+mod unheard;
 
 use std::time::Duration;
 

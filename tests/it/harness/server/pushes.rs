@@ -10,7 +10,7 @@ use containerops::{
 use super::{REPOSITORY, Server};
 use crate::harness::{
     place::Place,
-    repository::make,
+    repository::{git, make},
 };
 
 impl<P: Place> Server<P> {
@@ -26,6 +26,24 @@ impl<P: Place> Server<P> {
         let sha = self.ada.commit(title);
         let said = self.ada.git(&["push", "--quiet", "origin", &format!("main:refs/heads/{branch}")]);
         self.run_of(&sha, &said).await
+    }
+
+    /// The same while its hook finds nobody, who then looks for what was pushed.
+    pub(crate) async fn push_unheard(&self, flow: &str) -> RunId {
+        let bare = self.bare();
+        self.ada.write(".containerops.yml", flow);
+        let sha = self.ada.commit("Find nobody");
+        git(&bare, &["config", "containerops.url", "http://127.0.0.1:1"]);
+        let said = self.ada.git(&["push", "--quiet", "origin", "main"]);
+        assert!(said.contains("this is kept, and found once ContainerOps is there"), "{said}");
+        git(&bare, &["config", "containerops.url", &self.url()]);
+        self.app().engine.recover().await.expect("the database answers");
+        self.run_of(&sha, &said).await
+    }
+
+    /// How many deliveries there are.
+    pub(crate) async fn deliveries(&self) -> usize {
+        self.newest_deliveries().await.len()
     }
 
     /// The run of what was pushed; `said` is what the push printed.
