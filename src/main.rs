@@ -5,6 +5,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use containerops::{agent, command};
 
+/// What a burst of work took goes back to the system when it is over: glibc's own allocator keeps most of it for ever.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// A CI service for Git forges, on Kubernetes.
 #[derive(Debug, Parser)]
 #[command(version, about, propagate_version = true)]

@@ -13,6 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// As the program has it.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// How long the server may take until it listens.
 const START: Duration = Duration::from_secs(30);
 /// Between two looks at something that changes.
