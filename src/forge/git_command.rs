@@ -4,7 +4,15 @@
 //! repository runs, nobody is asked for a password, a command ends within its time, and its output is bounded. When
 //! the call is dropped, git is ended in such a way that it leaves no locks behind.
 
-use std::{ffi::OsStr, io, ops::ControlFlow, path::Path, process::Stdio, time::Duration};
+use std::{
+    ffi::OsStr,
+    io,
+    ops::ControlFlow,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{
@@ -85,10 +93,22 @@ const LIMIT: Duration = Duration::from_secs(60);
 const STDERR_MOST: usize = 64 << 10;
 const MESSAGE_MOST: usize = 2_000;
 
+/// Where git is. A name without a path would be looked up by a fork of ours, whose cost grows with our memory: for a
+/// path the standard library starts the program without one.
+fn program() -> PathBuf {
+    let is_program = |path: &PathBuf| {
+        path.is_absolute()
+            && path.metadata().is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|directory| directory.join("git")).find(is_program);
+    found.unwrap_or_else(|| "git".into())
+}
+
 impl GitCommand {
     /// `git <name>`, to be run within a minute.
     pub fn new(name: &str) -> Self {
-        let mut command = Command::new("git");
+        let mut command = Command::new(program());
         command.env_clear().envs(PASSED_ON.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.env("LC_ALL", "C").env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
         command
