@@ -147,9 +147,17 @@ async fn run(tx: &mut containerops::store::Tx, repository: RepositoryId, event: 
     tx.set_run_state(id, &RunState::Ended(end), "", ended).await.expect("it ends");
     for job in ["build/build/build", "test/test/test", "ship/ship/ship"] {
         let failed = end == Conclusion::Failure && job.starts_with("test");
-        let (run, sha, flow, took) = (1, &event.sha, new.flow, 60_000);
-        let ended = EndedJob { repository, run, sha, flow, branch: "", job, failed, took, at: ended };
-        tx.count_job(&ended).await.expect("it is counted");
+        tx.count_job(EndedJob {
+            repository,
+            run: 1,
+            sha: event.sha.clone(),
+            flow: new.flow.to_owned(),
+            branch: String::new(),
+            job: job.to_owned(),
+            failed,
+            took: 60_000,
+            at: ended,
+        });
     }
 }
 

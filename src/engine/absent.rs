@@ -16,17 +16,17 @@ impl Engine {
         &self,
         action: &ActionRow,
         attempt: &AttemptRow,
+        jobs: &[JobRow],
         ended: &[ContainerEnd],
     ) -> Result<bool> {
-        let jobs = self.store.read().await?.jobs(attempt.id).await?;
-        if self.overstay(&jobs) {
+        if self.overstay(jobs) {
             return Ok(false);
         }
         let mut open = jobs.iter().filter(|job| job.state.verdict().is_none());
         if open.any(|job| ended.iter().any(|end| end.job == job.id)) {
             return Ok(false);
         }
-        let is_missed = match unheard(attempt, &jobs) {
+        let is_missed = match unheard(attempt, jobs) {
             Unheard::None => false,
             Unheard::SinceNow => true,
             Unheard::Since(since) => self.is_missed(since),

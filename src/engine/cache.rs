@@ -190,6 +190,9 @@ impl Engine {
 
     /// Makes caches of what an attempt's jobs have left, now that all of them have ended well: of each name the last one.
     pub(super) async fn settle_caches(&self, tx: &mut Tx, place: &Place, now: Time) -> Result<()> {
+        if place.plan()?.caches.is_empty() {
+            return Ok(());
+        }
         let kept = tx.kept_caches(place.attempt.id).await?;
         if kept.is_empty() {
             return Ok(());

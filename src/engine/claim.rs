@@ -1,12 +1,17 @@
 //! Claims: an agent asks for its job's turn. Most are answered "not yet", and then nothing is written.
 
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
 use futures::FutureExt as _;
 
 use super::{Engine, Result, checkout::Ready, service, settle::Place, turn::Denied};
 use crate::{
     agent::protocol::{self, ClaimAnswer, ClaimRequest, Work},
     model::{AttemptState, Infrastructure, JobState, Time, Verdict},
-    store::{Change, JobRow, Tx},
+    store::{Change, JobRow, Tx, Wanted},
 };
 
 /// A claim, as it is looked up.
@@ -16,6 +21,36 @@ struct Asked {
     session: String,
     protocol: u32,
     now: Time,
+}
+
+/// Whose last claim was answered "not yet", by their tokens' hashes: only what they ask again is worth a look before
+/// the writer's turn. A hint, which may be lost.
+#[derive(Default)]
+pub(super) struct Waiting(Mutex<HashSet<String>>);
+
+/// So many are remembered; then it begins anew.
+const WAITING_MAX: usize = 16_384;
+
+impl Waiting {
+    fn has(&self, token: &str) -> bool {
+        self.lock().contains(token)
+    }
+
+    fn note(&self, token: String, waits: bool) {
+        let mut waiting = self.lock();
+        if !waits {
+            waiting.remove(&token);
+            return;
+        }
+        if waiting.len() >= WAITING_MAX {
+            waiting.clear();
+        }
+        waiting.insert(token);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Nothing of a claim has happened.
@@ -61,16 +96,21 @@ impl Engine {
 
     async fn claim_now(&self, token: &str, request: &ClaimRequest) -> Result<(JobRow, ClaimAnswer), Denied> {
         let session = super::hash(&request.session);
-        if let Some(job) = self.waits_on(token, &session).await? {
+        let token = super::hash(token);
+        if self.waiting.has(&token)
+            && let Some(job) = self.waits_on(&token, &session).await?
+        {
             return Ok((job, ClaimAnswer::Wait));
         }
-        let asked = Asked { token: super::hash(token), session, protocol: request.protocol, now: self.now() };
+        let asked = Asked { token: token.clone(), session, protocol: request.protocol, now: self.now() };
         let engine = self.clone();
-        let answered = self.in_lot(move |tx| {
+        let answered = self.in_lot(Wanted::JobOf(asked.token.clone()), move |tx| {
             let (engine, asked) = (engine.clone(), asked.clone());
             async move { engine.claim_within(tx, &asked).await }.boxed()
         });
-        match answered.await {
+        let answered = answered.await;
+        self.waiting.note(token, matches!(&answered, Ok((_, ClaimAnswer::Wait))));
+        match answered {
             Ok(answered) => Ok(answered),
             Err(Unclaimed::Denied(denied)) => Err(denied),
             // it never began
@@ -95,10 +135,10 @@ impl Engine {
         Ok((job, answer))
     }
 
-    /// A job whose agent has claimed before and must wait on, which most claims do: nothing is written then.
+    /// A job whose agent has claimed before and must wait on, which most of its claims do: nothing is written then.
     async fn waits_on(&self, token: &str, session: &str) -> Result<Option<JobRow>> {
         let mut tx = self.store.read().await?;
-        let Some(job) = tx.job_by_token(&super::hash(token)).await? else { return Ok(None) };
+        let Some(job) = tx.job_by_token(token).await? else { return Ok(None) };
         if job.session_hash.as_deref() != Some(session) || job.state.0 != JobState::Waiting {
             return Ok(None);
         }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     executor::{Changed, ExecutorError, Observation},
     model::{ActionId, ActionState, AttemptId, AttemptState, Infrastructure, JobId, Moments, Service, Time, Verdict},
-    store::{ActionRow, AttemptRow, Change, DueAction, JobRow, NewJob, Pins, RunRow, SecretRow, Tx},
+    store::{ActionRow, AttemptRow, Change, DueAction, JobRow, NewJob, Pins, RunRow, SecretRow, Tx, Wanted},
 };
 
 /// A lease outlives the longest single step: a registry's and an executor's time limits together.
@@ -263,10 +263,13 @@ impl Engine {
         let span = tracing::Span::current();
         let run = taken.action.run_id;
         span.record("run.id", tracing::field::display(run)).record("trace_id", run.trace());
-        let stepped = self.next_step(taken).await;
+        // apart: a thousand actions are driven together, and few of them come here
+        let stepped = Box::pin(self.next_step(taken)).await;
         if !matches!(stepped, Ok(Lease::GivenBack)) {
-            self.in_lot(move |tx| async move { tx.release_action(id, fence).await.map_err(EngineError::from) }.boxed())
-                .await?;
+            self.in_lot(Wanted::Action(id), move |tx| {
+                async move { tx.release_action(id, fence).await.map_err(EngineError::from) }.boxed()
+            })
+            .await?;
         }
         self.leases.gave(id, fence);
         stepped.map(|_| Driven::Stepped)
@@ -275,7 +278,7 @@ impl Engine {
     /// Takes the lease of an action; `None`: somebody else has it.
     async fn take(&self, id: ActionId) -> Result<Option<Taken>> {
         let (now, leases) = (self.now(), Arc::clone(&self.leases));
-        self.in_lot(move |tx| {
+        self.in_lot(Wanted::Action(id), move |tx| {
             let leases = Arc::clone(&leases);
             async move {
                 let claimed = tx.claim_action(id, now, now.after(LEASE), now.after(LOOK_AGAIN)).await?;
@@ -298,6 +301,10 @@ impl Engine {
         let mut tx = self.store.read().await?;
         let action = tx.action(id).await?;
         let attempt = tx.newest_attempt(id).await?;
+        let (mut jobs, mut podless) = (Vec::new(), Vec::new());
+        if let Some(attempt) = &attempt {
+            (jobs, podless) = (tx.jobs(attempt.id).await?, tx.podless(attempt.id).await?);
+        }
         drop(tx);
         let Some(attempt) = attempt.filter(|_| action.cancelled_by.is_none()) else { return Ok(None) };
         let live = matches!(attempt.state.0, AttemptState::Starting | AttemptState::Running);
@@ -305,14 +312,16 @@ impl Engine {
             return Ok(None);
         }
         let rests = |news| Resting { id, read: action.due, news };
-        if self.is_podless_turn(attempt.id).await? {
+        if !podless.is_empty() && self.podless_turn(attempt.id).await?.is_some() {
             return Ok(self.trigger_rests(attempt.id).await?.then(|| rests(None)));
         }
         let looked = self.executor.look(attempt.id).await;
         let news = looked.as_ref().ok().and_then(|sight| news_of(&attempt, &sight.moments));
         let needs_nobody = match looked.map(|sight| sight.observation) {
-            Ok(Observation::Running) => self.agents_are_well(&action, &attempt, &[]).await?,
-            Ok(Observation::PartlyEnded { containers }) => self.agents_are_well(&action, &attempt, &containers).await?,
+            Ok(Observation::Running) => self.agents_are_well(&action, &attempt, &jobs, &[]).await?,
+            Ok(Observation::PartlyEnded { containers }) => {
+                self.agents_are_well(&action, &attempt, &jobs, &containers).await?
+            }
             Ok(Observation::Waiting { message, hopeless: None }) => message.is_empty() || message == action.reason,
             Ok(Observation::Waiting { .. } | Observation::Absent | Observation::Ended { .. }) => false,
             Err(error) => {
@@ -396,7 +405,7 @@ impl Engine {
             pins,
         });
         let (attempt, jobs, pinned) = self
-            .in_lot(move |tx| {
+            .in_lot(Wanted::Action(action.id), move |tx| {
                 let begun = Arc::clone(&begun);
                 async move { begun.write(tx, now).await }.boxed()
             })
@@ -475,7 +484,7 @@ impl Engine {
     async fn placed(&self, action: &ActionRow, attempt: AttemptId, used: Option<SecretRow>) -> Result<()> {
         let (id, run, fence, now) = (action.id, action.run_id, action.fence, self.now());
         let used = Arc::new(used);
-        self.in_lot(move |tx| {
+        self.in_lot(Wanted::Action(id), move |tx| {
             let used = Arc::clone(&used);
             async move {
                 tx.hold_lease(id, fence, Time::from_millis(0)).await?;

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{Engine, EngineError, Result};
-use crate::store::Tx;
+use crate::store::{Tx, Wanted};
 
 /// The most of one lot: whoever waits for the writer waits no longer than that takes.
 const MOST: usize = 256;
@@ -37,6 +37,8 @@ struct Gathered {
 trait Deed: Send {
     /// Does it within `tx`. False: it failed, and says so itself when it is answered.
     fn act<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, bool>;
+    /// What it will ask for.
+    fn wants(&self) -> &Wanted;
     /// Over when whoever asked has gone.
     fn asker(&self) -> &CancellationToken;
     /// Tells whoever asked what came of it, or that the database failed.
@@ -44,6 +46,7 @@ trait Deed: Send {
 }
 
 struct Asked<T, E, F> {
+    wants: Wanted,
     deed: F,
     outcome: Option<Result<T, E>>,
     answer: oneshot::Sender<Result<T, E>>,
@@ -60,6 +63,10 @@ where
         let acting = (self.deed)(tx);
         let outcome = &mut self.outcome;
         async move { outcome.insert(acting.await).is_ok() }.boxed()
+    }
+
+    fn wants(&self) -> &Wanted {
+        &self.wants
     }
 
     fn asker(&self) -> &CancellationToken {
@@ -81,8 +88,9 @@ where
 
 impl Engine {
     /// Does something together with what others ask for at the same time, and returns when it is committed. It may be done
-    /// more than once, of which one counts: ids are made before. Runs are settled behind it.
-    pub(super) async fn in_lot<T, E, F>(&self, deed: F) -> Result<T, E>
+    /// more than once, of which one counts: ids are made before. What it wants is read for all together, and runs are
+    /// settled behind it.
+    pub(super) async fn in_lot<T, E, F>(&self, wants: Wanted, deed: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<EngineError> + Send + 'static,
@@ -91,7 +99,7 @@ impl Engine {
         let (answer, answered) = oneshot::channel();
         let asker = CancellationToken::new();
         let _goes = asker.clone().drop_guard();
-        if self.lots.gather(Box::new(Asked { deed, outcome: None, answer, asker })) {
+        if self.lots.gather(Box::new(Asked { wants, deed, outcome: None, answer, asker })) {
             // a task of its own: whoever asked first may go before the others are answered
             tokio::spawn(self.clone().do_lots());
         }
@@ -136,6 +144,8 @@ impl Engine {
 
     async fn try_lot(&self, lot: &mut [Box<dyn Deed>]) -> Result<(), Failed> {
         let mut tx = self.store.write().await.map_err(EngineError::from)?;
+        let wanted: Vec<&Wanted> = lot.iter().map(|deed| deed.wants()).collect();
+        tx.foresee(&wanted).await.map_err(EngineError::from)?;
         tx.put_off_settling();
         for deed in lot {
             if !deed.act(&mut tx).await {

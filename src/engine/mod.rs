@@ -150,6 +150,7 @@ pub struct Engine {
     hidden: Arc<Hidden>,
     /// What is to be done together.
     lots: Arc<Lots>,
+    waiting: Arc<claim::Waiting>,
     leases: Arc<Leases>,
     /// Who may read reports of tests.
     reports_at_once: Arc<Semaphore>,
@@ -269,6 +270,7 @@ impl Engine {
             contact,
             hidden: Arc::default(),
             lots: Arc::default(),
+            waiting: Arc::default(),
             leases: Arc::default(),
             reports_at_once,
             deed: None,

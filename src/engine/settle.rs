@@ -142,8 +142,8 @@ impl Engine {
             let tail = super::tail::of(tx, job).await?;
             tx.keep_tail(job.id, &tail).await?;
         }
-        tally::count(tx, place, job, &verdict, now).await?;
-        tally::use_time(tx, place, job, now).await?;
+        tally::count(tx, place, job, &verdict, now);
+        tally::use_time(tx, place, job, now);
         tx.set_job_state(job.id, &JobState::Ended(verdict), now).await?;
         self.settle_attempt(tx, place, now).await
     }

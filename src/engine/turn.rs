@@ -24,7 +24,7 @@ use crate::{
         ActionState, Artifact, AttemptId, AttemptState, EventKind, JobPlan, JobState, Program, RunState, Subscription,
         Time, Verdict,
     },
-    store::{Change, JobRow, RunRow, Tx},
+    store::{Change, JobRow, RunRow, Tx, Wanted},
 };
 
 /// An agent is not answered as it would like.
@@ -125,8 +125,11 @@ impl Engine {
         }
         // the first job that runs lays out the workspace; those before it may have been left out
         let before = tx.jobs(job.attempt_id).await?;
-        let podless = tx.podless(job.attempt_id).await?;
-        let has_workspace = |other: &JobRow| podless.iter().all(|row| row.job_id != other.id);
+        let action = place.plan()?;
+        let has_workspace = |other: &JobRow| {
+            let plan = usize::try_from(other.place).ok().and_then(|at| action.member(at));
+            plan.is_some_and(|job| !job.is_podless())
+        };
         let mut before = before.iter().filter(|other| other.place < job.place && has_workspace(other));
         let first = if before.all(|other| other.started.is_none()) { Turn::First } else { Turn::Later };
         let downloads = match self.downloads(tx, place, plan, job.id).await? {
@@ -380,14 +383,9 @@ impl Engine {
     /// [`Denied`].
     pub async fn end(&self, session: &str, record: &EndRecord) -> Result<(), Denied> {
         let (engine, now) = (self.clone(), self.now());
-        let hash = super::hash(session);
-        let mut tx = self.store.read().await?;
-        let job = tx.job_by_session(&hash).await?.ok_or(Denied::Unknown)?;
-        self.contact.heard(job.id, now);
-        let masks = self.masks_within(&mut tx, job.attempt_id).await?;
-        drop(tx);
-        let said = Arc::new((hash, hide::record(&masks, record)));
-        self.in_lot(move |tx| {
+        let session = super::hash(session);
+        let said = Arc::new((session.clone(), record.clone()));
+        self.in_lot(Wanted::JobOf(session), move |tx| {
             let (engine, said) = (engine.clone(), Arc::clone(&said));
             async move { engine.end_within(tx, &said.0, &said.1, now).await }.boxed()
         })
@@ -399,6 +397,8 @@ impl Engine {
         if record.job != job.id {
             return Err(Denied::Unknown);
         }
+        self.contact.heard(job.id, now);
+        let record = &hide::record(&*self.masks_within(tx, job.attempt_id).await?, record);
         if job.state.verdict().is_some() {
             return Ok(self.note_late_record(tx, &job, record).await?);
         }

@@ -1,6 +1,11 @@
 //! Actions of runs, and who drives them.
 
-use super::{Change, Json, Result, Tx, execute, meant, row, rows, run::column};
+use super::{
+    Change, Json, Result, StoreError, Tx, execute,
+    known::{Column, Kept, fetch, json, words},
+    meant, rows,
+    run::column,
+};
 use crate::meters::Fact;
 use crate::model::{ActionId, ActionState, Conclusion, Need, Plan, RunId, Time};
 
@@ -25,8 +30,14 @@ pub struct ActionRow {
     pub attempts: i64,
     /// When someone should look at it again.
     pub due: Time,
+    /// Until when whoever has claimed it drives it.
+    pub lease_until: Time,
     /// Counts the claims: who holds an older number has lost it.
     pub fence: i64,
+    /// Which process has claimed it.
+    pub holder: i64,
+    /// Since when it waits for its next attempt.
+    pub queued: Option<Time>,
     /// When its first job started.
     pub started: Option<Time>,
     /// When no attempt would follow.
@@ -46,6 +57,35 @@ pub struct DueAction {
     pub id: ActionId,
     /// How many attempts were begun.
     pub attempts: i64,
+}
+
+impl Kept for ActionRow {
+    type Id = ActionId;
+    type Above = RunId;
+
+    const TABLE: &'static str = "actions";
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::number("id", |row| Some(row.id.as_i64())),
+        Column::text("phase", |row| words(row.state.phase())),
+        Column::text("state", |row| json(&row.state.0)),
+        Column::text("reason", |row| words(&row.reason)),
+        Column::text("cancelled_by", |row| Ok(row.cancelled_by.clone())),
+        Column::number("attempts", |row| Some(row.attempts)),
+        Column::number("due", |row| Some(row.due.as_millis())),
+        Column::number("lease_until", |row| Some(row.lease_until.as_millis())),
+        Column::number("fence", |row| Some(row.fence)),
+        Column::number("holder", |row| Some(row.holder)),
+        Column::number("started", |row| row.started.map(Time::as_millis)),
+        Column::number("ended", |row| row.ended.map(Time::as_millis)),
+    ];
+
+    fn id(&self) -> ActionId {
+        self.id
+    }
+
+    fn above(&self) -> RunId {
+        self.run_id
+    }
 }
 
 impl ActionRow {
@@ -105,7 +145,12 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn actions(&mut self, run: RunId) -> Result<Vec<ActionRow>> {
-        rows!(self, ActionRow, "SELECT * FROM actions WHERE run_id = $1 ORDER BY stage, place", run)
+        if let Some(known) = self.known.actions.of(run) {
+            return Ok(known);
+        }
+        let sql = "SELECT * FROM actions WHERE run_id = $1 ORDER BY stage, place";
+        let found: Vec<ActionRow> = fetch(&mut self.on, sql, run).await?;
+        Ok(self.known.all(run, found, |known| &mut known.actions))
     }
 
     /// One action.
@@ -113,7 +158,12 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError); also if there is none, for rows never go.
     pub async fn action(&mut self, id: ActionId) -> Result<ActionRow> {
-        row!(self, ActionRow, "SELECT * FROM actions WHERE id = $1", id)?.ok_or_else(|| sqlx::Error::RowNotFound.into())
+        if let Some(known) = self.known.actions.get(id) {
+            return Ok(known.clone());
+        }
+        let found: Vec<ActionRow> = fetch(&mut self.on, "SELECT * FROM actions WHERE id = $1", id).await?;
+        let found = self.known.one(found, |known| &mut known.actions);
+        found.ok_or_else(|| sqlx::Error::RowNotFound.into())
     }
 
     /// Actions that want a driver now and have none.
@@ -138,19 +188,18 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn claim_action(&mut self, id: ActionId, now: Time, until: Time, due: Time) -> Result<Option<ActionRow>> {
-        let claimed = row!(
-            self,
-            ActionRow,
-            "UPDATE actions SET lease_until = $3, due = $4, fence = fence + 1, holder = $5 \
-             WHERE id = $1 AND phase IN ('queued', 'running') AND lease_until <= $2 RETURNING *",
-            id,
-            now,
-            until,
-            due,
-            self.me,
-        )?;
-        self.count(Fact::Claimed(if claimed.is_some() { "taken" } else { "lost" }));
-        Ok(claimed)
+        let action = self.action(id).await?;
+        let is_open = matches!(action.state.0, ActionState::Queued | ActionState::Running);
+        let wants_a_driver = is_open && action.lease_until <= now;
+        self.count(Fact::Claimed(if wants_a_driver { "taken" } else { "lost" }));
+        if !wants_a_driver {
+            return Ok(None);
+        }
+        let me = self.me;
+        let action = self.change_action(id).await?;
+        (action.lease_until, action.due, action.holder) = (until, due, me);
+        action.fence += 1;
+        Ok(Some(action.clone()))
     }
 
     /// Errs unless the lease with this number still holds: what follows in the transaction is then nobody else's.
@@ -158,12 +207,13 @@ impl Tx {
     /// # Errors
     /// [`StoreError::Rows`](super::StoreError::Rows) if someone else has claimed the action since.
     pub async fn hold_lease(&mut self, id: ActionId, fence: i64, until: Time) -> Result<()> {
-        let met = execute!(self, "UPDATE actions SET lease_until = $3 WHERE id = $1 AND fence = $2", id, fence, until)?;
-        if met == 0 {
+        if self.action(id).await?.fence != fence {
             // whatever was to follow is not committed
             self.bell.meters().count(&Fact::Claimed("fenced"));
+            return meant("a lease holds", 1, 0);
         }
-        meant("a lease holds", 1, met)
+        self.change_action(id).await?.lease_until = until;
+        Ok(())
     }
 
     /// Gives a lease back, if it is still held.
@@ -171,7 +221,9 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn release_action(&mut self, id: ActionId, fence: i64) -> Result<()> {
-        execute!(self, "UPDATE actions SET lease_until = 0 WHERE id = $1 AND fence = $2", id, fence)?;
+        if self.action(id).await?.fence == fence {
+            self.change_action(id).await?.lease_until = Time::from_millis(0);
+        }
         Ok(())
     }
 
@@ -198,7 +250,7 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn hurry_action(&mut self, id: ActionId) -> Result<()> {
-        execute!(self, "UPDATE actions SET due = 0 WHERE id = $1", id)?;
+        self.change_action(id).await?.due = Time::from_millis(0);
         Ok(())
     }
 
@@ -207,20 +259,22 @@ impl Tx {
     /// # Errors
     /// [`StoreError::Rows`](super::StoreError::Rows) if it has ended.
     pub async fn set_action_state(&mut self, id: ActionId, state: &ActionState, reason: &str, now: Time) -> Result<()> {
-        let started = (*state == ActionState::Running).then_some(now);
-        let ended = state.conclusion().map(|_| now);
-        let met = execute!(
-            self,
-            "UPDATE actions SET phase = $2, state = $3, reason = $4, started = COALESCE(started, $5), ended = $6 \
-             WHERE id = $1 AND phase <> 'ended'",
-            id,
-            state.phase(),
-            Json(state),
-            reason,
-            started,
-            ended,
-        )?;
-        meant("an action moves", 1, met)
+        let action = self.open_action(id, "an action moves").await?;
+        reason.clone_into(&mut action.reason);
+        if *state == ActionState::Running {
+            action.started = action.started.or(Some(now));
+        }
+        action.ended = state.conclusion().map(|_| now);
+        action.state = Json(state.clone());
+        Ok(())
+    }
+
+    /// An action that has not ended, and is about to change.
+    async fn open_action(&mut self, id: ActionId, what: &'static str) -> Result<&mut ActionRow> {
+        if self.action(id).await?.state.conclusion().is_some() {
+            return Err(StoreError::Rows { what, meant: 1, met: 0 });
+        }
+        self.change_action(id).await
     }
 
     /// Says why an action waits, without moving it.

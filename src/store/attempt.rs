@@ -1,7 +1,12 @@
 //! Attempts at actions: pods.
 
-use super::{Change, Json, NewJob, Result, Tail, Tx, execute, meant, row, rows, run::column};
-use crate::model::{ActionId, AttemptId, AttemptState, JobState, Moments, RunId, Time};
+use super::{
+    Change, JobRow, Json, NewJob, Result, StoreError, Tx, execute,
+    known::{Column, Kept, fetch, json, words},
+    rows,
+    run::column,
+};
+use crate::model::{ActionId, AttemptId, AttemptState, Moments, RunId, Time};
 
 /// One attempt at an action.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -32,6 +37,36 @@ pub struct AttemptRow {
     pub moments: Json<Moments>,
 }
 
+impl Kept for AttemptRow {
+    type Id = AttemptId;
+    type Above = ActionId;
+
+    const TABLE: &'static str = "attempts";
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::number("id", |row| Some(row.id.as_i64())),
+        Column::fixed_number("action_id", |row| Some(row.action_id.as_i64())),
+        Column::fixed_number("number", |row| Some(row.number)),
+        Column::fixed_text("executor", |row| words(&row.executor)),
+        Column::text("phase", |row| words(row.state.phase())),
+        Column::text("state", |row| json(&row.state.0)),
+        Column::fixed_number("queued", |row| row.queued.map(Time::as_millis)),
+        Column::fixed_number("created", |row| Some(row.created.as_millis())),
+        Column::number("placed", |row| row.placed.map(Time::as_millis)),
+        Column::number("ran", |row| row.ran.map(Time::as_millis)),
+        Column::number("started", |row| row.started.map(Time::as_millis)),
+        Column::number("ended", |row| row.ended.map(Time::as_millis)),
+        Column::text("moments", |row| json(&row.moments.0)),
+    ];
+
+    fn id(&self) -> AttemptId {
+        self.id
+    }
+
+    fn above(&self) -> ActionId {
+        self.action_id
+    }
+}
+
 impl Tx {
     /// Begins an attempt: its row and its jobs' rows, and the action counts it.
     ///
@@ -45,36 +80,28 @@ impl Tx {
         jobs: &[NewJob],
         now: Time,
     ) -> Result<AttemptRow> {
-        let met = execute!(self, "UPDATE actions SET attempts = attempts + 1 WHERE id = $1", action)?;
-        meant("an action's attempts", 1, met)?;
-        let row = row!(
-            self,
-            AttemptRow,
-            "INSERT INTO attempts (id, action_id, number, executor, phase, state, created, queued) \
-             SELECT $1, id, attempts, $3, $4, $5, $6, queued FROM actions WHERE id = $2 RETURNING *",
-            attempt,
-            action,
-            executor,
-            AttemptState::Starting.phase(),
-            Json(AttemptState::Starting),
-            now,
-        )?;
+        let above = self.change_action(action).await?;
+        above.attempts += 1;
+        let row = AttemptRow {
+            id: attempt,
+            action_id: action,
+            number: above.attempts,
+            executor: executor.to_owned(),
+            state: Json(AttemptState::Starting),
+            queued: above.queued,
+            created: now,
+            placed: None,
+            ran: None,
+            started: None,
+            ended: None,
+            moments: Json(Moments::default()),
+        };
+        self.known.attempts.add(row.clone());
+        self.known.jobs.learn_all(attempt, Vec::new());
         for (place, job) in jobs.iter().enumerate() {
-            execute!(
-                self,
-                "INSERT INTO jobs (id, attempt_id, place, phase, state, token_hash, log_length, log_newlines, log_open, \
-                 tail, service_after) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, $7, $8)",
-                job.id,
-                attempt,
-                column(place),
-                JobState::Waiting.phase(),
-                Json(JobState::Waiting),
-                &job.token_hash,
-                Json(Tail::default()),
-                job.service_after,
-            )?;
+            self.known.jobs.add(JobRow::made(job, attempt, column(place)));
         }
-        row.ok_or_else(|| sqlx::Error::RowNotFound.into())
+        Ok(row)
     }
 
     /// An action's newest attempt.
@@ -82,7 +109,7 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn newest_attempt(&mut self, action: ActionId) -> Result<Option<AttemptRow>> {
-        row!(self, AttemptRow, "SELECT * FROM attempts WHERE action_id = $1 ORDER BY number DESC LIMIT 1", action)
+        Ok(self.attempts(action).await?.pop())
     }
 
     /// An action's attempts, first to last.
@@ -90,7 +117,12 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn attempts(&mut self, action: ActionId) -> Result<Vec<AttemptRow>> {
-        rows!(self, AttemptRow, "SELECT * FROM attempts WHERE action_id = $1 ORDER BY number", action)
+        if let Some(known) = self.known.attempts.of(action) {
+            return Ok(known);
+        }
+        let sql = "SELECT * FROM attempts WHERE action_id = $1 ORDER BY number";
+        let found: Vec<AttemptRow> = fetch(&mut self.on, sql, action).await?;
+        Ok(self.known.all(action, found, |known| &mut known.attempts))
     }
 
     /// All attempts at a run's actions, of each first to last; those of one that was carried over are those of where
@@ -113,7 +145,11 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn attempt(&mut self, id: AttemptId) -> Result<Option<AttemptRow>> {
-        row!(self, AttemptRow, "SELECT * FROM attempts WHERE id = $1", id)
+        if let Some(known) = self.known.attempts.get(id) {
+            return Ok(Some(known.clone()));
+        }
+        let found: Vec<AttemptRow> = fetch(&mut self.on, "SELECT * FROM attempts WHERE id = $1", id).await?;
+        Ok(self.known.one(found, |known| &mut known.attempts))
     }
 
     /// Attempts that have ended and of which the executor may still hold something.
@@ -129,23 +165,15 @@ impl Tx {
     /// # Errors
     /// [`StoreError::Rows`](super::StoreError::Rows) if there is no such attempt.
     pub async fn set_attempt_state(&mut self, id: AttemptId, state: &AttemptState, now: Time) -> Result<()> {
-        let (started, ended) = match state {
-            AttemptState::Starting | AttemptState::Removed => (None, None),
-            AttemptState::Running => (Some(now), None),
-            AttemptState::Ended => (None, Some(now)),
-        };
-        let met = execute!(
-            self,
-            "UPDATE attempts SET phase = $2, state = $3, started = COALESCE(started, $4), ended = COALESCE(ended, $5) \
-             WHERE id = $1",
-            id,
-            state.phase(),
-            Json(state),
-            started,
-            ended,
-        )?;
+        let row = self.change_attempt(id).await?.ok_or(gone("an attempt moves"))?;
+        match state {
+            AttemptState::Starting | AttemptState::Removed => {}
+            AttemptState::Running => row.started = row.started.or(Some(now)),
+            AttemptState::Ended => row.ended = row.ended.or(Some(now)),
+        }
+        row.state = Json(state.clone());
         self.ring(Change::Attempt(id));
-        meant("an attempt moves", 1, met)
+        Ok(())
     }
 
     /// The executor took an attempt.
@@ -153,8 +181,9 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn attempt_placed(&mut self, id: AttemptId, now: Time) -> Result<()> {
-        let met = execute!(self, "UPDATE attempts SET placed = COALESCE(placed, $2) WHERE id = $1", id, now)?;
-        meant("an attempt is placed", 1, met)
+        let row = self.change_attempt(id).await?.ok_or(gone("an attempt is placed"))?;
+        row.placed = row.placed.or(Some(now));
+        Ok(())
     }
 
     /// An attempt's containers run.
@@ -162,8 +191,9 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn attempt_ran(&mut self, id: AttemptId, now: Time) -> Result<()> {
-        let met = execute!(self, "UPDATE attempts SET ran = COALESCE(ran, $2) WHERE id = $1", id, now)?;
-        meant("an attempt runs", 1, met)
+        let row = self.change_attempt(id).await?.ok_or(gone("an attempt runs"))?;
+        row.ran = row.ran.or(Some(now));
+        Ok(())
     }
 
     /// Keeps what the executor has told of an attempt's moments.
@@ -171,8 +201,8 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn keep_moments(&mut self, id: AttemptId, moments: &Moments) -> Result<()> {
-        let met = execute!(self, "UPDATE attempts SET moments = $2 WHERE id = $1", id, Json(moments))?;
-        meant("an attempt's moments", 1, met)
+        self.change_attempt(id).await?.ok_or(gone("an attempt's moments"))?.moments = Json(moments.clone());
+        Ok(())
     }
 
     /// The executor has seen something of an attempt: if it has not ended, whoever drives its action should look now.
@@ -203,4 +233,9 @@ impl Tx {
         )?;
         Ok(())
     }
+}
+
+/// A row that is meant is not there.
+const fn gone(what: &'static str) -> StoreError {
+    StoreError::Rows { what, meant: 1, met: 0 }
 }

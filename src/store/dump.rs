@@ -8,7 +8,7 @@ use futures::TryStreamExt as _;
 use serde_json::{Map, Value};
 use sqlx::Row as _;
 
-use super::{MIGRATIONS, On, Result, Store, StoreError, Tx, row, rows};
+use super::{MIGRATIONS, On, Result, Store, StoreError, Tx, known::fetch, rows};
 
 /// Every table, each after those that it names, with what its rows are in order by. A row that names another one of its
 /// table was made after it, so in this order it comes after it.
@@ -323,9 +323,10 @@ impl Tx {
     /// As every statement: [`StoreError`].
     pub async fn first_filled(&mut self) -> Result<Option<&'static str>> {
         for (table, _) in TABLES {
-            let sql = format!("SELECT CAST(1 AS BIGINT) FROM {table} LIMIT 1");
-            let found: Option<(i64,)> = row!(self, (i64,), sqlx::AssertSqlSafe(sql))?;
-            if found.is_some() {
+            let sql = format!("SELECT CAST(1 AS BIGINT) FROM {table} LIMIT $1");
+            // only our own words stand in it
+            let found: Vec<(i64,)> = fetch(&mut self.on, sqlx::AssertSqlSafe(sql), 1_i64).await?;
+            if !found.is_empty() {
                 return Ok(Some(table));
             }
         }

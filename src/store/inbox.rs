@@ -5,7 +5,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Bell, Change, Db, Json, On, Result, Tx, postgres};
+use super::{Bell, Change, Db, Json, Known, On, Result, Tallies, Tx, postgres};
 use crate::{
     meters::Fact,
     model::{DeliveryId, DeliveryState, ForgeKind, Time},
@@ -113,7 +113,8 @@ async fn insert(db: &Db, bell: &Bell, deliveries: &[NewDelivery]) -> Result<Vec<
         on,
         changes: vec![Change::Delivery],
         unsettled: None,
-        runs: None,
+        known: Known::default(),
+        tallies: Tallies::default(),
         bell: bell.clone(),
         me: 0,
         facts: Vec::new(),

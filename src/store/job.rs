@@ -1,6 +1,11 @@
 //! Jobs of attempts: what agents ask for, and what they leave.
 
-use super::{Change, Check, Json, Result, Tx, execute, meant, row, rows, run::column};
+use super::{
+    Change, Check, Json, Result, StoreError, Tx, execute,
+    known::{Column, Kept, fetch, json, words},
+    row, rows,
+    run::column,
+};
 use crate::{
     agent::protocol::{EndRecord, Held},
     meters::Fact,
@@ -18,6 +23,8 @@ pub struct JobRow {
     pub place: i64,
     /// How far it is.
     pub state: Json<JobState>,
+    /// The hash of the token by which its agent claims it.
+    pub token_hash: String,
     /// The hash of its agent's session, once it has claimed.
     pub session_hash: Option<String>,
     /// When its agent spoke last.
@@ -63,7 +70,70 @@ pub struct Tail {
     pub lines: Vec<String>,
 }
 
+impl Kept for JobRow {
+    type Id = JobId;
+    type Above = AttemptId;
+
+    const TABLE: &'static str = "jobs";
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::number("id", |row| Some(row.id.as_i64())),
+        Column::fixed_number("attempt_id", |row| Some(row.attempt_id.as_i64())),
+        Column::fixed_number("place", |row| Some(row.place)),
+        Column::text("phase", |row| words(row.state.phase())),
+        Column::text("state", |row| json(&row.state.0)),
+        Column::fixed_text("token_hash", |row| words(&row.token_hash)),
+        Column::text("session_hash", |row| Ok(row.session_hash.clone())),
+        Column::number("heard", |row| row.heard.map(Time::as_millis)),
+        Column::number("started", |row| row.started.map(Time::as_millis)),
+        Column::number("ended", |row| row.ended.map(Time::as_millis)),
+        Column::text("record", |row| row.record.as_ref().map_or(Ok(None), |record| json(&record.0))),
+        Column::fixed_number("log_length", |row| Some(row.log_length)),
+        Column::fixed_number("log_newlines", |row| Some(row.log_newlines)),
+        Column::fixed_number("log_open", |row| Some(row.log_open)),
+        Column::number("log_limit", |row| row.log_limit),
+        Column::text("tail", |row| json(&row.tail.0)),
+        Column::fixed_number("service_after", |row| row.service_after),
+        Column::number("ready", |row| row.ready.map(Time::as_millis)),
+    ];
+
+    fn id(&self) -> JobId {
+        self.id
+    }
+
+    fn above(&self) -> AttemptId {
+        self.attempt_id
+    }
+}
+
 impl JobRow {
+    /// A job that waits for its turn.
+    pub(super) fn made(new: &NewJob, attempt: AttemptId, place: i64) -> Self {
+        Self {
+            id: new.id,
+            attempt_id: attempt,
+            place,
+            state: Json(JobState::Waiting),
+            token_hash: new.token_hash.clone(),
+            session_hash: None,
+            heard: None,
+            started: None,
+            ended: None,
+            record: None,
+            log_length: 0,
+            log_newlines: 0,
+            log_open: 0,
+            log_blob: None,
+            log_limit: None,
+            log_over: 0,
+            log_hidden: 0,
+            log_held: None,
+            log_check: None,
+            tail: Json(Tail::default()),
+            service_after: new.service_after,
+            ready: None,
+        }
+    }
+
     /// Whether it runs beside jobs, and is none.
     pub const fn is_service(&self) -> bool {
         self.service_after.is_some()
@@ -117,7 +187,12 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn jobs(&mut self, attempt: AttemptId) -> Result<Vec<JobRow>> {
-        rows!(self, JobRow, "SELECT * FROM jobs WHERE attempt_id = $1 ORDER BY place", attempt)
+        if let Some(known) = self.known.jobs.of(attempt) {
+            return Ok(known);
+        }
+        let sql = "SELECT * FROM jobs WHERE attempt_id = $1 ORDER BY place";
+        let found: Vec<JobRow> = fetch(&mut self.on, sql, attempt).await?;
+        Ok(self.known.all(attempt, found, |known| &mut known.jobs))
     }
 
     /// One job.
@@ -125,7 +200,11 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn job(&mut self, id: JobId) -> Result<Option<JobRow>> {
-        row!(self, JobRow, "SELECT * FROM jobs WHERE id = $1", id)
+        if let Some(known) = self.known.jobs.get(id) {
+            return Ok(Some(known.clone()));
+        }
+        let found: Vec<JobRow> = fetch(&mut self.on, "SELECT * FROM jobs WHERE id = $1", id).await?;
+        Ok(self.known.one(found, |known| &mut known.jobs))
     }
 
     /// The job whose agent may claim with this token.
@@ -133,7 +212,12 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn job_by_token(&mut self, hash: &str) -> Result<Option<JobRow>> {
-        row!(self, JobRow, "SELECT * FROM jobs WHERE token_hash = $1", hash)
+        if let Some(known) = self.known.jobs.find(|job| job.token_hash == hash) {
+            return Ok(Some(known.clone()));
+        }
+        let sql = "SELECT * FROM jobs WHERE token_hash = $1";
+        let found: Vec<JobRow> = fetch(&mut self.on, sql, hash.to_owned()).await?;
+        Ok(self.known.one(found, |known| &mut known.jobs))
     }
 
     /// The job whose agent has this session.
@@ -141,7 +225,13 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn job_by_session(&mut self, hash: &str) -> Result<Option<JobRow>> {
-        row!(self, JobRow, "SELECT * FROM jobs WHERE session_hash = $1", hash)
+        let has = |job: &JobRow| job.session_hash.as_deref() == Some(hash);
+        if let Some(known) = self.known.jobs.find(has) {
+            return Ok(Some(known.clone()));
+        }
+        let sql = "SELECT * FROM jobs WHERE session_hash = $1";
+        let found: Vec<JobRow> = fetch(&mut self.on, sql, hash.to_owned()).await?;
+        Ok(self.known.one(found, |known| &mut known.jobs).filter(has))
     }
 
     /// Binds a job to its agent's session, unless another has it. True if the session has it now.
@@ -149,15 +239,13 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn bind_session(&mut self, job: JobId, hash: &str, now: Time) -> Result<bool> {
-        let met = execute!(
-            self,
-            "UPDATE jobs SET session_hash = $2, heard = $3 \
-             WHERE id = $1 AND (session_hash IS NULL OR session_hash = $2)",
-            job,
-            hash,
-            now,
-        )?;
-        Ok(met == 1)
+        let Some(row) = self.job(job).await? else { return Ok(false) };
+        if row.session_hash.as_deref().is_some_and(|other| other != hash) {
+            return Ok(false);
+        }
+        let row = self.meant_job(job, "a job's session").await?;
+        (row.session_hash, row.heard) = (Some(hash.to_owned()), Some(now));
+        Ok(true)
     }
 
     /// A job moved. An ended job stays as it is.
@@ -165,23 +253,26 @@ impl Tx {
     /// # Errors
     /// [`StoreError::Rows`](super::StoreError::Rows) if it has ended.
     pub async fn set_job_state(&mut self, id: JobId, state: &JobState, now: Time) -> Result<()> {
-        let started = (*state == JobState::Running).then_some(now);
-        let ended = state.verdict().map(|_| now);
-        let met = execute!(
-            self,
-            "UPDATE jobs SET phase = $2, state = $3, started = COALESCE(started, $4), ended = $5 \
-             WHERE id = $1 AND phase <> 'ended'",
-            id,
-            state.phase(),
-            Json(state),
-            started,
-            ended,
-        )?;
+        let what = "a job moves";
+        if self.job(id).await?.is_none_or(|job| job.state.verdict().is_some()) {
+            return Err(StoreError::Rows { what, meant: 1, met: 0 });
+        }
+        let row = self.meant_job(id, what).await?;
+        if *state == JobState::Running {
+            row.started = row.started.or(Some(now));
+        }
+        row.ended = state.verdict().map(|_| now);
+        row.state = Json(state.clone());
         self.ring(Change::Log(id));
         if let Some(verdict) = state.verdict() {
             self.count(Fact::JobEnded(verdict.name()));
         }
-        meant("a job moves", 1, met)
+        Ok(())
+    }
+
+    /// A job that is about to change.
+    async fn meant_job(&mut self, id: JobId, what: &'static str) -> Result<&mut JobRow> {
+        self.change_job(id).await?.ok_or(StoreError::Rows { what, meant: 1, met: 0 })
     }
 
     /// A service is ready; when it was first counts.
@@ -189,8 +280,19 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn service_ready(&mut self, id: JobId, at: Time) -> Result<()> {
-        let met = execute!(self, "UPDATE jobs SET ready = COALESCE(ready, $2) WHERE id = $1", id, at)?;
-        meant("a service is ready", 1, met)
+        let row = self.meant_job(id, "a service is ready").await?;
+        row.ready = row.ready.or(Some(at));
+        Ok(())
+    }
+
+    /// The limit of its log that a job's agent is told, once and for all: the one it was told before, if it was.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn promise_log_limit(&mut self, id: JobId, limit: i64) -> Result<()> {
+        let row = self.meant_job(id, "a log's limit").await?;
+        row.log_limit = row.log_limit.or(Some(limit));
+        Ok(())
     }
 
     /// Keeps the agent's record of the end.
@@ -198,8 +300,8 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn keep_record(&mut self, id: JobId, record: &EndRecord) -> Result<()> {
-        let met = execute!(self, "UPDATE jobs SET record = $2 WHERE id = $1", id, Json(record))?;
-        meant("an end record", 1, met)
+        self.meant_job(id, "an end record").await?.record = Some(Json(record.clone()));
+        Ok(())
     }
 
     /// Keeps the end of a failed job's log.
@@ -207,8 +309,8 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn keep_tail(&mut self, id: JobId, tail: &Tail) -> Result<()> {
-        let met = execute!(self, "UPDATE jobs SET tail = $2 WHERE id = $1", id, Json(tail))?;
-        meant("a log's tail", 1, met)
+        self.meant_job(id, "a log's tail").await?.tail = Json(tail.clone());
+        Ok(())
     }
 
     /// Keeps one output; a later value replaces an earlier one.
@@ -269,6 +371,9 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn events(&mut self, job: JobId, name: &str) -> Result<Vec<String>> {
+        if self.known.silent.contains(&job) {
+            return Ok(Vec::new());
+        }
         let found: Vec<(String,)> = rows!(
             self,
             (String,),

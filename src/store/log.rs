@@ -312,15 +312,6 @@ impl Tx {
         Ok(())
     }
 
-    /// The limit that a job's agent is told, once and for all: the one it was told before, if it was.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn promise_log_limit(&mut self, job: JobId, limit: i64) -> Result<()> {
-        execute!(self, "UPDATE jobs SET log_limit = COALESCE(log_limit, $2) WHERE id = $1", job, limit)?;
-        Ok(())
-    }
-
     /// What an agent holds back of its log.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ mod gc;
 mod hook;
 mod inbox;
 mod job;
+mod known;
 mod listed;
 mod log;
 mod meter;
@@ -50,6 +51,7 @@ mod starter;
 mod statistics;
 mod stored;
 mod sweep;
+mod tally;
 mod telling;
 mod tested;
 mod timeline;
@@ -59,7 +61,7 @@ mod types;
 mod url;
 mod vetting;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use sqlx::{Postgres, Sqlite, SqlitePool, Transaction};
 use tokio_util::sync::DropGuard;
@@ -87,6 +89,7 @@ pub use gc::Leftovers;
 pub use hook::{Came, HookRow};
 pub use inbox::{Inbox, NewDelivery, Taken};
 pub use job::{JobRow, NewJob, OutputRow, Tail};
+pub use known::Wanted;
 pub use listed::{RunFilter, RunSummary};
 pub use log::{Check, ChunkRow, LoggedRow, NewChunk};
 pub use notice::{NewNotice, NoticeRow};
@@ -105,9 +108,10 @@ pub use run::{NewRun, Pin, Pins, RunRow};
 pub use secret::{GivenRow, SecretRow};
 pub use shown::{ShownOutputRow, ShownSilenceRow, StartedRow, WholeOutputRow, WrittenRow};
 pub use starter::{StarterOf, StarterRow};
-pub use statistics::{BadgeAsked, BadgeRow, EndedJob, JobFigures, RunFigure, RunsAsked};
+pub use statistics::{BadgeAsked, BadgeRow, JobFigures, RunFigure, RunsAsked};
 pub use stored::{CacheSize, StoredRow};
 pub use sweep::{HeadRow, SweepRow};
+pub use tally::EndedJob;
 pub use telling::{Acknowledgement, Doubt};
 pub use tested::{TestsRead, TestsRow};
 pub use timeline::{AttemptTimes, JobTimes, QueuedRow};
@@ -116,6 +120,8 @@ pub use trigger::TriggerPlace;
 pub use types::Json;
 pub use vetting::{NewVetting, Vetting, VettingRow, Vote};
 
+use known::Known;
+use tally::Tallies;
 use url::Url;
 
 /// The schema's history; it only grows.
@@ -195,8 +201,8 @@ pub struct Tx {
     changes: Vec<Change>,
     /// The runs that are to be settled before the commit; `None`: each is settled at once.
     unsettled: Option<Vec<RunId>>,
-    /// Runs as they were read, with their long plans, until one is written; `None`: nobody asks for one twice.
-    runs: Option<HashMap<RunId, RunRow>>,
+    known: Known,
+    tallies: Tallies,
     bell: Bell,
     /// Which process this is, among those that share the database; 0: it is alone.
     me: i64,
@@ -213,13 +219,14 @@ enum On {
 /// Runs one statement and returns how many rows it met.
 macro_rules! execute {
     ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {{
-        $tx.writes($sql);
-        match &mut $tx.on {
-            $crate::store::On::Sqlite(on) => sqlx::query($sql)$(.bind($bind))*.execute(&mut **on).await
+        match ($tx.about($sql).await, &mut $tx.on) {
+            (Err(error), _) => Err(error),
+            (Ok(()), $crate::store::On::Sqlite(on)) => sqlx::query($sql)$(.bind($bind))*.execute(&mut **on).await
                 .map(|done| done.rows_affected()).map_err($crate::store::StoreError::from),
-            $crate::store::On::Postgres(on) => sqlx::query($sql)$(.bind($crate::store::postgres::Clean($bind)))*
-                .execute(&mut **on).await
-                .map(|done| done.rows_affected()).map_err($crate::store::StoreError::from),
+            (Ok(()), $crate::store::On::Postgres(on)) => {
+                sqlx::query($sql)$(.bind($crate::store::postgres::Clean($bind)))*.execute(&mut **on).await
+                    .map(|done| done.rows_affected()).map_err($crate::store::StoreError::from)
+            }
         }
     }};
 }
@@ -227,10 +234,11 @@ macro_rules! execute {
 /// All rows of one query.
 macro_rules! rows {
     ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
-        match &mut $tx.on {
-            $crate::store::On::Sqlite(on) => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_all(&mut **on).await
-                .map_err($crate::store::StoreError::from),
-            $crate::store::On::Postgres(on) => sqlx::query_as::<_, $row>($sql)
+        match ($tx.about($sql).await, &mut $tx.on) {
+            (Err(error), _) => Err(error),
+            (Ok(()), $crate::store::On::Sqlite(on)) => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*
+                .fetch_all(&mut **on).await.map_err($crate::store::StoreError::from),
+            (Ok(()), $crate::store::On::Postgres(on)) => sqlx::query_as::<_, $row>($sql)
                 $(.bind($crate::store::postgres::Clean($bind)))*.fetch_all(&mut **on).await
                 .map_err($crate::store::StoreError::from),
         }
@@ -240,10 +248,11 @@ macro_rules! rows {
 /// The first row of one query, if there is one.
 macro_rules! row {
     ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
-        match &mut $tx.on {
-            $crate::store::On::Sqlite(on) => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*.fetch_optional(&mut **on)
-                .await.map_err($crate::store::StoreError::from),
-            $crate::store::On::Postgres(on) => sqlx::query_as::<_, $row>($sql)
+        match ($tx.about($sql).await, &mut $tx.on) {
+            (Err(error), _) => Err(error),
+            (Ok(()), $crate::store::On::Sqlite(on)) => sqlx::query_as::<_, $row>($sql)$(.bind($bind))*
+                .fetch_optional(&mut **on).await.map_err($crate::store::StoreError::from),
+            (Ok(()), $crate::store::On::Postgres(on)) => sqlx::query_as::<_, $row>($sql)
                 $(.bind($crate::store::postgres::Clean($bind)))*.fetch_optional(&mut **on)
                 .await.map_err($crate::store::StoreError::from),
         }
@@ -348,7 +357,8 @@ impl Store {
             Db::Sqlite { writer, .. } => On::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             Db::Postgres(pools) => On::Postgres(pools.write().await?),
         };
-        self.tx(on).still_on_duty().await
+        let tx = Tx { known: Known::of_writer(), ..self.tx(on) };
+        tx.still_on_duty().await
     }
 
     fn tx(&self, on: On) -> Tx {
@@ -356,7 +366,16 @@ impl Store {
             Db::Sqlite { .. } => 0,
             Db::Postgres(pools) => pools.me(),
         };
-        Tx { on, changes: Vec::new(), unsettled: None, runs: None, bell: self.bell.clone(), me, facts: Vec::new() }
+        Tx {
+            on,
+            changes: Vec::new(),
+            unsettled: None,
+            known: Known::default(),
+            tallies: Tallies::default(),
+            bell: self.bell.clone(),
+            me,
+            facts: Vec::new(),
+        }
     }
 
     /// The version of its schema: that of the newest migration.
@@ -423,7 +442,9 @@ impl Tx {
     ///
     /// # Errors
     /// [`StoreError::Database`]; nothing has changed then, unless the connection broke while it was said.
-    pub async fn commit(self) -> Result<()> {
+    pub async fn commit(mut self) -> Result<()> {
+        Box::pin(self.write_tallies()).await?;
+        Box::pin(self.write_down()).await?;
         match self.on {
             On::Sqlite(on) => on.commit().await?,
             On::Postgres(on) => on.commit().await?,
@@ -438,7 +459,6 @@ impl Tx {
     /// From now on runs are not settled at once: [`Self::unsettled`] says which are to be, in the end.
     pub fn put_off_settling(&mut self) {
         self.unsettled = Some(Vec::new());
-        self.runs = Some(HashMap::new());
     }
 
     /// Whether a run is settled later, with all that changes in this transaction.
@@ -448,15 +468,6 @@ impl Tx {
             unsettled.push(run);
         }
         true
-    }
-
-    /// What is known of runs holds no longer than until one of them is written.
-    fn writes(&mut self, sql: &str) {
-        if let Some(runs) = self.runs.as_mut().filter(|runs| !runs.is_empty())
-            && sql.contains("UPDATE runs")
-        {
-            runs.clear();
-        }
     }
 
     /// The runs whose settling was put off, and from now on none is.

@@ -6,10 +6,12 @@
 //! and with it the lock, and nothing of what it began remains. What only adds rows, or changes one that it locks by
 //! itself, goes beside ([`Pools::append`]).
 
-mod clean;
+pub(super) mod clean;
+mod foreseen;
 mod herald;
 mod presence;
 mod stale;
+mod tallied;
 mod wanted;
 
 use std::{str::FromStr as _, sync::Arc, time::Duration};
@@ -23,7 +25,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(super) use clean::{Clean, text};
+pub(super) use foreseen::{Foreseen, foresee};
 pub(super) use stale::notice;
+pub(super) use tallied::{add_to_days, flaky};
 pub(super) use wanted::want;
 
 use super::{Bell, Change, MIGRATIONS, NewDelivery, Result, StoreError, Taken};

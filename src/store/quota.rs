@@ -221,6 +221,7 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn used(&mut self) -> Result<Vec<UsedRow>> {
+        self.write_tallies().await?;
         rows!(
             self,
             UsedRow,
@@ -263,30 +264,13 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn set_recent(&mut self, repository: RepositoryId, recent: i64, now: Time) -> Result<()> {
+        self.write_tallies().await?;
         execute!(
             self,
             "INSERT INTO uses (repository_id, month, millis, recent, recent_at) VALUES ($1, 0, 0, $2, $3) \
              ON CONFLICT (repository_id) DO UPDATE SET recent = excluded.recent, recent_at = excluded.recent_at",
             repository,
             recent,
-            now,
-        )
-        .map(drop)
-    }
-
-    /// A job of a repository has run for so long, in this month.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn use_time(&mut self, repository: RepositoryId, month: i64, millis: i64, now: Time) -> Result<()> {
-        execute!(
-            self,
-            "INSERT INTO uses (repository_id, month, millis, recent, recent_at) VALUES ($1, $2, $3, $3, $4) \
-             ON CONFLICT (repository_id) DO UPDATE SET month = excluded.month, recent = uses.recent + excluded.recent, \
-             millis = CASE WHEN uses.month = excluded.month THEN uses.millis ELSE 0 END + excluded.millis",
-            repository,
-            month,
-            millis,
             now,
         )
         .map(drop)

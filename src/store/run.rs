@@ -210,12 +210,12 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn run(&mut self, id: RunId) -> Result<Option<RunRow>> {
-        if let Some(known) = self.runs.as_ref().and_then(|runs| runs.get(&id)) {
+        if let Some(known) = self.known.runs.get(&id) {
             return Ok(Some(known.clone()));
         }
         let found = row!(self, RunRow, "SELECT * FROM runs WHERE id = $1", id)?;
-        if let (Some(runs), Some(found)) = (&mut self.runs, &found) {
-            runs.insert(id, found.clone());
+        if let Some(found) = found.as_ref().filter(|_| self.known.learns) {
+            self.known.runs.insert(id, found.clone());
         }
         Ok(found)
     }

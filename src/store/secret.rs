@@ -210,8 +210,15 @@ impl Tx {
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn count_given_secrets(&mut self, run: RunId) -> Result<i64> {
+        if let Some(known) = self.known.given.get(&run) {
+            return Ok(*known);
+        }
         let found: Option<(i64,)> = row!(self, (i64,), "SELECT COUNT(*) FROM given_secrets WHERE run_id = $1", run)?;
-        Ok(found.map_or(0, |(count,)| count))
+        let count = found.map_or(0, |(count,)| count);
+        if self.known.learns {
+            self.known.given.insert(run, count);
+        }
+        Ok(count)
     }
 
     /// What the jobs of all runs were given.

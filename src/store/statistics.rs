@@ -2,14 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Json, Result, Tx, execute, row, rows};
-use crate::model::{RepositoryId, RunId, RunState, Sha, Time};
+use super::{Json, Result, Tx, row, rows};
+use crate::model::{RepositoryId, RunId, RunState, Time};
 
-/// Jobs that are counted by name on one day of one repository; what comes then is counted together.
-const NAMES: i64 = 500;
-/// The name of those.
-const OTHERS: &str = "(others)";
-const DAY_MS: i64 = 86_400_000;
+pub(super) const DAY_MS: i64 = 86_400_000;
 
 /// Whose runs are looked at, since when, and which of them.
 #[derive(Debug, Clone)]
@@ -35,29 +31,6 @@ pub struct RunFigure {
     pub waited: Option<u64>,
     /// From its start to its end, in milliseconds.
     pub took: Option<u64>,
-}
-
-/// A job that has ended, to be counted.
-#[derive(Debug, Clone)]
-pub struct EndedJob<'a> {
-    /// Whose.
-    pub repository: RepositoryId,
-    /// Its run's number.
-    pub run: i64,
-    /// Its run's commit.
-    pub sha: &'a Sha,
-    /// Its flow.
-    pub flow: &'a str,
-    /// The default branch's name if it ran there, or ''.
-    pub branch: &'a str,
-    /// `stage/action/job`.
-    pub job: &'a str,
-    /// Whether it failed, by the author's doing.
-    pub failed: bool,
-    /// How long it ran, in milliseconds.
-    pub took: i64,
-    /// When it ended.
-    pub at: Time,
 }
 
 /// How a job has gone over some days.
@@ -127,85 +100,6 @@ impl Tx {
         let mut figures: Vec<RunFigure> = text.split(',').filter_map(figure).collect();
         figures.sort_by_key(|figure| figure.made);
         Ok(figures)
-    }
-
-    /// Counts a job that has ended.
-    ///
-    /// # Errors
-    /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn count_job(&mut self, ended: &EndedJob<'_>) -> Result<()> {
-        let flaky = self.is_flaky(ended).await?;
-        let day = ended.at.as_millis().div_euclid(DAY_MS);
-        if self.add_to_day(ended, ended.job, day, flaky).await? {
-            return Ok(());
-        }
-        let names: Option<(i64,)> = row!(
-            self,
-            (i64,),
-            "SELECT COUNT(*) FROM job_days WHERE repository_id = $1 AND day = $2",
-            ended.repository,
-            day,
-        )?;
-        let name = if names.is_some_and(|(names,)| names >= NAMES) { OTHERS } else { ended.job };
-        execute!(
-            self,
-            "INSERT INTO job_days (repository_id, day, flow, branch, job, ran, failed, flaky, millis, longest, failed_in) \
-             VALUES ($1, $2, $3, $4, $5, 0, 0, 0, 0, 0, 0) ON CONFLICT (repository_id, day, flow, branch, job) DO NOTHING",
-            ended.repository,
-            day,
-            ended.flow,
-            ended.branch,
-            name,
-        )?;
-        self.add_to_day(ended, name, day, flaky).await?;
-        Ok(())
-    }
-
-    async fn add_to_day(&mut self, ended: &EndedJob<'_>, name: &str, day: i64, flaky: bool) -> Result<bool> {
-        let met = execute!(
-            self,
-            "UPDATE job_days SET ran = ran + 1, failed = failed + $6, flaky = flaky + $7, millis = millis + $8, \
-             longest = CASE WHEN longest < $8 THEN $8 ELSE longest END, \
-             failed_in = CASE WHEN $6 = 1 THEN $9 ELSE failed_in END \
-             WHERE repository_id = $1 AND day = $2 AND flow = $3 AND branch = $4 AND job = $5",
-            ended.repository,
-            day,
-            ended.flow,
-            ended.branch,
-            name,
-            i64::from(ended.failed),
-            i64::from(flaky),
-            ended.took,
-            ended.run,
-        )?;
-        Ok(met == 1)
-    }
-
-    /// Whether a job ends well at a commit at which it had failed. A failure is remembered, and counts once.
-    async fn is_flaky(&mut self, ended: &EndedJob<'_>) -> Result<bool> {
-        if ended.failed {
-            execute!(
-                self,
-                "INSERT INTO job_failures (repository_id, sha, flow, job, failed, passed) VALUES ($1, $2, $3, $4, $5, 0) \
-                 ON CONFLICT (repository_id, sha, flow, job) DO UPDATE SET failed = excluded.failed, passed = 0",
-                ended.repository,
-                ended.sha,
-                ended.flow,
-                ended.job,
-                ended.at,
-            )?;
-            return Ok(false);
-        }
-        let met = execute!(
-            self,
-            "UPDATE job_failures SET passed = 1 WHERE repository_id = $1 AND sha = $2 AND flow = $3 AND job = $4 \
-             AND passed = 0",
-            ended.repository,
-            ended.sha,
-            ended.flow,
-            ended.job,
-        )?;
-        Ok(met == 1)
     }
 
     /// How a repository's jobs went, of any branch or of the default one, those first that took most time in all.

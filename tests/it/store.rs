@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use containerops::{
-    model::{ActionId, DeliveryId, DeliveryState, ForgeKind, Time},
-    store::{Change, DeliveryFilter, NewDelivery, Store, StoreError, Taken},
+    model::{ActionId, ActionState, AttemptId, DeliveryId, DeliveryState, ForgeKind, JobId, JobState, Time},
+    store::{Change, DeliveryFilter, NewDelivery, NewJob, Store, StoreError, Taken, Wanted},
 };
 use futures::future::join_all;
 
@@ -179,6 +179,53 @@ async fn a_lease_is_held_by_one_and_its_number_fences_off_the_others() {
     tx.hold_lease(id, second.fence, later.after(minute)).await.expect("the second has it");
     tx.release_action(id, second.fence).await.expect("it gives it back");
     assert!(tx.claim_action(id, later, later.after(minute), now).await.expect("no trouble").is_some());
+}
+
+#[tokio::test]
+async fn whatever_a_transaction_asks_sees_what_it_has_changed_before() {
+    let t = Tester::start().await;
+    t.pods.fail_next(Fault::Away);
+    t.commit("main", r#"stages: [{name: test, image: "rust:1", run: cargo test}]"#);
+    t.deliver(t.github.push(WIDGET, "main")).await;
+    t.drain().await;
+    t.read_writes();
+    let (run, store, now) = (t.newest_run().await.id, t.app().engine.store.clone(), t.clock.now());
+    let mut tx = store.write().await.expect("the database is there");
+    let id = tx.actions(run).await.expect("actions")[0].id;
+    // read beforehand or one by one: it is the same
+    let nobody = Wanted::JobOf("nobody's".to_owned());
+    tx.foresee(&[&Wanted::Action(id), &nobody]).await.expect("it is read");
+    let later = now.after(Duration::from_secs(3600));
+    let is_due = async |tx: &mut containerops::store::Tx| {
+        tx.due_actions(later, 10).await.expect("actions").iter().any(|due| due.id == id)
+    };
+    assert!(is_due(&mut tx).await, "nobody drives it");
+    let claimed = tx.claim_action(id, later, later.after(Duration::from_secs(60)), later).await;
+    let claimed = claimed.expect("no trouble").expect("it is free");
+    assert!(!is_due(&mut tx).await, "the lease is seen before it is committed");
+    let (attempt, job) = (AttemptId::mint(now), JobId::mint(now));
+    let new = NewJob { id: job, token_hash: "a token's".to_owned(), service_after: None };
+    let made = tx.insert_attempt(id, attempt, "process", &[new], now).await.expect("an attempt");
+    assert_eq!(made.number, claimed.attempts + 1);
+    assert_eq!(tx.newest_attempt(id).await.expect("an attempt").expect("the new one").id, attempt);
+    assert!(tx.jobs_of_run(run).await.expect("jobs").iter().any(|row| row.id == job), "by a join");
+    assert!(tx.bind_session(job, "a session's", now).await.expect("it is bound"));
+    assert!(!tx.bind_session(job, "another's", now).await.expect("no trouble"), "it has one");
+    tx.set_job_state(job, &JobState::Running, now).await.expect("it runs");
+    tx.log_is_over(job).await.expect("a change past what is known");
+    let row = tx.job_by_session("a session's").await.expect("no trouble").expect("the job");
+    assert_eq!((row.id, row.log_over, &row.state.0), (job, 1, &JobState::Running));
+    tx.set_action_state(id, &ActionState::Running, "", now).await.expect("it runs");
+    tx.cancel_action(id, "ada").await.expect("a change past what is known");
+    let row = tx.action(id).await.expect("the action");
+    assert_eq!((row.cancelled_by.as_deref(), &row.state.0), (Some("ada"), &ActionState::Running));
+    tx.commit().await.expect("it is committed");
+    let mut tx = store.read().await.expect("the database is there");
+    let row = tx.job_by_token("a token's").await.expect("no trouble").expect("the job");
+    assert_eq!((row.session_hash.as_deref(), row.log_over, &row.state.0), (Some("a session's"), 1, &JobState::Running));
+    assert_eq!(row.started, Some(now));
+    let row = tx.action(id).await.expect("the action");
+    assert_eq!((row.attempts, row.cancelled_by.as_deref()), (made.number, Some("ada")));
 }
 
 async fn state(store: &Store, id: DeliveryId) -> DeliveryState {

@@ -83,12 +83,6 @@ impl Engine {
         Ok(may_start.then(|| (job, rows.swap_remove(at))))
     }
 
-    /// Whether it is the turn of a job without a container: a look that most attempts end at once.
-    pub(in crate::engine) async fn is_podless_turn(&self, attempt: AttemptId) -> Result<bool> {
-        let has_any = !self.store.read().await?.podless(attempt).await?.is_empty();
-        Ok(has_any && self.podless_turn(attempt).await?.is_some())
-    }
-
     async fn refuse_podless(&self, action: &ActionRow, place: &Place, job: &JobRow, reason: String) -> Result<()> {
         let now = self.now();
         let verdict = Verdict::NotDeployed { message: reason.clone() };
