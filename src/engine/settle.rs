@@ -233,7 +233,7 @@ impl Place {
 
     pub(super) fn flow(&self) -> Result<&Plan> {
         let broken = || EngineError::Broken(format!("run {} has actions and no plan", self.run.id));
-        self.run.plan.0.as_ref().ok_or_else(broken)
+        self.run.plan.0.as_deref().ok_or_else(broken)
     }
 
     pub(super) fn plan(&self) -> Result<&ActionPlan> {

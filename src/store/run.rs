@@ -1,6 +1,6 @@
 //! Runs: what each is, how far it is, and which are listed.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{Change, Json, Result, Tx, execute, meant, report::millis, row, rows};
 use crate::meters::Fact;
@@ -45,7 +45,7 @@ pub struct RunRow {
     /// The commit.
     pub sha: Sha,
     /// What it does; `None` if the flow file is broken.
-    pub plan: Json<Option<Plan>>,
+    pub plan: Json<Option<Arc<Plan>>>,
     /// The secrets that its jobs ask for.
     pub wants: Option<Json<Wants>>,
     /// Which of them they get.

@@ -241,7 +241,7 @@ fn as_it_was(run: &RunRow) -> Drafted {
     Drafted {
         path: run.path.clone(),
         flow: run.flow.clone(),
-        plan: run.plan.0.clone(),
+        plan: run.plan.0.as_deref().cloned(),
         wants: run.wants.as_deref().cloned().unwrap_or_default(),
         diagnostics: run.diagnostics.0.clone(),
         reason: if state == RunState::Queued { String::new() } else { run.reason.clone() },

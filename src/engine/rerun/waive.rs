@@ -32,7 +32,7 @@ impl Engine {
                 flow: &run.flow,
                 path: &run.path,
                 event: &run.event,
-                plan: run.plan.0.as_ref(),
+                plan: run.plan.0.as_deref(),
                 wants: &run.wants.as_deref().cloned().unwrap_or_default(),
                 grants: &Grants::none(),
                 diagnostics: &[],

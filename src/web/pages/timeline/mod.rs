@@ -242,7 +242,7 @@ struct Making<'a> {
 
 impl Making<'_> {
     fn plan(&self) -> Option<&Plan> {
-        self.run.plan.0.as_ref()
+        self.run.plan.0.as_deref()
     }
 
     /// The kinds that occur, in the order in which they come.
