@@ -2,7 +2,8 @@
 //!
 //! The runs are written into the database of a server that runs, a file or one on the PostgreSQL that
 //! `CONTAINEROPS_TEST_POSTGRES` names, as the engine writes them: ten repositories over ninety
-//! days, one of which has half of all runs. Then each page is asked for over HTTP, in turn.
+//! days, one of which has half of all runs. A PostgreSQL tidies up, as it would have over ninety days. Then each page is
+//! asked for over HTTP, in turn.
 
 #[expect(dead_code, reason = "each figure needs a part of it")]
 mod figure;
@@ -38,6 +39,7 @@ async fn main() {
     let own = [("CONTAINEROPS_EXECUTOR", "process")];
     let server = Server::start(&own.into_iter().chain(database.setting()).collect::<Vec<_>>());
     write(&database.store(server.data()).await).await;
+    database.tidy();
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
     let url = |path: &str| format!("http://{}{path}", server.address());
     let asked = [

@@ -34,6 +34,14 @@ impl Database {
         Store::open(&self.url.clone().unwrap_or_else(file)).await.expect("the database opens")
     }
 
+    /// As PostgreSQL tidies by itself what was written over days: what a figure writes within a minute it has not seen to
+    /// when it is asked for.
+    pub(crate) fn tidy(&self) {
+        if let Some(url) = &self.url {
+            ask(url, "VACUUM ANALYZE");
+        }
+    }
+
     /// What it is, for people.
     pub(crate) fn what() -> &'static str {
         if server().is_some() { "PostgreSQL with synchronous_commit=on" } else { "SQLite with synchronous=FULL" }

@@ -7,6 +7,7 @@
 //! itself, goes beside ([`Pools::append`]).
 
 pub(super) mod clean;
+mod figures;
 mod foreseen;
 mod herald;
 mod presence;
@@ -25,6 +26,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(super) use clean::{Clean, text};
+pub(super) use figures::run_figures;
 pub(super) use foreseen::{Foreseen, foresee};
 pub(super) use stale::notice;
 pub(super) use tallied::{add_to_days, flaky};

@@ -1,8 +1,8 @@
 //! What a repository's statistics are made of: how its runs went, and its jobs as they were counted when they ended.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Json, Result, Tx, row, rows};
+use super::{Json, On, Result, Tx, postgres, row, rows};
 use crate::model::{RepositoryId, RunId, RunState, Time};
 
 pub(super) const DAY_MS: i64 = 86_400_000;
@@ -26,7 +26,7 @@ pub struct RunFigure {
     /// When it was made.
     pub made: Time,
     /// Its conclusion, or how far it is.
-    pub label: String,
+    pub label: Arc<str>,
     /// From its making to its start, in milliseconds.
     pub waited: Option<u64>,
     /// From its start to its end, in milliseconds.
@@ -78,13 +78,30 @@ pub struct BadgeRow {
     pub state: Json<RunState>,
 }
 
+impl RunFigure {
+    /// Of what stands in a run's row.
+    pub(super) fn new(id: RunId, label: Arc<str>, waited: Option<i64>, took: Option<i64>) -> Self {
+        let span = |ms: Option<i64>| ms.map(|ms| ms.max(0).cast_unsigned());
+        Self { made: id.made(), label, waited: span(waited), took: span(took) }
+    }
+}
+
 impl Tx {
-    /// How runs went, oldest first. All of them come as one text: a hundred thousand rows would take a hundred times
-    /// longer on their way than to be found.
+    /// How runs went, oldest first. All of them come as one text, or on PostgreSQL as columns: a hundred thousand rows
+    /// would take a hundred times longer on their way than to be found.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
     pub async fn run_figures(&mut self, asked: &RunsAsked) -> Result<Vec<RunFigure>> {
+        let mut figures = match &mut self.on {
+            On::Postgres(on) => postgres::run_figures(on, asked).await?,
+            On::Sqlite(_) => self.figures_as_text(asked).await?,
+        };
+        figures.sort_by_key(|figure| figure.made);
+        Ok(figures)
+    }
+
+    async fn figures_as_text(&mut self, asked: &RunsAsked) -> Result<Vec<RunFigure>> {
         let found: Option<(Option<String>,)> = row!(
             self,
             (Option<String>,),
@@ -97,9 +114,7 @@ impl Tx {
             &asked.branch,
         )?;
         let text = found.and_then(|(text,)| text).unwrap_or_default();
-        let mut figures: Vec<RunFigure> = text.split(',').filter_map(figure).collect();
-        figures.sort_by_key(|figure| figure.made);
-        Ok(figures)
+        Ok(text.split(',').filter_map(figure).collect())
     }
 
     /// How a repository's jobs went, of any branch or of the default one, those first that took most time in all.
@@ -133,14 +148,7 @@ impl Tx {
             repository,
             most,
         )?;
-        let span = |ms: Option<i64>| ms.map(|ms| ms.max(0).cast_unsigned());
-        let one = |(id, label, waited, took): (RunId, String, _, _)| RunFigure {
-            made: id.made(),
-            label,
-            waited: span(waited),
-            took: span(took),
-        };
-        Ok(found.into_iter().map(one).collect())
+        Ok(found.into_iter().map(|(id, label, waited, took)| RunFigure::new(id, label.into(), waited, took)).collect())
     }
 
     /// For each flow of the newest commit of a branch or tag, or for one flow: its newest run there that has ended and
@@ -204,8 +212,8 @@ impl Tx {
 /// One run of the text.
 fn figure(text: &str) -> Option<RunFigure> {
     let mut parts = text.split(' ');
-    let made = RunId::from_i64(parts.next()?.parse().ok()?).made();
-    let label = parts.next()?.to_owned();
-    let mut span = || parts.next().and_then(|part| part.parse::<i64>().ok()).map(|ms| ms.max(0).cast_unsigned());
-    Some(RunFigure { made, label, waited: span(), took: span() })
+    let id = RunId::from_i64(parts.next()?.parse().ok()?);
+    let label = parts.next()?.into();
+    let mut span = || parts.next().and_then(|part| part.parse().ok());
+    Some(RunFigure::new(id, label, span(), span()))
 }

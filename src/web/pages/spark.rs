@@ -25,7 +25,7 @@ impl Spark {
         let first = Self::RUNS as usize - shown.len();
         for (place, run) in shown.iter().rev().enumerate() {
             ends.add(&run.label);
-            let class = match run.label.as_str() {
+            let class = match &*run.label {
                 "success" | "warning" => "good",
                 "failure" | "timed_out" | "error" => "bad",
                 _ => "none",
@@ -47,8 +47,7 @@ mod tests {
 
     #[test]
     fn the_newest_run_stands_on_the_right_and_words_say_the_same() {
-        let run =
-            |label: &str| RunFigure { made: Time::from_millis(0), label: label.to_owned(), waited: None, took: None };
+        let run = |label: &str| RunFigure { made: Time::from_millis(0), label: label.into(), waited: None, took: None };
         let spark = Spark::of(&[run("failure"), run("success"), run("running")]);
         assert_eq!(spark.bars, [(102, "none"), (108, "good"), (114, "bad")]);
         assert_eq!(spark.words, "last 3 runs: 1 succeeded, 1 failed, 1 others");

@@ -138,7 +138,7 @@ mod tests {
 
     fn run(ago: i64, label: &str, waited: u64, took: u64) -> RunFigure {
         let made = Time::from_millis(1000 * DAY - ago * DAY);
-        RunFigure { made, label: label.to_owned(), waited: Some(waited), took: Some(took) }
+        RunFigure { made, label: label.into(), waited: Some(waited), took: Some(took) }
     }
 
     #[test]
