@@ -321,6 +321,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn git_is_named_by_its_path_so_that_it_is_started_without_a_fork() {
+        assert!(program().is_absolute(), "{:?}", program());
+    }
+
+    #[test]
     fn a_message_holds_no_secret_and_no_control_characters() {
         let said = presentable(b"fatal: \x1b[31mAuthorization: abc\n\nbad\n", &["Authorization: abc".into()]);
         assert_eq!(said, "fatal: [31m***; bad");
