@@ -158,14 +158,20 @@ async fn a_url_of_no_known_database_is_refused_without_its_password() {
     assert_eq!(refused.to_string(), "`mysql` is no database that this version knows: sqlite:PATH and postgres://… are");
 }
 
-#[tokio::test]
-async fn a_lease_is_held_by_one_and_its_number_fences_off_the_others() {
+/// A service of whose only action nothing is placed, because the cluster was away.
+async fn with_an_action_that_waits() -> Tester {
     let t = Tester::start().await;
     t.pods.fail_next(Fault::Away);
     t.commit("main", r#"stages: [{name: test, image: "rust:1", run: cargo test}]"#);
     t.deliver(t.github.push(WIDGET, "main")).await;
     t.drain().await;
     t.read_writes();
+    t
+}
+
+#[tokio::test]
+async fn a_lease_is_held_by_one_and_its_number_fences_off_the_others() {
+    let t = with_an_action_that_waits().await;
     let (run, store) = (t.newest_run().await.id, t.app().engine.store.clone());
     let (now, minute) = (t.clock.now(), Duration::from_secs(60));
     let mut tx = store.write().await.expect("the database is there");
@@ -183,12 +189,7 @@ async fn a_lease_is_held_by_one_and_its_number_fences_off_the_others() {
 
 #[tokio::test]
 async fn whatever_a_transaction_asks_sees_what_it_has_changed_before() {
-    let t = Tester::start().await;
-    t.pods.fail_next(Fault::Away);
-    t.commit("main", r#"stages: [{name: test, image: "rust:1", run: cargo test}]"#);
-    t.deliver(t.github.push(WIDGET, "main")).await;
-    t.drain().await;
-    t.read_writes();
+    let t = with_an_action_that_waits().await;
     let (run, store, now) = (t.newest_run().await.id, t.app().engine.store.clone(), t.clock.now());
     let mut tx = store.write().await.expect("the database is there");
     let id = tx.actions(run).await.expect("actions")[0].id;
