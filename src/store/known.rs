@@ -249,17 +249,18 @@ impl Known {
         self.actions.is_written() && self.attempts.is_written() && self.jobs.is_written()
     }
 
-    /// Whether a statement may see, or refer to, what is not written down.
+    /// Whether a statement may see, refer to, or take away what is not written down.
     fn is_asked(&self, sql: &str) -> bool {
         let is_in = |table: &str| sql.contains(table);
         let refers = sql.starts_with("INSERT");
-        (!self.actions.is_written() && is_in(ActionRow::TABLE))
+        takes_away(sql)
+            || (!self.actions.is_written() && is_in(ActionRow::TABLE))
             || (!self.attempts.is_written() && (refers || is_in(AttemptRow::TABLE)))
             || (!self.jobs.is_written() && (refers || is_in(JobRow::TABLE)))
     }
 
     fn forget(&mut self, sql: &str) {
-        if sql.starts_with("DELETE") {
+        if takes_away(sql) {
             *self = Self { learns: self.learns, ..Self::default() };
         }
         if sql.contains("runs") {
@@ -275,6 +276,11 @@ impl Known {
         self.attempts.forget(sql);
         self.jobs.forget(sql);
     }
+}
+
+/// Whether rows may go, with others that hang on them.
+fn takes_away(sql: &str) -> bool {
+    sql.starts_with("DELETE")
 }
 
 impl Tx {
