@@ -84,7 +84,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Install { dir } => match install(&dir) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("containerops-agent: cannot install into {}: {error}", dir.display());
+                super::complain(&format!("cannot install into {}: {error}", dir.display()));
                 ExitCode::from(EXIT_BROKEN)
             }
         },

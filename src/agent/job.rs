@@ -21,6 +21,7 @@ use super::{
     chores::{Chore, Diary},
     client::{CallError, Client},
     command::{EXIT_GONE, JobArgs},
+    complain,
     cout::{FILE_MAX, Finder},
     echo::Echo,
     keep::{Keep, Kept},
@@ -413,7 +414,7 @@ impl Job {
                 exit_code(&end.cause)
             }
             Err(error) => {
-                eprintln!("containerops-agent: {error}");
+                complain(&error.to_string());
                 EXIT_GONE
             }
         }
@@ -428,7 +429,7 @@ impl Job {
         match shipper.await {
             Ok(Err(ShipError::Call(error @ CallError::Gone(_)))) => return Err(error),
             // the server sees by the record's seal that lines are missing
-            Ok(Err(error)) => eprintln!("containerops-agent: the log was not sent: {error}"),
+            Ok(Err(error)) => complain(&format!("the log was not sent: {error}")),
             Ok(Ok(())) | Err(_) => {}
         }
         if !outputs.outputs.is_empty() {
@@ -460,7 +461,7 @@ impl Job {
         let Some(path) = &self.args.termination_log else { return };
         let written = serde_json::to_vec(end).map_err(Into::into).and_then(|record| fs::write(path, record));
         if let Err(error) = written {
-            eprintln!("containerops-agent: cannot write {}: {error}", path.display());
+            complain(&format!("cannot write {}: {error}", path.display()));
         }
     }
 

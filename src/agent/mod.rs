@@ -9,6 +9,11 @@
 //! of it if it is very long, and [`ship`] sends it as a [`chunk`]. From there on it does not matter for how long the
 //! server is away: memory stays constant, and nothing is lost.
 
+// standard error may be a file on a full disk, and `eprintln!` panics then
+#![deny(clippy::print_stderr)]
+
+use std::io::Write as _;
+
 pub mod command;
 pub mod protocol;
 
@@ -36,3 +41,8 @@ mod system;
 mod turn;
 
 pub use command::run;
+
+/// Says something about the agent itself, to whoever reads that. If nobody can, it is left unsaid.
+fn complain(words: &str) {
+    let _ = std::io::stderr().write_all(format!("containerops-agent: {words}\n").as_bytes());
+}

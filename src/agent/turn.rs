@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     client::{CallError, Client},
     command::{EXIT_BROKEN, EXIT_GONE, JobArgs},
+    complain,
     job::{Job, Stop},
     log::Log,
     protocol::{ClaimAnswer, Work},
@@ -35,7 +36,7 @@ pub(super) fn run(args: JobArgs) -> ExitCode {
     match begin(args) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("containerops-agent: {error:#}");
+            complain(&format!("{error:#}"));
             ExitCode::from(EXIT_BROKEN)
         }
     }
@@ -95,7 +96,7 @@ async fn claim_and_run(args: JobArgs, token: String, client: Client, log: Arc<Lo
         Ok(Some(work)) => Ok(Job::new(args, *work, client, &token, log).run(stop, stops).await),
         Ok(None) => Ok(0),
         Err(error @ (CallError::Gone(_) | CallError::Refused { .. })) => {
-            eprintln!("containerops-agent: {error}");
+            complain(&error.to_string());
             Ok(EXIT_GONE)
         }
     }
@@ -108,7 +109,7 @@ async fn claim(client: &Client, token: &str) -> Result<Option<Box<Work>>, CallEr
             ClaimAnswer::Wait => {}
             ClaimAnswer::Run(work) => return Ok(Some(work)),
             ClaimAnswer::Leave { reason } => {
-                eprintln!("containerops-agent: nothing to do: {reason}");
+                complain(&format!("nothing to do: {reason}"));
                 return Ok(None);
             }
         }

@@ -139,6 +139,8 @@ pub(super) fn log_to_stderr(default: &str, lines: Lines) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     let is_terminal = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
+    // it would complain of a full disk to the same full disk, and panic
+    let log = log.log_internal_errors(false);
     // a second call finds the first one's logger in place, and that is fine
     let _ = match lines {
         Lines::As(LogFormat::Json) => log.json().flatten_event(true).with_span_list(false).try_init(),

@@ -85,7 +85,7 @@ async fn watch(mut child: Child, lock: &Path, exit: &Path) {
     let code = status.ok().and_then(|status| status.code().or_else(|| by_signal(&status)));
     if let Some(code) = code.filter(|_| ours) {
         // the attempt may have been removed meanwhile
-        let _ = fs::write(exit, code.to_string());
+        let _ = attempt::note_exit(exit, code);
     }
 }
 

@@ -20,6 +20,10 @@ pub(crate) struct Account {
     pub(crate) runs: usize,
     /// Lines that arrived, in logs that are exact.
     pub(crate) log_lines: u64,
+    /// Bytes that are missing in logs, which say just that at their place.
+    pub(crate) said_missing: usize,
+    /// Whether a disk was full, so that they may.
+    disk_was_full: bool,
 }
 
 /// A run, as the API lists it.
@@ -55,8 +59,13 @@ impl Shown {
 
 impl Account {
     /// Asks the service at `url`, looks into the folder where jobs noted that they began, and at what GitHub shows.
-    pub(crate) async fn of(expected: &BTreeMap<Sha, Expected>, url: &str, began_dir: &Path, shown: &Shown) -> Self {
-        let mut account = Self::default();
+    pub(crate) async fn of(
+        expected: &BTreeMap<Sha, Expected>,
+        (url, began_dir): (&str, &Path),
+        shown: &Shown,
+        disk_was_full: bool,
+    ) -> Self {
+        let mut account = Self { disk_was_full, ..Self::default() };
         let runs = all_runs(url).await;
         account.runs = runs.len();
         for (sha, push) in expected {
@@ -83,6 +92,8 @@ impl Account {
         let log = reqwest::get(log).await.expect("an answer").text().await.expect("a text");
         if log == push.log() {
             self.log_lines += push.lines;
+        } else if let Some(missing) = missing(&log, &push.log()).filter(|_| self.disk_was_full) {
+            self.said_missing += missing;
         } else {
             let (has, must) = (log.lines().count(), push.lines);
             self.fault(push, &format!("has a log of {has} lines that is not the {must} it wrote: {url}{}", run.page));
@@ -108,6 +119,22 @@ impl Account {
     fn fault(&mut self, push: &Expected, what: &str) {
         self.faults.push(format!("push {} of {} {what}", push.number, push.repository));
     }
+}
+
+/// How many bytes of what was written are missing in a log that says so where they are; `None`: it does not.
+fn missing(log: &str, written: &str) -> Option<usize> {
+    let (mut rest, mut missing) = (written, 0);
+    for line in log.split_inclusive('\n') {
+        rest = match line.strip_prefix("… ").filter(|words| words.contains(" missing here: the disk had no room")) {
+            Some(words) => {
+                let bytes: usize = words.split_once(' ')?.0.replace(',', "").parse().ok()?;
+                missing += bytes;
+                rest.get(bytes..)?
+            }
+            None => rest.strip_prefix(line)?,
+        };
+    }
+    rest.is_empty().then_some(missing)
 }
 
 async fn all_runs(url: &str) -> Vec<Run> {

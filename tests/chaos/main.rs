@@ -216,7 +216,8 @@ async fn run(storm: Storm, several: &Several, dice: Dice) -> ExitCode {
     let mut shown = Shown::default();
     let patience = CALM + Duration::from_secs(60) * (weather.lost() / ASKED_A_MINUTE) as u32;
     let took = settle(&github, &expected, patience, &mut shown).await;
-    let account = Account::of(&expected, &url, &began_dir, &shown).await;
+    let disk_was_full = several.troubles.disk_full.is_some();
+    let account = Account::of(&expected, (&url, &began_dir), &shown, disk_was_full).await;
     redelivering.abort();
     servers.tell();
     drop(servers);
@@ -256,6 +257,9 @@ fn report(account: &Account, weather: Weather, took: Duration) -> bool {
         account.log_lines,
         took.as_secs()
     );
+    if account.said_missing > 0 {
+        println!("  {} bytes of logs had no room on the disk, and stand there as missing", account.said_missing);
+    }
     for fault in account.faults.iter().take(20) {
         println!("  FAULT: {fault}");
     }

@@ -1,18 +1,15 @@
 //! What befalls not the servers but what they stand on: for a while, once in the storm, nobody keeps their blobs, or
 //! their disk is full.
 
-use std::{
-    fs::File,
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
+use std::time::Duration;
+
+use super::{
+    harness::{bucket::Bucket, small_disk::SmallDisk},
+    service::Setup,
 };
 
-use super::{harness::bucket::Bucket, service::Setup};
-
 /// What the disk of the servers holds in all, if it is one that can be full.
-const DISK: &str = "size=512m";
+const MEGABYTES: u32 = 512;
 
 /// What is to happen, and for how long.
 #[derive(Debug, Default, Clone, Copy)]
@@ -37,7 +34,13 @@ impl Troubles {
         if let Some((bucket, _)) = &bucket {
             setup.settings.extend(bucket.variables());
         }
-        let disk = asked.disk_full.map(|full| (SmallDisk::mount(&setup.data), full));
+        let disk = asked.disk_full.map(|full| {
+            (
+                SmallDisk::mount(&setup.data, MEGABYTES)
+                    .expect("a full disk needs root, and a tmpfs that can be mounted"),
+                full,
+            )
+        });
         Self { bucket, disk }
     }
 
@@ -54,9 +57,9 @@ impl Troubles {
         let disk = async {
             let Some((disk, full)) = &self.disk else { return };
             tokio::time::sleep(lasts * 3 / 4).await;
-            let ballast = disk.fill().await;
+            tokio::task::block_in_place(|| disk.fill());
             tokio::time::sleep(*full).await;
-            ballast.iter().for_each(|file| std::fs::remove_file(file).expect("a file"));
+            disk.empty();
             say(&format!("the disk was full for {} s", full.as_secs()));
         };
         tokio::join!(blobs, disk);
@@ -66,40 +69,4 @@ impl Troubles {
 
 fn say(words: &str) {
     println!("  {words}");
-}
-
-/// A disk that is small enough to be filled at once, until this is dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(at: &Path) -> Self {
-        std::fs::create_dir_all(at).expect("a folder");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", DISK, "tmpfs"]).arg(at).status();
-        assert!(
-            mounted.is_ok_and(|mounted| mounted.success()),
-            "a full disk needs root, and a tmpfs that can be mounted"
-        );
-        Self(at.to_owned())
-    }
-
-    /// Leaves no byte free. The files that do so.
-    async fn fill(&self) -> [PathBuf; 2] {
-        let files = ["ballast", "ballast-2"].map(|name| self.0.join(name));
-        let [large, small] = files.clone();
-        let filled = tokio::task::spawn_blocking(move || {
-            for (path, block) in [(large, 64 << 10), (small, 1)] {
-                let (mut file, block) = (File::create(path).expect("a file"), vec![b'x'; block]);
-                while file.write_all(&block).is_ok() {}
-            }
-        });
-        filled.await.expect("it is filled");
-        files
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // agents that are left still have it open
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
 }

@@ -2,10 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs::File,
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -14,53 +10,16 @@ use reqwest::StatusCode;
 
 use crate::harness::{
     github::{WEBHOOK_SECRET, signed},
-    say_skipped,
     service::Service,
+    small_disk::SmallDisk,
 };
 
 /// Small enough to be filled at once, and large enough for a server.
-const SIZE: &str = "size=24m";
+const MEGABYTES: u32 = 24;
 /// Of a delivery: a few of them need more than SQLite has in hand.
 const BODY: usize = 64 << 10;
 /// The longest that it may take until room that is there is found.
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// A disk of its own, until this is dropped.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    /// `None` where we may not mount one, which is said.
-    fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", SIZE, "tmpfs"]).arg(folder.path()).output();
-        if mounted.is_ok_and(|mounted| mounted.status.success()) {
-            return Some(Self(folder));
-        }
-        say_skipped("a small disk", "be root, and be allowed to mount a tmpfs");
-        None
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Leaves no byte free. The file that does so.
-    fn fill(&self) -> PathBuf {
-        let path = self.path().join("ballast");
-        let mut file = File::create(&path).expect("a file");
-        let block = vec![b'x'; 64 << 10];
-        while file.write_all(&block).is_ok() {}
-        let mut last = File::create(self.path().join("ballast-2")).expect("a file");
-        while last.write_all(b"x").is_ok() {}
-        path
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
-    }
-}
 
 async fn send(service: &Service, id: &str) -> StatusCode {
     let mut body = b"{\"zen\": \"".to_vec();
@@ -74,7 +33,8 @@ async fn send(service: &Service, id: &str) -> StatusCode {
 #[tokio::test]
 async fn on_a_full_disk_nothing_is_promised_and_all_goes_on_when_there_is_room() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let Some(disk) = SmallDisk::mount() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(disk) = SmallDisk::mount(folder.path(), MEGABYTES) else { return };
     let data = disk.path().join("data");
     let database = format!("sqlite:{}", data.join("containerops.db").display());
     let settings = [
@@ -83,7 +43,7 @@ async fn on_a_full_disk_nothing_is_promised_and_all_goes_on_when_there_is_room()
     ];
     let service = Service::start_with(&data, &settings).await;
     assert_eq!(send(&service, "before").await, StatusCode::ACCEPTED);
-    let ballast = disk.fill();
+    disk.fill();
     let (mut taken, mut refused) = (BTreeSet::from(["before".to_owned()]), Vec::new());
     for n in 0..400 {
         let id = format!("full-{n}");
@@ -98,7 +58,7 @@ async fn on_a_full_disk_nothing_is_promised_and_all_goes_on_when_there_is_room()
     }
     assert_eq!(refused.len(), 5, "the disk is full, and {} were taken", taken.len());
     assert_eq!(service.status("/deliveries").await, StatusCode::OK, "who only looks is answered");
-    std::fs::remove_file(ballast).expect("it is ours");
+    disk.empty();
     let (room_since, first) = (Instant::now(), refused[0].clone());
     while send(&service, &first).await != StatusCode::ACCEPTED {
         assert!(room_since.elapsed() < LIMIT, "there is room, and nobody finds it");

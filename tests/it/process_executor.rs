@@ -3,11 +3,15 @@
 use std::{path::Path, time::Duration};
 
 use containerops::{
+    agent::protocol::Cause,
     executor::{Container, Executor, Observation, Placement, Process},
     model::{AttemptId, Clock, JobId, Resources, RunId},
 };
 
-use crate::agent::server::{Server, TOKEN, script};
+use crate::{
+    agent::server::{Server, TOKEN, script},
+    harness::{pipe, small_disk::SmallDisk},
+};
 
 fn executor(dir: &Path) -> Process {
     Process::new(dir.to_owned(), vec![env!("CARGO_BIN_EXE_containerops-agent").into()])
@@ -139,4 +143,53 @@ async fn a_process_that_outlived_its_attempts_directory_is_found_and_killed() {
     executor.remove(id).await.expect("it is removed");
     assert!(!stray.wait().await.expect("it ended").success());
     assert_eq!(executor.attempts().await.expect("a list"), []);
+}
+
+/// As `executor`, with an agent that begins when somebody has written into the pipe.
+fn executor_behind(dir: &Path, pipe: &Path) -> Process {
+    let wait = format!("read go < {}; exec \"$0\" \"$@\"", pipe.display());
+    let agent = ["/bin/sh", "-c", &wait, env!("CARGO_BIN_EXE_containerops-agent")];
+    Process::new(dir.to_owned(), agent.map(Into::into).to_vec())
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_while_a_job_runs_takes_nothing_from_it_but_lines() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (full, attempt) = (pipe(dir.path(), "full"), attempt());
+    let Some(disk) = SmallDisk::mount(&dir.path().join("disk"), 4) else { return };
+    let text = format!("echo first; read go < {}; seq 1 100000; exit 3", full.display());
+    let server = Server::with(script(&text)).await;
+    let executor = executor(disk.path());
+    executor.start(&placement(&server, attempt)).await.expect("a start");
+    server.logged().await;
+    disk.fill();
+    tokio::fs::write(&full, "go\n").await.expect("the job goes on");
+    let seen = until(&executor, attempt, has_exit_code).await;
+    let Observation::Ended { containers, .. } = seen else { panic!("it ends by itself") };
+    assert_eq!((containers[0].exit_code, containers[0].end_record.as_deref()), (Some(3), None));
+    let end = server.seen().end.clone().expect("the server is told of its end");
+    assert_eq!(end.cause, Cause::Exit { code: 3 });
+    assert!(end.log.lost > 0, "{:?}", end.log);
+    let sight = executor.look(attempt).await.expect("a look");
+    assert!(sight.moments.containers[0].ended.is_some());
+    executor.remove(attempt).await.expect("a removal");
+}
+
+#[tokio::test]
+async fn an_agent_that_finds_no_room_for_its_lock_is_not_waited_for() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (begin, attempt) = (pipe(dir.path(), "begin"), attempt());
+    let Some(disk) = SmallDisk::mount(&dir.path().join("disk"), 4) else { return };
+    let server = Server::with(script("echo it runs")).await;
+    let executor = executor_behind(disk.path(), &begin);
+    executor.start(&placement(&server, attempt)).await.expect("a start");
+    let waits = executor.look(attempt).await.expect("a look");
+    assert!(matches!(waits.observation, Observation::Waiting { .. }), "{waits:?}");
+    assert_eq!(waits.moments.containers.len(), 0, "it has not begun");
+    disk.fill();
+    tokio::fs::write(&begin, "go\n").await.expect("the agent begins");
+    let seen = until(&executor, attempt, has_exit_code).await;
+    let Observation::Ended { containers, .. } = seen else { panic!("it ends by itself") };
+    assert!(containers[0].reason.contains("left no record"), "{}", containers[0].reason);
+    assert_eq!(server.sessions(), 0, "the job has not begun");
 }

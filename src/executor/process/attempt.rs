@@ -34,6 +34,8 @@ const KILL_WITHIN: Duration = Duration::from_secs(5);
 const ALONE_MAX: Duration = Duration::from_secs(24 * 3600);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const RECORD_MAX: u64 = 64 << 10;
+/// The room in which it is noted how an agent exited. It is there before the agent begins: the disk may be full then.
+const EXIT_ROOM: usize = 12;
 
 /// What `placement.json` holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,6 +88,7 @@ impl Attempt {
         for container in &placement.containers {
             fs::create_dir_all(self.file(&container.name, "scratch"))?;
             write_token(&self.file(&container.name, "token"), container.token.expose_secret())?;
+            reserve_exit(&self.file(&container.name, "exit"))?;
         }
         let containers = placement.containers.iter();
         let containers = containers.map(|each| PlacedContainer { job: each.job, name: each.name.clone() }).collect();
@@ -158,7 +161,7 @@ impl Attempt {
     pub(super) fn moments(&self) -> io::Result<Moments> {
         let ran = |container: PlacedContainer| {
             let started = changed(&self.file(&container.name, "lock"))?;
-            let ended = changed(&self.file(&container.name, "exit"));
+            let ended = self.exit_code(&container.name).and_then(|_| changed(&self.file(&container.name, "exit")));
             Some(Ran { job: Some(container.job), container: container.name, started, ended })
         };
         let placed = self.placed()?.map_or_else(Vec::new, |placed| placed.containers);
@@ -263,6 +266,19 @@ fn write_token(path: &Path, token: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
     file.write_all(token.as_bytes())?;
     fs::rename(half, path)
+}
+
+fn reserve_exit(path: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    // a start that is repeated may find how an agent exited
+    if file.metadata()?.len() > 0 { Ok(()) } else { file.write_all(&[b' '; EXIT_ROOM]) }
+}
+
+/// Notes how an agent exited.
+pub(super) fn note_exit(path: &Path, code: i32) -> io::Result<()> {
+    // agents that an older server started have no such room
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    file.write_all(format!("{code:<EXIT_ROOM$}").as_bytes())
 }
 
 /// When a file was written last.

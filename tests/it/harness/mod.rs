@@ -28,6 +28,7 @@ pub(crate) mod relay;
 pub(crate) mod repository;
 pub(crate) mod server;
 pub(crate) mod service;
+pub(crate) mod small_disk;
 pub(crate) mod story;
 
 /// The kubeconfig of the cluster that tests may use, or nothing: then the test says so and skips.
