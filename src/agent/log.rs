@@ -106,6 +106,7 @@ impl Log {
             lost: 0,
         };
         let (head, ring) = (Spool::create(dir, "log")?, Spool::create(dir, "log.end")?);
+        head.reserve();
         Ok(Self { head, ring, state: Mutex::new(state), growth })
     }
 

@@ -19,6 +19,8 @@ const PIECES_MAX: u64 = 16_384;
 /// those that were read with them, and need fewer.
 const BYTES_OF_MARK: u64 = 64;
 const MARKS_MIN: u64 = 1_024;
+/// What a spool reserves on the disk, in bytes of text and of marks: an ordinary log has room if the disk is full later.
+const RESERVED: [usize; 2] = [256 << 10, 2_048 * MARK];
 
 /// The files of a spool.
 #[derive(Debug)]
@@ -84,6 +86,13 @@ impl Spool {
         let file =
             |name: &str| OpenOptions::new().read(true).write(true).create(true).truncate(true).open(dir.join(name));
         Ok(Self { text: file(name)?, marks: file(&format!("{name}.index"))? })
+    }
+
+    /// Takes the room of an ordinary log, as far as it is there.
+    pub(super) fn reserve(&self) {
+        for (file, room) in [&self.text, &self.marks].into_iter().zip(RESERVED) {
+            let _ = file.write_all_at(&vec![0; room], 0);
+        }
     }
 
     /// Gives its room on the disk back.

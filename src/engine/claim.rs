@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use super::{Engine, Result, checkout::Ready, service, settle::Place, turn::Denied};
 use crate::{
     agent::protocol::{self, ClaimAnswer, ClaimRequest, Work},
-    model::{AttemptState, Infrastructure, JobState, Time, Verdict},
+    model::{Infrastructure, JobState, Time, Verdict},
     store::{Change, JobRow, Tx, Wanted},
 };
 
@@ -144,7 +144,7 @@ impl Engine {
         }
         self.contact.heard(job.id, self.now());
         let place = Place::of(&mut tx, job.attempt_id).await?;
-        let lives = matches!(place.attempt.state.0, AttemptState::Starting | AttemptState::Running);
+        let lives = place.attempt.state.0.is_under_way();
         let waits = lives && place.action.cancelled_by.is_none() && !may_start(&mut tx, &place, &job).await?;
         Ok(waits.then_some(job))
     }

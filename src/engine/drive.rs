@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     executor::{Changed, ExecutorError, Observation},
-    model::{ActionId, ActionState, AttemptId, AttemptState, Infrastructure, JobId, Moments, Service, Time, Verdict},
+    model::{ActionId, ActionState, AttemptId, Infrastructure, JobId, Moments, Service, Time, Verdict},
     store::{ActionRow, AttemptRow, Change, DueAction, JobRow, NewJob, Pins, RunRow, SecretRow, Tx, Wanted},
 };
 
@@ -307,7 +307,7 @@ impl Engine {
         }
         drop(tx);
         let Some(attempt) = attempt.filter(|_| action.cancelled_by.is_none()) else { return Ok(None) };
-        let live = matches!(attempt.state.0, AttemptState::Starting | AttemptState::Running);
+        let live = attempt.state.0.is_under_way();
         if !live || attempt.placed.is_none() {
             return Ok(None);
         }
@@ -334,18 +334,16 @@ impl Engine {
 
     async fn next_step(&self, Taken { action, attempt, run }: Taken) -> Result<Lease> {
         match attempt {
-            Some(attempt) if matches!(attempt.state.0, AttemptState::Starting | AttemptState::Running) => {
-                match attempt.placed {
-                    None if action.cancelled_by.is_none() => {
-                        let jobs = self.store.read().await?.jobs(attempt.id).await?;
-                        match self.key_ring(&run, plan_of(&action, &run)?).await? {
-                            Ok(ring) => self.place(&action, &run, &attempt, &jobs, &ring).await,
-                            Err(verdict) => self.end_so(&action, &attempt, verdict).await,
-                        }
+            Some(attempt) if attempt.state.0.is_under_way() => match attempt.placed {
+                None if action.cancelled_by.is_none() => {
+                    let jobs = self.store.read().await?.jobs(attempt.id).await?;
+                    match self.key_ring(&run, plan_of(&action, &run)?).await? {
+                        Ok(ring) => self.place(&action, &run, &attempt, &jobs, &ring).await,
+                        Err(verdict) => self.end_so(&action, &attempt, verdict).await,
                     }
-                    None | Some(_) => self.go_on_with(&action, &run, &attempt).await.map(|()| Lease::Held),
                 }
-            }
+                None | Some(_) => self.go_on_with(&action, &run, &attempt).await.map(|()| Lease::Held),
+            },
             Some(earlier) if !self.is_gone(&earlier).await => Ok(Lease::Held),
             Some(_) | None => self.begin(&action, &run).await,
         }

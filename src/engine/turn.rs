@@ -66,7 +66,7 @@ impl Engine {
     pub(super) async fn answer(&self, tx: &mut Tx, job: &JobRow, now: Time) -> Result<ClaimAnswer> {
         let leave = |reason: &str| Ok(ClaimAnswer::Leave { reason: reason.to_owned() });
         let place = Place::of(tx, job.attempt_id).await?;
-        if !matches!(place.attempt.state.0, AttemptState::Starting | AttemptState::Running) {
+        if !place.attempt.state.0.is_under_way() {
             return leave("the attempt is over");
         }
         match &job.state.0 {
@@ -421,7 +421,11 @@ impl Engine {
         let job = rows.iter().find(|row| row.id == job.id).unwrap_or(&job);
         let verdict = self.end_of(&place, &rows, job, found, now);
         self.end_job_of(tx, &place, job, verdict, now).await?;
-        Ok(tx.hurry_action(place.action.id).await?)
+        // once the attempt is over, what follows has a time of its own
+        if tx.attempt(job.attempt_id).await?.is_some_and(|attempt| attempt.state.0.is_under_way()) {
+            tx.hurry_action(place.action.id).await?;
+        }
+        Ok(())
     }
 }
 

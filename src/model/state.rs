@@ -121,6 +121,13 @@ pub enum JobState {
     Ended(Verdict),
 }
 
+impl AttemptState {
+    /// Whether some of its jobs have not ended.
+    pub const fn is_under_way(&self) -> bool {
+        matches!(self, Self::Starting | Self::Running)
+    }
+}
+
 macro_rules! phases {
     ($($state:ident { $($pattern:pat => $phase:literal),+ $(,)? })*) => {$(
         impl $state {

@@ -65,7 +65,7 @@ use storm::{Expected, Storm, Weather};
 use troubles::Troubles;
 
 /// How much longer than the storm it may take until all is as it must be: what was lost is looked for within a minute.
-const CALM: Duration = Duration::from_secs(180);
+const CALM: Duration = Duration::from_secs(240);
 /// As often of a hundred times one of several is killed, and else stands still.
 const KILLED: u64 = 60;
 /// How many of the lost are asked for in a minute.

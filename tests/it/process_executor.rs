@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use containerops::{
-    agent::protocol::Cause,
+    agent::protocol::{Cause, EndRecord},
     executor::{Container, Executor, Observation, Placement, Process},
     model::{AttemptId, Clock, JobId, Resources, RunId},
 };
@@ -152,12 +152,12 @@ fn executor_behind(dir: &Path, pipe: &Path) -> Process {
     Process::new(dir.to_owned(), agent.map(Into::into).to_vec())
 }
 
-#[tokio::test]
-async fn a_disk_that_is_full_while_a_job_runs_takes_nothing_from_it_but_lines() {
+/// A job that writes numbers when its disk is full, and ends with 3: what its server has of the log, and its end.
+async fn counts_on_a_full_disk(numbers: u32) -> Option<(String, EndRecord)> {
     let dir = tempfile::tempdir().expect("a directory");
     let (full, attempt) = (pipe(dir.path(), "full"), attempt());
-    let Some(disk) = SmallDisk::mount(&dir.path().join("disk"), 4) else { return };
-    let text = format!("echo first; read go < {}; seq 1 100000; exit 3", full.display());
+    let disk = SmallDisk::mount(&dir.path().join("disk"), 4)?;
+    let text = format!("echo first; read go < {}; seq {numbers}; exit 3", full.display());
     let server = Server::with(script(&text)).await;
     let executor = executor(disk.path());
     executor.start(&placement(&server, attempt)).await.expect("a start");
@@ -167,12 +167,22 @@ async fn a_disk_that_is_full_while_a_job_runs_takes_nothing_from_it_but_lines() 
     let seen = until(&executor, attempt, has_exit_code).await;
     let Observation::Ended { containers, .. } = seen else { panic!("it ends by itself") };
     assert_eq!((containers[0].exit_code, containers[0].end_record.as_deref()), (Some(3), None));
-    let end = server.seen().end.clone().expect("the server is told of its end");
-    assert_eq!(end.cause, Cause::Exit { code: 3 });
-    assert!(end.log.lost > 0, "{:?}", end.log);
     let sight = executor.look(attempt).await.expect("a look");
     assert!(sight.moments.containers[0].ended.is_some());
     executor.remove(attempt).await.expect("a removal");
+    let end = server.seen().end.clone().expect("the server is told of its end");
+    assert_eq!(end.cause, Cause::Exit { code: 3 });
+    Some((server.text(), end))
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_while_a_job_runs_takes_nothing_but_what_an_ordinary_log_has_not() {
+    let Some((text, end)) = counts_on_a_full_disk(9_999).await else { return };
+    let numbers: String = (1..10_000).map(|number| format!("{number}\n")).collect();
+    assert!(text == format!("first\n{numbers}"), "{} bytes", text.len());
+    assert_eq!(end.log.lost, 0);
+    let (_, end) = counts_on_a_full_disk(100_000).await.expect("a small disk");
+    assert!(end.log.lost > 0, "{:?}", end.log);
 }
 
 #[tokio::test]

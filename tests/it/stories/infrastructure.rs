@@ -161,6 +161,25 @@ async fn a_job_whose_source_did_not_come_is_tried_again() {
 }
 
 #[tokio::test]
+async fn the_last_attempt_is_not_made_at_once_either_when_agents_say_why() {
+    let t = Tester::start().await;
+    t.push("main", SMALL).await;
+    for _ in 0..2 {
+        t.claims("test").await.ends(Cause::NotPrepared { message: "the disk is full".to_owned() }).await;
+        t.settle().await;
+    }
+    assert!(t.pods.placed().is_empty(), "there is a pause");
+    t.later(RETRY_PAUSE).await;
+    t.run_the_job("test", 0).await;
+    assert_snapshot!(t.attempts().await, @r"
+    test/test 1: infrastructure: source not prepared: the disk is full (0 bytes)
+    test/test 2: infrastructure: source not prepared: the disk is full (0 bytes)
+    test/test 3: success (0 bytes)
+    ");
+    t.read_writes();
+}
+
+#[tokio::test]
 async fn a_pod_that_is_never_scheduled_waits_with_its_reason_then_is_an_error() {
     let t = Tester::start().await;
     let sha = t.push("main", SMALL).await;
