@@ -290,16 +290,17 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
             tracing::error!(loop.name = "drive", %error, "nobody was let in");
             0
         });
-        let due = engine.actions_due().await.unwrap_or_else(|error| {
+        let due = engine.actions_due(|id| !under_way.contains(&id)).await.unwrap_or_else(|error| {
             tracing::error!(loop.name = "drive", %error, "round failed");
             Vec::new()
         });
-        for action in due.into_iter().filter(|action| under_way.insert(action.id)) {
-            let engine = engine.clone();
+        for action in due {
+            let (engine, id) = (engine.clone(), action.id);
+            under_way.insert(id);
             steps.spawn(async move {
                 // an action whose step panics is looked at again, and holds up no other
                 let driven = AssertUnwindSafe(engine.drive_one(action)).catch_unwind().await;
-                (action.id, driven.unwrap_or(Driven::Left))
+                (id, driven.unwrap_or(Driven::Left))
             });
         }
         if let_in > 0 {

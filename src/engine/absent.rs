@@ -12,26 +12,26 @@ use crate::{
 impl Engine {
     /// Whether the agents of an attempt that runs need nobody's attention: none is missed, none fell silent, and none of
     /// those containers that have ended was its job's only witness.
-    pub(super) async fn agents_are_well(
+    pub(super) fn agents_are_well(
         &self,
         action: &ActionRow,
         attempt: &AttemptRow,
         jobs: &[JobRow],
         ended: &[ContainerEnd],
-    ) -> Result<bool> {
+    ) -> bool {
         if self.overstay(jobs) {
-            return Ok(false);
+            return false;
         }
         let mut open = jobs.iter().filter(|job| job.state.verdict().is_none());
         if open.any(|job| ended.iter().any(|end| end.job == job.id)) {
-            return Ok(false);
+            return false;
         }
         let is_missed = match unheard(attempt, jobs) {
             Unheard::None => false,
             Unheard::SinceNow => true,
             Unheard::Since(since) => self.is_missed(since),
         };
-        Ok(!is_missed && self.contact_is_told(action, attempt.id).await?)
+        !is_missed && self.contact_is_told(action, jobs)
     }
 
     /// Looks what the agents of an attempt that runs have to say, and ends it if that is nothing for too long.
@@ -41,7 +41,7 @@ impl Engine {
             return self.end_overstaying(action, attempt).await;
         }
         match unheard(attempt, &jobs) {
-            Unheard::None => self.weigh_silence(action, attempt).await,
+            Unheard::None => self.weigh_silence(action, attempt, &jobs).await,
             Unheard::SinceNow => {
                 let mut tx = self.store.write().await?;
                 tx.attempt_ran(attempt.id, self.now()).await?;

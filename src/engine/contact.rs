@@ -17,7 +17,7 @@ use std::{
 
 use super::{Engine, Result, service};
 use crate::{
-    model::{ActionState, AttemptId, Infrastructure, JobId, Time, Verdict},
+    model::{ActionState, Infrastructure, JobId, Time, Verdict},
     store::{ActionRow, AttemptRow, JobRow},
 };
 
@@ -118,24 +118,25 @@ impl Engine {
 
     async fn write_contact(&self, spoke: &HashMap<JobId, Time>) -> Result<()> {
         let mut tx = if spoke.is_empty() { self.store.read().await? } else { self.store.write().await? };
-        for (job, at) in spoke {
-            tx.job_spoke(*job, *at).await?;
+        let spoke: Vec<_> = spoke.iter().map(|(job, at)| (*job, *at)).collect();
+        if !spoke.is_empty() {
+            tx.jobs_spoke(&spoke).await?;
         }
         Ok(tx.commit().await?)
     }
 
     /// Whether what an action says of its agent's silence, which is mostly nothing, is what there is to say.
-    pub(super) async fn contact_is_told(&self, action: &ActionRow, attempt: AttemptId) -> Result<bool> {
-        Ok(match self.silent_job(attempt).await? {
+    pub(super) fn contact_is_told(&self, action: &ActionRow, jobs: &[JobRow]) -> bool {
+        match self.silent_job(jobs) {
             None => !is_stale(action),
             Some((_, Silence::TooLong)) => false,
             Some((job, _)) => job.heard.is_some_and(|heard| action.reason == note(heard)),
-        })
+        }
     }
 
     /// Weighs the silence of an attempt whose pod runs, by the executor's account.
-    pub(super) async fn weigh_silence(&self, action: &ActionRow, attempt: &AttemptRow) -> Result<()> {
-        let Some((job, silence)) = self.silent_job(attempt.id).await? else {
+    pub(super) async fn weigh_silence(&self, action: &ActionRow, attempt: &AttemptRow, jobs: &[JobRow]) -> Result<()> {
+        let Some((job, silence)) = self.silent_job(jobs) else {
             return if is_stale(action) { self.put_reason(action, "").await } else { Ok(()) };
         };
         let since = job.heard.unwrap_or(attempt.created);
@@ -152,12 +153,11 @@ impl Engine {
 
     /// The job whose agent should speak now, or a service that it waits for, if it is silent. An agent that never came
     /// is not the matter here; nor is a service that is ready, for the job decides then.
-    async fn silent_job(&self, attempt: AttemptId) -> Result<Option<(JobRow, Silence)>> {
-        let jobs = self.store.read().await?.jobs(attempt).await?;
-        let awaited = service::awaited(&jobs).filter(|job| job.ready.is_none());
+    fn silent_job(&self, jobs: &[JobRow]) -> Option<(JobRow, Silence)> {
+        let awaited = service::awaited(jobs).filter(|job| job.ready.is_none());
         let silent = awaited.filter_map(|job| self.silence_of(job.clone())).collect::<Vec<_>>();
         let worst = silent.iter().position(|(_, silence)| *silence == Silence::TooLong).unwrap_or(0);
-        Ok(silent.into_iter().nth(worst))
+        silent.into_iter().nth(worst)
     }
 
     fn silence_of(&self, mut job: JobRow) -> Option<(JobRow, Silence)> {

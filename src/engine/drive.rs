@@ -3,7 +3,7 @@
 //! Who drives holds a lease with a fencing number. Every step looks first and then does the one thing that is next, so
 //! that a step that was cut short is simply taken again, by whoever claims the action then.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, future::join_all};
 use tracing::{Instrument as _, field::Empty};
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     executor::{Changed, ExecutorError, Observation},
     model::{ActionId, ActionState, AttemptId, Infrastructure, JobId, Moments, Service, Time, Verdict},
-    store::{ActionRow, AttemptRow, Change, DueAction, JobRow, NewJob, Pins, RunRow, SecretRow, Tx, Wanted},
+    store::{ActionRow, AttemptRow, Attempted, Change, JobRow, NewJob, Pins, RunRow, SecretRow, Tx, Wanted},
 };
 
 /// A lease outlives the longest single step: a registry's and an executor's time limits together.
@@ -81,6 +81,15 @@ impl Begun {
     }
 }
 
+/// An action that someone should take a step with.
+#[derive(Debug)]
+pub struct Due {
+    /// Which.
+    pub id: ActionId,
+    /// How far it is, if it was attempted.
+    attempted: Option<Box<Attempted>>,
+}
+
 /// What came of a look at an action.
 #[derive(Debug, Clone)]
 pub enum Driven {
@@ -119,7 +128,7 @@ impl Engine {
     /// If the database is away; an action's own trouble is its own.
     pub async fn drive(&self) -> Result<usize> {
         let let_in = self.let_in().await?;
-        let due = self.actions_due().await?;
+        let due = self.actions_due(|_| true).await?;
         let driven = join_all(due.into_iter().map(|due| self.drive_one(due))).await;
         let stepped = driven.iter().filter(|driven| matches!(driven, Driven::Stepped)).count();
         let resting: Vec<_> = driven.into_iter().filter_map(Driven::rests).collect();
@@ -127,22 +136,31 @@ impl Engine {
         Ok(let_in + stepped)
     }
 
-    /// The actions that someone should take a step with now.
+    /// The actions that someone should take a step with now, of those that are free. What the looks at them need is read
+    /// for all together.
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn actions_due(&self) -> Result<Vec<DueAction>> {
-        Ok(self.store.read().await?.due_actions(self.now(), BATCH).await?)
+    pub async fn actions_due(&self, is_free: impl Fn(ActionId) -> bool + Send) -> Result<Vec<Due>> {
+        let mut tx = self.store.read().await?;
+        let mut due = tx.due_actions(self.now(), BATCH).await?;
+        due.retain(|due| is_free(due.id));
+        let before: Vec<ActionId> = due.iter().filter(|due| due.attempts > 0).map(|due| due.id).collect();
+        let attempted = tx.attempted(&before).await?;
+        let mut attempted: BTreeMap<_, _> = attempted.into_iter().map(|each| (each.action.id, each)).collect();
+        let due = due.into_iter().map(|due| Due { id: due.id, attempted: attempted.remove(&due.id).map(Box::new) });
+        Ok(due.collect())
     }
 
     /// Takes one step with one action.
-    pub async fn drive_one(&self, due: DueAction) -> Driven {
+    pub async fn drive_one(&self, due: Due) -> Driven {
+        let id = due.id;
         // whatever is logged meanwhile is about this action
-        let span = tracing::info_span!("drive", action.id = %due.id, run.id = Empty, trace_id = Empty);
+        let span = tracing::info_span!("drive", action.id = %id, run.id = Empty, trace_id = Empty);
         match self.step(due).instrument(span).await {
             Ok(driven) => driven,
             Err(error) => {
-                tracing::error!(action.id = %due.id, %error, "action not driven");
+                tracing::error!(action.id = %id, %error, "action not driven");
                 Driven::Left
             }
         }
@@ -160,11 +178,10 @@ impl Engine {
         }
         let now = self.now();
         let mut tx = self.store.write().await?;
-        for Resting { id, read, news } in resting {
-            tx.rest_action(*id, *read, now.after(rest_of(*id))).await?;
-            if let Some((attempt, moments)) = news.as_deref() {
-                tx.keep_moments(*attempt, moments).await?;
-            }
+        let until: Vec<_> = resting.iter().map(|each| (each.id, each.read, now.after(rest_of(each.id)))).collect();
+        tx.rest_actions(&until).await?;
+        for (attempt, moments) in resting.iter().filter_map(|each| each.news.as_deref()) {
+            tx.keep_moments(*attempt, moments).await?;
         }
         Ok(tx.commit().await?)
     }
@@ -223,12 +240,8 @@ impl Engine {
         let now = self.now();
         let mut tx = self.store.write().await?;
         match changed {
-            Changed::All => tx.hurry_attempts(now).await?,
-            Changed::Some(attempts) => {
-                for attempt in attempts {
-                    tx.hurry_attempt(*attempt, now).await?;
-                }
-            }
+            Changed::All => tx.hurry_all(now).await?,
+            Changed::Some(attempts) => tx.hurry_some(&attempts.iter().copied().collect::<Vec<_>>(), now).await?,
         }
         tx.ring(Change::Executor);
         Ok(tx.commit().await?)
@@ -252,9 +265,9 @@ impl Engine {
         Ok(())
     }
 
-    async fn step(&self, due: DueAction) -> Result<Driven> {
-        if due.attempts > 0
-            && let Some(resting) = self.is_under_way(due.id).await?
+    async fn step(&self, due: Due) -> Result<Driven> {
+        if let Some(attempted) = due.attempted
+            && let Some(resting) = self.is_under_way(*attempted).await?
         {
             return Ok(Driven::Rests(resting));
         }
@@ -297,31 +310,21 @@ impl Engine {
 
     /// Whether an action goes its way and needs nobody: a look that writes nothing, for most looks find just that.
     /// Says when it was due, as it was read before the look. What cannot be observed is left alone, too.
-    async fn is_under_way(&self, id: ActionId) -> Result<Option<Resting>> {
-        let mut tx = self.store.read().await?;
-        let action = tx.action(id).await?;
-        let attempt = tx.newest_attempt(id).await?;
-        let (mut jobs, mut podless) = (Vec::new(), Vec::new());
-        if let Some(attempt) = &attempt {
-            (jobs, podless) = (tx.jobs(attempt.id).await?, tx.podless(attempt.id).await?);
-        }
-        drop(tx);
-        let Some(attempt) = attempt.filter(|_| action.cancelled_by.is_none()) else { return Ok(None) };
-        let live = attempt.state.0.is_under_way();
-        if !live || attempt.placed.is_none() {
+    async fn is_under_way(&self, attempted: Attempted) -> Result<Option<Resting>> {
+        let Attempted { action, attempt, jobs, has_podless } = attempted;
+        let goes_on = attempt.state.0.is_under_way() && attempt.placed.is_some();
+        if action.cancelled_by.is_some() || !goes_on {
             return Ok(None);
         }
-        let rests = |news| Resting { id, read: action.due, news };
-        if !podless.is_empty() && self.podless_turn(attempt.id).await?.is_some() {
+        let rests = |news| Resting { id: action.id, read: action.due, news };
+        if has_podless && self.podless_turn(attempt.id).await?.is_some() {
             return Ok(self.trigger_rests(attempt.id).await?.then(|| rests(None)));
         }
         let looked = self.executor.look(attempt.id).await;
         let news = looked.as_ref().ok().and_then(|sight| news_of(&attempt, &sight.moments));
         let needs_nobody = match looked.map(|sight| sight.observation) {
-            Ok(Observation::Running) => self.agents_are_well(&action, &attempt, &jobs, &[]).await?,
-            Ok(Observation::PartlyEnded { containers }) => {
-                self.agents_are_well(&action, &attempt, &jobs, &containers).await?
-            }
+            Ok(Observation::Running) => self.agents_are_well(&action, &attempt, &jobs, &[]),
+            Ok(Observation::PartlyEnded { containers }) => self.agents_are_well(&action, &attempt, &jobs, &containers),
             Ok(Observation::Waiting { message, hopeless: None }) => message.is_empty() || message == action.reason,
             Ok(Observation::Waiting { .. } | Observation::Absent | Observation::Ended { .. }) => false,
             Err(error) => {

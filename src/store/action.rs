@@ -1,9 +1,9 @@
 //! Actions of runs, and who drives them.
 
 use super::{
-    Change, Json, Result, StoreError, Tx, execute,
+    Change, Json, On, Result, StoreError, Tx, execute,
     known::{Column, Kept, fetch, json, words},
-    meant, rows,
+    meant, postgres, rows,
     run::column,
 };
 use crate::meters::Fact;
@@ -227,12 +227,19 @@ impl Tx {
         Ok(())
     }
 
-    /// Nobody need look at this action before `due`, unless something has hurried it since it was read.
+    /// Nobody need look at these actions before their new time, unless something has hurried one since it was read.
+    /// Each comes with when it was due as it was read, and when it is from now on.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn rest_action(&mut self, id: ActionId, read: Time, due: Time) -> Result<()> {
-        execute!(self, "UPDATE actions SET due = $3 WHERE id = $1 AND due = $2", id, read, due)?;
+    pub async fn rest_actions(&mut self, resting: &[(ActionId, Time, Time)]) -> Result<()> {
+        self.about("UPDATE actions").await?;
+        if let On::Postgres(on) = &mut self.on {
+            return postgres::rest_actions(on, resting).await;
+        }
+        for (id, read, due) in resting.iter().copied() {
+            execute!(self, "UPDATE actions SET due = $3 WHERE id = $1 AND due = $2", id, read, due)?;
+        }
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! Attempts at actions: pods.
 
 use super::{
-    Change, JobRow, Json, NewJob, Result, StoreError, Tx, execute,
+    Change, JobRow, Json, NewJob, On, Result, StoreError, Tx, execute,
     known::{Column, Kept, fetch, json, words},
-    rows,
+    postgres, rows,
     run::column,
 };
 use crate::model::{ActionId, AttemptId, AttemptState, Moments, RunId, Time};
@@ -205,18 +205,25 @@ impl Tx {
         Ok(())
     }
 
-    /// The executor has seen something of an attempt: if it has not ended, whoever drives its action should look now.
+    /// The executor has seen something of attempts: whoever drives the actions of those that have not ended should look
+    /// now.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn hurry_attempt(&mut self, attempt: AttemptId, now: Time) -> Result<()> {
-        execute!(
-            self,
-            "UPDATE actions SET due = $2 WHERE phase IN ('queued', 'running') AND due > $2 AND id IN \
-             (SELECT action_id FROM attempts WHERE id = $1 AND phase IN ('starting', 'running'))",
-            attempt,
-            now,
-        )?;
+    pub async fn hurry_some(&mut self, attempts: &[AttemptId], now: Time) -> Result<()> {
+        self.about("UPDATE actions, attempts").await?;
+        if let On::Postgres(on) = &mut self.on {
+            return postgres::hurry_attempts(on, attempts, now).await;
+        }
+        for attempt in attempts.iter().copied() {
+            execute!(
+                self,
+                "UPDATE actions SET due = $2 WHERE phase IN ('queued', 'running') AND due > $2 AND id IN \
+                 (SELECT action_id FROM attempts WHERE id = $1 AND phase IN ('starting', 'running'))",
+                attempt,
+                now,
+            )?;
+        }
         Ok(())
     }
 
@@ -224,7 +231,7 @@ impl Tx {
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn hurry_attempts(&mut self, now: Time) -> Result<()> {
+    pub async fn hurry_all(&mut self, now: Time) -> Result<()> {
         execute!(
             self,
             "UPDATE actions SET due = $1 WHERE phase IN ('queued', 'running') AND due > $1 AND id IN \

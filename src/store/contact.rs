@@ -1,6 +1,6 @@
 //! When agents spoke, and when they were silent.
 
-use super::{Result, Tx, execute, rows};
+use super::{On, Result, Tx, execute, postgres, rows};
 use crate::model::{JobId, Time};
 
 /// A time in which an agent should have spoken and did not.
@@ -13,19 +13,12 @@ pub struct SilenceRow {
 }
 
 impl Tx {
-    /// An agent spoke. If it was silent before, that is over, and whoever drives its action should look now.
+    /// Agents spoke. If one was silent before, that is over, and whoever drives its action should look now.
     ///
     /// # Errors
     /// As every statement: [`StoreError`](super::StoreError).
-    pub async fn job_spoke(&mut self, job: JobId, at: Time) -> Result<()> {
-        execute!(self, "UPDATE jobs SET heard = $2 WHERE id = $1 AND (heard IS NULL OR heard < $2)", job, at)?;
-        let met = execute!(
-            self,
-            "UPDATE silences SET until = $2 WHERE job_id = $1 AND until IS NULL AND since < $2",
-            job,
-            at,
-        )?;
-        if met > 0 {
+    pub async fn jobs_spoke(&mut self, spoke: &[(JobId, Time)]) -> Result<()> {
+        for job in self.end_silences(spoke).await? {
             execute!(
                 self,
                 "UPDATE actions SET due = 0 WHERE phase IN ('queued', 'running') AND id IN \
@@ -35,6 +28,26 @@ impl Tx {
             )?;
         }
         Ok(())
+    }
+
+    /// Notes that agents spoke. Those of them that were silent.
+    async fn end_silences(&mut self, spoke: &[(JobId, Time)]) -> Result<Vec<JobId>> {
+        self.about("UPDATE jobs").await?;
+        if let On::Postgres(on) = &mut self.on {
+            return postgres::jobs_spoke(on, spoke).await;
+        }
+        let mut over = Vec::new();
+        for (job, at) in spoke.iter().copied() {
+            execute!(self, "UPDATE jobs SET heard = $2 WHERE id = $1 AND (heard IS NULL OR heard < $2)", job, at)?;
+            let met = execute!(
+                self,
+                "UPDATE silences SET until = $2 WHERE job_id = $1 AND until IS NULL AND since < $2",
+                job,
+                at,
+            )?;
+            over.extend((met > 0).then_some(job));
+        }
+        Ok(over)
     }
 
     /// An agent has not spoken since. One silence has one row, however often it is noticed.
