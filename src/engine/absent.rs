@@ -27,8 +27,7 @@ impl Engine {
             return false;
         }
         let is_missed = match unheard(attempt, jobs) {
-            Unheard::None => false,
-            Unheard::SinceNow => true,
+            Unheard::None | Unheard::SinceNow => false,
             Unheard::Since(since) => self.is_missed(since),
         };
         !is_missed && self.contact_is_told(action, jobs)
@@ -64,6 +63,11 @@ impl Engine {
         let now = self.now();
         now.since(since.max(self.contact.listening_since(now))) > self.settings.patience.agent
     }
+}
+
+/// Whether an attempt's container runs from now on without its agent having been heard.
+pub(super) fn runs_since_now(attempt: &AttemptRow, jobs: &[JobRow]) -> bool {
+    unheard(attempt, jobs) == Unheard::SinceNow
 }
 
 /// Whether the agent whose turn it is was never heard.

@@ -10,6 +10,7 @@ use tracing::{Instrument as _, field::Empty};
 
 use super::{
     Engine, EngineError, Result,
+    absent::runs_since_now,
     keys::KeyRing,
     pin::{Unpinned, merged},
     placement::PLACING,
@@ -107,8 +108,17 @@ pub struct Resting {
     id: ActionId,
     /// When it was due, before the look.
     read: Time,
-    /// What the look has told of its attempt's moments, if that is new.
-    news: Option<Box<(AttemptId, Moments)>>,
+    /// What the look has told of its attempt, if that is new.
+    news: Option<Box<News>>,
+}
+
+/// What is to be noted of an attempt that goes its way.
+#[derive(Debug, Clone)]
+struct News {
+    attempt: AttemptId,
+    moments: Option<Moments>,
+    /// Its container runs: from now on its agent is waited for.
+    runs: bool,
 }
 
 impl Driven {
@@ -180,8 +190,15 @@ impl Engine {
         let mut tx = self.store.write().await?;
         let until: Vec<_> = resting.iter().map(|each| (each.id, each.read, now.after(rest_of(each.id)))).collect();
         tx.rest_actions(&until).await?;
-        for (attempt, moments) in resting.iter().filter_map(|each| each.news.as_deref()) {
-            tx.keep_moments(*attempt, moments).await?;
+        let news: Vec<&News> = resting.iter().filter_map(|each| each.news.as_deref()).collect();
+        tx.know_attempts(&news.iter().map(|news| news.attempt).collect::<Vec<_>>()).await?;
+        for News { attempt, moments, runs } in news {
+            if let Some(moments) = moments {
+                tx.keep_moments(*attempt, moments).await?;
+            }
+            if *runs {
+                tx.attempt_ran(*attempt, now).await?;
+            }
         }
         Ok(tx.commit().await?)
     }
@@ -316,12 +333,14 @@ impl Engine {
         if action.cancelled_by.is_some() || !goes_on {
             return Ok(None);
         }
-        let rests = |news| Resting { id: action.id, read: action.due, news };
+        let rests = |news: Option<News>| Resting { id: action.id, read: action.due, news: news.map(Box::new) };
         if has_podless && self.podless_turn(attempt.id).await?.is_some() {
             return Ok(self.trigger_rests(attempt.id).await?.then(|| rests(None)));
         }
         let looked = self.executor.look(attempt.id).await;
-        let news = looked.as_ref().ok().and_then(|sight| news_of(&attempt, &sight.moments));
+        let moments = looked.as_ref().ok().and_then(|sight| news_of(&attempt, &sight.moments));
+        let is_seen_to_run = matches!(&looked, Ok(sight) if matches!(sight.observation, Observation::Running | Observation::PartlyEnded { .. }));
+        let runs = is_seen_to_run && runs_since_now(&attempt, &jobs);
         let needs_nobody = match looked.map(|sight| sight.observation) {
             Ok(Observation::Running) => self.agents_are_well(&action, &attempt, &jobs, &[]),
             Ok(Observation::PartlyEnded { containers }) => self.agents_are_well(&action, &attempt, &jobs, &containers),
@@ -332,7 +351,8 @@ impl Engine {
                 true
             }
         };
-        Ok(needs_nobody.then(|| rests(news.map(|moments| Box::new((attempt.id, moments))))))
+        let is_news = runs || moments.is_some();
+        Ok(needs_nobody.then(|| rests(is_news.then_some(News { attempt: attempt.id, moments, runs }))))
     }
 
     async fn next_step(&self, Taken { action, attempt, run }: Taken) -> Result<Lease> {

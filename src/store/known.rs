@@ -300,6 +300,19 @@ impl Tx {
         Ok(())
     }
 
+    /// Reads attempts that are about to change, all together. Where a statement costs next to nothing it is not read before.
+    ///
+    /// # Errors
+    /// As every statement: [`StoreError`](super::StoreError).
+    pub async fn know_attempts(&mut self, ids: &[AttemptId]) -> Result<()> {
+        if let (On::Postgres(on), [_, _, ..]) = (&mut self.on, ids) {
+            for row in postgres::attempts(on, ids).await? {
+                self.known.attempts.learn(row);
+            }
+        }
+        Ok(())
+    }
+
     /// Stands before a statement: what that may see is written down, and what it may change is known no more.
     pub(super) async fn about(&mut self, sql: &str) -> Result<()> {
         if !self.known.is_written() && self.known.is_asked(sql) {

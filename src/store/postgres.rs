@@ -29,7 +29,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub(super) use clean::{Clean, text};
 pub(super) use figures::run_figures;
 pub(super) use foreseen::{Foreseen, foresee};
-pub(super) use many::{attempted, hurry_attempts, jobs_spoke, rest_actions};
+pub(super) use many::{attempted, attempts, hurry_attempts, jobs_spoke, rest_actions};
 pub(super) use stale::notice;
 pub(super) use tallied::{add_to_days, flaky};
 pub(super) use wanted::want;

@@ -44,6 +44,12 @@ pub(in crate::store) async fn attempted(on: &mut On, ids: &[ActionId]) -> Result
     Ok(attempts.into_iter().filter_map(whole).collect())
 }
 
+/// These attempts.
+pub(in crate::store) async fn attempts(on: &mut On, ids: &[AttemptId]) -> Result<Vec<AttemptRow>> {
+    let found = sqlx::query_as("SELECT * FROM attempts WHERE id = ANY($1)").bind(numbers(ids, |id| id.as_i64()));
+    Ok(found.fetch_all(&mut **on).await?)
+}
+
 /// Nobody need look at these before their new time, unless something has hurried one since.
 pub(in crate::store) async fn rest_actions(on: &mut On, resting: &[(ActionId, Time, Time)]) -> Result<()> {
     sqlx::query(
