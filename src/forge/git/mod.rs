@@ -11,6 +11,7 @@ mod heads;
 mod notes;
 mod secret;
 mod undelivered;
+mod writer;
 
 use std::{
     collections::HashMap,
@@ -22,7 +23,11 @@ use async_trait::async_trait;
 use http::HeaderMap;
 use secrecy::SecretString;
 
-use self::delivery::{Commit, DELIVERY_HEADER, Delivery, EVENT_HEADER, SIGNATURE_HEADER};
+use self::{
+    delivery::{Commit, DELIVERY_HEADER, Delivery, EVENT_HEADER, SIGNATURE_HEADER},
+    notes::Line,
+    writer::Writer,
+};
 use super::{
     Allowance, AtOnce, AttemptsPage, Authentic, FlowFile, Forge, ForgeError, GitCommand, GitCommandError, Head, Heads,
     Hooks, Left, Moved, Reading, Realm, Recall, Shown, Source, Told, Unreadable, Wanted, Webhook,
@@ -41,14 +46,14 @@ const REFS_MOST: usize = 1 << 20;
 pub struct Git {
     root: PathBuf,
     secrets: Vec<SecretString>,
-    /// One lock for each repository whose notes were written, so that our own reports do not race each other.
-    writing: Mutex<HashMap<RepositoryName, Arc<tokio::sync::Mutex<()>>>>,
+    /// Whoever writes notes, for each repository of which some were written.
+    writers: Mutex<HashMap<RepositoryName, Arc<Writer>>>,
 }
 
 impl Git {
     /// The repositories under `root`; each of `secrets` is valid for their deliveries.
     pub fn new(root: PathBuf, secrets: Vec<SecretString>) -> Self {
-        Self { root, secrets, writing: Mutex::default() }
+        Self { root, secrets, writers: Mutex::default() }
     }
 
     /// Where a repository lies.
@@ -72,10 +77,10 @@ impl Git {
             })
     }
 
-    fn lock(&self, name: &RepositoryName) -> Arc<tokio::sync::Mutex<()>> {
-        // a map of locks is never half-changed, so a panic elsewhere does not make it useless
-        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(writing.entry(name.clone()).or_default())
+    fn writer(&self, name: &RepositoryName) -> Arc<Writer> {
+        // a map of them is never half-changed, so a panic elsewhere does not make it useless
+        let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(writers.entry(name.clone()).or_default())
     }
 }
 
@@ -148,9 +153,7 @@ impl Forge for Git {
 
     async fn report(&self, wanted: &Wanted<'_>, _: Option<&str>) -> Result<Told, ForgeError> {
         let directory = self.directory(&wanted.repository.name)?;
-        let lock = self.lock(&wanted.repository.name);
-        let _alone = lock.lock().await;
-        notes::write(&directory, wanted).await?;
+        self.writer(&wanted.repository.name).write(&directory, Line::of(wanted)).await?;
         Ok(Told::Whole { known: None })
     }
 

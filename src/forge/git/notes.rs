@@ -6,7 +6,10 @@
 //!
 //! Columns are separated by two blanks, lines are sorted by context, and lines that someone else has written stay.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::{away, failed, refused};
 use crate::{
@@ -19,20 +22,38 @@ const NOTES: &str = "refs/notes/containerops";
 const BETWEEN: &str = "  ";
 /// The most that is read of a note, and so the most that one may grow to.
 const NOTE_MOST: usize = 1 << 20;
+/// The most folders that a note may lie in: there is another one for each 256 times as many notes.
+const DEPTH: usize = 3;
 /// How often it is tried when another process writes notes at the same time.
 const TRIES: usize = 10;
 
-/// Sets the line of one context. Nothing is written if it is there already.
-pub(super) async fn write(directory: &Path, wanted: &Wanted<'_>) -> Result<(), ForgeError> {
-    let line = line(wanted);
+/// A line of one context, as the note of a commit is to have it.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    sha: Sha,
+    context: Context,
+    text: String,
+}
+
+impl Line {
+    pub(super) fn of(wanted: &Wanted<'_>) -> Self {
+        let text = columns(wanted).into_iter().filter(|column| !column.is_empty()).collect::<Vec<_>>().join(BETWEEN);
+        Self { sha: wanted.sha.clone(), context: wanted.context.clone(), text }
+    }
+}
+
+/// Sets these lines, by one commit. Nothing is written of what is there already.
+pub(super) async fn write(directory: &Path, lines: &[Line]) -> Result<(), ForgeError> {
+    let shas: BTreeSet<&Sha> = lines.iter().map(|line| &line.sha).collect();
     for _ in 0..TRIES {
-        let tip = tip(directory).await?;
-        let old = match &tip {
-            Some(_) => read(directory, wanted.sha).await?,
-            None => String::new(),
-        };
-        let new = with_line(&old, wanted.context, &line);
-        if new == old || replace(directory, tip.as_ref(), wanted.sha, &new).await? == Replaced::Yes {
+        let Notes { tip, notes: old } = read(directory, &shas).await?;
+        let mut new = old.clone();
+        for Line { sha, context, text } in lines {
+            let note = new.entry(sha.clone()).or_default();
+            note.text = with_line(&note.text, context, text);
+        }
+        new.retain(|sha, note| old.get(sha) != Some(note));
+        if new.is_empty() || replace(directory, tip.as_ref(), &new).await? == Replaced::Yes {
             return Ok(());
         }
     }
@@ -41,11 +62,8 @@ pub(super) async fn write(directory: &Path, wanted: &Wanted<'_>) -> Result<(), F
 
 /// What the note says of each context.
 pub(super) async fn shown(directory: &Path, sha: &Sha) -> Result<Vec<Shown>, ForgeError> {
-    let note = match tip(directory).await? {
-        Some(_) => read(directory, sha).await?,
-        None => String::new(),
-    };
-    Ok(note.lines().filter_map(parse).collect())
+    let found = read(directory, &BTreeSet::from([sha])).await?;
+    Ok(found.notes.values().flat_map(|note| note.text.lines()).filter_map(parse).collect())
 }
 
 /// What the note would say.
@@ -75,43 +93,89 @@ enum Replaced {
     Overtaken,
 }
 
-/// The commit that the notes' ref names.
-async fn tip(directory: &Path) -> Result<Option<Sha>, ForgeError> {
-    let list = GitCommand::new("for-each-ref").git_dir(directory).args(["--format=%(objectname)", NOTES]);
-    let printed = list.run(NOTE_MOST).await.map_err(failed)?;
-    match String::from_utf8_lossy(&printed).trim() {
-        "" => Ok(None),
-        sha => sha.parse().map(Some).map_err(|error| refused(format!("{NOTES}: {error}"))),
-    }
+/// The notes of some commits, and the commit that the notes' ref named before they were read.
+struct Notes {
+    tip: Option<Sha>,
+    notes: BTreeMap<Sha, Note>,
 }
 
-/// The note of a commit; empty if it has none.
-async fn read(directory: &Path, sha: &Sha) -> Result<String, ForgeError> {
-    let list = GitCommand::new("notes").git_dir(directory).args(["--ref", NOTES, "list", sha.as_str()]);
-    match list.run(NOTE_MOST).await {
-        Err(GitCommandError::Failed { stderr, .. }) if stderr.contains("no note found") => Ok(String::new()),
-        Err(error) => Err(failed(error)),
-        Ok(blob) => {
-            let blob = String::from_utf8_lossy(&blob).trim().to_owned();
-            let show = GitCommand::new("cat-file").git_dir(directory).args(["blob", &blob]);
-            let note = show.run(NOTE_MOST).await.map_err(failed)?;
-            Ok(String::from_utf8_lossy(&note).into_owned())
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Note {
+    text: String,
+    /// Where it lies: whoever writes notes decides on folders by himself.
+    places: Vec<String>,
+}
+
+/// Reads the notes of these commits, by one process: it is asked for each at all places where it may be.
+async fn read(directory: &Path, shas: &BTreeSet<&Sha>) -> Result<Notes, ForgeError> {
+    let asked = shas.iter().flat_map(|sha| places(sha)).map(|place| format!("{NOTES}:{place}\n"));
+    let asked: String = std::iter::once(format!("{NOTES}\n")).chain(asked).collect();
+    let batch = GitCommand::new("cat-file").git_dir(directory).arg("--batch").input(asked);
+    let printed = batch.run(NOTE_MOST * (shas.len() + 1)).await.map_err(failed)?;
+    let mut objects = Objects(&printed);
+    let tip = objects.next_object()?.map(|(name, _)| name.parse());
+    let tip = tip.transpose().map_err(|error| refused(format!("{NOTES}: {error}")))?;
+    let mut notes = BTreeMap::new();
+    for sha in shas {
+        for place in places(sha) {
+            if let Some((_, text)) = objects.next_object()? {
+                let note: &mut Note = notes.entry((*sha).clone()).or_default();
+                note.text.push_str(&String::from_utf8_lossy(text));
+                note.places.push(place);
+            }
         }
     }
+    Ok(Notes { tip, notes })
 }
 
-/// Commits a note on top of `tip`, if that is still the ref's commit.
+/// Where git keeps the note of a commit: the more notes there are, the deeper.
+fn places(sha: &Sha) -> impl Iterator<Item = String> {
+    let sha = sha.as_str().to_owned();
+    (0..=DEPTH).map(move |depth| {
+        let folders: Vec<&str> = (0..depth).filter_map(|at| sha.get(2 * at..2 * at + 2)).collect();
+        [folders.as_slice(), &[sha.get(2 * depth..).unwrap_or_default()]].concat().join("/")
+    })
+}
+
+/// What `git cat-file --batch` prints: each object's name, type and size in a line, then itself; or that it is missing.
+struct Objects<'p>(&'p [u8]);
+
+impl<'p> Objects<'p> {
+    /// The next one's name and content; `None`: there is no such object.
+    fn next_object(&mut self) -> Result<Option<(&'p str, &'p [u8])>, ForgeError> {
+        let strange = || refused("git cat-file --batch prints something unknown".to_owned());
+        let end = memchr::memchr(b'\n', self.0).ok_or_else(strange)?;
+        let head = std::str::from_utf8(&self.0[..end]).map_err(|_| strange())?;
+        let rest = &self.0[end + 1..];
+        if head.ends_with(" missing") {
+            self.0 = rest;
+            return Ok(None);
+        }
+        let (name, size) =
+            head.split_once(' ').zip(head.rsplit_once(' ')).map(|(a, b)| (a.0, b.1)).ok_or_else(strange)?;
+        let size: usize = size.parse().map_err(|_| strange())?;
+        let object = rest.get(..size).ok_or_else(strange)?;
+        self.0 = rest.get(size + 1..).ok_or_else(strange)?;
+        Ok(Some((name, object)))
+    }
+}
+
+/// Commits notes on top of `tip`, if that is still the ref's commit.
 ///
 /// `git fast-import` is used, because `git notes` moves the ref without asking what it was before: of two processes
 /// that write at once, one would undo the other's note.
-async fn replace(directory: &Path, tip: Option<&Sha>, sha: &Sha, note: &str) -> Result<Replaced, ForgeError> {
+async fn replace(directory: &Path, tip: Option<&Sha>, notes: &BTreeMap<Sha, Note>) -> Result<Replaced, ForgeError> {
     let from = tip.map(|tip| format!("from {tip}\n")).unwrap_or_default();
     let message = "Notes by ContainerOps\n";
+    let notes = notes.iter().map(|(sha, Note { text, places })| {
+        let gone: String = places.iter().map(|place| format!("D {place}\n")).collect();
+        format!("{gone}N inline {sha}\ndata {}\n{text}\n", text.len())
+    });
+    let notes: String = notes.collect();
     let stream = format!(
         "feature done\ncommit {NOTES}\ncommitter ContainerOps <containerops@localhost> now\ndata {}\n{message}\n{from}\
-         N inline {sha}\ndata {}\n{note}\ndone\n",
+         {notes}done\n",
         message.len(),
-        note.len(),
     );
     let import = GitCommand::new("fast-import").git_dir(directory).args(["--quiet", "--date-format=now"]);
     match import.input(stream).run(NOTE_MOST).await {
@@ -133,10 +197,6 @@ fn with_line(note: &str, context: &Context, line: &str) -> String {
     lines.push(line);
     lines.sort_by_key(|line| context_of(line));
     lines.join("\n") + "\n"
-}
-
-fn line(wanted: &Wanted<'_>) -> String {
-    columns(wanted).into_iter().filter(|column| !column.is_empty()).collect::<Vec<_>>().join(BETWEEN)
 }
 
 /// State, context, title and URL.

@@ -10,6 +10,9 @@ use containerops::{
 use super::{Scene, pushed};
 use crate::harness::{repository::git, say_skipped};
 
+/// No commit of any repository.
+const ABSENT: &str = "1234567890123456789012345678901234567890";
+
 /// Gives everything below a directory to another user. Only root can.
 fn give_away(path: &Path) -> std::io::Result<()> {
     std::os::unix::fs::lchown(path, Some(65534), Some(65534))?;
@@ -63,6 +66,11 @@ fn notes(scene: &Scene) -> String {
     git(&scene.bare, &["log", "-1", "--format=%N", "--notes=containerops", "main"]).trim_end().to_owned()
 }
 
+/// How often notes were written.
+fn commits(scene: &Scene) -> String {
+    git(&scene.bare, &["rev-list", "--count", "refs/notes/containerops"]).trim().to_owned()
+}
+
 #[tokio::test]
 async fn states_are_notes_that_everybody_can_read() {
     let (scene, event) = pushed(&[]).await;
@@ -81,8 +89,7 @@ async fn states_are_notes_that_everybody_can_read() {
     success  containerops/ci/push  4 jobs in 12 s [31m  http://ci/1
     running  containerops/ci/push/test/unit  1 job  http://ci/1
     ");
-    let writes = git(&scene.bare, &["rev-list", "--count", "refs/notes/containerops"]);
-    assert_eq!(writes.trim(), "4", "what was there already is not written again");
+    assert_eq!(commits(&scene), "4", "what was there already is not written again");
 }
 
 #[tokio::test]
@@ -105,9 +112,49 @@ async fn reports_at_the_same_time_do_not_undo_each_other() {
 }
 
 #[tokio::test]
+async fn states_that_come_while_one_is_written_are_written_together() {
+    let (scene, event) = pushed(&[]).await;
+    let absent = Event { sha: ABSENT.parse().expect("a good name"), ..event.clone() };
+    let contexts: Vec<String> = (0..50).map(|n| format!("context/{n:02}")).collect();
+    let running = contexts.iter().map(|context| report(&scene.forge, &event, context, Progress::Running, ""));
+    let all = futures::future::join_all(running).await;
+    assert!(all.iter().all(Result::is_ok));
+    assert_eq!(notes(&scene).lines().count(), 50);
+    assert_eq!(commits(&scene), "2", "one, and all that came meanwhile");
+    // one that cannot be written is in nobody's way
+    let done = Progress::Done(Conclusion::Success);
+    let states = contexts
+        .iter()
+        .enumerate()
+        .map(|(n, context)| report(&scene.forge, if n == 7 { &absent } else { &event }, context, done, ""));
+    let all = futures::future::join_all(states).await;
+    assert_eq!(all.iter().filter(|written| written.is_err()).count(), 1);
+    assert_eq!(notes(&scene).lines().filter(|line| line.starts_with("success")).count(), 49);
+}
+
+#[tokio::test]
+async fn a_note_is_found_in_whatever_folder_it_lies() {
+    for depth in 0..=3 {
+        let (scene, event) = pushed(&[]).await;
+        report(&scene.forge, &event, "first", Progress::Running, "").await.expect("it can be written");
+        let sha = event.sha.as_str();
+        let folders: Vec<&str> = (0..depth).map(|at| &sha[2 * at..2 * at + 2]).collect();
+        let place = [folders.as_slice(), &[&sha[2 * depth..]]].concat().join("/");
+        let blob = git(&scene.bare, &["notes", "--ref=containerops", "list", sha]);
+        let index = ["update-index", "--add", "--cacheinfo", &format!("100644,{},{place}", blob.trim())];
+        git(&scene.bare, &index);
+        let tree = git(&scene.bare, &["write-tree"]);
+        let commit = git(&scene.bare, &["commit-tree", "-m", "moved", tree.trim()]);
+        git(&scene.bare, &["update-ref", "refs/notes/containerops", commit.trim()]);
+        report(&scene.forge, &event, "second", Progress::Running, "").await.expect("it can be written");
+        assert_eq!(notes(&scene).lines().count(), 2, "{place}");
+    }
+}
+
+#[tokio::test]
 async fn a_note_for_an_absent_commit_is_refused() {
     let (scene, event) = pushed(&[]).await;
-    let sha = "1234567890123456789012345678901234567890".parse().expect("a good name");
+    let sha = ABSENT.parse().expect("a good name");
     let error = report(&scene.forge, &Event { sha, ..event }, "c", Progress::Queued, "").await.expect_err("not there");
     assert!(matches!(error, ForgeError::Refused { .. }), "{error}");
 }
