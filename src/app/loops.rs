@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    fmt::Display,
     panic::AssertUnwindSafe,
     time::{Duration, Instant},
 };
@@ -26,7 +27,8 @@ use crate::{
 
 /// A loop looks at the database at least this often, whatever it was not told.
 const LOOK: Duration = Duration::from_secs(1);
-/// Looks for what is to be driven are at least so far apart, and so are those of a round: one look serves a crowd of changes.
+/// Looks for what is to be driven or told are at least so far apart, and so are those of a round: one look serves a crowd of
+/// changes.
 const TOGETHER: Duration = Duration::from_millis(10);
 /// Time limits are whole seconds: looking more often would change nothing.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -202,7 +204,7 @@ async fn keep_going(round: Round, app: App, mut stopped: watch::Receiver<bool>) 
     let mut looked: Option<Instant> = None;
     while !*stopped.borrow() {
         beat.beats();
-        tokio::time::sleep(looked.map_or(Duration::ZERO, |at| TOGETHER.saturating_sub(at.elapsed()))).await;
+        apart(looked).await;
         looked = Some(Instant::now());
         let ticked = tokio::select! {
             // a round that panics is begun again, like one that fails
@@ -263,6 +265,11 @@ fn outcome<E>(ticked: &Result<Result<usize>, E>) -> &'static str {
     }
 }
 
+/// Waits until a look is far enough from the one before.
+async fn apart(looked: Option<Instant>) {
+    tokio::time::sleep(looked.map_or(Duration::ZERO, |at| TOGETHER.saturating_sub(at.elapsed()))).await;
+}
+
 /// Drives every action at its own pace: a registry that does not answer holds up no action but its own. At the end the
 /// steps that were begun are taken to theirs, so that no lease stays behind.
 ///
@@ -276,7 +283,7 @@ async fn keep_driving(engine: Engine, mut stopped: watch::Receiver<bool>) {
     while !*stopped.borrow() {
         beat.beats();
         // steps end in lots, and one look serves all of a lot
-        tokio::time::sleep(looked.map_or(Duration::ZERO, |at| TOGETHER.saturating_sub(at.elapsed()))).await;
+        apart(looked).await;
         while let Some(ended) = steps.try_join_next() {
             has_stepped(ended, &mut under_way, &mut resting);
         }
@@ -347,15 +354,30 @@ fn has_stepped(
     }
 }
 
+/// A call is over, and what it was for is written down. What has ended keeps its memory until it is taken from its set.
+fn has_ended<E: Display>(name: &'static str, done: Result<Result<(), E>, JoinError>) {
+    match done {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(loop.name = name, %error, "round failed"),
+        Err(error) => tracing::error!(loop.name = name, %error, "call failed"),
+    }
+}
+
 /// Tells forges, each call at its own pace: a forge that does not answer holds up no other. Calls that are under way at
 /// the end get a moment; what is not heard by then is asked for at the next start.
 async fn keep_telling(app: App, mut stopped: watch::Receiver<bool>) {
     let mut bell = app.engine.store.bell().listen();
     let mut calls = JoinSet::new();
-    let failed = |error| tracing::error!(loop.name = "report", %error, "round failed");
     let beat = app.engine.store.meters().pulse().begins("report", QUICK);
+    let mut looked: Option<Instant> = None;
     while !*stopped.borrow() {
         beat.beats();
+        // calls end in crowds, and one look serves all that have ended
+        apart(looked).await;
+        while let Some(done) = calls.try_join_next() {
+            has_ended("report", done);
+        }
+        looked = Some(Instant::now());
         app.engine.store.meters().round("report", "well");
         match app.reporter.errands().await {
             Ok(errands) => {
@@ -365,13 +387,10 @@ async fn keep_telling(app: App, mut stopped: watch::Receiver<bool>) {
                     calls.spawn(async move { reporter.run(errand).await });
                 }
             }
-            Err(error) => failed(error),
+            Err(error) => tracing::error!(loop.name = "report", %error, "round failed"),
         }
         tokio::select! {
-            Some(done) = calls.join_next() => match done {
-                Ok(told) => told.unwrap_or_else(failed),
-                Err(error) => tracing::error!(loop.name = "report", %error, "call failed"),
-            },
+            Some(done) = calls.join_next() => has_ended("report", done),
             () = bell.wait(LOOK, |change| change == Change::Report) => {}
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
@@ -384,10 +403,12 @@ async fn keep_telling(app: App, mut stopped: watch::Receiver<bool>) {
 async fn keep_notifying(app: App, mut stopped: watch::Receiver<bool>) {
     let mut bell = app.engine.store.bell().listen();
     let mut sending = JoinSet::new();
-    let failed = |error| tracing::error!(loop.name = "notify", %error, "round failed");
     let beat = app.engine.store.meters().pulse().begins("notify", QUICK);
     while !*stopped.borrow() {
         beat.beats();
+        while let Some(done) = sending.try_join_next() {
+            has_ended("notify", done);
+        }
         app.engine.store.meters().round("notify", "well");
         match app.notifier.due(AT_ONCE.saturating_sub(sending.len())).await {
             Ok(due) => {
@@ -396,13 +417,10 @@ async fn keep_notifying(app: App, mut stopped: watch::Receiver<bool>) {
                     sending.spawn(async move { notifier.send(&notice).await });
                 }
             }
-            Err(error) => failed(error),
+            Err(error) => tracing::error!(loop.name = "notify", %error, "round failed"),
         }
         tokio::select! {
-            Some(done) = sending.join_next() => match done {
-                Ok(sent) => sent.unwrap_or_else(failed),
-                Err(error) => tracing::error!(loop.name = "notify", %error, "a notice failed"),
-            },
+            Some(done) = sending.join_next() => has_ended("notify", done),
             () = bell.wait(LOOK, |change| change == Change::Notice) => {}
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
