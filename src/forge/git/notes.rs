@@ -22,6 +22,8 @@ const NOTES: &str = "refs/notes/containerops";
 const BETWEEN: &str = "  ";
 /// The most that is read of a note, and so the most that one may grow to.
 const NOTE_MOST: usize = 1 << 20;
+/// Together they may be as long as so many: where they are longer, each commit is asked for by itself.
+const LOT_NOTES: usize = 16;
 /// The most folders that a note may lie in: there is another one for each 256 times as many notes.
 const DEPTH: usize = 3;
 /// How often it is tried when another process writes notes at the same time.
@@ -111,7 +113,7 @@ async fn read(directory: &Path, shas: &BTreeSet<&Sha>) -> Result<Notes, ForgeErr
     let asked = shas.iter().flat_map(|sha| places(sha)).map(|place| format!("{NOTES}:{place}\n"));
     let asked: String = std::iter::once(format!("{NOTES}\n")).chain(asked).collect();
     let batch = GitCommand::new("cat-file").git_dir(directory).arg("--batch").input(asked);
-    let printed = batch.run(NOTE_MOST * (shas.len() + 1)).await.map_err(failed)?;
+    let printed = batch.run(NOTE_MOST * (shas.len() + 1).min(LOT_NOTES)).await.map_err(failed)?;
     let mut objects = Objects(&printed);
     let tip = objects.next_object()?.map(|(name, _)| name.parse());
     let tip = tip.transpose().map_err(|error| refused(format!("{NOTES}: {error}")))?;

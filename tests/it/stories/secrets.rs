@@ -10,6 +10,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use containerops::{
     engine::{Vault, add_key, whole::Whole},
+    executor::ExecutorKind,
     model::{ForgeKind, Grants, SecretLevel, SecretLimits, SecretName, SecretScope},
     settings::Settings,
     store::{AuditFilter, Store},
@@ -17,7 +18,7 @@ use containerops::{
 use insta::assert_snapshot;
 use secrecy::SecretString;
 
-use crate::harness::app::{Tester, WIDGET};
+use crate::harness::app::{Identity, Tester, WIDGET};
 
 const FLOW: &str = r#"
 on: {push: , tag: }
@@ -429,4 +430,18 @@ async fn commands_set_list_rotate_and_remove() {
     ");
     let below = bytes_below(folder.path());
     assert!(!below.windows(6).any(|window| window == b"hunter"));
+}
+
+#[tokio::test]
+async fn keys_of_a_registry_that_are_none_end_what_is_in_need_of_them_and_are_named_but_not_shown() {
+    let t = Tester::start_as(Identity::App, ExecutorKind::Docker).await;
+    // as one that was set before anybody looked what it is
+    set(&t, OWNERS, "DOCKER_AUTH_CONFIG", "no configuration of any kind", any()).await;
+    let sha = t.push("main", FLOW).await;
+    t.settle().await;
+    assert!(t.pods.placed().is_empty());
+    let told = t.checks(&sha);
+    let why =
+        "denied: secret DOCKER_AUTH_CONFIG of all repositories of acme on github: it is no Docker configuration with";
+    assert!(told.contains(why) && !told.contains("of any kind"), "{told}");
 }
