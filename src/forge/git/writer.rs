@@ -49,6 +49,8 @@ impl Writer {
 
     fn take(&self) -> Vec<Waiting> {
         let mut waiting = self.waiting();
+        // whoever has gone tells it again, and maybe another state by then
+        waiting.retain(|waiting| !waiting.answer.is_closed());
         let count = waiting.len().min(MOST);
         waiting.drain(..count).collect()
     }
@@ -58,7 +60,7 @@ impl Writer {
     }
 }
 
-/// Where a lot cannot be written each line is written by itself: nobody suffers for another. Whoever asked may have gone.
+/// Where a lot cannot be written each line is written by itself: nobody suffers for another.
 async fn write_lot(directory: &Path, lot: Vec<Waiting>) {
     let lines: Vec<Line> = lot.iter().map(|waiting| waiting.line.clone()).collect();
     let is_written = lines.len() > 1 && notes::write(directory, &lines).await.is_ok();

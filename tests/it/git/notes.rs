@@ -133,6 +133,19 @@ async fn states_that_come_while_one_is_written_are_written_together() {
 }
 
 #[tokio::test]
+async fn what_nobody_waits_for_any_more_is_not_written() {
+    let (scene, event) = pushed(&[]).await;
+    let tell = |context| Box::pin(report(&scene.forge, &event, context, Progress::Running, ""));
+    let (mut first, mut second) = (tell("first"), tell("second"));
+    assert!(futures::poll!(&mut first).is_pending() && futures::poll!(&mut second).is_pending());
+    drop(second);
+    first.await.expect("it can be written");
+    tell("third").await.expect("it can be written");
+    let contexts: Vec<String> = notes(&scene).lines().map(|line| line.replace("running  ", "")).collect();
+    assert!(contexts[0].starts_with("first") && contexts[1].starts_with("third"), "{contexts:?}");
+}
+
+#[tokio::test]
 async fn a_note_is_found_in_whatever_folder_it_lies() {
     for depth in 0..=3 {
         let (scene, event) = pushed(&[]).await;
